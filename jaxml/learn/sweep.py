@@ -1,0 +1,110 @@
+"""A grid of hyperparameters and seeds as one compiled program, in chunks of lanes that fit in memory."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxml import memory
+from jaxml.learn.hyper import validate
+from jaxml.learn.optimizers import evaluation_params
+from jaxml.learn.train import Trace, Training
+from jaxml.types import InputError, Params
+
+
+class Runs(NamedTuple):
+    """What a sweep leaves: NumPy arrays whose leading axis is the lane, in the order of the grid.
+
+    Attributes:
+        hyper: the grid.
+        params: the evaluation parameters at the end, or the last finite ones of a diverged lane.
+        model_state: likewise.
+        diverged_at: `[lanes]`, the step at which a lane diverged, or -1.
+        trace: losses and gradient norms `[lanes, steps]`, and what the probe observed.
+    """
+
+    hyper: Any
+    params: Params
+    model_state: Any
+    diverged_at: np.ndarray
+    trace: Trace
+
+
+def sweep(
+    training: Training,
+    hypers: Any,
+    *,
+    lanes: int,
+    keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
+) -> Runs:
+    """Runs every lane of a grid; one compilation, whatever the values in it.
+
+    With `lanes` > 1 so many runs advance together under `vmap`, and a grid that is no multiple is
+    padded with copies of its last lane, which are dropped. With `lanes` = 1 each runs alone under
+    `lax.map`: the choice for code with early stopping. Initialisation is mapped, not vmapped, which
+    compiles several times faster. The number of lanes changes rounding, so it belongs in a Config.
+
+    Args:
+        training: the experiment.
+        hypers: a grid, as `learn.grid` gives it.
+        lanes: how many lanes advance together.
+        keep: `(name, compute) -> value`, called once a chunk: where storage, resuming and progress hang.
+
+    Raises:
+        InputError: `lanes` is not positive, a hyperparameter breaks its rule, or the program does not
+            fit in memory.
+    """
+    if lanes < 1:
+        raise InputError(f"{lanes} lanes cannot advance together: choose 1 or more.")
+    validate(hypers)
+    total = len(jax.tree.leaves(hypers)[0])
+    width = min(lanes, total) if lanes > 1 else total
+    program = compiled(training, _chunk(hypers, 0, width), lanes=lanes)
+    chunks = [
+        keep(
+            f"lanes {start}-{min(start + width, total) - 1}",
+            lambda start=start: jax.device_get(program(_chunk(hypers, start, width), training.data)),
+        )
+        for start in range(0, total, width)
+    ]
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:total], *chunks)
+    return Runs(hypers, *joined)
+
+
+def compiled(training: Training, hypers: Any, *, lanes: int) -> Any:
+    """The program that initialises and runs the lanes of `hypers`, compiled and known to fit in memory."""
+
+    def program(hypers: Any, data: Any) -> tuple[Params, Any, Any, Trace]:
+        states = jax.lax.map(training.init, hypers)
+        if lanes == 1:
+            states, trace = jax.lax.map(lambda state: training.run(state, data), states)
+        else:
+            states, trace = jax.vmap(training.run, in_axes=(0, None))(states, data)
+        return (
+            evaluation_params(states.opt_state, states.params),
+            states.model_state,
+            states.diverged_at,
+            trace,
+        )
+
+    executable = jax.jit(program).lower(hypers, training.data).compile()
+    memory.require(
+        bytes_of(executable),
+        f"A program of {lanes} lanes",
+        "let fewer lanes advance together, or record less",
+    )
+    return executable
+
+
+def bytes_of(executable: Any) -> int:
+    """The bytes that a compiled program takes at its peak, its arguments included, as XLA plans them."""
+    plan = executable.memory_analysis()
+    return plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
+
+
+def _chunk(hypers: Any, start: int, width: int) -> Any:
+    """Lanes start ... start + width - 1, the last lane repeated where the grid has ended."""
+    total = len(jax.tree.leaves(hypers)[0])
+    index = np.minimum(np.arange(start, start + width), total - 1)
+    return jax.tree.map(lambda column: np.asarray(column)[index], hypers)

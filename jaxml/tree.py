@@ -1,0 +1,70 @@
+"""The vector space of pytrees: inner product, norm, combination, random and flat vectors."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
+
+from jaxml.types import Key, Params, Scalar
+
+
+def vdot(x: Params, y: Params) -> Scalar:
+    """⟨x, y⟩, summed leaf by leaf at the highest matrix precision.
+
+    >>> float(vdot({"a": jnp.ones(3)}, {"a": jnp.full(3, 2.0)}))
+    6.0
+    """
+    products = jax.tree.map(lambda a, b: jnp.vdot(a, b, precision="highest"), x, y)
+    return jax.tree.reduce(jnp.add, products)
+
+
+def norm(x: Params) -> Scalar:
+    """‖x‖₂.
+
+    >>> float(norm({"a": jnp.array([3.0]), "b": jnp.array([4.0])}))
+    5.0
+    """
+    return jnp.sqrt(vdot(x, x))
+
+
+def axpy(a: Any, x: Params, y: Params) -> Params:
+    """a x + y, each leaf in its own dtype.
+
+    >>> axpy(2.0, jnp.array([1.0]), jnp.array([3.0])).tolist()
+    [5.0]
+    """
+    return jax.tree.map(lambda u, v: jnp.asarray(a, u.dtype) * u + v, x, y)
+
+
+def scale(a: Any, x: Params) -> Params:
+    """a x, each leaf in its own dtype."""
+    return jax.tree.map(lambda u: jnp.asarray(a, u.dtype) * u, x)
+
+
+def random_like(x: Params, key: Key) -> Params:
+    """Independent standard normal entries of the shapes of x, drawn in float32 and cast to its dtypes."""
+    leaves, treedef = jax.tree.flatten(x)
+    keys = jax.random.split(key, len(leaves))
+    draws = [
+        jax.random.normal(k, leaf.shape, jnp.float32).astype(leaf.dtype)
+        for k, leaf in zip(keys, leaves, strict=True)
+    ]
+    return jax.tree.unflatten(treedef, draws)
+
+
+def ravel(x: Params) -> tuple[Float[jax.Array, " p"], Callable[[jax.Array], Params]]:
+    """The entries of x in one vector, and the function that folds such a vector back."""
+    return ravel_pytree(x)
+
+
+def size(x: Params) -> int:
+    """How many entries x has."""
+    return sum(leaf.size for leaf in jax.tree.leaves(x))
+
+
+def where(condition: Any, x: Any, y: Any) -> Any:
+    """x where the scalar condition holds, else y, leaf by leaf; typed keys included."""
+    return jax.tree.map(lambda a, b: jax.lax.select(condition, a, b), x, y)

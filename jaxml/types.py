@@ -1,0 +1,64 @@
+"""The hallway: the shapes of value on which every room agrees."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jaxtyping
+import numpy as np
+
+Array: TypeAlias = jax.Array | np.ndarray
+Scalar: TypeAlias = jaxtyping.Float[jax.Array, ""]
+Key: TypeAlias = jaxtyping.Key[jax.Array, ""]
+Params: TypeAlias = Any
+"""A pytree of floating-point arrays of one dtype."""
+
+Matvec: TypeAlias = Callable[[Params], Params]
+"""A linear map from the space of parameters to itself."""
+
+Objective: TypeAlias = Callable[[Params, Any], Scalar]
+"""`(params, batch) -> loss`: all that `curvature` sees of a problem; the batch stays opaque."""
+
+TrainingLoss: TypeAlias = Callable[[Params, Any, Any, Key], tuple[Scalar, Any]]
+"""`(params, model_state, batch, key) -> (loss, model_state)`: what `learn` descends."""
+
+
+class Batch(NamedTuple):
+    """Examples that are averaged together. An example of weight 0 is padding.
+
+    Attributes:
+        inputs: `[n, ...]`.
+        targets: `[n, ...]`; integer classes `[n]`, or floating-point values `[n, outputs]`.
+        weights: `[n]`, floating point, not negative.
+    """
+
+    inputs: Array
+    targets: Array
+    weights: Array
+
+
+class Dataset(NamedTuple):
+    """Examples to train on, and examples held out."""
+
+    train: Batch
+    test: Batch
+
+
+class Model(NamedTuple):
+    """A network as two pure functions.
+
+    Attributes:
+        init: `(key, inputs) -> (params, state)`; parameters take the dtype of `inputs`, and are
+            drawn in float32, so both precisions start from the same network.
+        apply: `(params, state, inputs, *, train, key) -> (outputs, state)`.
+    """
+
+    init: Callable[[Key, Array], tuple[Params, Any]]
+    apply: Callable[..., tuple[jax.Array, Any]]
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used. The message is one sentence that proposes the fix.
+
+    The command line prints it and exits with code 2; any other exception is a defect of ours.
+    """

@@ -1,0 +1,15 @@
+"""Strictness for every test: executed shape types, strict promotion, four virtual devices."""
+
+import os
+
+os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+
+from jaxtyping import install_import_hook
+
+install_import_hook("jaxml", "beartype.beartype")
+
+import jax
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_compilation_cache_dir", None)
