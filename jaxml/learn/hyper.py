@@ -2,14 +2,12 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 
 from jaxml.types import InputError
-
-H = TypeVar("H", bound=tuple)
 
 
 class Hyper(NamedTuple):
@@ -45,7 +43,7 @@ _NOT_NEGATIVE = (lambda x: x >= 0, "must not be negative")
 _POSITIVE = (lambda x: x > 0, "must be positive")
 
 RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
-    "lr": _POSITIVE,
+    "lr": _NOT_NEGATIVE,
     "momentum": _FRACTION,
     "second_moment": _FRACTION,
     "epsilon": _NOT_NEGATIVE,
@@ -59,7 +57,7 @@ RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
 """What a field of that name must satisfy, and the words that say so."""
 
 
-def validate(hyper: H) -> H:
+def validate(hyper: Any) -> Any:
     """Returns `hyper` when every field makes sense; call it on concrete numbers, before tracing.
 
     Any NamedTuple will do: fields are finite numbers, and those with a name in `RULES` obey their rule.
@@ -67,7 +65,7 @@ def validate(hyper: H) -> H:
     Raises:
         InputError: a field is empty, not finite, or breaks its rule; or the warm-up outlasts the horizon.
     """
-    fields = {name: np.atleast_1d(np.asarray(value)) for name, value in hyper._asdict().items()}  # type: ignore[attr-defined]  # H is a NamedTuple, which the type system cannot bound
+    fields = {name: np.atleast_1d(np.asarray(value)) for name, value in hyper._asdict().items()}
     for name, values in fields.items():
         if values.size == 0:
             raise InputError(f"{name} has no values: give at least one.")
@@ -89,7 +87,7 @@ def validate(hyper: H) -> H:
     return hyper
 
 
-def grid(kind: Callable[..., H], **axes: Any) -> H:
+def grid(kind: Any, **axes: Any) -> Any:
     """Every combination of the given values, as one `kind` whose fields are arrays `[lanes]`.
 
     Lanes come in C order of the keywords, so results reshape to the lengths of the axes; fields not
@@ -101,21 +99,25 @@ def grid(kind: Callable[..., H], **axes: Any) -> H:
     Raises:
         InputError: an axis is empty, unknown, or breaks a rule of `validate`.
     """
-    known = kind._fields  # type: ignore[attr-defined]  # a NamedTuple class
+    known = kind._fields
     unknown = sorted(axes.keys() - set(known))
     if unknown:
         raise InputError(f"{unknown[0]} is no hyperparameter here: choose among {', '.join(known)}.")
+    missing = [name for name in known if name not in axes and name not in kind._field_defaults]
+    if missing:
+        raise InputError(f"{missing[0]} has no default: give it at least one value.")
     values = {name: list(np.atleast_1d(axis)) for name, axis in axes.items()}
     empty = [name for name, axis in values.items() if not axis]
     if empty:
         raise InputError(f"the axis {empty[0]} of the grid is empty: give at least one value.")
     lanes = list(itertools.product(*values.values()))
     columns = dict(zip(values, zip(*lanes, strict=True), strict=True)) if axes else {}
-    full = kind(**columns)._asdict()  # type: ignore[attr-defined]  # a NamedTuple
-    return validate(kind(**{name: _column(value, len(lanes)) for name, value in full.items()}))
+    full = kind(**columns)._asdict()
+    return validate(kind(**{name: _column(kind, name, value, len(lanes)) for name, value in full.items()}))
 
 
-def _column(value: Any, lanes: int) -> np.ndarray:
-    column = np.asarray(value)
-    dtype = np.int32 if np.issubdtype(column.dtype, np.integer) else jnp.result_type(float)
-    return np.array(np.broadcast_to(column.astype(dtype), (lanes,)))
+def _column(kind: Any, name: str, value: Any, lanes: int) -> np.ndarray:
+    """One value a lane; int32 for fields that are whole by default or annotation, else floating point."""
+    whole = isinstance(kind._field_defaults.get(name), int) or kind.__annotations__.get(name) is int
+    dtype = np.int32 if whole else jnp.result_type(float)
+    return np.array(np.broadcast_to(np.asarray(value, dtype), (lanes,)))

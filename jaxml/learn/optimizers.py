@@ -27,11 +27,13 @@ def update(
 ) -> tuple[Params, Any]:
     """One step: (params, opt_state). The only door through which a chain's `update` runs.
 
-    Optax multiplies Python numbers into arrays, which strict promotion forbids; here it may.
+    Optax multiplies Python numbers into arrays, which strict promotion forbids; here it may. Whatever that
+    does to dtypes, the state keeps those with which it was initialised, as a scan requires.
     """
     with jax.numpy_dtype_promotion("standard"):
-        updates, opt_state = optimizer.update(grads, opt_state, params)
-        return optax.apply_updates(params, updates), opt_state
+        updates, new_state = optimizer.update(grads, opt_state, params)
+        params = optax.apply_updates(params, updates)
+    return params, jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), new_state, opt_state)
 
 
 def evaluation_params(opt_state: Any, params: Params) -> Params:
@@ -46,13 +48,14 @@ def evaluation_params(opt_state: Any, params: Params) -> Params:
 class RateState(NamedTuple):
     """How many updates were made."""
 
-    count: jax.Array
+    step: jax.Array
 
 
 def scale_by_rate(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
     """u ← -lr · shape(step, horizon) · u, after a warm-up of `hyper.warmup` updates if it has one.
 
-    Reads `lr`, `horizon` and, where it exists, `warmup` of any NamedTuple.
+    Reads `lr`, `horizon` and, where it exists, `warmup` of any NamedTuple; so a shape handed in is not to
+    be wrapped in `schedules.warmup` with the same length.
     """
     rate_shape = warmup(shape, getattr(hyper, "warmup", 0.0))
 
@@ -60,10 +63,10 @@ def scale_by_rate(hyper: Any, shape: Shape = constant) -> optax.GradientTransfor
         del params
         return RateState(jnp.zeros((), jnp.int32))
 
-    def apply(updates: Params, state: RateState, params: Params | None = None) -> tuple[Params, RateState]:
+    def apply(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, RateState]:
         del params
-        rate = rate_shape(state.count, hyper.horizon) * jnp.asarray(hyper.lr, jnp.result_type(float))
-        return tree.scale(-rate, updates), RateState(state.count + 1)
+        rate = rate_shape(state.step, hyper.horizon) * jnp.asarray(hyper.lr, jnp.result_type(float))
+        return tree.scale(-rate, updates), RateState(state.step + 1)
 
     return optax.GradientTransformation(init, apply)
 
@@ -71,7 +74,7 @@ def scale_by_rate(hyper: Any, shape: Shape = constant) -> optax.GradientTransfor
 class SquaresState(NamedTuple):
     """How many gradients were seen, and the sum of their squares."""
 
-    count: jax.Array
+    step: jax.Array
     total: Params
 
 
@@ -79,11 +82,11 @@ def _scale_by_root(epsilon: Any, denominator: Callable[[jax.Array, jax.Array], j
     def init(params: Params) -> SquaresState:
         return SquaresState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params))
 
-    def apply(grads: Params, state: SquaresState, params: Params | None = None):
+    def apply(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, SquaresState]:
         del params
-        count = state.count + 1
-        total = jax.tree.map(lambda s, g: s + g * g, state.total, grads)
-        scaled = jax.tree.map(lambda g, s: g / (jnp.sqrt(denominator(s, count)) + epsilon), grads, total)
+        count = state.step + 1
+        total = jax.tree.map(lambda s, g: s + g * g, state.total, updates)
+        scaled = jax.tree.map(lambda g, s: g / (jnp.sqrt(denominator(s, count)) + epsilon), updates, total)
         return scaled, SquaresState(count, total)
 
     return optax.GradientTransformation(init, apply)
@@ -106,7 +109,7 @@ class LookaheadState(NamedTuple):
     """The state of the fast optimizer, its steps so far, and the slow weights."""
 
     fast: Any
-    count: jax.Array
+    step: jax.Array
     evaluation: Params
 
 
@@ -123,17 +126,17 @@ def scale_by_lookahead(
     def init(params: Params) -> LookaheadState:
         return LookaheadState(fast.init(params), jnp.zeros((), jnp.int32), params)
 
-    def apply(grads: Params, state: LookaheadState, params: Params) -> tuple[Params, LookaheadState]:
-        step, fast_state = fast.update(grads, state.fast, params)
+    def apply(updates: Params, state: Any, params: Any = None) -> tuple[Params, LookaheadState]:
+        step, fast_state = fast.update(updates, state.fast, params)
         explored = optax.apply_updates(params, step)
-        count = state.count + 1
+        count = state.step + 1
         meet = count % jnp.asarray(period, jnp.int32) == 0
         met = tree.axpy(pull, jax.tree.map(jnp.subtract, explored, state.evaluation), state.evaluation)
         slow = tree.where(meet, met, state.evaluation)
         target = tree.where(meet, met, explored)
         return jax.tree.map(jnp.subtract, target, params), LookaheadState(fast_state, count, slow)
 
-    return optax.GradientTransformation(init, apply)  # type: ignore[arg-type]  # it needs params
+    return optax.GradientTransformation(init, apply)
 
 
 def coupled(direction: Direction) -> Family:

@@ -42,8 +42,9 @@ def step_decay(step: Any, horizon: Any, *, drops: int = 3, factor: Any = 0.1) ->
     >>> [round(float(step_decay(t, 4.0)), 3) for t in (0, 1, 2, 3)]
     [1.0, 0.1, 0.01, 0.001]
     """
-    passed = jnp.floor(_progress(step, horizon) * _real(drops + 1))
-    return _real(factor) ** jnp.minimum(passed, _real(drops))
+    # Half an update of slack: step and horizon are whole, and division may round either way.
+    passed = jnp.floor((_real(step) * (drops + 1) + 0.5) / _real(horizon))
+    return _real(factor) ** jnp.clip(passed, 0, drops)
 
 
 def exponential(step: Any, horizon: Any, *, final: Any = 0.01) -> Scalar:
@@ -97,7 +98,7 @@ def warmup(shape: Shape, length: Any) -> Shape:
     def warmed(step: Any, horizon: Any) -> Scalar:
         step, horizon, rise = _real(step), _real(horizon), _real(length)
         after = shape(jnp.maximum(step - rise, 0), horizon - rise)
-        return jnp.where(step < rise, (step + 1) / jnp.maximum(rise, 1), after)
+        return jnp.where(step < rise, jnp.minimum((step + 1) / jnp.maximum(rise, 1), 1), after)
 
     return warmed
 

@@ -55,6 +55,12 @@ nothing = Probe(lambda params: (), lambda state, train_state: (state, ()))
 """The probe that observes nothing."""
 
 
+def gradient_norm(objective: Objective, batch: Any) -> Probe:
+    """The probe of ‖∇L‖ on one fixed batch, such as all the data, where a step sees only its own."""
+    gradient = jax.grad(objective)
+    return Probe(lambda params: (), lambda state, train: (state, tree.norm(gradient(train.params, batch))))
+
+
 class Trace(NamedTuple):
     """What a run observed.
 

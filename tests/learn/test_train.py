@@ -1,0 +1,206 @@
+"""Training and sweeps: scans equal loops, lanes do not touch, a run continued is a run uninterrupted."""
+
+from functools import partial
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxml import learn, memory, tree
+from jaxml.types import Batch, InputError
+
+STEPS = 12
+
+
+def data():
+    generator = np.random.default_rng(0)
+    inputs = generator.normal(size=(10, 3)).astype(np.float32)
+    return Batch(inputs, inputs @ np.ones((3, 1), np.float32) + 1, np.ones(10, np.float32))
+
+
+def start(key):
+    return {"w": jax.random.normal(key, (3, 1)), "b": jnp.zeros(1)}, {}
+
+
+def loss(params, state, batch, key):
+    residual = (batch.inputs @ params["w"] + params["b"][None] - batch.targets)[:, 0]
+    return jnp.sum(batch.weights * residual**2) / jnp.sum(batch.weights), state
+
+
+def experiment(**given):
+    settings = {"steps": STEPS} | given
+    return learn.training(
+        start, loss, partial(learn.adam, shape=learn.cosine), learn.shuffled(data(), 4), **settings
+    )
+
+
+def sweep(lanes, training=None, **axes):
+    return learn.sweep(
+        training or experiment(), learn.grid(learn.Hyper, horizon=[STEPS], **axes), lanes=lanes
+    )
+
+
+def equal(a, b):
+    return all(
+        np.array_equal(x, y, equal_nan=True)
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
+
+
+@pytest.mark.oracle
+def test_gradient_descent_on_least_squares_follows_its_closed_recursion():
+    x, y, w = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0]]), np.array([1.0, 0.0, 2.0]), np.zeros(2)
+    batch = Batch(*(a.astype(np.float32) for a in (x, y, np.ones(3))))
+
+    def objective(params, batch):
+        return jnp.mean((batch.inputs @ params - batch.targets) ** 2)
+
+    descent = learn.descend(
+        objective, learn.sgd(learn.Hyper(lr=0.05)), jnp.zeros(2), batch, steps=30, observe=lambda p: p
+    )
+    for path in np.asarray(descent.observed):
+        np.testing.assert_allclose(path, w, rtol=1e-5, atol=1e-6)
+        w = w - 0.05 * 2 * x.T @ (x @ w - y) / 3
+    np.testing.assert_allclose(descent.params, w, rtol=1e-5)
+
+
+@pytest.mark.invariance
+def test_the_scan_equals_a_python_loop_of_steps():
+    training = experiment(every=3)
+    begun = training.init(learn.Hyper(lr=0.1, horizon=float(STEPS), seed=3))
+    end, trace = jax.jit(training.run)(begun, training.data)
+    state, losses, batches = begun, [], learn.shuffled(data(), 4)
+    for step in range(STEPS):
+        batch = batches.draw(training.data, jax.random.fold_in(begun.key, 1), step)
+        state, info = jax.jit(training.step)(state, batch)
+        losses.append(info.loss)
+    np.testing.assert_allclose(trace.loss, np.stack(losses), rtol=1e-5)
+    chex.assert_trees_all_close(end.params, state.params, rtol=1e-5)
+
+
+@pytest.mark.invariance
+def test_a_run_continued_equals_the_uninterrupted_one_bit_for_bit():
+    whole, half = experiment(every=3), experiment(steps=STEPS // 2, every=3)
+    begun = whole.init(learn.Hyper(lr=0.1, horizon=float(STEPS), seed=1))
+    end, _ = jax.jit(whole.run)(begun, whole.data)
+    resumed = begun
+    for _ in range(2):
+        resumed, _ = jax.jit(half.run)(resumed, half.data)
+    assert equal(end.params, resumed.params) and equal(end.opt_state, resumed.opt_state)
+
+
+@pytest.mark.invariance
+def test_lanes_under_vmap_equal_runs_alone():
+    together, alone = sweep(6, lr=[0.01, 0.1], seed=range(3)), sweep(1, lr=[0.01, 0.1], seed=range(3))
+    np.testing.assert_allclose(together.trace.loss, alone.trace.loss, rtol=2e-4)
+
+
+@pytest.mark.invariance
+def test_chunks_and_their_padding_do_not_change_a_lane():
+    chunked, whole = sweep(4, lr=[0.01, 0.1], seed=range(3)), sweep(4, lr=[0.01], seed=range(3))
+    assert chunked.trace.loss.shape == (6, STEPS)
+    np.testing.assert_allclose(chunked.trace.loss[:3], whole.trace.loss, rtol=2e-4)
+
+
+@pytest.mark.invariance
+def test_a_diverged_lane_is_frozen_and_its_neighbours_keep_their_bits():
+    training = learn.training(start, loss, learn.sgd, learn.shuffled(data(), 4), steps=STEPS)
+    with_it = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.01, 1e18, 0.05]), lanes=3)
+    without = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.01, 0.02, 0.05]), lanes=3)
+    assert with_it.diverged_at[0] == with_it.diverged_at[2] == -1
+    assert 0 <= with_it.diverged_at[1] < STEPS
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(with_it.params))
+    pick = [0, 2]
+    assert equal(with_it.trace.loss[pick], without.trace.loss[pick])
+    assert equal(
+        jax.tree.map(lambda leaf: leaf[pick], with_it.params),
+        jax.tree.map(lambda leaf: leaf[pick], without.params),
+    )
+
+
+@pytest.mark.compiles_once
+def test_a_grid_of_hyperparameters_traces_its_loss_once_a_program():
+    traces = []
+
+    def counted(*arguments):
+        traces.append(None)
+        return loss(*arguments)
+
+    training = learn.training(start, counted, learn.momentum, learn.shuffled(data(), 4), steps=STEPS)
+    sweep(4, training, lr=[0.01, 0.1, 0.2], momentum=[0.0, 0.9], seed=range(2))
+    assert len(traces) == 1, (
+        "12 lanes in 3 chunks must share one trace: look for a Python number in the family"
+    )
+
+
+@pytest.mark.identity
+def test_probes_run_after_every_k_steps_and_carry_their_state():
+    counting = learn.Probe(lambda params: jnp.int32(0), lambda count, state: (count + 1, (count, state.step)))
+    training = experiment(every=4, probe=counting)
+    _, trace = jax.jit(training.run)(training.init(learn.Hyper(lr=0.1)), training.data)
+    count, step = trace.probed
+    assert count.tolist() == [0, 1, 2]
+    assert step.tolist() == [4, 8, 12]
+
+
+@pytest.mark.identity
+def test_the_gradient_norm_probe_sees_all_data():
+    def objective(params, batch):
+        return loss(params, {}, batch, None)[0]
+
+    training = experiment(every=STEPS, probe=learn.gradient_norm(objective, data()))
+    end, trace = jax.jit(training.run)(training.init(learn.Hyper(lr=0.1)), training.data)
+    np.testing.assert_allclose(trace.probed[0], tree.norm(jax.grad(objective)(end.params, data())), rtol=1e-5)
+
+
+@pytest.mark.invariance
+def test_both_precisions_start_from_the_same_network_and_run_alike():
+    single = sweep(2, lr=[0.05], seed=range(2))
+    with jax.enable_x64(True):
+        wide = Batch(*(np.asarray(field, np.float64) for field in data()))
+        training = learn.training(
+            lambda key: (jax.tree.map(lambda leaf: leaf.astype(jnp.float64), start32(key)), {}),
+            loss, partial(learn.adam, shape=learn.cosine), learn.shuffled(wide, 4), steps=STEPS,
+        )  # fmt: skip
+        double = sweep(2, training, lr=[0.05], seed=range(2))
+    assert double.trace.loss.dtype == np.float64
+    np.testing.assert_allclose(single.trace.loss, double.trace.loss, rtol=1e-4)
+
+
+def start32(key):
+    return {"w": jax.random.normal(key, (3, 1), jnp.float32), "b": jnp.zeros(1, jnp.float32)}
+
+
+@pytest.mark.identity
+def test_every_chunk_passes_through_keep():
+    names = []
+
+    def keep(name, compute):
+        names.append(name)
+        return compute()
+
+    learn.sweep(experiment(), learn.grid(learn.Hyper, lr=[0.1], seed=range(5)), lanes=2, keep=keep)
+    assert names == ["lanes 0-1", "lanes 2-3", "lanes 4-4"]
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize(
+    ("call", "sentence"),
+    [
+        (lambda: experiment(every=5), "choose a divisor of 12"),
+        (lambda: sweep(0, lr=[0.1]), "choose 1 or more"),
+        (lambda: sweep(2, lr=[-0.1]), "lr must not be negative"),
+    ],
+)
+def test_what_cannot_run_is_refused_in_a_sentence(call, sentence):
+    with pytest.raises(InputError, match=sentence):
+        call()
+
+
+@pytest.mark.identity
+def test_a_sweep_too_large_for_memory_is_refused_before_it_starts(monkeypatch):
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
+    with pytest.raises(InputError, match="let fewer lanes advance together"):
+        sweep(4, lr=[0.1], seed=range(4))
