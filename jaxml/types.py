@@ -7,6 +7,8 @@ import jax
 import jaxtyping
 import numpy as np
 
+from jaxml.errors import InputError as InputError
+
 Array: TypeAlias = jax.Array | np.ndarray
 Scalar: TypeAlias = jaxtyping.Float[jax.Array, ""]
 Key: TypeAlias = jaxtyping.Key[jax.Array, ""]
@@ -55,10 +57,3 @@ class Model(NamedTuple):
 
     init: Callable[[Key, Array], tuple[Params, Any]]
     apply: Callable[..., tuple[jax.Array, Any]]
-
-
-class InputError(ValueError):
-    """What the user gave cannot be used. The message is one sentence that proposes the fix.
-
-    The command line prints it and exits with code 2; any other exception is a defect of ours.
-    """

@@ -8,7 +8,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("jaxml", "beartype.beartype")
 
-import jax
+import jax  # noqa: E402  # the hook and the flags come first
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -8,4 +8,4 @@ from jaxml.learn.optimizers import (
 )
 from jaxml.learn.schedules import SHAPES, constant, cosine, exponential, inverse_sqrt, linear, step_decay, warmup
 from jaxml.learn.sweep import Runs, compiled, sweep
-from jaxml.learn.train import Descent, Info, Probe, Trace, Training, TrainState, descend, gradient_norm, nothing, training
+from jaxml.learn.train import Descent, Info, Probe, Trace, Training, TrainState, descend, gradient_norm, minimiser, nothing, training

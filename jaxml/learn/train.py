@@ -196,6 +196,13 @@ def descend(
     return Descent(params, losses, observed)
 
 
+def minimiser(
+    optimizer: optax.GradientTransformation, *, steps: int
+) -> Callable[[Objective, Params, Any], Params]:
+    """`(objective, params, batch) -> params` after `steps` updates of `descend`."""
+    return lambda objective, params, batch: descend(objective, optimizer, params, batch, steps=steps).params
+
+
 def _in_dtype_of(params: Params, hyper: Any) -> Any:
     """The floating-point fields of `hyper` in the dtype of the parameters, the others in int32."""
     dtype = jnp.result_type(*jax.tree.leaves(params))

@@ -1,0 +1,52 @@
+# make study    the four flagship studies, their verdicts and one HTML page
+# make test     linter, types, tests
+#
+# The first call builds an environment from constraints/; PYTHON=python3.13 builds a second one beside it.
+# Also: make stress, bench, tables, clean.
+
+PYTHON ?= python3
+VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
+BIN := $(VENV)/bin
+
+.PHONY: study test stress bench tables clean
+
+study: $(VENV)/installed
+	$(BIN)/jaxml run toy_saddle critical_points minimum_ratio escape
+	$(BIN)/jaxml report
+
+test: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pytest
+
+stress: $(VENV)/installed-bench
+	$(BIN)/pytest -m "stress or bench"
+
+bench: $(VENV)/installed-bench
+	$(BIN)/jaxml bench
+
+tables: $(VENV)/installed
+	$(BIN)/jaxml report --readme README.md
+
+clean: # runs/ stays
+	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find jaxml experiments tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/installed: pyproject.toml $(wildcard constraints/*.txt)
+	@command -v "$(PYTHON)" > /dev/null || { \
+	  echo "There is no $(PYTHON) here: name a Python 3.11 or newer with make PYTHON=/path/to/python." >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; v = sys.version_info[:2]; v >= (3, 11) or sys.exit("jaxml needs Python 3.11 or \
+	newer and $(PYTHON) is %d.%d: name another with make PYTHON=python3.13." % v)'
+	@echo "Installing the pinned packages into $(VENV): a few minutes, once."
+	"$(PYTHON)" -m venv $(VENV)
+	$(call install,test)
+	@touch $@
+
+$(VENV)/installed-bench: $(VENV)/installed
+	$(call install,test$(comma)bench)
+	@touch $@
+
+comma := ,
+install = $(BIN)/python -m pip install --quiet -e '.[$(1)]' \
+  -c constraints/$$($(BIN)/python -c 'import sys; print("py311" if sys.version_info < (3, 12) else "py313")').txt

@@ -1,0 +1,39 @@
+"""The benchmarks by name. Nothing here imports JAX: each is imported when it is asked for."""
+
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from jaxml.bench import rows
+
+BENCHMARKS = {
+    "sweep": "100 SINC trainings of 2,000 steps of SGD with momentum, a 1-10-10-1 tanh network",
+    "hessian": "the exact Hessian of a 64-64-10 softmax network on 1,797 digits and its inertia, in float64",
+    "cnn": "one training step of a CNN, 32 and 64 channels, 64 images of 28 x 28",
+    "startup": "one command in a fresh process",
+    "study": "`make study`, all four flagship studies",
+}
+"""What each benchmark computes; each is a module of this room with `measure() -> list[Row]`."""
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def names() -> tuple[str, ...]:
+    """The benchmarks that there are, the longest last."""
+    return tuple(BENCHMARKS)
+
+
+def run(chosen: Sequence[str], out: Path) -> None:
+    """Runs the chosen benchmarks in turn, prints a table, and writes numbers and a plot into `out`.
+
+    Raises:
+        InputError: `out` cannot be written, or holds numbers of another machine.
+    """
+    import_module("jaxml.bench.suite").run(chosen, out)
+
+
+def markdown() -> str:
+    """The README's table of speed, from the committed results; empty where there are none."""
+    return "\n\n".join(
+        rows.markdown(*rows.read(path), titles=BENCHMARKS) for path in sorted(RESULTS.glob("*.json"))
+    )

@@ -1,0 +1,98 @@
+"""Benchmarks in turn: what is printed, and what is left in the folder."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import groupby
+from pathlib import Path
+
+import jax
+from rich.console import Console
+from rich.table import Table
+
+from jaxml.bench.catalogue import names
+from jaxml.bench.machine import describe
+from jaxml.bench.rows import Row, cells, read, write
+from jaxml.record import figures
+from jaxml.types import InputError
+
+
+def run(chosen: Sequence[str], out: Path) -> None:
+    """Measures each benchmark, replaces its rows in `<out>/<platform>.json`, prints them and draws all.
+
+    The file is written after each benchmark, so that an interruption loses one. Compilations are not
+    kept between processes here, so that their seconds are those of a first time; an accelerator's
+    memory is taken as needed, because other processes are measured too.
+
+    Raises:
+        InputError: `out` cannot be written, or holds the numbers of another machine.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    jax.config.update("jax_enable_compilation_cache", False)
+    machine = describe()
+    path = out / f"{machine['platform']}.json"
+    rows = _earlier(path, machine)
+    console = Console(stderr=True, highlight=False, markup=False)
+    for name in dict.fromkeys(chosen):
+        console.print(f"{name}: measuring")
+        measured = import_module(f"jaxml.bench.{name}").measure()
+        rows = sorted(
+            [*(row for row in rows if row.benchmark != name), *measured],
+            key=lambda row: names().index(row.benchmark),
+        )
+        write(path, machine, rows)
+    show([row for row in rows if row.benchmark in chosen])
+    draw(rows, path.with_suffix(".png"))
+    print(f"Numbers: {path}\nPlot: {path.with_suffix('.png')}")
+
+
+def _earlier(path: Path, machine: dict) -> list[Row]:
+    """The rows that the file holds already, none where it is new; the folder is made."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise InputError(
+            f"{path.parent} cannot be written ({error.strerror}): name another by --out."
+        ) from error
+    if not path.exists():
+        return []
+    other, rows = read(path)
+    if other != machine:
+        raise InputError(f"{path} holds numbers of another machine or other versions: name another --out.")
+    return rows
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Prints the rows, and beneath them why some are left out."""
+    console = Console(highlight=False, markup=False)
+    console.width = console.width if console.is_terminal else max(console.width, 140)
+    table = Table("benchmark", "way", "device", "seconds", "compiling", "ratio", "target", "")
+    for name, group in groupby(rows, key=lambda row: row.benchmark):
+        table.add_section()
+        for row in group:
+            table.add_row(name, row.what, row.device, *cells(row))
+    console.print(table)
+    for row in rows:
+        if row.seconds is None and row.ratio is None:
+            console.print(f"{row.benchmark}, {row.what}: {row.note}", soft_wrap=True)
+
+
+def draw(rows: Sequence[Row], path: Path) -> None:
+    """A panel a benchmark: median seconds of each way, with their range, on a log scale."""
+    timed = [(row, row.seconds) for row in rows if row.seconds is not None]
+    groups = [(name, list(group)) for name, group in groupby(timed, key=lambda pair: pair[0].benchmark)]
+    if not groups:
+        return
+    figure, panels = figures.panels(len(groups), 1, width=7.0, height=2.2)
+    for panel, (name, group) in zip(panels, groups, strict=True):
+        for place, (row, seconds) in enumerate(reversed(group)):
+            around = [[seconds.median - seconds.min], [seconds.max - seconds.median]]
+            colour = figures.STYLES[0 if row.ratio == 1 else 3].colour
+            panel.errorbar(seconds.median, place, xerr=around, fmt="o", color=colour, capsize=3)
+        panel.set_xscale("log")
+        panel.set_yticks(range(len(group)), [row.what for row, _ in reversed(group)])
+        panel.margins(y=0.15)
+        figures.label(panel, name, "median and range (seconds)", "way")
+    figures.save(figure, path)

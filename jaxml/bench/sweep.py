@@ -1,0 +1,203 @@
+"""A grid of small trainings: one program, against the ways in which they are usually run one by one."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxml import learn, problem
+from jaxml.bench import peers
+from jaxml.bench.race import Entrant, compiled, once, race
+from jaxml.bench.rows import Row, Target
+from jaxml.learn import Batches, Hyper
+from jaxml.types import Batch, Key, Params
+
+WIDTHS = (10, 10, 1)
+MODEL = problem.mlp(WIDTHS, jnp.tanh)
+
+
+class Size(NamedTuple):
+    """How much is trained, and on how much of it the slow ways are measured.
+
+    Attributes:
+        rates: learning rates of the grid.
+        seeds: of the grid; rates times seeds are its lanes.
+        steps: updates of a lane.
+        points: of the curve.
+        batch: examples of the smaller batch.
+        loop_lanes: lanes measured of the Python loop.
+        scan_lanes: lanes measured of the scans in turn.
+        torch_steps: updates measured of one lane in PyTorch.
+        rounds: repetitions.
+    """
+
+    rates: int = 10
+    seeds: int = 10
+    steps: int = 2000
+    points: int = 64
+    batch: int = 8
+    loop_lanes: int = 4
+    scan_lanes: int = 10
+    torch_steps: int = 500
+    rounds: int = 5
+
+
+class Lane(NamedTuple):
+    """What a plain training loop carries from one update to the next."""
+
+    params: Params
+    opt_state: Any
+    step: jax.Array
+
+
+FULL = Size()
+
+
+def measure(size: Size = FULL) -> list[Row]:
+    """Full batches, where the arithmetic weighs most, and small ones, where it weighs least."""
+    data = jax.device_put(problem.sinc(size.points))
+    rows = [
+        *contest(f"all {size.points} points", learn.full(data), size.points, size),
+        *contest(f"batches of {size.batch}", learn.shuffled(data, size.batch), size.batch, size),
+    ]
+    return rows if peers.torch() else [*rows, peers.absent("sweep")]
+
+
+def contest(label: str, batches: Batches, examples: int, size: Size) -> list[Row]:
+    """Four ways of training the same lanes on the same batches."""
+    hypers = learn.grid(Hyper, lr=np.geomspace(1e-3, 1e-1, size.rates), seed=range(size.seeds))
+    entrants = [
+        grid_program(batches, hypers, size),
+        python_loop(batches, hypers, size),
+        scans_in_turn(batches, hypers, size),
+    ]
+    torch = peers.torch()
+    if torch:
+        entrants.append(torch_loop(torch, batches.data, hypers, examples, size))
+    entrants = [each._replace(what=f"{each.what}, {label}") for each in entrants]
+    return race("sweep", entrants, to="ours", rounds=size.rounds)
+
+
+def grid_program(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
+    """The whole grid by `learn`, whose loss counts how often it is traced."""
+    traces: list[int] = []
+    loss = problem.training_loss(MODEL, problem.mse)
+
+    def counted(params: Params, state: Any, batch: Batch, key: Key) -> tuple[jax.Array, Any]:
+        traces.append(1)
+        return loss(params, state, batch, key)
+
+    start = problem.start(MODEL, batches.data.inputs)
+    training = learn.training(start, counted, learn.momentum, batches, steps=size.steps)
+    lanes = len(hypers.lr)
+    program, seconds = once(lambda: learn.compiled(training, hypers, lanes=lanes))
+    return Entrant(
+        "one program",
+        lambda: program(hypers, training.data),
+        compile_seconds=seconds,
+        note=f"{lanes} lanes, initialisation included; traced {len(traces)} time(s) for the whole grid",
+    )
+
+
+def python_loop(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
+    """A jitted update, called once a step."""
+    step = jax.jit(update(batches))
+    lanes = [start(batches, hypers, index) for index in range(size.loop_lanes)]
+
+    def train(lane: Lane, key: Key, rate: jax.Array, *, steps: int) -> tuple[Lane, Any]:
+        loss = None
+        for _ in range(steps):
+            lane, loss = step(lane, key, rate, batches.data)
+        return lane, loss
+
+    _, seconds = once(lambda: train(*lanes[0], steps=1))
+    return Entrant(
+        "Python loop of jitted steps",
+        lambda: [train(*lane, steps=size.steps) for lane in lanes],
+        parts=len(hypers.lr) / size.loop_lanes,
+        compile_seconds=seconds,
+        target=Target("ratio", "at least", 4.0),
+        note=f"lanes measured: {size.loop_lanes}, scaled to all; compiled once, its rate is traced",
+    )
+
+
+def scans_in_turn(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
+    """A jitted scan over the updates, called once a lane."""
+    step = update(batches)
+    lanes = [start(batches, hypers, index) for index in range(size.scan_lanes)]
+
+    def train(lane: Lane, key: Key, rate: jax.Array, data: Batch) -> tuple[Lane, jax.Array]:
+        return jax.lax.scan(lambda lane, _: step(lane, key, rate, data), lane, length=size.steps)
+
+    program, seconds = compiled(train, *lanes[0], batches.data)
+    return Entrant(
+        "jitted scans, one after another",
+        lambda: [program(*lane, batches.data) for lane in lanes],
+        parts=len(hypers.lr) / size.scan_lanes,
+        compile_seconds=seconds,
+        note=f"lanes measured: {size.scan_lanes}, scaled to all; compiled once, its rate is traced",
+    )
+
+
+def start(batches: Batches, hypers: Hyper, index: int) -> tuple[Lane, Key, jax.Array]:
+    """Lane `index` of the grid before its first step, the key of its batches, and its learning rate."""
+    key = jax.random.key(hypers.seed[index])
+    rate = jnp.float32(hypers.lr[index])
+    params, _ = MODEL.init(jax.random.fold_in(key, 0), batches.data.inputs)
+    opt_state = learn.momentum(Hyper(lr=rate)).init(params)
+    return Lane(params, opt_state, jnp.int32(0)), jax.random.fold_in(key, 1), rate
+
+
+def update(batches: Batches) -> Callable[[Lane, Key, jax.Array, Batch], tuple[Lane, jax.Array]]:
+    """The update of a training loop that records the loss and nothing else."""
+    objective = problem.objective(MODEL, problem.mse)
+
+    def step(lane: Lane, key: Key, rate: jax.Array, data: Batch) -> tuple[Lane, jax.Array]:
+        batch = batches.draw(data, key, lane.step)
+        loss, grads = jax.value_and_grad(objective)(lane.params, batch)
+        optimizer = learn.momentum(Hyper(lr=rate))
+        params, opt_state = learn.update(optimizer, grads, lane.opt_state, lane.params)
+        return Lane(params, opt_state, lane.step + 1), loss
+
+    return step
+
+
+def torch_loop(torch: ModuleType, data: Batch, hypers: Hyper, examples: int, size: Size) -> Entrant:
+    """PyTorch's own layers and optimizer, eager, from the weights of the first lane."""
+    first, _, rate = start(learn.full(data), hypers, 0)
+    place = peers.accelerator(torch)
+    inputs, targets = (torch.tensor(np.asarray(field), device=place) for field in data[:2])
+    weights = [
+        [torch.tensor(np.asarray(layer["kernel"]).T.copy()), torch.tensor(np.asarray(layer["bias"]))]
+        for layer in first.params.values()
+    ]
+
+    def train() -> float:
+        layers = [torch.nn.Linear(kernel.shape[1], kernel.shape[0]) for kernel, _ in weights]
+        for layer, (kernel, bias) in zip(layers, weights, strict=True):
+            layer.load_state_dict({"weight": kernel, "bias": bias})
+        bends = [part for layer in layers[:-1] for part in (layer, torch.nn.Tanh())]
+        network = torch.nn.Sequential(*bends, layers[-1]).to(place)
+        optimizer = torch.optim.SGD(network.parameters(), lr=float(rate), momentum=0.9)
+        value, order = torch.zeros(()), torch.arange(size.points)
+        for index in range(size.torch_steps):
+            first = index * examples % size.points
+            if first == 0 and examples < size.points:
+                order = torch.randperm(size.points)
+            chosen = order[first : first + examples] if examples < size.points else slice(None)
+            optimizer.zero_grad()
+            value = torch.nn.functional.mse_loss(network(inputs[chosen]), targets[chosen])
+            value.backward()
+            optimizer.step()
+        return value.item()
+
+    return Entrant(
+        "PyTorch, eager",
+        train,
+        parts=len(hypers.lr) * size.steps / size.torch_steps,
+        note=f"lanes measured: 1, {size.torch_steps} of its steps, scaled to all",
+        device=peers.device_name(torch),
+    )

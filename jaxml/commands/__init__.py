@@ -1,0 +1,1 @@
+"""The commands of the front door: one module each, imported when its command is given."""

@@ -1,0 +1,45 @@
+"""The devices that JAX found, and those that it should have found."""
+
+import os
+from pathlib import Path
+
+import jax
+
+from jaxml.types import InputError
+
+
+def backend() -> str:
+    """The platform that JAX computes on: cpu, gpu or tpu.
+
+    Raises:
+        InputError: JAX cannot start the platform that the environment asks for.
+    """
+    try:
+        return jax.default_backend()
+    except (RuntimeError, AssertionError) as error:
+        asked = f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
+        raise InputError(
+            f"JAX finds no device under {asked}: unset it, or install the extra cuda12, cuda13 or tpu."
+        ) from error
+
+
+def require_accelerator() -> None:
+    """Passes if JAX computes on something other than the CPU.
+
+    Raises:
+        InputError: it does not.
+    """
+    if backend() == "cpu":
+        raise InputError(
+            "An accelerator is required and JAX found only the CPU: install the extra cuda12, cuda13 or tpu, "
+            "see `jaxml doctor`, or leave --require-accelerator out."
+        )
+
+
+def idle_accelerators() -> tuple[str, ...]:
+    """Accelerators that the operating system shows while JAX computes on the CPU."""
+    if backend() != "cpu":
+        return ()
+    return tuple(
+        sorted(str(path) for kind in ("nvidia[0-9]*", "accel[0-9]*") for path in Path("/dev").glob(kind))
+    )

@@ -1,0 +1,81 @@
+"""`jaxml verify`: the same manifest, the same bits?"""
+
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from jaxml.commands.catalogue import known
+from jaxml.commands.devices import backend
+from jaxml.commands.run import fulfil, progress
+from jaxml.record import Study, compare, load, load_run
+from jaxml.record.config import config_from_json
+from jaxml.record.store import execute
+from jaxml.source import code_digest
+from jaxml.types import InputError
+
+
+def verify(folder: Path, path: Path | None) -> int:
+    """Runs a run's manifest again, apart, and compares every array; returns the exit code.
+
+    The study is the one at `path`, or the known study of the manifest's name: a manifest never says
+    which file to load.
+
+    Raises:
+        InputError: `folder` is no whole run, or its study is not known.
+    """
+    first = load_run(folder)
+    study = load(path or _known(str(first.manifest["study"]), folder))
+    if study.name != first.manifest["study"]:
+        raise InputError(
+            f"{folder} was made by {first.manifest['study']}, not by {study.name}: name its own study."
+        )
+    config = config_from_json(study.Config, first.manifest["config"])
+    changes = differences(first.manifest, code_digest(study.path))
+    if changes:
+        print(f"Bits may differ, because {folder} was made with {', '.join(changes)}.")
+    kept = _configs(first.manifest)
+    with tempfile.TemporaryDirectory() as elsewhere, progress(study.name) as announce:
+
+        def same(need: Study) -> Any:
+            return config_from_json(need.Config, kept[need.name])
+
+        needed = fulfil(study, same, runs=Path(elsewhere), announce=announce)
+        differing = compare(first, execute(study, config, needed, runs=elsewhere, announce=announce))
+    if differing:
+        print(f"Different: {', '.join(differing)} of {len(first.result)} arrays in {folder}.")
+        return 1
+    print(f"Equal: all {len(first.result)} arrays in {folder}, bit for bit.")
+    return 0
+
+
+def _configs(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The configs, by study, of all runs whose results went into this one."""
+    found: dict[str, Any] = {}
+    for each in manifest.get("needs", ()):
+        found |= {each["study"]: each["config"]} | _configs(each)
+    return found
+
+
+def _known(name: str, folder: Path) -> Path:
+    studies = known()
+    if name not in studies:
+        raise InputError(
+            f"{folder} was made by {name!r}, which is not in experiments/: give its file with --study."
+        )
+    return studies[name]
+
+
+def differences(manifest: Mapping[str, Any], code: str) -> tuple[str, ...]:
+    """What sets the circumstances of a manifest apart from those of here and now."""
+    versions = manifest.get("versions")
+    there = {
+        "platform": manifest.get("platform"),
+        "jaxlib": versions.get("jaxlib") if isinstance(versions, dict) else None,
+    }
+    here = {"platform": backend(), "jaxlib": version("jaxlib")}
+    changed = (
+        f"{name} {there[name]} where this is {here[name]}" for name in here if there[name] != here[name]
+    )
+    return (*(("other code",) if manifest["code"] != code else ()), *changed)

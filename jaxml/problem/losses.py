@@ -1,0 +1,149 @@
+"""Losses of one example each, penalties of the parameters, and the weighted mean that joins examples."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.typing import ArrayLike
+from jaxtyping import Bool, Float, Int
+
+from jaxml import tree
+from jaxml.types import Array, InputError, Params, Scalar
+
+__all__ = [
+    "accuracy", "cross_entropy", "hinge", "huber", "l1", "l2", "mae", "mse", "none", "softmax_mse",
+    "weighted_mean",
+]  # fmt: skip
+
+Penalty = Callable[[Params], Scalar]
+
+
+def mse(outputs: Float[Array, "n k"], targets: Float[Array, "..."]) -> Float[jax.Array, " n"]:
+    """(1/k) Σⱼ rⱼ² for the residual r = outputs - targets of each example.
+
+    Raises:
+        InputError: the shapes differ. So do `mae` and `huber`.
+
+    >>> mse(jnp.array([[1.0, 2.0]]), jnp.array([[0.0, 0.0]])).tolist()
+    [2.5]
+    """
+    return jnp.mean(jnp.square(_residual(outputs, targets)), axis=-1)
+
+
+def mae(outputs: Float[Array, "n k"], targets: Float[Array, "..."]) -> Float[jax.Array, " n"]:
+    """(1/k) Σⱼ |rⱼ|; the derivative at rⱼ = 0 is taken as 0."""
+    return jnp.mean(_magnitude(_residual(outputs, targets)), axis=-1)
+
+
+def huber(
+    outputs: Float[Array, "n k"], targets: Float[Array, "..."], *, delta: ArrayLike = 1.0
+) -> Float[jax.Array, " n"]:
+    """(1/k) Σⱼ h(rⱼ), where h(r) = r²/2 for |r| <= δ and δ(|r| - δ/2) beyond.
+
+    Give another δ by `functools.partial(huber, delta=...)`.
+
+    Source: Huber 1964, "Robust estimation of a location parameter".
+
+    >>> huber(jnp.array([[0.5], [3.0]]), jnp.zeros((2, 1))).tolist()
+    [0.125, 2.5]
+    """
+    residual = _residual(outputs, targets)
+    size, bound = jnp.abs(residual), jnp.asarray(delta, residual.dtype)
+    return jnp.mean(jnp.where(size <= bound, jnp.square(residual) / 2, bound * (size - bound / 2)), axis=-1)
+
+
+def cross_entropy(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+    """log Σⱼ exp(zⱼ) - z_y in nats, from logits z and the label y; no logit overflows.
+
+    >>> cross_entropy(jnp.array([[1000.0, 0.0], [0.0, 1000.0]]), jnp.array([0, 0])).tolist()
+    [0.0, 1000.0]
+    """
+    return jax.nn.logsumexp(outputs, axis=-1) - _labelled(outputs, targets)
+
+
+def softmax_mse(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+    """Σⱼ (softmax(z)ⱼ - 1[j = y])², the Brier score: a sum over classes, at most 2, and flat there.
+
+    Source: Brier 1950, "Verification of forecasts expressed in terms of probability".
+    """
+    probabilities = jax.nn.softmax(outputs, axis=-1)
+    return jnp.sum(jnp.square(probabilities - _hit(outputs, targets).astype(probabilities.dtype)), axis=-1)
+
+
+def hinge(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+    """Σ_{j≠y} max(0, 1 + zⱼ - z_y): every class within the margin of the label's counts.
+
+    Source: Weston and Watkins 1999, "Support vector machines for multi-class pattern recognition";
+        Crammer and Singer 2001 take the largest term in place of the sum.
+
+    >>> hinge(jnp.array([[3.0, 5.0, 2.5], [9.0, 0.0, 1.0]]), jnp.array([0, 0])).tolist()
+    [3.5, 0.0]
+    """
+    margins = jax.nn.relu(1 + outputs - _labelled(outputs, targets)[:, None])
+    return jnp.sum(jnp.where(_hit(outputs, targets), jnp.zeros_like(margins), margins), axis=-1)
+
+
+def accuracy(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+    """1 where the largest output is the label's, else 0; of equal outputs the first counts."""
+    return (jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets).astype(outputs.dtype)
+
+
+def none(params: Params) -> Scalar:
+    """0, in the dtype of the parameters: no penalty."""
+    return jnp.zeros((), jax.tree.leaves(params)[0].dtype)
+
+
+def l1(coefficient: ArrayLike) -> Penalty:
+    """Coefficient · Σᵢ |θᵢ|, biases included; the derivative at 0 is 0, so zeros stay. May be traced."""
+
+    def penalty(params: Params) -> Scalar:
+        total = jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(_magnitude(leaf)), params))
+        return jnp.asarray(coefficient, total.dtype) * total
+
+    return penalty
+
+
+def l2(coefficient: ArrayLike) -> Penalty:
+    """Coefficient · Σᵢ θᵢ², biases included: 2 · coefficient on the Hessian's diagonal.
+
+    >>> float(l2(0.5)({"w": jnp.array([1.0, 2.0]), "b": jnp.array([3.0])}))
+    7.0
+    """
+
+    def penalty(params: Params) -> Scalar:
+        total = tree.vdot(params, params)
+        return jnp.asarray(coefficient, total.dtype) * total
+
+    return penalty
+
+
+def weighted_mean(values: Float[Array, " n"], weights: Float[Array, " n"]) -> Scalar:
+    """Σᵢ wᵢ vᵢ / Σᵢ wᵢ; at least one weight must be positive.
+
+    >>> float(weighted_mean(jnp.array([1.0, 3.0, 50.0]), jnp.array([1.0, 1.0, 0.0])))
+    2.0
+    """
+    return jnp.sum(weights * values) / jnp.sum(weights)
+
+
+def _residual(outputs: Array, targets: Array) -> jax.Array:
+    if outputs.shape != targets.shape:
+        raise InputError(
+            f"Outputs {outputs.shape} and targets {targets.shape} differ: give both the shape [n, k]."
+        )
+    return jnp.asarray(outputs) - targets
+
+
+def _magnitude(x: jax.Array) -> jax.Array:
+    """|x| with derivative 0 at 0, where that of `jnp.abs` is 1."""
+    return x * jnp.sign(x)
+
+
+def _hit(outputs: Array, targets: Array) -> Bool[jax.Array, "n k"]:
+    """Whether class j is the label of example i."""
+    return jnp.asarray(targets)[:, None] == jnp.arange(outputs.shape[-1], dtype=targets.dtype)[None, :]
+
+
+def _labelled(outputs: Array, targets: Array) -> Float[jax.Array, " n"]:
+    """The output of the label's class; by a mask, whose derivative is a sum and no scatter."""
+    return jnp.sum(jnp.where(_hit(outputs, targets), outputs, jnp.zeros_like(outputs)), axis=-1)

@@ -1,0 +1,1 @@
+"""Networks as pure functions. The only door to Flax."""

@@ -1,0 +1,55 @@
+"""A model and a loss joined: what `learn` descends, and what `curvature` differentiates twice."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jaxtyping import Float
+
+from jaxml.problem.losses import Penalty, none, weighted_mean
+from jaxml.types import Array, Batch, Key, Model, Objective, Params, Scalar, TrainingLoss
+
+__all__ = ["criterion", "objective", "outputs", "start", "training_loss"]
+
+Loss = Callable[[Array, Array], Float[jax.Array, " n"]]
+"""`(outputs, targets) -> [n]`, one value per example."""
+
+
+def start(model: Model, inputs: Array) -> Callable[[Key], tuple[Params, Any]]:
+    """The initialiser as a function of its key alone, to be vmapped or mapped over keys.
+
+    Only the shape beyond the first axis and the dtype of `inputs` matter.
+    """
+    return lambda key: model.init(key, inputs)
+
+
+def training_loss(model: Model, loss: Loss, penalty: Penalty = none) -> TrainingLoss:
+    """Σᵢ wᵢ loss(f(xᵢ), yᵢ) / Σᵢ wᵢ + penalty(θ) with f in training mode, and the model's next state."""
+    judge = criterion(loss)
+
+    def evaluate(params: Params, state: Any, batch: Batch, key: Key) -> tuple[Scalar, Any]:
+        predictions, state = model.apply(params, state, batch.inputs, train=True, key=key)
+        return judge(predictions, batch) + penalty(params), state
+
+    return evaluate
+
+
+def objective(model: Model, loss: Loss, penalty: Penalty = none, *, state: Any = None) -> Objective:
+    """Σᵢ wᵢ loss(f(xᵢ), yᵢ) / Σᵢ wᵢ + penalty(θ) with f in evaluation mode: no randomness, a fixed state."""
+    predict, judge = outputs(model, state=state), criterion(loss)
+    return lambda params, batch: judge(predict(params, batch), batch) + penalty(params)
+
+
+def outputs(model: Model, *, state: Any = None) -> Callable[[Params, Batch], jax.Array]:
+    """`(params, batch) -> f(x)` in evaluation mode: the inner function of a Gauss-Newton product."""
+    fixed = {} if state is None else state
+
+    def predict(params: Params, batch: Batch) -> jax.Array:
+        return model.apply(params, fixed, batch.inputs, train=False, key=None)[0]
+
+    return predict
+
+
+def criterion(loss: Loss) -> Callable[[jax.Array, Batch], Scalar]:
+    """`(outputs, batch) -> weighted mean loss`: the outer function, convex for the usual losses."""
+    return lambda predictions, batch: weighted_mean(loss(predictions, batch.targets), batch.weights)

@@ -1,0 +1,80 @@
+"""Fixed problems that several studies look at, so that they speak of the same networks."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from jaxml import tree
+from jaxml.problem.data.embedded import digits, sinc
+from jaxml.problem.losses import Penalty, cross_entropy, l2, mse, none
+from jaxml.problem.models.dense import mlp, units
+from jaxml.problem.objectives import Loss, outputs
+from jaxml.types import Batch, Model, Params
+
+__all__ = ["Task", "networks", "output_errors", "relu_sinc", "softmax_digits", "tanh_sinc", "unravel"]
+
+
+class Task(NamedTuple):
+    """A network, the loss of an example, a penalty of its parameters, and all its data.
+
+    `objective(*task[:3])` and `training_loss(*task[:3])` make functions of it.
+    """
+
+    model: Model
+    loss: Loss
+    penalty: Penalty
+    batch: Batch
+
+
+def networks(task: Task, count: int) -> Params:
+    """The task's first `count` initial parameters, of the seeds 0, 1, ..., stacked on a leading axis."""
+    seeds = jnp.arange(count)
+    return jax.lax.map(lambda seed: task.model.init(jax.random.key(seed), task.batch.inputs)[0], seeds)
+
+
+def unravel(task: Task) -> Callable[[jax.Array], Params]:
+    """The function that folds a vector `[p]`, in the order of `tree.ravel`, into the task's parameters."""
+    params, _ = task.model.init(jax.random.key(0), task.batch.inputs)
+    return tree.ravel(params)[1]
+
+
+def output_errors(task: Task, params: Params) -> jax.Array:
+    """δ = ∂loss/∂outputs, one row an example, before averaging."""
+    predicted = outputs(task.model)(params, task.batch)
+    return jax.grad(lambda z: jnp.sum(task.loss(z, task.batch.targets)))(predicted)
+
+
+def relu_sinc(width: int = 20, *, points: int = 64, dtype: DTypeLike = jnp.float64) -> Task:
+    """A sum of `width` ReLUs fits sin(5πx)/(5πx) by least squares: 3 width + 1 parameters, no decay."""
+    return Task(units(width, jax.nn.relu), mse, none, sinc(points, dtype=dtype))
+
+
+def tanh_sinc(
+    width: int = 10,
+    *,
+    decay: float = 1e-4,
+    scale: float = 1.0,
+    points: int = 64,
+    dtype: DTypeLike = jnp.float64,
+) -> Task:
+    """The same by `width` tanh units with an l2 penalty: smooth, and no minimum lies at infinity.
+
+    Args:
+        width: of the hidden layer; 3 width + 1 parameters.
+        decay: factor of the sum of squared parameters.
+        scale: of the initial kernels' standard deviation.
+        points: on [1e-4, 1].
+        dtype: of the data, and so of the parameters.
+    """
+    return Task(mlp((width, 1), jnp.tanh, scale=scale), mse, l2(decay), sinc(points, dtype=dtype))
+
+
+def softmax_digits(
+    width: int = 4, *, decay: float = 1e-3, examples: int = 500, dtype: DTypeLike = jnp.float64
+) -> Task:
+    """The first `examples` 8x8 digits through `width` tanh units, cross-entropy, and an l2 penalty."""
+    batch = Batch(*(field[:examples] for field in digits(dtype=dtype)))
+    return Task(mlp((width, 10), jnp.tanh), cross_entropy, l2(decay), batch)

@@ -1,0 +1,121 @@
+"""Figures in the house style: legible at report size, in grey, and to colour-blind eyes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from jaxml.types import InputError
+
+DPI = 150
+"""Pixels an inch of a saved figure."""
+
+
+class Style(NamedTuple):
+    """How one family of a figure is drawn.
+
+    Attributes:
+        colour: hexadecimal.
+        marker: of its points.
+        linestyle: of its line.
+    """
+
+    colour: str
+    marker: str
+    linestyle: str
+
+
+STYLES: Sequence[Style] = (
+    Style("#000000", "o", "-"),
+    Style("#bb5566", "s", "--"),
+    Style("#ddaa33", "^", "-."),
+    Style("#004488", "D", ":"),
+    Style("#6699cc", "v", "-"),
+    Style("#997700", "P", "--"),
+    Style("#ee99aa", "X", "-."),
+    Style("#007766", "*", ":"),
+)
+"""One for each family: no two share a marker, no four in a row a line style, no two of the first four a tone.
+
+Source: Tol 2021, SRON/EPS/TN/09-002, high-contrast and medium-contrast schemes (the first seven).
+"""
+
+
+def panels(
+    rows: int = 1, columns: int = 1, *, width: float = 4.4, height: float = 3.2
+) -> tuple[Figure, list[Axes]]:
+    """A figure and its panels, row by row; lines drawn in them take the STYLES in turn.
+
+    Args:
+        rows: of panels.
+        columns: of panels.
+        width: of a panel in inches.
+        height: of a panel in inches.
+
+    Raises:
+        InputError: no panels, or panels of no size.
+
+    >>> figure, (left, right) = panels(1, 2)
+    >>> left.plot([0, 1])[0].get_marker(), left.plot([1, 0])[0].get_marker()
+    ('o', 's')
+    """
+    if min(rows, columns) < 1 or min(width, height) <= 0:
+        raise InputError(
+            f"{rows} x {columns} panels of {width} x {height} in are none: use positive numbers."
+        )
+    figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
+    axes = list(figure.subplots(rows, columns, squeeze=False).flat)
+    cycle = cycler(
+        color=[style.colour for style in STYLES],
+        marker=[style.marker for style in STYLES],
+        linestyle=[style.linestyle for style in STYLES],
+    )
+    shape = cycler(linewidth=[1.6]) * cycler(markersize=[5.0]) * cycler(markevery=[0.06])
+    for panel in axes:
+        panel.set_prop_cycle(cycle * shape)
+        panel.grid(visible=True, color="#dddddd", linewidth=0.6)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+        panel.tick_params(labelsize=9)
+    return figure, axes
+
+
+def label(axes: Axes, title: str, x: str, y: str) -> None:
+    """Titles a panel and names its axes; x and y say what and in which unit: "loss (nats)".
+
+    Raises:
+        InputError: an axis without a name.
+    """
+    if not (x.strip() and y.strip()):
+        raise InputError(f"An axis of the panel {title!r} has no name: say what it shows and in which unit.")
+    axes.set_title(title, fontsize=11, loc="left")
+    axes.set_xlabel(x, fontsize=10)
+    axes.set_ylabel(y, fontsize=10)
+
+
+def stacked_shares(
+    axes: Axes, shares: Mapping[str, Sequence[float] | np.ndarray], parts: Sequence[str]
+) -> None:
+    """One horizontal bar a family, cut into named parts whose greys differ.
+
+    Args:
+        axes: a panel.
+        shares: of each family, one number a part.
+        parts: their names, for the legend above the panel.
+    """
+    left = np.zeros(len(shares))
+    for part, (name, column) in enumerate(zip(parts, zip(*shares.values(), strict=True), strict=True)):
+        grey = str(0.1 + 0.85 * part / max(len(parts) - 1, 1))
+        axes.barh(list(shares), column, left=left, label=name, color=grey, edgecolor="black", linewidth=0.6)
+        left += np.asarray(column)
+    axes.invert_yaxis()
+    axes.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.02), frameon=False)
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Writes a PNG, the same bytes for the same figure and matplotlib: no date and no version in it."""
+    figure.savefig(path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})

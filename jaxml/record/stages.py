@@ -1,0 +1,81 @@
+"""A study's side door: stages that outlive an interruption."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import quote
+
+from jaxml.record.archive import host, load_tree, save_tree, writing
+from jaxml.types import InputError
+
+Keep: TypeAlias = Callable[[str, Callable[[], Any]], Any]
+"""`(name, compute) -> value`: what `compute` returns, or what an earlier attempt stored under that name."""
+
+
+class Stage(NamedTuple):
+    """What a stage cost.
+
+    Attributes:
+        seconds: wall seconds of its computation, when it was computed.
+        kept: whether an earlier attempt had computed it.
+    """
+
+    seconds: float
+    kept: bool
+
+
+def plain_keep(name: str, compute: Callable[[], Any]) -> Any:
+    """Computes and stores nothing; the value has the form that a storing `keep` returns.
+
+    >>> plain_keep("squares", lambda: [i * i for i in range(3)])
+    [0, 1, 4]
+    """
+    del name
+    return host(compute())
+
+
+def storing(folder: Path, announce: Callable[[str], None]) -> tuple[Keep, dict[str, Stage]]:
+    """A `keep` that stores under `folder`, and the record of its stages, which fills as they pass.
+
+    Computed or loaded, a value comes back in the same form with the same bits. A damaged file is
+    announced and computed again. A stage file is written whole or not at all.
+    """
+    stages: dict[str, Stage] = {}
+    used: set[str] = set()
+
+    def keep(name: str, compute: Callable[[], Any]) -> Any:
+        path = _path(folder, name)
+        if name in used:
+            raise InputError(f"The stage {name!r} is kept twice in one run: give each its own name.")
+        used.add(name)
+        stored = _stored(path)
+        kept = stored is not None
+        if stored is None:
+            if path.exists():
+                announce(f"note: the stored {name} cannot be read and is computed again")
+            start = time.perf_counter()
+            value = host(compute())
+            stored = {"value": value, "seconds": time.perf_counter() - start}
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            save_tree(path, stored)
+        stages[name] = Stage(stored["seconds"], kept)
+        announce(f"{name}: {stored['seconds']:.1f} s{' in an earlier attempt, kept' if kept else ''}")
+        return stored["value"]
+
+    return keep, stages
+
+
+def _path(folder: Path, name: str) -> Path:
+    file = f"{quote(name, safe='')}.npz"
+    if not name or len(file) > 200:
+        raise InputError(f"The stage name {name!r} makes no file name: use 1 to about 60 characters.")
+    return folder / file
+
+
+def _stored(path: Path) -> dict[str, Any] | None:
+    try:
+        return load_tree(path)
+    except InputError:
+        return None

@@ -1,0 +1,140 @@
+"""How far a measured number can be trusted: intervals over seeds, and the statistics they are made of."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import special
+
+from jaxml.types import Array, InputError
+
+
+class Interval(NamedTuple):
+    """A number and the interval that is meant to contain what it estimates.
+
+    Attributes:
+        estimate: the statistic of the sample itself.
+        low: lower end.
+        high: upper end.
+        n: independent units (seeds, mostly) behind it.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+
+def bootstrap(
+    statistic: Callable[..., float],
+    *samples: Array,
+    resamples: int = 2000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Expanded percentile interval: quantiles α′ and 1 − α′ of the statistic over resampled units.
+
+    α′ = Φ(−√(n/(n−1)) t₁₋α⸝₂,ₙ₋₁) instead of α/2 undoes the narrowness of the plain percentile
+    interval on few units. It is first-order correct, no more: at level 0.95 it covers the mean of a normal
+    (of an exponential) sample in a share of 0.75 (0.70) of samples at n = 3, 0.91 (0.86) at 5, 0.94 (0.90) at
+    8, 0.945 (0.92) at 20, 0.95 (0.94) at 50. Below 8 units read it as the range of what was seen.
+
+    Args:
+        statistic: of as many arrays as there are samples, by NumPy.
+        *samples: `[n, ...]` each. The first axis is resampled by the same indices in all of them, so a
+            paired design stays paired.
+        resamples: how many; the cost is that many calls of `statistic`.
+        level: the nominal coverage.
+        seed: of the resampling.
+
+    Returns:
+        The interval; fewer than two units tell nothing, and give the whole line.
+
+    Raises:
+        InputError: samples of unequal length, or a number that is not finite.
+
+    Source: Hesterberg 2015, arXiv:1411.5279, the expanded percentile interval.
+
+    >>> bootstrap(np.mean, np.full(5, 2.0))
+    Interval(estimate=2.0, low=2.0, high=2.0, n=5)
+    """
+    arrays = [np.asarray(sample) for sample in samples]
+    n = _units(arrays)
+    if n < 2:
+        return Interval(float(statistic(*arrays)) if n else float("nan"), -float("inf"), float("inf"), n)
+    if not 0 < level < 1 or resamples < 1:
+        raise InputError(
+            f"Level {level} with {resamples} resamples is no interval: use 0 < level < 1 and at least one."
+        )
+    draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
+    values = np.array([statistic(*(array[draw] for array in arrays)) for draw in draws], np.float64)
+    estimate = float(statistic(*arrays))
+    if not (np.isfinite(values).all() and np.isfinite(estimate)):
+        raise InputError(
+            "The statistic is not finite on some resamples: choose one that is defined on repeated units."
+        )
+    tail = special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2))
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return Interval(estimate, float(low), float(high), n)
+
+
+def _units(arrays: list[np.ndarray]) -> int:
+    lengths = {array.shape[0] if array.ndim else 0 for array in arrays}
+    if len(lengths) != 1:
+        raise InputError(
+            f"Samples of lengths {sorted(lengths)} have no paired units: give one or more of equal length."
+        )
+    (n,) = lengths
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise InputError("A sample holds NaN or infinity: leave out the diverged lanes by their mask first.")
+    return n
+
+
+def proportion(successes: int, trials: int, *, level: float = 0.95) -> Interval:
+    """Clopper-Pearson interval of a share: beta quantiles, exact at 0 and n, coverage never below `level`.
+
+    Of no trials it is [0, 1].
+
+    Raises:
+        InputError: not 0 <= successes <= trials, or a level outside (0, 1).
+
+    Source: Clopper and Pearson 1934, Biometrika 26.
+
+    >>> proportion(0, 3).low, proportion(3, 3).high
+    (0.0, 1.0)
+    """
+    if not (0 <= successes <= trials and 0 < level < 1):
+        raise InputError(
+            f"{successes}/{trials} at level {level} is no share: use 0 <= successes <= trials and level < 1."
+        )
+    tail = (1 - level) / 2
+    low = special.betaincinv(successes, trials - successes + 1, tail) if successes > 0 else 0.0
+    high = special.betaincinv(successes + 1, trials - successes, 1 - tail) if successes < trials else 1.0
+    estimate = successes / trials if trials else float("nan")
+    return Interval(estimate, float(low), float(high), int(trials))
+
+
+def certain(value: float) -> Interval:
+    """The interval of a number that nothing random entered: a point, from one unit."""
+    return Interval(float(value), float(value), float(value), 1)
+
+
+def correlation(x: Array, y: Array) -> float:
+    """Spearman's ρ: Pearson's correlation of the average ranks; 0 where either sample is constant.
+
+    >>> correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 8.0, 27.0]))
+    1.0
+    """
+    u, v = (rank - rank.mean() for rank in (_ranks(np.asarray(x)), _ranks(np.asarray(y))))
+    scale = np.sqrt((u @ u) * (v @ v))
+    return float(u @ v / scale) if scale > 0 else 0.0
+
+
+def _ranks(x: np.ndarray) -> np.ndarray:
+    _, group, size = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(size) - (size - 1) / 2)[group]
+
+
+def mean_difference(a: Array, b: Array) -> float:
+    """Mean of a minus mean of b, in float64."""
+    return float(np.mean(a, dtype=np.float64) - np.mean(b, dtype=np.float64))

@@ -1,0 +1,121 @@
+"""What a study's source tells without running it: what it says of itself, and the digest of its code.
+
+Standard library only, so that a list of studies and a wrong name are answered without JAX.
+"""
+
+import ast
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from jaxml.errors import InputError
+
+CONTRACT = ("Config", "Result", "SMOKE", "study", "findings", "figures")
+"""The names that make a module a study."""
+
+_LABELS = "Claims|Sources?|Cost|Expect|Run"
+_PARAGRAPH = re.compile(rf"^({_LABELS}):((?:.|\n(?!\s*(?:\n|$)|(?:{_LABELS}):))*)", re.MULTILINE)
+
+
+class Description(NamedTuple):
+    """What the source of a study tells before it runs.
+
+    Attributes:
+        name: the file's name without its suffix.
+        path: the file.
+        title: the first line of the docstring.
+        summary: its paragraphs without a label.
+        notes: the docstring's labelled paragraphs, `Claims:`, `Cost:` and so on, by label.
+        fields: of `Config`: annotation and default as written.
+        words: every identifier in the source.
+    """
+
+    name: str
+    path: Path
+    title: str
+    summary: str
+    notes: Mapping[str, str]
+    fields: Mapping[str, str]
+    words: frozenset[str]
+
+
+def code_digest(study_path: str | Path) -> str:
+    """SHA-256 of the code behind a result: floors 0 and 1 of jaxml, and the study's own file.
+
+    The front door and the benchmarks are left out: no result depends on them.
+    """
+    package = Path(__file__).parent
+    modules = [path for path in package.glob("*.py") if path.name != "__main__.py"]
+    for room in ("problem", "learn", "curvature", "record"):
+        modules += (package / room).rglob("*.py")
+    sources = {path.relative_to(package).as_posix(): path for path in modules}
+    digest = hashlib.sha256()
+    for name, path in [*sorted(sources.items()), ("study", Path(study_path))]:
+        digest.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def describe(path: Path) -> Description:
+    """Reads a study's docstring and the fields of its `Config`.
+
+    Raises:
+        InputError: the file is no Python, or no study.
+    """
+    try:
+        module = ast.parse(path.read_bytes(), str(path))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as Python ({error}): correct it first.") from error
+    missing = [name for name in CONTRACT if name not in _defined(module)]
+    if missing:
+        raise InputError(f"{path} is not yet a study: define {', '.join(missing)}.")
+    docstring = ast.get_docstring(module) or ""
+    return Description(
+        name=path.stem,
+        path=path,
+        title=docstring.partition("\n")[0],
+        summary=_summary(docstring),
+        notes={label: " ".join(text.split()) for label, text in _PARAGRAPH.findall(docstring)},
+        fields=_fields(module),
+        words=frozenset(_words(module)),
+    )
+
+
+def _summary(docstring: str) -> str:
+    paragraphs = [" ".join(paragraph.split()) for paragraph in docstring.split("\n\n")]
+    return " ".join(text for text in paragraphs if not _PARAGRAPH.match(text))
+
+
+def _defined(module: ast.Module) -> set[str]:
+    names: set[str] = set()
+    for node in module.body:
+        match node:
+            case (
+                ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name))
+            ):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names.update(target.id for target in targets if isinstance(target, ast.Name))
+            case ast.ImportFrom(names=aliases):
+                names.update(alias.asname or alias.name for alias in aliases)
+    return names
+
+
+def _fields(module: ast.Module) -> dict[str, str]:
+    (config,) = [
+        node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Config"
+    ] or [None]
+    fields = {}
+    for node in config.body if config else ():
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            default = f" = {ast.unparse(node.value)}" if node.value else ""
+            fields[node.target.id] = ast.unparse(node.annotation) + default
+    return fields
+
+
+def _words(module: ast.Module) -> Iterable[str]:
+    for node in ast.walk(module):
+        match node:
+            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.alias(name=word):
+                yield word

@@ -1,0 +1,174 @@
+"""Losses and penalties against float64 loops over examples and classes, and the lecture's numbers."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxml.problem import (
+    accuracy,
+    cross_entropy,
+    hinge,
+    huber,
+    l1,
+    l2,
+    mae,
+    mse,
+    none,
+    softmax_mse,
+    weighted_mean,
+)
+from jaxml.types import InputError
+
+pytestmark = pytest.mark.oracle
+
+PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)])
+
+
+def _huber(r):
+    return r * r / 2 if abs(r) <= 0.7 else 0.7 * (abs(r) - 0.35)
+
+
+REGRESSION = {
+    "mse": (mse, lambda r: r * r),
+    "mae": (mae, abs),
+    "huber": (functools.partial(huber, delta=0.7), _huber),
+}
+
+
+def _softmax(z):
+    weights = [math.exp(value - max(z)) for value in z]
+    return [weight / sum(weights) for weight in weights]
+
+
+CLASSIFICATION = {
+    "cross_entropy": (cross_entropy, lambda z, y: -math.log(_softmax(z)[y])),
+    "softmax_mse": (softmax_mse, lambda z, y: sum((p - (j == y)) ** 2 for j, p in enumerate(_softmax(z)))),
+    "hinge": (hinge, lambda z, y: sum(max(0, 1 + z[j] - z[y]) for j in range(len(z)) if j != y)),
+    "accuracy": (accuracy, lambda z, y: float(max(range(len(z)), key=lambda j: z[j]) == y)),
+}
+OUTPUTS = np.random.default_rng(0).normal(size=(12, 4)) * 2
+TARGETS = np.random.default_rng(1).normal(size=(12, 4))
+LABELS = np.random.default_rng(2).integers(0, 4, 12).astype(np.int32)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("name", REGRESSION)
+def test_regression_losses(name, dtype, tolerance):
+    loss, term = REGRESSION[name]
+    with jax.enable_x64(dtype is np.float64):
+        found = np.asarray(loss(jnp.asarray(OUTPUTS, dtype), TARGETS.astype(dtype)))
+    expected = [sum(term(r) for r in row) / 4 for row in (OUTPUTS - TARGETS).tolist()]
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found, expected, rtol=tolerance)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("name", CLASSIFICATION)
+def test_classification_losses(name, dtype, tolerance):
+    loss, expected = CLASSIFICATION[name]
+    with jax.enable_x64(dtype is np.float64):
+        found = np.asarray(loss(jnp.asarray(OUTPUTS, dtype), LABELS))
+    assert found.dtype == dtype
+    pairs = zip(OUTPUTS.tolist(), LABELS.tolist(), strict=True)
+    np.testing.assert_allclose(found, [expected(z, y) for z, y in pairs], rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("loss", [mse, mae, huber])
+def test_targets_that_would_broadcast_are_refused(loss):
+    with pytest.raises(InputError, match=r"Outputs \(3, 1\) and targets \(3,\) differ"):
+        loss(jnp.zeros((3, 1)), jnp.zeros(3))
+
+
+def test_the_cat_car_frog_example_of_the_lecture():
+    scores = jnp.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
+    labels = jnp.array([0, 1, 2])
+    np.testing.assert_allclose(hinge(scores, labels), [2.9, 0.0, 12.9], rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(cross_entropy(scores, labels)[0], 2.04, atol=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("logits", "cross", "cross_slope", "square", "square_slope"),
+    [
+        ((-10, 10), 20.0, 1.414, 2.0, 1.17e-8),
+        ((-5, 5), 10.0, 1.414, 2.0, 2.6e-4),
+        ((0, 0), 0.693, 0.707, 0.5, 0.707),
+    ],
+)
+def test_square_error_is_flat_where_the_lecture_says(logits, cross, cross_slope, square, square_slope):
+    for loss, value, slope in ((cross_entropy, cross, cross_slope), (softmax_mse, square, square_slope)):
+        with jax.enable_x64(True):
+            at = jnp.asarray([[*logits, -1000.0]], jnp.float64)
+            found, gradient = jax.value_and_grad(lambda z, loss=loss: loss(z, np.array([0]))[0])(at)
+            gradient = np.asarray(gradient)
+        np.testing.assert_allclose(np.asarray(found), value, rtol=1e-3)
+        np.testing.assert_allclose(np.linalg.norm(gradient), slope, rtol=2e-2)
+
+
+@PRECISIONS
+def test_cross_entropy_is_stable_and_its_gradient_is_softmax_minus_label(dtype, tolerance):
+    z = np.array([[1e4, -1e4, 0.0], [-80.0, 80.0, 79.0], [0.1, -0.2, 0.3]])
+    y = np.array([1, 0, 2], np.int32)
+    with jax.enable_x64(dtype is np.float64):
+        logits = jnp.asarray(z, dtype)
+        found = np.asarray(cross_entropy(logits, y))
+        gradient = np.asarray(jax.grad(lambda a: jnp.sum(cross_entropy(a, y)))(logits))
+    shifted = np.exp(z - z.max(1, keepdims=True))
+    expected = np.log(shifted.sum(1)) + z.max(1) - z[np.arange(3), y]
+    np.testing.assert_allclose(found, expected, rtol=tolerance)
+    softmax = shifted / shifted.sum(1, keepdims=True)
+    np.testing.assert_allclose(gradient, softmax - np.eye(3)[y], atol=tolerance)
+
+
+def test_gradients_at_a_zero_residual_and_in_the_tail():
+    residuals = jnp.array([[-3.0], [-0.2], [0.0], [0.2], [3.0]])
+    slopes = {
+        loss: jax.grad(lambda r, loss=loss: jnp.sum(loss(r, jnp.zeros((5, 1)))))(residuals)[:, 0]
+        for loss in (mse, mae, huber)
+    }
+    np.testing.assert_allclose(slopes[mse], [-6.0, -0.4, 0.0, 0.4, 6.0])
+    np.testing.assert_allclose(slopes[mae], [-1.0, -1.0, 0.0, 1.0, 1.0])
+    np.testing.assert_allclose(slopes[huber], [-1.0, -0.2, 0.0, 0.2, 1.0])
+    bend = jax.vmap(jax.hessian(lambda r: huber(r[None, None], jnp.zeros((1, 1)))[0]))(residuals[:, 0])
+    np.testing.assert_allclose(bend, [0.0, 1.0, 1.0, 1.0, 0.0])
+
+
+@PRECISIONS
+def test_penalties_and_their_curvature(dtype, tolerance):
+    values = np.random.default_rng(3).normal(size=7)
+    with jax.enable_x64(dtype is np.float64):
+        params = {"a": jnp.asarray(values[:6].reshape(2, 3), dtype), "b": jnp.asarray(values[6:], dtype)}
+        found = [np.asarray(penalty(params)) for penalty in (l1(0.3), l2(0.3), none)]
+        hessian = np.asarray(jax.jit(jax.hessian(l2(0.3)))(jnp.asarray(values, dtype)))
+        slope = np.asarray(jax.grad(l1(0.3))(jnp.asarray([-2.0, 0.0, 2.0], dtype)))
+    assert all(value.dtype == dtype for value in found)
+    np.testing.assert_allclose(
+        found[:2], [0.3 * np.abs(values).sum(), 0.3 * (values**2).sum()], rtol=tolerance
+    )
+    assert found[2] == 0
+    np.testing.assert_allclose(slope, [-0.3, 0.0, 0.3], rtol=tolerance)
+    np.testing.assert_allclose(hessian, 0.6 * np.eye(7), rtol=tolerance)
+
+
+@pytest.mark.compiles_once
+def test_a_traced_coefficient_compiles_once():
+    traces = []
+
+    @jax.jit
+    def penalised(coefficient):
+        traces.append(0)
+        return l1(coefficient)(jnp.ones(2)) + l2(coefficient)(jnp.ones(2))
+
+    assert [float(penalised(c)) for c in (0.0, 0.5, 1.0)] == [0.0, 2.0, 4.0]
+    assert len(traces) == 1
+
+
+@PRECISIONS
+def test_weighted_mean_is_the_quotient_of_sums(dtype, tolerance):
+    values, weights = np.random.default_rng(4).uniform(0.1, 2.0, (2, 9))
+    with jax.enable_x64(dtype is np.float64):
+        found = np.asarray(weighted_mean(jnp.asarray(values, dtype), weights.astype(dtype)))
+    np.testing.assert_allclose(found, (values @ weights) / weights.sum(), rtol=tolerance)

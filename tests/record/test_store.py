@@ -1,0 +1,165 @@
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxml.record import store
+from jaxml.record.archive import load_tree, save_tree
+from jaxml.record.lock import locked
+from jaxml.record.store import compare, execute, list_runs, load_run
+from jaxml.record.study import load
+from jaxml.types import InputError
+
+pytestmark = pytest.mark.invariance
+
+
+def calls(study):
+    return study.study.__globals__["calls"]
+
+
+def interrupt(study):
+    return study.study.__globals__["interrupt"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_a_run_is_whole_and_is_not_repeated(toy, tmp_path):
+    lines: list[str] = []
+    folder = execute(toy, toy.smoke, runs=tmp_path / "runs", announce=lines.append, checksums={"d": "1"})
+    assert sorted(contents(folder)) == [
+        "figures/power%20vs.%20scale.png", "findings.json", "manifest.json", "report.html",
+        "result.npz", "timings.npz",
+    ]  # fmt: skip
+    run = load_run(folder)
+    assert list_runs(tmp_path / "runs") == (folder,) and folder.name == run.manifest["hash"]
+    assert run.result["power"].shape == (2, 2) and run.timings is not None
+    assert [finding.verdict for finding in run.findings] == ["supported", "supported"]
+    assert run.manifest["wall_seconds"] > sum(stage["seconds"] for stage in run.manifest["stages"].values())
+    assert run.manifest["compile_seconds"] >= 0 and run.manifest["checksums"] == {"d": "1"}
+    assert [line.split(":")[0] for line in lines] == ["scale=1.0", "scale=2.0", "toy"]
+    before = contents(folder)
+    assert execute(toy, toy.smoke, runs=tmp_path / "runs") == folder
+    assert contents(folder) == before and calls(toy) == [1.0, 2.0]
+
+
+def test_resumed_is_uninterrupted(toy, tmp_path):
+    interrupt(toy).append(2.0)
+    with pytest.raises(KeyboardInterrupt):
+        execute(toy, toy.smoke, runs=tmp_path / "resumed")
+    assert list_runs(tmp_path / "resumed") == ()
+    (stage,) = (tmp_path / "resumed").rglob("stages/*.npz")
+    save_tree(stage, load_tree(stage) | {"seconds": 1000.0})
+    interrupt(toy).clear()
+    lines: list[str] = []
+    resumed = execute(toy, toy.smoke, runs=tmp_path / "resumed", announce=lines.append)
+    assert calls(toy) == [1.0, 2.0, 2.0] and "kept" in lines[0]
+    whole = execute(toy, toy.smoke, runs=tmp_path / "whole")
+    assert compare(resumed, whole) == () and resumed.name == whole.name
+    assert (resumed / "findings.json").read_bytes() == (whole / "findings.json").read_bytes()
+    assert load_run(resumed).manifest["wall_seconds"] > 1000
+    assert [stage["kept"] for stage in load_run(resumed).manifest["stages"].values()] == [True, False]
+    assert [p.name for p in resumed.parent.iterdir()] == [resumed.name]
+
+
+def test_again_keeps_the_old_run_aside(toy, tmp_path):
+    folder = execute(toy, toy.smoke, runs=tmp_path)
+    old = contents(folder)
+    interrupt(toy).append(1.0)
+    with pytest.raises(KeyboardInterrupt):
+        execute(toy, toy.smoke, runs=tmp_path, again=True)
+    assert contents(folder) == old
+    interrupt(toy).clear()
+    for n in (1, 2):
+        assert execute(toy, toy.smoke, runs=tmp_path, again=True) == folder
+        assert (folder.parent / f"{folder.name}.{n}").is_dir()
+    assert contents(folder.parent / f"{folder.name}.1") == old
+    assert list_runs(tmp_path) == (folder,) and compare(folder, folder.parent / f"{folder.name}.1") == ()
+
+
+def test_other_configs_and_other_code_are_other_runs(toy, toy_path, tmp_path):
+    folders = {execute(toy, toy.smoke, runs=tmp_path), execute(toy, toy.Config(seeds=3), runs=tmp_path)}
+    toy_path.write_text(toy_path.read_text() + "\n")
+    folders.add(execute(load(toy_path), toy.smoke, runs=tmp_path))
+    assert len(folders) == 3 == len(list_runs(tmp_path))
+
+
+def test_the_hash_is_of_the_code_that_the_run_began_with(toy, toy_path, tmp_path):
+    execute(
+        toy, toy.smoke, runs=tmp_path, announce=lambda _: toy_path.write_text(toy_path.read_text() + "\n")
+    )
+    (folder,) = list_runs(tmp_path)
+    assert load_run(folder).manifest["hash"] == folder.name
+
+
+def test_one_process_at_a_time(toy, tmp_path):
+    (folder,) = [execute(toy, toy.smoke, runs=tmp_path)]
+    with locked(folder.with_name(folder.name + ".partial")):
+        assert execute(toy, toy.smoke, runs=tmp_path) == folder
+        with pytest.raises(InputError, match="being worked on"):
+            execute(toy, toy.smoke, runs=tmp_path, again=True)
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_taken(toy, tmp_path, monkeypatch):
+    folder = execute(toy, toy.smoke, runs=tmp_path)
+    before, real, answers = contents(folder), store._finished, [False]
+    monkeypatch.setattr(store, "_finished", lambda *a: answers.pop() if answers else real(*a))
+    assert execute(toy, toy.smoke, runs=tmp_path) == folder
+    assert contents(folder) == before and list(folder.parent.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("victim", ["numpy.lib.format.write_array", "os.replace", "jaxml.record.store.save"])
+def test_a_full_disk_loses_nothing(toy, tmp_path, monkeypatch, victim):
+    earlier = execute(toy, toy.Config(seeds=3), runs=tmp_path)
+    before = contents(earlier)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(victim, full)
+        with pytest.raises(InputError, match=r"No space left.*--runs"):
+            execute(toy, toy.smoke, runs=tmp_path)
+    assert list_runs(tmp_path) == (earlier,) and contents(earlier) == before
+    assert not list(tmp_path.rglob("*.tmp"))
+    assert load_run(execute(toy, toy.smoke, runs=tmp_path)).findings
+
+
+def test_runs_that_are_a_file_are_refused(toy, tmp_path):
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        execute(toy, toy.smoke, runs=tmp_path / "runs")
+
+
+@pytest.mark.parametrize(("old", "new", "word"), [
+    ("    return Result", "    return None and Result", "Result"),
+    ("np.array([np.nan, 1.0])", "{'a': 1}", "parity"),
+    ("return Timings(np.array([0.5, 0.25]))", "return [1.0]", "Timings"),
+    ('unit="1", dtype=np.float32),', 'unit="1", dtype=np.float32)._replace(verdict="refuted"),', "by rule"),
+    ("    return (\n", "    return None and (\n", "by rule"),
+    ('return {"power vs. scale": figure}', 'return {"power": None}', "no dict of figures"),
+    ('keep(f"scale={s}"', 'keep("scale"', "twice"),
+])  # fmt: skip
+def test_a_broken_contract_is_a_sentence_and_no_run(toy_path, tmp_path, old, new, word):
+    source = toy_path.read_text()
+    assert old in source
+    toy_path.write_text(source.replace(old, new))
+    study = load(toy_path)
+    with pytest.raises(InputError, match=word):
+        execute(study, study.smoke, runs=tmp_path)
+    assert list_runs(tmp_path) == ()
+
+
+def test_a_study_without_timings(toy_path, tmp_path):
+    source = (
+        toy_path.read_text().replace("def timings(", "def unused(").replace("(result, timings)", "(result)")
+    )
+    toy_path.write_text(source)
+    study = load(toy_path)
+    run = load_run(execute(study, study.smoke, runs=tmp_path))
+    assert run.timings is None and not (run.folder / "timings.npz").exists()
+    np.testing.assert_array_equal(run.result["parity"], [np.nan, 1.0])
+    assert json.loads((run.folder / "findings.json").read_text())[0]["rule"] == "> 1.0"

@@ -1,0 +1,112 @@
+import dataclasses
+import json
+import sys
+from typing import NamedTuple
+
+import pytest
+
+from jaxml.record.config import config_from_json, config_to_json
+from jaxml.record.study import load
+from jaxml.types import InputError
+
+pytestmark = pytest.mark.identity
+
+
+def test_load_returns_the_parts(toy, toy_path):
+    assert toy.name == "toy" and toy.path == toy_path.resolve()
+    assert toy.smoke == toy.Config(seeds=2) and toy.Result._fields == ("power", "parity")
+    assert toy.timings is not None
+    assert sys.modules["jaxml_study_toy"].Config is toy.Config
+
+
+def test_load_names_the_module_after_its_folder(toy_path, tmp_path):
+    (tmp_path / "experiments").mkdir()
+    moved = toy_path.rename(tmp_path / "experiments" / "toy_experiment.py")
+    assert load(moved).Config.__module__ == "experiments.toy_experiment"
+
+
+def test_timings_may_be_missing(toy_path):
+    toy_path.write_text(toy_path.read_text().replace("def timings(", "def unused("))
+    assert load(toy_path).timings is None
+
+
+@pytest.mark.parametrize(("old", "new", "word"), [
+    ("class Config", "class Other", "Config"),
+    ("frozen=True, ", "", "Config"),
+    (", kw_only=True", "", "Config"),
+    ("class Result(NamedTuple)", "class Result", "Result"),
+    ("SMOKE = Config(seeds=2)", "SMOKE = None", "SMOKE"),
+    ("def study(", "def studied(", "study"),
+    ("def findings(", "def found(", "findings"),
+    ("def figures(", "figures = 3\ndef drawn(", "figures"),
+    ("def timings(", "timings = 3\ndef timed(", "timings"),
+    ("import dataclasses\n", "import dataclasses, no_such_module\n", "no_such_module"),
+    ("def study(", "def study((", "read as Python"),
+])  # fmt: skip
+def test_load_says_what_is_missing(toy_path, old, new, word):
+    source = toy_path.read_text()
+    assert old in source
+    toy_path.write_text(source.replace(old, new))
+    with pytest.raises(InputError, match=word):
+        load(toy_path)
+
+
+def test_a_failed_import_leaves_the_earlier_module(toy, toy_path):
+    toy_path.write_text("raise ValueError('no')")
+    with pytest.raises(InputError, match="no"):
+        load(toy_path)
+    assert sys.modules["jaxml_study_toy"].Config is toy.Config
+
+
+@pytest.mark.parametrize("name", ["absent.py", "toy.txt", "."])
+def test_what_is_no_study_is_refused(tmp_path, name):
+    with pytest.raises(InputError):
+        load(tmp_path / name)
+
+
+def test_a_config_survives_json(toy):
+    config = toy.Config(scales=(1, 3), offset=2, grid=(5, 6), dtype="float64")
+    values = json.loads(json.dumps(config_to_json(config)))
+    assert values["scales"] == [1.0, 3.0] and values["offset"] == 2.0
+    assert config_from_json(toy.Config, values) == config
+    assert config_to_json(config) == values
+    assert type(config_from_json(toy.Config, values).scales[0]) is float
+
+
+@pytest.mark.parametrize(("change", "word"), [
+    ({"colour": 1}, "colour is unknown"),
+    ({"seeds": None}, "seeds"),
+    ({"seeds": 1.0}, "seeds"),
+    ({"seeds": True}, "seeds"),
+    ({"fail": 1}, "fail"),
+    ({"scales": 1.0}, "scales"),
+    ({"scales": ["a"]}, "scales"),
+    ({"grid": [1]}, "grid"),
+    ({"dtype": "float16"}, "dtype"),
+    ({"offset": "x"}, "offset"),
+])  # fmt: skip
+def test_a_wrong_field_is_named_with_the_valid_ones(toy, change, word):
+    values = config_to_json(toy.smoke) | change
+    with pytest.raises(InputError, match=rf"{word}.*scales, seeds, offset, grid, dtype, fail"):
+        config_from_json(toy.Config, values)
+
+
+def test_a_missing_field_is_named(toy):
+    values = config_to_json(toy.smoke)
+    del values["grid"]
+    with pytest.raises(InputError, match="grid is missing"):
+        config_from_json(toy.Config, values)
+
+
+def test_a_config_of_wrong_values_is_refused(toy):
+    with pytest.raises(InputError, match="seeds"):
+        config_to_json(dataclasses.replace(toy.smoke, seeds="2"))
+
+
+def test_an_unsupported_type_is_refused():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Config:
+        inner: NamedTuple
+
+    with pytest.raises(InputError, match="inner"):
+        config_to_json(Config(inner=()))

@@ -1,0 +1,124 @@
+"""The floor table of the house, held against every import statement."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.identity
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted([*ROOT.glob("jaxml/**/*.py"), *ROOT.glob("experiments/*.py")])
+FLOORS = {
+    **dict.fromkeys(("", "errors", "source", "types", "tree", "memory"), 0),
+    **dict.fromkeys(("problem", "learn", "curvature", "record"), 1),
+    **dict.fromkeys(("commands", "__main__", "bench"), 2),
+}
+DOORS = {
+    "flax": ("jaxml.problem.models",),
+    "gzip": ("jaxml.problem.data",),
+    "urllib.request": ("jaxml.problem.data",),
+    "matplotlib": ("jaxml.record",),
+    "orbax": ("jaxml.record",),
+    "time": ("jaxml.record", "jaxml.bench"),
+    "datetime": ("jaxml.record", "jaxml.bench"),
+}
+STUDY_LINES, ROOM_LINES, FILE_LINES = 150, 20, 250
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module(path) for path in SOURCES}
+NAMEABLE = MODULES | DOORS.keys() | {f"jaxml.{name}" for name in FLOORS}
+
+
+def room(name: str) -> str:
+    """`learn` of `jaxml.learn.train`, and nothing of the package itself."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def floor(name: str) -> int:
+    return 3 if name.startswith("experiments.") else FLOORS[room(name)]
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The modules that the import statements in a tree name; a relative import begins with a dot."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            inner = {f"{base}.{alias.name}" for alias in node.names}
+            yield from inner & NAMEABLE
+            if inner - NAMEABLE:
+                yield base
+
+
+def inside(name: str, packages: tuple[str, ...]) -> bool:
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def violations(name: str, tree: ast.Module) -> Iterator[str]:
+    for target in imports(tree):
+        if target.startswith("."):
+            yield f"{name} imports {target}: write the absolute name"
+        elif inside(target, ("experiments",)):
+            yield f"{name} imports the study {target}"
+        elif inside(target, ("jaxml",)):
+            beside = room(name) == room(target) or floor(name) in (0, 2)
+            if floor(target) >= min(floor(name), 2) and not (beside and floor(name) == floor(target)):
+                yield f"{name} (floor {floor(name)}) imports {target}"
+        for door, keepers in DOORS.items():
+            if inside(target, (door,)) and not inside(name, keepers):
+                yield f"{name} imports {target}, which only {' and '.join(keepers)} may"
+    if name == "jaxml":
+        yield from (f"jaxml/__init__.py imports {target}" for target in imports(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and floor(name) != 2:
+            yield from (f"{name}.{node.name} imports {target} lazily" for target in imports(node))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module)
+def test_imports(path: Path) -> None:
+    assert list(violations(module(path), ast.parse(path.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("jaxml", "import jax"),
+        ("jaxml.types", "from jaxml.learn import train"),
+        ("jaxml.learn.train", "from jaxml import curvature"),
+        ("jaxml.learn.train", "from jaxml.bench import run"),
+        ("jaxml.learn.train", "from .hyper import Hyper"),
+        ("jaxml.learn.train", "import flax.linen as nn"),
+        ("jaxml.learn.train", "def f():\n    import numpy"),
+        ("jaxml.problem.losses", "from urllib import request"),
+        ("jaxml.curvature.dense", "from time import perf_counter"),
+        ("jaxml.bench.compare", "from matplotlib.figure import Figure"),
+        ("jaxml.__main__", "import experiments.escape"),
+        ("experiments.escape", "from experiments.toy_saddle import study"),
+        ("experiments.escape", "import jaxml.bench"),
+        ("experiments.escape", "import flax"),
+    ],
+)
+def test_a_planted_violation_is_seen(name: str, source: str) -> None:
+    assert len(list(violations(name, ast.parse(source)))) == 1
+
+
+def test_no_cycles() -> None:
+    trees = {module(path): ast.parse(path.read_text()) for path in SOURCES}
+    graph = {name: {target for target in imports(tree) if target in MODULES} for name, tree in trees.items()}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module)
+def test_size(path: Path) -> None:
+    study = path.parent.name == "experiments"
+    limit = STUDY_LINES if study else ROOM_LINES if path.name == "__init__.py" else FILE_LINES
+    lines = len(path.read_text().splitlines())
+    assert lines <= limit, "an alarm, not a target: split it by noun"
