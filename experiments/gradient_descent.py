@@ -134,15 +134,15 @@ def figures(result):
     left.set_yscale("log")
     left.legend(fontsize=7, ncols=2)
     label(left, "f = (x - 1)² + 1 from x = 6", "step", "distance to the minimum")
-    right.plot(result.network_gradient, result.network_loss, linestyle="", marker="o", color="black")
+    right.scatter(result.network_gradient, result.network_loss, color="black")
     right.set_xscale("log")
     label(right, "8 ReLUs on SINC, one point a seed", "final ‖∇L‖", "final loss (mean squared error)")
     basins, (axis,) = panels(width=7.0)
     x = np.linspace(0, 14.5, 400)
     axis.plot(x, x * np.sin(x), color="0.6", marker="", label="x sin x")
-    axis.plot(result.starts, result.ends, linestyle="", marker=".", color="black", label="end, by start")
+    axis.scatter(result.starts, result.ends, s=4, color="black", label="where it ends")
     for maximum in MAXIMA:
         axis.axvline(maximum, color="0.3", linestyle=":")
     axis.legend(fontsize=8)
-    label(axis, "Where descent at η = 0.01 ends", "start x₀", "x sin x at x₀, and the end x")
+    label(axis, "Descent at η = 0.01", "start x₀", "f(x₀) = x₀ sin x₀, and the end x")
     return {"paths": paths, "basins": basins}

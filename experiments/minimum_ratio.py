@@ -1,11 +1,11 @@
 """Does a low "minimum ratio" mean that no true minimum was reached? Its definitions, side by side.
 
 At the certified points of `critical_points` exact inertia stands beside the share of eigenvalues computed
-above 0 in two precisions, the share of neighbours that lie higher, and the layerwise Gauss-Newton share of
-the course's homework, whose 1-128-1 network is one more family. Families are never pooled.
+above 0, the share of neighbours that lie higher, and the layerwise Gauss-Newton share of the course's
+homework, whose 1-128-1 network at a perfect fit is one more family. Families are never pooled.
 
 Claims: C053, C054, C055, C056, A1, A2.
-Sources: the course's HW2-2 of 2021 and HW1-2 of 2018; Sylvester's law of inertia.
+Sources: the course's HW1-2 of 2018 and HW2-2 of 2021; Sylvester's law of inertia.
 Cost: about 15 seconds on 2 cores, after critical_points.
 Expect: minima are reached, and where most of their eigenvalues are 0 shares of computed ones are noise.
 Run: jaxml run minimum_ratio
@@ -20,51 +20,42 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import curvature, learn, problem, record, tree
-from jaxml.curvature.ratio import layerwise_gauss_newton_ratio, positive_share, sampling_ratio
-from jaxml.record.figures import STYLES, label, panels
+from jaxml.curvature.ratio import Ratios, minimum_ratios
+from jaxml.record.figures import label, panels, stacked_shares
 from jaxml.types import Array
 
 NEEDS = ("critical_points",)
 TOLERANCES = (1e-6, 1e-8, 1e-10)  # of the largest |eigenvalue|
 RADII = np.logspace(-5, 1, 7)  # of ‖θ‖
-NEAR, FAR = 2, 5  # among them: 1e-3, as students of the course sampled, and 1
-SINC = ("relu", "tanh", "followed_tanh", "trained_relu")
+FREE, SINC = ("relu", "tanh", "trained_relu", "digits"), ("relu", "tanh", "followed_tanh", "trained_relu")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """How much is sampled; every certified point is measured."""
 
-    pairs: int = 100  # of opposite directions
+    pairs: int = 100  # of opposite neighbours at each radius
     random: int = 10  # random networks of each family, and homework networks that are fitted
     checked: int = 4  # points of each family whose signs LDLᵀ counts too
     examples: int = 500  # of the digits, as in critical_points
-    minimise: int = 2000  # Adam steps of the homework networks
     dtype: str = "float64"
 
 
-SMOKE = Config(pairs=10, random=3, checked=2, examples=60, minimise=200)
-
-
-class Ratios(NamedTuple):
-    """What is called minimum ratio, [network]."""
-
-    share: Array  # of the eigenvalues of the Hessian, float32
-    layerwise: Array  # of those of the layers' Gauss-Newton matrices, float32
-    sampled: Array  # [network, radius]
+SMOKE = Config(pairs=10, random=3, checked=2, examples=60)
 
 
 class Family(NamedTuple):
-    """Certified points, and random networks, where the gradient is not 0."""
+    """Certified points [n], and random networks, whose gradient is not 0."""
 
     certificate: curvature.Certificate
-    pivots: Array  # [checked, tolerance, sign], n₊, n₀, n₋ of the first points by LDLᵀ
-    ratios: Ratios
+    mismatches: Array  # [checked, tolerance], whether LDLᵀ counts other signs than the eigenvalues have
+    double: Ratios  # [n]
+    single: Ratios  # [n], everything in float32
     random: Ratios
 
 
 class Result(NamedTuple):
-    """Families, and the variance of SINC at 5,000 points."""
+    """Families, and the variance of SINC."""
 
     relu: Family
     tanh: Family
@@ -80,79 +71,125 @@ def study(config, keep, critical_points):
     """A family is one program."""
     with jax.enable_x64(True):
         relu, homework = problem.relu_sinc(20), problem.relu_sinc(128, points=6)
-        smooth = partial(problem.tanh_sinc, decay=1e-3, scale=2.0)
-        digits, wide = (problem.softmax_digits(w, decay=1e-3, examples=config.examples) for w in (4, 5))
-        tasks = (relu, smooth(5), problem.tanh_sinc(10), relu, digits, wide, homework)
+        tanh, climbed = problem.tanh_sinc(5, decay=1e-3, scale=2.0), problem.tanh_sinc(10)
+        digits = [problem.softmax_digits(w, decay=1e-3, examples=config.examples) for w in (4, 5)]
+        tasks = dict(zip(Result._fields, (relu, tanh, climbed, relu, *digits, homework), strict=False))
         fits = keep("fits", partial(_fits, config, homework))
-        found = critical_points._asdict() | {"homework": fits}
-        families = {
-            name: keep(name, partial(_measure, config, task, found[name]))
-            for name, task in zip(Result._fields, tasks, strict=False)
-        }
-        return Result(**families, variance=np.var(problem.sinc(5000, dtype=np.float64).targets))
+        points = critical_points._asdict() | {"homework": fits}
+        measure = {name: partial(_measure, config, task, points[name]) for name, task in tasks.items()}
+        variance = np.var(problem.sinc(5000, dtype=np.float64).targets)
+        return Result(**{name: keep(name, compute) for name, compute in measure.items()}, variance=variance)
 
 
 def _fits(config, task):
-    """Homework networks, descended by Adam, then to a perfect fit by Gauss-Newton."""
-    adam = learn.minimiser(learn.adam(learn.Hyper(lr=1e-3)), steps=config.minimise)
+    """Homework networks, trained by Adam and then to a perfect fit by Gauss-Newton."""
+    outputs, fold = problem.outputs(task.model), problem.unravel(task)
 
     def interpolate(objective, params, batch):
-        flat, fold = tree.ravel(params)
-        error = lambda x: jnp.ravel(problem.outputs(task.model)(fold(x), batch) - batch.targets)  # noqa: E731  # of a vector
-        step = lambda _, x: x - jnp.linalg.pinv(jax.jacfwd(error)(x)) @ error(x)  # noqa: E731  # of a loop
-        return curvature.stay(objective, fold(jax.lax.fori_loop(0, 10, step, flat)), batch)
+        def step(_, x):
+            error = lambda x: (outputs(fold(x), batch) - batch.targets)[:, 0]  # noqa: E731  # short
+            return x - jnp.linalg.pinv(jax.jacfwd(error)(x)) @ error(x)
 
-    starts, way = problem.networks(task, config.random), curvature.after(adam, interpolate)
-    return curvature.search(way, problem.objective(*task[:3]), starts, task.batch)
+        x = jax.lax.fori_loop(0, 10, step, tree.ravel(params)[0])
+        return curvature.stay(objective, fold(x), batch)
+
+    way = curvature.after(learn.minimiser(learn.adam(learn.Hyper(lr=1e-3)), steps=2000), interpolate)
+    return curvature.search(
+        way, problem.objective(*task[:3]), problem.networks(task, config.random), task.batch
+    )
 
 
 def _measure(config, task, candidates):
-    objective, outputs, fold = (
-        problem.objective(*task[:3]),
-        problem.outputs(task.model),
-        problem.unravel(task),
-    )
-    hessian = lambda *point: curvature.dense(curvature.hessian_product(objective, *point), point[0])  # noqa: E731  # (params, batch)
+    objective, fold = problem.objective(*task[:3]), jax.vmap(problem.unravel(task))
+    sampling = {"radii": RADII, "pairs": config.pairs, "key": jax.random.key(0)}
 
-    def ratios(params, batch):
-        small = jax.tree.map(lambda x: x.astype(np.float32) if x.dtype == float else x, (params, batch))
-        sampled = partial(sampling_ratio, objective, params, batch, pairs=config.pairs, key=jax.random.key(0))
-        return Ratios(
-            positive_share(jnp.linalg.eigvalsh(hessian(*small))),
-            layerwise_gauss_newton_ratio(outputs, *small),
-            jax.lax.map(lambda part: sampled(radius=part * tree.norm(params)), jnp.asarray(RADII)),
-        )
+    def ratios(networks, batch):
+        one = partial(minimum_ratios, objective, problem.outputs(task.model), batch=batch, **sampling)
+        return jax.lax.map(lambda params: one(params=params), networks)
+
+    def hessian(params, batch):
+        return curvature.dense(curvature.hessian_product(objective, params, batch), params)
 
     @jax.jit
-    def everything(points, starts, batch):
-        matrices = jax.lax.map(lambda point: hessian(fold(point), batch), points[: config.checked])
-        return matrices, *(
-            jax.lax.map(lambda params: ratios(params, batch), networks)
-            for networks in (jax.vmap(fold)(points), starts)
+    def everything(points, random, batch):
+        matrices = jax.lax.map(partial(hessian, batch=batch), fold(points[: config.checked]))
+        single = jax.tree.map(
+            lambda x: x.astype(np.float32) if x.dtype == float else x, (fold(points), batch)
         )
+        return matrices, ratios(fold(points), batch), ratios(*single), ratios(random, batch)
 
     sure = curvature.certified(candidates)
     matrices, *measured = everything(sure.params, problem.networks(task, config.random), task.batch)
-    bounds = np.abs(sure.certificate.eigenvalues).max(axis=1)[:, None] * TOLERANCES
-    pivots = [
-        [curvature.inertia(matrix, tolerance=t) for t in row]
-        for matrix, row in zip(matrices, bounds, strict=False)
+    mismatches = [
+        [
+            curvature.inertia(matrix, tolerance=t) != curvature.inertia_from_eigenvalues(values, tolerance=t)
+            for t in np.abs(values).max() * np.array(TOLERANCES)
+        ]
+        for matrix, values in zip(matrices, sure.certificate.eigenvalues, strict=False)
     ]
-    return Family(sure.certificate, np.array(pivots, int).reshape(-1, len(TOLERANCES), 3), *measured)
+    return Family(sure.certificate, np.array(mismatches, bool).reshape(-1, len(TOLERANCES)), *measured)
 
 
-def _signs(family):
-    """n₊, n₀, n₋, [point, tolerance, sign], from the eigenvalues."""
-    criteria = [curvature.Criteria(zero=tolerance) for tolerance in TOLERANCES]
-    return np.array([curvature.signs(family.certificate, each) for each in criteria]).transpose(2, 0, 1)
+def _signs(family, zero=1e-8):
+    """n₊, n₀, n₋ as shares of all eigenvalues, [sign, n]."""
+    counts = curvature.signs(family.certificate, curvature.Criteria(zero=zero))
+    return np.stack(counts) / family.certificate.eigenvalues.shape[1]
 
 
-def _definitions(family):
-    """The ratios of the certified points by definition."""
-    return {
-        "eigenvalues > 0": positive_share(family.certificate.eigenvalues),
-        "the same, float32": family.ratios.share,
-        "layers, float32": family.ratios.layerwise,
-        "neighbours, 1e-3": family.ratios.sampled[:, NEAR],
-        "neighbours, 1": family.ratios.sampled[:, FAR],
-    }
+def _labels(family):
+    """What each definition calls a minimum, [definition, n]: no negative eigenvalue, or a ratio above ½."""
+    double, single = family.double, family.single
+    shares = (
+        double.eigenvalues,
+        single.eigenvalues,
+        single.layerwise,
+        double.sampled[:, 2],
+        double.sampled[:, 5],
+    )
+    return np.array([_signs(family)[2] == 0, *(share > 0.5 for share in shares)])
+
+
+def findings(result):
+    """Thresholds on the claim's side: a quarter for "about half", ½ ± 0.1 for "near one half"."""
+    families = result._asdict()
+    above, below, exact = (
+        partial(f, unit="1", dtype="float64") for f in (record.above, record.below, record.exact)
+    )
+    mean, rank = partial(record.bootstrap, np.mean), partial(record.bootstrap, record.correlation)
+    share = lambda hits: record.proportion(int(np.sum(hits)), len(hits))  # noqa: E731  # of networks
+    half = lambda ratio: mean(np.abs(ratio - 0.5))  # noqa: E731  # its distance
+    found = []
+    for name in FREE:
+        up, flat, down = _signs(families[name])
+        found += [
+            above(
+                "C053", f"{name}: about half of the eigenvalues are negative: mean n₋/p.", mean(down), 0.25
+            ),
+            below(
+                "C053",
+                f"{name}: true minima are never reached: share of points with n₋ = 0.",
+                share(down == 0),
+                0.05,
+            ),
+        ]
+    for name in SINC:
+        family, loss = families[name], families[name].certificate.loss
+        found += [
+            below(
+                "C054",
+                f"{name}: ρ(share of eigenvalues > 0, loss) is negative.",
+                rank(family.double.eigenvalues, loss),
+                0.0,
+            ),
+            below(
+                "C054",
+                f"{name}: ρ(share of higher neighbours at 1e-3 ‖θ‖, loss) is negative.",
+                rank(family.double.sampled[:, 2], loss),
+                0.0,
+            ),
+        ]
+    return tuple(found)
+
+
+def figures(result):
+    return {}

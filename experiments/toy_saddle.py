@@ -143,7 +143,7 @@ def figures(result):
     left.plot([-1.5, 0, 1.5], [1.5, 0, -1.5], ":", color="black", marker="", label="ends in the saddle")
     left.legend(fontsize=8, loc="lower left")
     label(left, "L = (1 - w₁w₂)²", "w₁", "w₂")
-    right.plot(result.valley, result.valley_eigenvalues, ".", color="black")
+    right.scatter(np.repeat(result.valley, 2), result.valley_eigenvalues, s=6, color="black")
     right.set_yscale("symlog")
     label(right, "Global minima, each with a zero eigenvalue", "w₁ on w₁w₂ = 1", "eigenvalues of the Hessian")
     return {"escape_path": figure}

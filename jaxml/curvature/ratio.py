@@ -1,7 +1,7 @@
 """The minimum ratio, one name for three quantities: how much like a minimum a point is said to be."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,14 +9,64 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxml import tree
+from jaxml.curvature.dense import dense
+from jaxml.curvature.products import hessian_product
 from jaxml.types import Array, InputError, Key, Objective, Params, Scalar
+
+
+class Ratios(NamedTuple):
+    """What is called minimum ratio.
+
+    Attributes:
+        eigenvalues: the share of the Hessian's computed eigenvalues above 0.
+        layerwise: the same of the layers' Gauss-Newton matrices.
+        sampled: the share of neighbours that lie higher, `[radius]`.
+    """
+
+    eigenvalues: Any
+    layerwise: Any
+    sampled: Any
+
+
+def minimum_ratios(
+    objective: Objective,
+    outputs: Callable[[Params, Any], jax.Array],
+    params: Params,
+    batch: Any,
+    *,
+    radii: Float[Array, " r"],
+    pairs: int,
+    key: Key,
+) -> Ratios:
+    """All three at one point, in the precision of its parameters, by which two of them may change.
+
+    Args:
+        objective: `(params, batch) -> scalar`; its dense Hessian is made.
+        outputs: `(params, batch) -> z`, as `layerwise_gauss_newton_ratio` takes it.
+        params: θ.
+        batch: passed to both.
+        radii: in units of ‖θ‖.
+        pairs: of opposite neighbours at each radius, in the same directions at all of them.
+        key: of these directions.
+    """
+    size = tree.norm(params)
+
+    def sampled(part: jax.Array) -> Scalar:
+        return sampling_ratio(objective, params, batch, radius=part * size, pairs=pairs, key=key)
+
+    spectrum = jnp.linalg.eigvalsh(dense(hessian_product(objective, params, batch), params))
+    return Ratios(
+        eigenvalues=jnp.asarray(positive_share(spectrum), size.dtype),
+        layerwise=layerwise_gauss_newton_ratio(outputs, params, batch),
+        sampled=jax.lax.map(sampled, jnp.asarray(radii, size.dtype)),
+    )
 
 
 def positive_share(eigenvalues: Float[Array, "*matrices p"]) -> Float[Array, "*matrices"] | float:
     """The share of eigenvalues above 0, as computed.
 
     An eigenvalue that is 0 in exact arithmetic comes out as rounding of either sign, so where n₀ is most
-    of p the share is about one half and says nothing. `inertia` counts with a tolerance.
+    of p the share is about one half whatever the point is. `inertia` counts with a tolerance.
 
     >>> float(positive_share(jnp.array([-1.0, 0.0, 2.0, 5.0])))
     0.5
@@ -27,43 +77,44 @@ def positive_share(eigenvalues: Float[Array, "*matrices p"]) -> Float[Array, "*m
 def sampling_ratio(
     objective: Objective, params: Params, batch: Any, *, radius: ArrayLike, pairs: int, key: Key
 ) -> Scalar:
-    """The share of L(θ + r u) > L(θ) over u uniform on the unit sphere.
+    """The share of L(θ ± r u) > L(θ) over directions u uniform on the unit sphere.
 
-    Directions come in opposite pairs, so where the gradient is not 0 the ratio is 1/2 for every small
-    enough radius, free of sampling error. At a critical point it tends to P(uᵀHu > 0), which is 1 at
-    a minimum with a definite Hessian, and close to 1 at many a saddle. The same key gives the same
-    directions at every point and radius.
+    Of opposite neighbours one lies higher where the gradient is not 0, so the ratio is 1/2 for every
+    small enough radius, free of sampling error. At a critical point it tends to P(uᵀHu > 0): 1 at a
+    minimum, and close to 1 at a saddle whose eigenvalues have a clearly positive sum.
 
     Args:
-        objective: `(params, batch) -> scalar`; 2 `pairs` + 1 values of it, 2 `pairs` at once.
+        objective: `(params, batch) -> scalar`. The memory is that of 2 `pairs` of its values at once.
         params: θ.
         batch: passed to the objective.
         radius: r; may be traced.
-        pairs: how many ±u.
-        key: of the directions.
+        pairs: how many u.
+        key: the same key gives the same directions at every point and radius.
 
-    >>> ratio = partial(sampling_ratio, params=jnp.zeros(2), batch=None, pairs=8, key=jax.random.key(0))
-    >>> float(ratio(lambda w, _: w @ w, radius=1.0)), float(ratio(lambda w, _: w[0], radius=1.0))
+    >>> share = partial(sampling_ratio, params=jnp.zeros(2), batch=None, pairs=8, key=jax.random.key(0))
+    >>> float(share(lambda w, _: w @ w, radius=1.0)), float(share(lambda w, _: w[0], radius=1.0))
     (1.0, 0.5)
     """
+    here = objective(params, batch)
+    length = jnp.asarray(radius, here.dtype)
 
     def higher(key: Key) -> jax.Array:
         draw = tree.random_like(params, key)
         unit = tree.scale(1 / tree.norm(draw), draw)
-        ends = (objective(tree.axpy(r, unit, params), batch) for r in (radius, -jnp.asarray(radius)))
-        return jnp.stack([loss > here for loss in ends])
+        return jnp.stack(
+            [objective(tree.axpy(step, unit, params), batch) > here for step in (length, -length)]
+        )
 
-    here = objective(params, batch)
     return jnp.mean(jax.vmap(higher)(jax.random.split(key, pairs)), dtype=here.dtype)
 
 
 def layerwise_gauss_newton_ratio(
     outputs: Callable[[Params, Any], jax.Array], params: Params, batch: Any
 ) -> Scalar:
-    """The positive share of the eigenvalues of JₗᵀJₗ, Jₗ = ∂outputs/∂(kernel l), all layers together.
+    """The share above 0 of the eigenvalues of JₗᵀJₗ, Jₗ = ∂outputs/∂(kernel l), of all layers together.
 
-    No eigenvalue is negative in exact arithmetic, and a layer has at most as many positive ones as there
-    are outputs: of a layer with more weights than that, the others are 0 and get their signs by rounding.
+    In exact arithmetic none is negative, and a layer has no more positive ones than there are outputs: of
+    a layer with more weights than that, the other eigenvalues are 0 and get their signs by rounding.
 
     Args:
         outputs: `(params, batch) -> z`, an array of any shape.
@@ -74,10 +125,10 @@ def layerwise_gauss_newton_ratio(
         InputError: no leaf is a kernel.
     """
     with jax.default_matmul_precision("highest"):
-        slopes = jax.jacfwd(outputs)(params, batch)
-        pairs = zip(jax.tree.leaves(slopes), jax.tree.leaves(params), strict=True)
-        layers = [slope.reshape(-1, leaf.size) for slope, leaf in pairs if leaf.ndim > 1]
+        slopes = jax.tree.leaves(jax.jacfwd(outputs)(params, batch))
+        leaves = jax.tree.leaves(params)
+        layers = [s.reshape(-1, leaf.size) for s, leaf in zip(slopes, leaves, strict=True) if leaf.ndim > 1]
         if not layers:
-            raise InputError("No leaf of the parameters has two axes: give a network with kernels.")
-        spectra = [jnp.linalg.eigvalsh(slope.T @ slope) for slope in layers]
-    return jnp.mean(jnp.concatenate(spectra) > 0, dtype=spectra[0].dtype)
+            raise InputError("No leaf of the parameters has two axes: give a network that has kernels.")
+        spectrum = jnp.concatenate([jnp.linalg.eigvalsh(layer.T @ layer) for layer in layers])
+    return jnp.asarray(positive_share(spectrum), spectrum.dtype)

@@ -1,0 +1,22 @@
+"""The README's Python runs as it stands, one block after the other, in one namespace."""
+
+import re
+from pathlib import Path
+
+import jax
+import pytest
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+@pytest.mark.golden
+def test_the_readmes_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    namespace: dict[str, object] = {}
+    with jax.numpy_rank_promotion("allow"):
+        for block in blocks:
+            exec(compile(block, "README.md", "exec"), namespace)
+    printed = capsys.readouterr().out
+    assert len(blocks) == 3
+    assert "Inertia(positive=" in printed and "'saddle'" in printed
+    assert "-1" in printed, "no lane trained to its end"
