@@ -21,7 +21,7 @@ import numpy as np
 
 from jaxml import curvature, learn, problem, record
 from jaxml.curvature import OUTCOMES, Candidates
-from jaxml.record.figures import label, panels, stacked_shares
+from jaxml.record.figures import label, panels, stacked_shares, symmetric_log
 from jaxml.types import Array
 
 DECAY = 1e-3  # of all tanh networks but the followed ones
@@ -103,7 +103,7 @@ def _embed(task, minima):
 
 def _index_and_loss(candidates):
     sure = curvature.certified(candidates).certificate
-    return np.asarray(curvature.signs(sure).negative), sure.loss
+    return np.asarray(curvature.signs(sure).negative), np.round(sure.loss, 9)  # rounding noise has no rank
 
 
 def findings(result):
@@ -145,6 +145,6 @@ def figures(result):
     for axis, name in zip(axes, ("relu", "tanh", "embedded_digits"), strict=True):
         values = families[name].certificate.eigenvalues[np.argmax(codes[name] == curvature.SADDLE)]
         axis.scatter(range(len(values)), values, s=8, color="black")
-        axis.set_yscale("symlog", linthresh=1e-9 * np.abs(values).max())
+        symmetric_log(axis, 1e-9 * np.abs(values).max())
         label(axis, f"{name.replace('_', ' ')}: a saddle", "rank", "eigenvalue of the Hessian")
     return {"loss_against_index": scatter, "outcomes": ends, "spectra": spectra}

@@ -10,8 +10,6 @@ factor that does not change, so each is one product k times as long. Nothing els
 the factorisations of the inertia, whose p³/3 operations each are products too, are not counted.
 """
 
-import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -123,8 +121,8 @@ def memory(size: Size, columns: int) -> Row:
             ratio=int(done.stdout.split()[-1]) / (8 * columns**2),
             to="the matrix",
             target=Target("ratio", "at most", 3.0),
-            note="a fresh process, compiled before; resident memory at the peak (getrusage, or the device's "
-            "own statistics) less what was resident before",
+            note="in a fresh process: its resident memory at the peak (VmHWM; on an accelerator the device's "
+            "own count) less what it held once all was compiled (VmRSS)",
         )
     )
 
@@ -143,9 +141,10 @@ def held() -> tuple[int, int]:
     statistics = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in statistics:
         return statistics["bytes_in_use"], statistics["peak_bytes_in_use"]
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return pages * os.sysconf("SC_PAGE_SIZE"), peak
+    # Not getrusage: its peak is inherited from the process that started this one.
+    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    now, peak = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
+    return now, peak
 
 
 if __name__ == "__main__":

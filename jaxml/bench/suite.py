@@ -1,5 +1,6 @@
 """Benchmarks in turn: what is printed, and what is left in the folder."""
 
+import math
 import os
 import tempfile
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from jaxml.types import InputError
 def run(chosen: Sequence[str], out: Path) -> None:
     """Measures each benchmark, replaces its rows in `<out>/<platform>.json`, prints them and draws all.
 
-    The file is written after each benchmark, so that an interruption loses one. Compilations are not
+    All this is done after each benchmark, so that an interruption loses one. Compilations are not
     kept between processes here, so that their seconds are those of a first time; an accelerator's
     memory is taken as needed, because other processes are measured too.
 
@@ -42,8 +43,8 @@ def run(chosen: Sequence[str], out: Path) -> None:
             key=lambda row: names().index(row.benchmark),
         )
         write(path, machine, rows)
-    show([row for row in rows if row.benchmark in chosen])
-    draw(rows, path.with_suffix(".png"))
+        draw(rows, path.with_suffix(".png"))
+        show(measured)
     print(f"Numbers: {path}\nPlot: {path.with_suffix('.png')}")
 
 
@@ -90,8 +91,11 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         for place, (row, seconds) in enumerate(reversed(group)):
             around = [[seconds.median - seconds.min], [seconds.max - seconds.median]]
             colour = figures.STYLES[0 if row.ratio == 1 else 3].colour
-            panel.errorbar(seconds.median, place, xerr=around, fmt="o", color=colour, capsize=3)
+            panel.errorbar(seconds.median, place, xerr=around, fmt="none", ecolor=colour, capsize=3)
+            panel.scatter(seconds.median, place, color=colour, zorder=3)
         panel.set_xscale("log")
+        least, greatest = min(seconds.min for _, seconds in group), max(seconds.max for _, seconds in group)
+        panel.set_xlim(10 ** math.floor(math.log10(least)), 10 ** (math.floor(math.log10(greatest)) + 1))
         panel.set_yticks(range(len(group)), [row.what for row, _ in reversed(group)])
         panel.margins(y=0.15)
         figures.label(panel, name, "median and range (seconds)", "way")

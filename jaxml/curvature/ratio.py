@@ -18,7 +18,7 @@ class Ratios(NamedTuple):
     """What is called minimum ratio.
 
     Attributes:
-        eigenvalues: the share of the Hessian's computed eigenvalues above 0.
+        eigenvalues: the share of the Hessian's eigenvalues that are computed above 0 in float32.
         layerwise: the same of the layers' Gauss-Newton matrices.
         sampled: the share of neighbours that lie higher, `[radius]`.
     """
@@ -38,28 +38,32 @@ def minimum_ratios(
     pairs: int,
     key: Key,
 ) -> Ratios:
-    """All three at one point, in the precision of its parameters, by which two of them may change.
+    """All three at one point, as they are commonly computed: what reads eigenvalues does so in float32.
 
     Args:
         objective: `(params, batch) -> scalar`; its dense Hessian is made.
         outputs: `(params, batch) -> z`, as `layerwise_gauss_newton_ratio` takes it.
-        params: θ.
+        params: θ; the neighbours are compared in its precision.
         batch: passed to both.
         radii: in units of ‖θ‖.
         pairs: of opposite neighbours at each radius, in the same directions at all of them.
         key: of these directions.
     """
-    size = tree.norm(params)
+    coarse, coarse_batch = jax.tree.map(_float32, (params, batch))
+    product, size = hessian_product(objective, coarse, coarse_batch), tree.norm(params)
 
     def sampled(part: jax.Array) -> Scalar:
         return sampling_ratio(objective, params, batch, radius=part * size, pairs=pairs, key=key)
 
-    spectrum = jnp.linalg.eigvalsh(dense(hessian_product(objective, params, batch), params))
     return Ratios(
-        eigenvalues=jnp.asarray(positive_share(spectrum), size.dtype),
-        layerwise=layerwise_gauss_newton_ratio(outputs, params, batch),
-        sampled=jax.lax.map(sampled, jnp.asarray(radii, size.dtype)),
+        positive_share(jnp.linalg.eigvalsh(dense(product, coarse))),
+        layerwise_gauss_newton_ratio(outputs, coarse, coarse_batch),
+        jax.lax.map(sampled, jnp.asarray(radii, size.dtype)),
     )
+
+
+def _float32(x: Array) -> jax.Array:
+    return jnp.asarray(x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else x.dtype)
 
 
 def positive_share(eigenvalues: Float[Array, "*matrices p"]) -> Float[Array, "*matrices"] | float:
@@ -95,17 +99,11 @@ def sampling_ratio(
     >>> float(share(lambda w, _: w @ w, radius=1.0)), float(share(lambda w, _: w[0], radius=1.0))
     (1.0, 0.5)
     """
-    here = objective(params, batch)
-    length = jnp.asarray(radius, here.dtype)
-
-    def higher(key: Key) -> jax.Array:
-        draw = tree.random_like(params, key)
-        unit = tree.scale(1 / tree.norm(draw), draw)
-        return jnp.stack(
-            [objective(tree.axpy(step, unit, params), batch) > here for step in (length, -length)]
-        )
-
-    return jnp.mean(jax.vmap(higher)(jax.random.split(key, pairs)), dtype=here.dtype)
+    flat, fold = tree.ravel(params)
+    draws = jax.random.normal(key, (pairs, flat.size), jnp.float32).astype(flat.dtype)
+    steps = jnp.asarray(radius, flat.dtype) * draws / jnp.linalg.norm(draws, axis=1, keepdims=True)
+    losses = jax.vmap(lambda step: objective(fold(flat + step), batch))(jnp.concatenate([steps, -steps]))
+    return jnp.mean(losses > objective(params, batch), dtype=flat.dtype)
 
 
 def layerwise_gauss_newton_ratio(

@@ -8,6 +8,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import SymmetricalLogLocator
 
 from jaxml.types import InputError
 
@@ -49,6 +50,8 @@ def panels(
     rows: int = 1, columns: int = 1, *, width: float = 4.4, height: float = 3.2
 ) -> tuple[Figure, list[Axes]]:
     """A figure and its panels, row by row; lines drawn in them take the STYLES in turn.
+
+    Markers of lines are thinned, to tell the lines apart; points that each count are drawn by `scatter`.
 
     Args:
         rows: of panels.
@@ -114,6 +117,14 @@ def stacked_shares(
         left += np.asarray(column)
     axes.invert_yaxis()
     axes.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.02), frameon=False)
+
+
+def symmetric_log(axes: Axes, threshold: float) -> None:
+    """Makes the vertical axis logarithmic on both sides of 0, and linear within the threshold."""
+    axes.set_yscale("symlog", linthresh=threshold)
+    locator = SymmetricalLogLocator(base=10, linthresh=threshold)
+    locator.set_params(numticks=7)
+    axes.yaxis.set_major_locator(locator)
 
 
 def save(figure: Figure, path: str | Path) -> None:

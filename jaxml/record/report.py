@@ -33,6 +33,7 @@ class _Row(NamedTuple):
 
     finding: Finding
     interval: str
+    rule: str
     mark: str
     study: str
     run: str
@@ -95,7 +96,7 @@ def markdown_verdicts(runs: str | Path) -> str:
             finding.claim,
             finding.statement,
             f"{row.interval} {finding.unit} (n = {finding.n}, {finding.dtype})",
-            finding.rule,
+            row.rule,
             f"{row.mark} {finding.verdict}",
             row.study,
         )
@@ -140,7 +141,7 @@ def _rows(folders: Sequence[Path], stale: Stale) -> list[_Row]:
         manifest = load_manifest(folder)
         origin = (manifest["study"], manifest["hash"], stale(manifest))
         rows += [
-            _Row(finding, _interval(finding), _MARKS[finding.verdict], *origin)
+            _Row(finding, *_held(finding), _MARKS[finding.verdict], *origin)
             for finding in load_findings(folder)
         ]
     return sorted(rows, key=lambda row: _order(row.finding.claim))
@@ -165,17 +166,18 @@ def _order(claim: str) -> tuple[str, int, str]:
     return claim[:1], int(number or 0), claim
 
 
-def _interval(finding: Finding) -> str:
-    """The measured number and its interval, in as many digits as tell them and the bound apart; at least 3.
+def _held(finding: Finding) -> tuple[str, str]:
+    """The measured interval and its rule, in as many digits as tell the numbers apart; at least 3.
 
-    >>> _interval(Finding("C001", "", 0.99996, 0.99991, 0.99998, "1", 9, "supported", "float32", "< 1.0"))
-    '0.99996 [0.99991, 0.99998]'
+    >>> _held(Finding("C001", "", 0.99996, 0.99991, 0.99998, "1", 9, "supported", "float32", "< 1.0"))
+    ('0.99996 [0.99991, 0.99998]', '< 1')
     """
-    numbers = (finding.measured, finding.low, finding.high, float(finding.rule.split()[1]))
+    sign, bound = finding.rule.split()
+    numbers = (finding.measured, finding.low, finding.high, float(bound))
     texts: list[str] = []
     for digits in range(3, 18):
         texts = [f"{number:.{digits}g}" for number in numbers]
         if len(set(texts)) == len(set(numbers)):
             break
-    measured, low, high, _ = texts
-    return f"{measured} [{low}, {high}]"
+    measured, low, high, limit = texts
+    return f"{measured} [{low}, {high}]", f"{sign} {limit}"
