@@ -1,11 +1,10 @@
-"""Where do ways down lead from real saddles, after how many steps, and what does the sure way cost?
+"""Where do four ways down lead from every certified saddle, after how many steps at the rate 1/‖H‖?
 
-From every saddle that `critical_points` certified, four ways take equally many steps at the rate 1/‖H‖:
-a step along the lowest eigenvector, then gradient descent; gradient descent from the saddle itself, which
-only rounding moves; the same with isotropic noise on the gradient; and SGD, 8 examples (digits: 32) a step.
+A jump along the lowest eigenvector, then gradient descent; gradient descent from the saddle itself, which
+only rounding moves; the same with normal noise on the gradient; SGD, an eighth of the examples a step.
 
-Claims: C049, C050, C051, C060.
-Sources: Lee et al. 2016, arXiv:1602.04915; Jin et al. 2017, arXiv:1703.00887; Chen et al. 2023, arXiv:2306.04251.
+Claims: C049, C051, C060.
+Sources: Lee et al. 2016, arXiv:1602.04915; Jin et al. 2017, arXiv:1703.00887; Chen 2023, arXiv:2306.04251.
 Cost: half a minute on 2 cores, after `critical_points`.
 Expect: negative curvature leaves at once; descent gets too few steps; the noise of SGD spares the way out.
 Run: jaxml run escape
@@ -20,26 +19,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import curvature, learn, problem, record, tree
-from jaxml.record.figures import STYLES, label, panels
+from jaxml.record.figures import label, panels
 
 NEEDS = ("critical_points",)
-WAYS = ("negative curvature", "gradient descent", "noisy descent", "SGD")
-COSTS = ("gradient", "Hessian product", "20 Lanczos steps", "dense Hessian")
-RATES, DISTANCES = np.array([0.02, 0.05, 0.1]), np.geomspace(1e-12, 0.1, 12)  # η and ε of the toy
-EPS = float(np.finfo(np.float64).eps)
+WAYS = {"negative curvature": "C049", "gradient descent": "C051", "noisy descent": "C051", "SGD": "C051"}
+REACH = float(np.finfo(np.float64).eps) ** (1 / 6)  # where a difference's truncation and rounding balance
+RATES, OFF = np.array([0.02, 0.05, 0.1]), np.geomspace(1e-12, 0.1, 12)  # of the toy: η, and ε
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """How far the ways go, how strong the noise is, and which networks' Hessians are timed."""
+    """How far the ways go, how strong the noise is, and on how many digits the saddles were found."""
 
     looks: int = 100  # at the loss, one every 20 steps
-    noise: float = 1e-3  # standard deviation, in each entry of the gradient
-    widths: tuple[int, ...] = (1, 4, 13, 42, 133)  # 75 width + 10 parameters
+    noise: float = 1e-2  # standard deviation, in each entry of the gradient
+    examples: int = 500
     dtype: str = "float64"
 
 
-SMOKE = Config(looks=2, widths=(1, 4))
+SMOKE = Config(looks=2, examples=60)
 
 
 class Escapes(NamedTuple):
@@ -48,125 +46,105 @@ class Escapes(NamedTuple):
     ends: np.ndarray  # [saddle, 2], the lowest and the highest eigenvalue
     bend: np.ndarray  # [saddle], the loss's second derivative along the lowest eigenvector, by differences
     along: np.ndarray  # [saddle, way], |cos| between where the way led and the lowest eigenvector
-    curve: np.ndarray  # [saddle, way, look], the loss; gradient descent starts at the saddle
+    loss: np.ndarray  # [saddle, way, look]; all but the first way start at the saddle
     steps: np.ndarray  # [saddle, way], until it has left, or -1
 
 
 class Result(NamedTuple):
-    """Escapes by family; on the toy, steps until L < 1/2 at each of RATES, or -1."""
+    """Escapes by family, and the toy's from each of OFF its stable manifold."""
 
     relu: Escapes
     tanh: Escapes
     followed_tanh: Escapes
     embedded_digits: Escapes
-    toy: np.ndarray  # [rate, start], DISTANCES off the stable manifold, then 20 noisy runs from the first
+    toy: np.ndarray  # [rate, distance], steps until L < 1/2
 
 
-class Timings(NamedTuple):
-    """COSTS on digits networks, 500 examples, float64; a dense Hessian is 32 columns, scaled up."""
-
-    sizes: np.ndarray  # [network], parameters
-    seconds: np.ndarray  # [network, cost, repeat], products include their linearisation
-    memory: np.ndarray  # [network, cost], bytes beyond the arguments; of a dense Hessian the matrix alone
-
-
-def _descend(loss, gradient, start, rate, ages, goal):
-    """x ← x - rate · gradient(x, age): x at the end, L each row of ages, and the age at which L < goal or -1."""
-
-    def look(x, ages):
-        x, _ = jax.lax.scan(lambda x, age: (x - rate * gradient(x, age), None), x, ages)
-        return x, loss(x)
-
-    end, curve = jax.lax.scan(look, start, ages)
-    curve = jnp.append(loss(start), curve)
-    return end, curve, jnp.where(jnp.any(curve < goal), jnp.argmax(curve < goal) * ages.shape[1], -1)
-
-
-def _escapes(config, task, size, candidates):
+def _escapes(config, task, candidates):
     """All saddles of a family as lanes of one program."""
-    sure, ages = curvature.certified(candidates), jnp.arange(20 * config.looks).reshape(-1, 20)
+    sure, size = curvature.certified(candidates), len(task.batch.weights)
     points = jnp.asarray(sure.params[curvature.signs(sure.certificate).negative > 0])
-    _, fold = tree.ravel(task.model.init(jax.random.key(0), task.batch.inputs)[0])
-    objective = lambda x, batch: problem.objective(*task[:3])(fold(x), batch)  # noqa: E731  # of a flat vector
-    gradient, stream = jax.grad(objective), learn.shuffled(task.batch, size)
+    fold, ages = problem.unravel(task), jnp.arange(20 * config.looks, dtype=jnp.int32)
+    objective = lambda x, batch: problem.objective(*task[:3])(fold(x), batch)  # noqa: E731  # of a vector
 
     def one(key, point, data):
-        product = curvature.hessian_product(objective, point, data)
-        ends = curvature.extremes(product, point, count=1, key=jax.random.key(0))
-        lowest, loss = ends.vectors[0], partial(objective, batch=data)
-        jump = curvature.escape(objective, point, data, lowest)
+        ends = curvature.extremes(curvature.hessian_product(objective, point, data), point, count=1, key=key)
+        down, rate, loss = ends.vectors[0], 1 / jnp.max(jnp.abs(ends.values)), partial(objective, batch=data)
+        jump = curvature.escape(objective, point, data, down, shortest=REACH, longest=4096 * REACH, count=13)
+        near = jnp.array([-1, 16, 16, -1.0]) @ jump.losses[11:15] - 30 * loss(point)  # two lengths either way
 
-        def bend(length):
-            return (
-                loss(point + length * lowest) + loss(point - length * lowest) - 2 * loss(point)
-            ) / length**2
+        def way(kind):  # in the order of WAYS
+            start, noise = jnp.where(kind == 0, jump.params, point), jnp.where(kind == 2, config.noise, 0)
 
-        def way(slope, start):
-            rate = 1 / jnp.max(jnp.abs(ends.values))
-            end, curve, steps = _descend(loss, slope, start, rate, ages, 0.99 * loss(point))
-            moved = end - point
-            return jnp.abs(moved @ lowest) / jnp.maximum(jnp.linalg.norm(moved), EPS**2), curve, steps
+            def step(x, age):
+                turn = learn.permuted(jnp.arange(size), size, key=jax.random.fold_in(key, age // 8)) % 8
+                batch = data._replace(weights=jnp.where((kind < 3) | (turn == age % 8), data.weights, 0))
+                kick = noise * tree.random_like(x, jax.random.fold_in(key, age))
+                return x - rate * (jax.grad(objective)(x, batch) + kick), None
 
-        def full(noise, start):
-            noises = lambda age: noise * jax.random.normal(jax.random.fold_in(key, age), point.shape)  # noqa: E731
-            return way(lambda x, age: gradient(x, data) + noises(age), start)
+            look = lambda x, ages: (jax.lax.scan(step, x, ages)[0], loss(x))  # noqa: E731  # of a scan
+            end, losses = jax.lax.scan(look, start, ages.reshape(-1, 20))
+            moved, losses = end - point, jnp.append(losses, loss(end))
+            left = losses < 0.99 * loss(point)
+            steps = jnp.where(jnp.any(left), 20 * jnp.argmax(left), -1)
+            return jnp.abs(moved @ down) / jnp.maximum(jnp.linalg.norm(moved), 1e-30), losses, steps
 
-        starts, noises = jnp.stack([jump.params, point, point]), jnp.array([0, 0, config.noise])
-        ways = jax.vmap(full)(noises, starts)
-        sgd = way(lambda x, age: gradient(x, stream.draw(data, key, age)), point)
-        ways = jax.tree.map(lambda a, b: jnp.concatenate([a, b[None]]), ways, sgd)
-        reach = EPS ** (1 / 6)  # truncation ε⁴ and rounding EPS/ε² of the second difference balance
-        return Escapes(ends.values, (4 * bend(reach) - bend(2 * reach)) / 3, *ways)
+        return Escapes(ends.values, near / (12 * REACH**2), *jax.vmap(way)(jnp.arange(4)))
 
     keys = jax.random.split(jax.random.key(0), len(points))
     return jax.jit(jax.vmap(one, (0, 0, None)))(keys, points, task.batch)
 
 
-def _toy(config):
-    """Descent on (1 - w₁w₂)² from (0.1 + ε, ε - 0.1)."""
-    loss = partial(problem.bilinear, batch=None)
-
-    def steps(rate, distance, noise, seed):
-        noises = lambda age: noise * jax.random.normal(jax.random.fold_in(jax.random.key(seed), age), (2,))  # noqa: E731
-        start, ages = jnp.array([0.1, -0.1]) + distance, jnp.arange(1000)[:, None]
-        return _descend(loss, lambda x, age: jax.grad(loss)(x) + noises(age), start, rate, ages, 0.5)[2]
-
-    starts, noises = np.append(DISTANCES, np.full(20, DISTANCES[0])), np.repeat([0, config.noise], [12, 20])
-    return jax.vmap(lambda rate: jax.vmap(partial(steps, rate))(starts, noises, np.arange(32)))(RATES)
+def _toy(rate, distance):
+    """Steps of gradient descent on (1 - w₁w₂)² from (0.1 + ε, ε - 0.1)."""
+    start, sgd = jnp.array([0.1, -0.1]) + distance, learn.sgd(learn.Hyper(lr=rate))
+    return jnp.argmax(learn.descend(problem.bilinear, sgd, start, None, steps=1000).loss < 0.5)
 
 
 def study(config, keep, critical_points):
     """One program a family, and one for the toy."""
     with jax.enable_x64(True):
-        tasks = {
-            "relu": (problem.relu_sinc(20), 8),
-            "tanh": (problem.tanh_sinc(5, decay=1e-3, scale=2.0), 8),
-            "followed_tanh": (problem.tanh_sinc(10), 8),
-            "embedded_digits": (problem.softmax_digits(5, decay=1e-3), 32),
-        }
-        found = {name: getattr(critical_points, name) for name in tasks}
-        escapes = {name: keep(name, partial(_escapes, config, *tasks[name], found[name])) for name in tasks}
-        return Result(**escapes, toy=keep("toy", jax.jit(partial(_toy, config))))
+        smooth = problem.tanh_sinc(5, decay=1e-3, scale=2.0), problem.tanh_sinc(10)
+        digits = problem.softmax_digits(5, decay=1e-3, examples=config.examples)
+        tasks = zip(Result._fields, (problem.relu_sinc(20), *smooth, digits), strict=False)
+        ways = {name: partial(_escapes, config, task, getattr(critical_points, name)) for name, task in tasks}
+        toy = partial(jax.jit(jax.vmap(jax.vmap(_toy, (None, 0)), (0, None))), RATES, OFF)
+        return Result(**{name: keep(name, way) for name, way in ways.items()}, toy=keep("toy", toy))
 
 
-def timings(config):
-    """Each cost's program, compiled beforehand."""
+def findings(result):
+    """Each family by itself, but for what must hold at every saddle; the toy against its law."""
+    exact, above, below = (partial(f, dtype="float64") for f in (record.exact, record.above, record.below))
+    rise = [family.loss[:, 0, 0] - family.loss[:, 1, 0] for family in result[:4]]
+    error = [(bend - ends[:, 0]) / np.abs(ends).max(axis=1) for ends, bend, *_ in result[1:4]]
+    law = np.log(OFF[0] / OFF) / np.log1p(2 * RATES[:, None])
+    families = list(zip(result._fields, result[:4], strict=False))
+    return (
+        exact("C049", "The lowest eigenvector leads down from every saddle: how much L rises.",
+              np.maximum(np.concatenate(rise), 0), 0.0, unit="L"),
+        exact("C049", "Along it L falls by -λε²/2, on tanh networks: its second derivative less λ.",
+              np.concatenate(error), 4 * REACH**4, unit="‖H‖"),
+        below("C060", "Kinks matter: ReLU networks bend less along it than H says: second derivative over λ.",
+              record.bootstrap(np.median, result.relu.bend / result.relu.ends[:, 0]), 0.9, unit="1"),
+        exact("C051", "From ε off the toy's stable manifold descent takes ln(1/ε)/ln(1 + 2η) steps, to two.",
+              result.toy - result.toy[:, :1] - law, 2.0, unit="steps"),
+        *(above(claim, f"{name}: {way} leaves the saddle: share of those left within the run.",
+                record.proportion(int(np.sum(steps >= 0)), len(steps)), 0.5, unit="1")
+          for name, each in families for (way, claim), steps in zip(WAYS.items(), each.steps.T, strict=True)),
+        *(above("C051", f"{name}: SGD moves along the way out: |cos| with the lowest eigenvector.",
+                record.bootstrap(np.median, each.along[:, 3]), 0.01, unit="1") for name, each in families),
+    )  # fmt: skip
 
-    def cost(width):
-        model, *_, batch = task = problem.softmax_digits(width)
-        params = model.init(jax.random.key(0), batch.inputs)[0]
-        size, (_, fold), objective = tree.size(params), tree.ravel(params), problem.objective(*task[:3])
-        product = partial(curvature.hessian_product, objective)
-        functions = (
-            jax.grad(objective),
-            lambda *at: product(*at)(params),
-            lambda *at: curvature.lanczos(product(*at), params, depth=20).tridiagonal,
-            lambda *at: jax.vmap(lambda unit: product(*at)(fold(unit)))(jnp.eye(32, size)),
-        )
-        programs = [jax.jit(function).lower(params, batch).compile() for function in functions]
-        memory = [program.memory_analysis().temp_size_in_bytes for program in programs[:3]]
-        *clock, columns = [record.seconds(partial(program, params, batch), repeats=3) for program in programs]
-        return size, [*clock, columns * size / 32], [*memory, 8 * size**2]
 
-    with jax.enable_x64(True):
-        return Timings(*map(np.array, zip(*map(cost, config.widths), strict=True)))
+def figures(result):
+    """The median loss on every way, and where 8 of 10 lie."""
+    figure, axes = panels(2, 2)
+    for axis, name, family in zip(axes, result._fields, result[:4], strict=False):
+        relative, steps = family.loss / family.loss[:, 1:2, :1], 20 * np.arange(family.loss.shape[2])
+        for k, way in enumerate(WAYS if len(relative) else ()):
+            low, middle, high = np.quantile(relative[:, k], [0.1, 0.5, 0.9], axis=0)
+            (line,) = axis.plot(steps, middle, label=way)
+            axis.fill_between(steps, low, high, color=line.get_color(), alpha=0.15)
+        label(axis, f"{name.replace('_', ' ')}: {len(relative)} saddles", "step", "loss / the saddle's (1)")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
+    return {"escapes": figure}

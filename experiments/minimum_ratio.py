@@ -1,8 +1,4 @@
-"""Does a low "minimum ratio" mean that no true minimum was reached? Its definitions, side by side.
-
-At the certified points of `critical_points` exact inertia stands beside the share of eigenvalues computed
-above 0, the share of neighbours that lie higher, and the layerwise Gauss-Newton share of the course's
-homework, whose 1-128-1 network at a perfect fit is one more family. Families are never pooled.
+"""Does a low "minimum ratio" mean that no true minimum was reached? Definitions, side by side.
 
 Claims: C053, C054, C055, C056, A1, A2.
 Sources: the course's HW1-2 of 2018 and HW2-2 of 2021; Sylvester's law of inertia.
@@ -19,181 +15,136 @@ import jax
 import numpy as np
 
 from jaxml import curvature, learn, problem, record, tree
-from jaxml.curvature.ratio import Ratios, minimum_ratios, positive_share
+from jaxml.curvature.ratio import minimum_ratios, positive_share
 from jaxml.record.figures import label, panels
-from jaxml.types import Array
 
 NEEDS = ("critical_points",)
-TOLERANCES = np.array([1e-6, 1e-8, 1e-10])  # of the largest |eigenvalue|
-RADII = np.logspace(-5, 1, 7)  # of ‖θ‖
-LABELS = ("n₋ = 0", "share > ½", "in float32", "of layers", "neighbours, 1e-3", "neighbours, 1")
-FREE, SINC = ("relu", "tanh", "trained_relu", "digits"), ("relu", "tanh", "followed_tanh", "trained_relu")
+RADII = np.logspace(-5, 1, 7)  # of ‖θ‖; "near" is 1e-3, as students of the course sampled, and "far" is 1
+LABELS = ("exact", "double", "single", "layers", "near", "far")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """How much is sampled; every certified point is measured."""
+    """How much is measured beside the certified points."""
 
-    pairs: int = 100  # of opposite neighbours at each radius
     random: int = 10  # random networks of each family, and homework networks
     examples: int = 500  # of the digits, as in critical_points
     dtype: str = "float64"
 
 
-SMOKE = Config(pairs=10, random=3, examples=60)
+SMOKE = Config(random=3, examples=60)
 
 
 class Family(NamedTuple):
-    """Certified points [n], and of four of them where LDLᵀ counts other signs than the eigenvalues have."""
+    """A family's certified points [n], and random networks [m], whose gradient is not 0."""
 
     certificate: curvature.Certificate
-    mismatches: Array  # [point, tolerance]
-    ratios: Ratios  # [n + m], of the certified points, then of random networks, whose gradient is not 0
+    mismatches: np.ndarray  # of 12 counts of n₊, n₀, n₋ by LDLᵀ, how many differ from the eigenvalues'
+    ratios: np.ndarray  # [n, 2 + radius]: eigenvalues and layers, both float32, then neighbours
+    random: np.ndarray  # [m, 2 + radius]
 
 
 class Result(NamedTuple):
-    """Families, and the variance of SINC."""
+    """Searches of the first four prescribed no index; homework is the course's network at perfect fits."""
 
     relu: Family
     tanh: Family
-    followed_tanh: Family
     trained_relu: Family
     digits: Family
+    followed_tanh: Family
     embedded_digits: Family
     homework: Family
-    variance: Array
 
 
 def study(config, keep, critical_points):
-    """A family is one program."""
+    """Each family is mapped over by one program."""
     with jax.enable_x64(True):
         relu, homework = problem.relu_sinc(20), problem.relu_sinc(128, points=6)
-        tanh, climbed = problem.tanh_sinc(5, decay=1e-3, scale=2.0), problem.tanh_sinc(10)
-        digits = [problem.softmax_digits(w, decay=1e-3, examples=config.examples) for w in (4, 5)]
-        newton = partial(curvature.eigenvector_following, index=0, iterations=20)
-        fit = curvature.after(learn.minimiser(learn.adam(learn.Hyper(lr=3e-3)), steps=4000), newton)
-        networks = problem.networks(homework, config.random), homework.batch
-        fits = keep("fits", lambda: curvature.search(fit, problem.objective(*homework[:3]), *networks))
+        sinc, digits = problem.tanh_sinc, partial(problem.softmax_digits, examples=config.examples)
+        tasks = relu, sinc(5, decay=1e-3, scale=2.0), relu, digits(4), sinc(10), digits(5), homework
+        adam = learn.minimiser(learn.adam(learn.Hyper(lr=3e-3)), steps=4000)
+        fit = curvature.after(adam, partial(curvature.eigenvector_following, index=0, iterations=20))
+        starts = problem.networks(homework, config.random), homework.batch
+        fits = keep("fits", lambda: curvature.search(fit, problem.objective(*homework[:3]), *starts))
         found, families = critical_points._asdict() | {"homework": fits}, {}
-        for name, task in zip(Result._fields, (relu, tanh, climbed, relu, *digits, homework), strict=False):
+        for name, task in zip(Result._fields, tasks, strict=True):
             families[name] = keep(name, partial(_measure, config, task, curvature.certified(found[name])))
-        return Result(**families, variance=np.var(problem.sinc(5000, dtype=np.float64).targets))
+        return Result(**families)
 
 
 def _measure(config, task, sure):
-    objective, outputs, fold = (
-        problem.objective(*task[:3]),
-        problem.outputs(task.model),
-        problem.unravel(task),
-    )
-    sampling = {"radii": RADII, "pairs": config.pairs, "key": jax.random.key(0)}
-
-    def hessian(params, batch):
-        return curvature.dense(curvature.hessian_product(objective, params, batch), params)
-
-    @jax.jit
-    def everything(points, batch):
-        ratios = jax.lax.map(lambda x: minimum_ratios(objective, outputs, fold(x), batch, **sampling), points)
-        return ratios, jax.lax.map(lambda x: hessian(fold(x), batch), points[:4])
-
+    objective, fold = problem.objective(*task[:3]), problem.unravel(task)
+    hessian = jax.jit(jax.hessian(lambda x: objective(fold(x), task.batch)))
+    ratios = partial(minimum_ratios, objective, problem.outputs(task.model), radii=RADII, pairs=100)
+    one = lambda x: tree.ravel(ratios(fold(x), task.batch, key=jax.random.key(0)))[0]  # noqa: E731  # [2 + radius]
     random = jax.vmap(lambda params: tree.ravel(params)[0])(problem.networks(task, config.random))
-    ratios, matrices = everything(np.concatenate([sure.params, random]), task.batch)
-    mismatches = [_mismatches(*pair) for pair in zip(matrices, sure.certificate.eigenvalues, strict=False)]
-    return Family(sure.certificate, np.array(mismatches, bool).reshape(-1, len(TOLERANCES)), ratios)
+    table = jax.jit(partial(jax.lax.map, one))(np.concatenate([sure.params, random]))
+    mismatches = [
+        curvature.inertia(matrix, tolerance=t) != curvature.inertia_from_eigenvalues(v, tolerance=t)
+        for matrix, v in zip(map(hessian, sure.params[:4]), sure.certificate.eigenvalues, strict=False)
+        for t in np.abs(v).max() * np.array([1e-6, 1e-8, 1e-10])
+    ]
+    return Family(sure.certificate, np.sum(mismatches, dtype=int), *np.split(table, [len(sure.params)]))
 
 
-def _mismatches(matrix, values):
-    bounds = np.abs(values).max() * TOLERANCES
-    known = curvature.inertia_from_eigenvalues(np.tile(values, (len(bounds), 1)), tolerance=bounds)
-    return [curvature.inertia(matrix, tolerance=t) != signs for t, *signs in zip(bounds, *known, strict=True)]
-
-
-def _rows(family):
-    """n₋/p and the ratios at the certified points, and what each calls a minimum; [label, n]."""
-    values, (single, layers, sampled) = family.certificate.eigenvalues, family.ratios
-    negative = np.asarray(curvature.signs(family.certificate).negative) / values.shape[1]
-    ratios = np.stack(
-        [positive_share(values), *(x[: len(values)] for x in (single, layers, *sampled.T[[2, 5]]))]
-    )
-    return negative, ratios, np.stack([negative == 0, *(ratios > 0.5)])
+def _labels(family):
+    """Ratios by definition, the exact one being 1 - n₋/p, and which points each calls a minimum."""
+    values = family.certificate.eigenvalues
+    exact = 1 - np.asarray(curvature.signs(family.certificate).negative) / values.shape[1]
+    ratios = np.vstack([exact, positive_share(values), family.ratios.T[[0, 1, 4, 7]]])
+    return ratios, np.vstack([exact == 1, ratios[1:] > 0.5])
 
 
 def findings(result):
-    """Families whose search prescribes no index speak; a quarter is generous to "about half"."""
-    above, below, exact = (
-        partial(f, unit="1", dtype="float64") for f in (record.above, record.below, record.exact)
-    )
+    """A quarter is generous to "about half"; "near ½" is closer than 0.1; a pixel of the plot is 5e-4."""
+    rules, found = (record.above, record.below, record.exact), []
+    above, below, exact = (partial(rule, unit="1", dtype="float64") for rule in rules)
     mean, rank = partial(record.bootstrap, np.mean), partial(record.bootstrap, record.correlation)
-    part = lambda hits: record.proportion(int(np.sum(hits)), len(hits))  # noqa: E731  # an interval
-    families, found = result._asdict(), []
-    for name in FREE:
-        loss, (negative, ratios, minimum) = families[name].certificate.loss, _rows(families[name])
-        share, near, agree = ratios[0], ratios[3], minimum == minimum[0]
+    share = lambda hits: record.proportion(int(np.sum(hits)), len(hits))  # noqa: E731  # an interval
+    half = lambda ratio: mean(np.abs(ratio - 0.5))  # noqa: E731  # how far from one half
+    for name, family in list(result._asdict().items())[:4]:
+        loss, (ratio, minimum) = family.certificate.loss, _labels(family)
+        right = minimum == minimum[0]
         found += [
-            above(
-                "C053",
-                f"{name}: about half of the eigenvalues are negative: mean n₋/p.",
-                mean(negative),
-                0.25,
-            ),
-            below("C053", f"{name}: true minima are never reached: share of n₋ = 0.", part(minimum[0]), 0.05),
-            below(
-                "C054",
-                f"{name}: the share of eigenvalues above 0 falls with loss: ρ.",
-                rank(share, loss),
-                0.0,
-            ),
-            below(
-                "C054", f"{name}: the share of higher neighbours falls with loss: ρ.", rank(near, loss), 0.0
-            ),
-            above("C054", f"{name}: neighbours tell minima from saddles: agreement.", part(agree[4]), 0.75),
-            above(
-                "C055", f"{name}: the homework tells minima from saddles: agreement.", part(agree[3]), 0.75
-            ),
-        ]
-    n, layers = len(result.homework.certificate.loss), result.homework.ratios.layerwise
-    signs = np.stack(curvature.signs(result.homework.certificate))
-    random = np.concatenate([family.ratios.sampled[len(family.certificate.loss) :] for family in result[:-1]])
-    mismatches = np.concatenate([family.mismatches for family in result[:-1]])
-    plateau = np.abs(result.trained_relu.certificate.loss - 0.00631)
+            below("C053", f"{name}: about half the eigenvalues are below 0: 1 - n₋/p.", mean(ratio[0]), 0.75),
+            below("C053", f"{name}: true minima are never reached: share.", share(minimum[0]), 0.05),
+            below("C054", f"{name}: the eigenvalues' ratio falls with loss: ρ.", rank(ratio[1], loss), 0),
+            below("C054", f"{name}: the neighbours' ratio falls with loss: ρ.", rank(ratio[4], loss), 0),
+            above("C054", f"{name}: neighbours tell minima from saddles: share.", share(right[4]), 0.75),
+            above("C055", f"{name}: the homework tells minima from saddles: share.", share(right[3]), 0.75),
+        ]  # fmt: skip
+    fits, relu, single = result.homework, result.trained_relu.certificate, partial(below, dtype="float32")
+    signs, variance = curvature.signs(fits.certificate), np.var(problem.sinc(5000, dtype=np.float64).targets)
+    low, high = (np.concatenate([family.random[:, i] for family in result]) for i in (2, -1))
     return (
         *found,
-        above("C055", "The homework's label is right at its perfect fits, minima: share.", part(layers[:n] > 0.5), 0.75),
-        below("A1", "The homework's ratio is near ½ at random weights: |ratio - ½|.", mean(np.abs(layers[n:] - 0.5)), 0.1),
-        below("A1", "The homework's ratio is near ½ at a perfect fit: |ratio - ½|.", mean(np.abs(layers[:n] - 0.5)), 0.1),
-        exact("A1", "At a perfect fit n₊, n₀, n₋ are 6, 379, 0.", signs.T - [6, 379, 0], 0),
-        below("A1", "At trained ReLU minima the share of eigenvalues above 0 is near ½: |share - ½|.",
-              mean(np.abs(_rows(result.trained_relu)[1][0] - 0.5)), 0.1),
-        exact("A1", "LDLᵀ counts the signs that the eigenvalues have.", mismatches.astype(int), 0),
-        exact("A2", "The highest plateau of the lecture's plot, 0.0875 to a pixel, is SINC's variance.", result.variance - 0.0875, 5e-4),
-        above("A2", "Its plateau near 0.006 is where ReLU networks on SINC end: share at 0.0063.", part(plateau < 5e-4), 0.5),
-        exact("C056", "Where the gradient is not 0, half of the neighbours lie higher as r → 0.", random[:, 0] - 0.5, 0.01),
-        exact("C056", "As r → ∞ all do.", random[:, -1] - 1, 0.05),
+        above("C055", "The homework calls its perfect fits minima.", share(fits.ratios[:, 1] > 0.5), 0.75),
+        single("A1", "The homework's ratio is near ½ at perfect fits.", half(fits.ratios[:, 1]), 0.1),
+        single("A1", "The homework's ratio is near ½ at random weights.", half(fits.random[:, 1]), 0.1),
+        exact("A1", "At perfect fits n₊, n₀, n₋ are 6, 379, 0.", np.transpose(signs) - [6, 379, 0], 0),
+        below("A1", "trained_relu: eigenvalues' ratio is ≈ ½.", half(positive_share(relu.eigenvalues)), 0.1),
+        exact("A1", "LDLᵀ counts the same signs: mismatches.", [family.mismatches for family in result], 0),
+        exact("A2", "The plot's plateau at 0.0875 is SINC's variance.", variance - 0.0875, 5e-4),
+        above("A2", "trained_relu: most end at loss 0.0063.", share(np.abs(relu.loss - 0.0063) < 5e-4), 0.5),
+        exact("C056", "Off critical points half of the neighbours are higher as r → 0.", low - 0.5, 0.01),
+        exact("C056", "All neighbours are higher as r → ∞.", high - 1, 0.05),
     )  # fmt: skip
 
 
 def figures(result):
-    """For four families: ratio against loss, ratio against radius, and how far labels agree."""
-    families = result._asdict()
-    (losses, top), (radii, middle), (labels, low) = (panels(1, 4, width=3.6) for _ in range(3))
-    for axis, other, last, name in zip(top, middle, low, SINC, strict=True):
-        family, (_, ratios, minimum) = families[name], _rows(families[name])
-        for kind, marker, words in ((minimum[0], "o", "n₋ = 0"), (~minimum[0], "x", "n₋ > 0")):
-            axis.plot(family.certificate.loss[kind], ratios[0][kind], marker, label=words)
-            other.plot(RADII, family.ratios.sampled[: len(kind)][kind].mean(axis=0), label=words)
-        other.plot(RADII, family.ratios.sampled[len(kind) :].mean(axis=0), label="random network")
-        axis.axhline(0.5, color="black", linestyle=":")
-        other.set_xscale("log")
-        agreement = (minimum[:, None] == minimum).mean(axis=-1)
-        last.imshow(agreement, cmap="gray", vmin=-0.5, vmax=1)
-        for (i, j), value in np.ndenumerate(agreement):
-            last.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=7)
-        last.set_xticks(range(len(LABELS)), LABELS, rotation=90)
-        last.set_yticks(range(len(LABELS)), LABELS)
-        title = f"{name.replace('_', ' ')}, {len(minimum[0])} points"
-        label(axis, title, "loss (mean squared error)", "share of eigenvalues > 0")
-        label(other, title, "radius (‖θ‖)", "share of higher neighbours")
-        label(last, title, "label of", "label of")
-    for axis in (top[0], middle[0]):
-        axis.legend()
-    return {"ratio_against_loss": losses, "ratio_against_radius": radii, "label_disagreement": labels}
+    """By family: ratio against loss, ratio against radius, and how often two definitions agree."""
+    figure, axes = panels(3, 4, width=3.6)
+    for column, name in enumerate(("relu", "trained_relu", "tanh", "followed_tanh")):
+        family, (top, middle, low) = getattr(result, name), axes[column::4]
+        loss, (ratios, minimum) = family.certificate.loss, _labels(family)
+        top.scatter(loss, ratios[1], c=minimum[0], cmap="gray", vmin=0, vmax=1, edgecolors="black")
+        middle.semilogx(RADII, family.ratios.T[2:], "k-", RADII, family.random.T[2:], "k:", alpha=0.4)
+        equal = (minimum[:, None] == minimum).sum(axis=-1) / max(len(loss), 1)
+        low.imshow(equal, cmap="gray", vmin=-0.5, vmax=1, zorder=2)
+        for (i, j), value in np.ndenumerate(equal):
+            low.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8)
+        low.set(xticks=range(6), xticklabels=LABELS, yticks=range(6), yticklabels=LABELS)
+        label(top, f"{name} (white: n₋ = 0)", "loss (mean squared error)", "share of eigenvalues > 0")
+        label(middle, "certified (lines), random (dots)", "radius (‖θ‖)", "share of higher neighbours")
+        label(low, "share of points with equal labels", "definition", "definition")
+    return {"label_disagreement": figure}

@@ -10,6 +10,7 @@ from jaxml.curvature.escape import Escape, escape
 from jaxml.curvature.inertia import Inertia, eigenvalues, inertia, inertia_from_eigenvalues
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
+from jaxml.curvature.ratio import layerwise_gauss_newton_ratio, minimum_ratios, positive_share, sampling_ratio
 from jaxml.curvature.search import (
     Candidates, Search, after, certified, eigenvector_following, gradient_norm_descent, search, stay,
 )

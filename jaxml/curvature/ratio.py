@@ -15,7 +15,7 @@ from jaxml.types import Array, InputError, Key, Objective, Params, Scalar
 
 
 class Ratios(NamedTuple):
-    """What is called minimum ratio.
+    """What is called minimum ratio; all in the dtype of the parameters.
 
     Attributes:
         eigenvalues: the share of the Hessian's eigenvalues that are computed above 0 in float32.
@@ -49,15 +49,15 @@ def minimum_ratios(
         pairs: of opposite neighbours at each radius, in the same directions at all of them.
         key: of these directions.
     """
-    coarse, coarse_batch = jax.tree.map(_float32, (params, batch))
-    product, size = hessian_product(objective, coarse, coarse_batch), tree.norm(params)
+    single, single_batch = jax.tree.map(_float32, (params, batch))
+    product, size = hessian_product(objective, single, single_batch), tree.norm(params)
 
     def sampled(part: jax.Array) -> Scalar:
         return sampling_ratio(objective, params, batch, radius=part * size, pairs=pairs, key=key)
 
     return Ratios(
-        positive_share(jnp.linalg.eigvalsh(dense(product, coarse))),
-        layerwise_gauss_newton_ratio(outputs, coarse, coarse_batch),
+        jnp.asarray(positive_share(jnp.linalg.eigvalsh(dense(product, single))), size.dtype),
+        layerwise_gauss_newton_ratio(outputs, single, single_batch).astype(size.dtype),
         jax.lax.map(sampled, jnp.asarray(radii, size.dtype)),
     )
 
