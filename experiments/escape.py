@@ -43,11 +43,11 @@ SMOKE = Config(looks=2, examples=60)
 class Escapes(NamedTuple):
     """From one family's saddles; a way has left where the loss is 1% lower."""
 
-    ends: np.ndarray  # [saddle, 2], the lowest and the highest eigenvalue
-    bend: np.ndarray  # [saddle], the loss's second derivative along the lowest eigenvector, by differences
-    along: np.ndarray  # [saddle, way], |cos| between where the way led and the lowest eigenvector
-    loss: np.ndarray  # [saddle, way, look]; all but the first way start at the saddle
-    steps: np.ndarray  # [saddle, way], until it has left, or -1
+    ends: jax.Array  # [saddle, 2], the lowest and the highest eigenvalue
+    bend: jax.Array  # [saddle], the loss's second derivative along the lowest eigenvector, by differences
+    along: jax.Array  # [saddle, way], |cos| between where the way led and the lowest eigenvector
+    loss: jax.Array  # [saddle, way, look]; all but the first way start at the saddle
+    steps: jax.Array  # [saddle, way], until it has left, or -1
 
 
 class Result(NamedTuple):
@@ -64,7 +64,7 @@ def _escapes(config, task, candidates):
     """All saddles of a family as lanes of one program."""
     sure, size = curvature.certified(candidates), len(task.batch.weights)
     points = jnp.asarray(sure.params[curvature.signs(sure.certificate).negative > 0])
-    fold, ages = problem.unravel(task), jnp.arange(20 * config.looks, dtype=jnp.int32)
+    fold, ages = problem.unravel(task), jnp.arange(20 * config.looks, dtype=jnp.int32).reshape(-1, 20)
     objective = lambda x, batch: problem.objective(*task[:3])(fold(x), batch)  # noqa: E731  # of a vector
 
     def one(key, point, data):
@@ -74,16 +74,14 @@ def _escapes(config, task, candidates):
         near = jnp.array([-1, 16, 16, -1.0]) @ jump.losses[11:15] - 30 * loss(point)  # two lengths either way
 
         def way(kind):  # in the order of WAYS
-            start, noise = jnp.where(kind == 0, jump.params, point), jnp.where(kind == 2, config.noise, 0)
-
             def step(x, age):
                 turn = learn.permuted(jnp.arange(size), size, key=jax.random.fold_in(key, age // 8)) % 8
                 batch = data._replace(weights=jnp.where((kind < 3) | (turn == age % 8), data.weights, 0))
                 kick = noise * tree.random_like(x, jax.random.fold_in(key, age))
                 return x - rate * (jax.grad(objective)(x, batch) + kick), None
 
-            look = lambda x, ages: (jax.lax.scan(step, x, ages)[0], loss(x))  # noqa: E731  # of a scan
-            end, losses = jax.lax.scan(look, start, ages.reshape(-1, 20))
+            start, noise = jnp.where(kind == 0, jump.params, point), jnp.where(kind == 2, config.noise, 0)
+            end, losses = jax.lax.scan(lambda x, row: (jax.lax.scan(step, x, row)[0], loss(x)), start, ages)
             moved, losses = end - point, jnp.append(losses, loss(end))
             left = losses < 0.99 * loss(point)
             steps = jnp.where(jnp.any(left), 20 * jnp.argmax(left), -1)
@@ -113,17 +111,17 @@ def study(config, keep, critical_points):
 
 
 def findings(result):
-    """Each family by itself, but for what must hold at every saddle; the toy against its law."""
+    """Each family that has saddles by itself; the toy against its law."""
     exact, above, below = (partial(f, dtype="float64") for f in (record.exact, record.above, record.below))
-    rise = [family.loss[:, 0, 0] - family.loss[:, 1, 0] for family in result[:4]]
-    error = [(bend - ends[:, 0]) / np.abs(ends).max(axis=1) for ends, bend, *_ in result[1:4]]
     law = np.log(OFF[0] / OFF) / np.log1p(2 * RATES[:, None])
-    families = list(zip(result._fields, result[:4], strict=False))
+    families = [(name, each) for name, each in result._asdict().items() if name != "toy" and len(each.ends)]
     return (
-        exact("C049", "The lowest eigenvector leads down from every saddle: how much L rises.",
-              np.maximum(np.concatenate(rise), 0), 0.0, unit="L"),
-        exact("C049", "Along it L falls by -λε²/2, on tanh networks: its second derivative less λ.",
-              np.concatenate(error), 4 * REACH**4, unit="‖H‖"),
+        *(exact("C049", f"{name}: the lowest eigenvector leads down from every saddle: how much L rises.",
+                np.maximum(each.loss[:, 0, 0] - each.loss[:, 1, 0], 0), 0.0, unit="L")
+          for name, each in families),
+        *(exact("C049", f"{name}: along it L falls by -λε²/2: its second derivative less λ.",
+                (each.bend - each.ends[:, 0]) / np.abs(each.ends).max(axis=1), 4 * REACH**4, unit="‖H‖")
+          for name, each in families if name != "relu"),
         below("C060", "Kinks matter: ReLU networks bend less along it than H says: second derivative over λ.",
               record.bootstrap(np.median, result.relu.bend / result.relu.ends[:, 0]), 0.9, unit="1"),
         exact("C051", "From ε off the toy's stable manifold descent takes ln(1/ε)/ln(1 + 2η) steps, to two.",
@@ -143,8 +141,8 @@ def figures(result):
         relative, steps = family.loss / family.loss[:, 1:2, :1], 20 * np.arange(family.loss.shape[2])
         for k, way in enumerate(WAYS if len(relative) else ()):
             low, middle, high = np.quantile(relative[:, k], [0.1, 0.5, 0.9], axis=0)
-            (line,) = axis.plot(steps, middle, label=way)
-            axis.fill_between(steps, low, high, color=line.get_color(), alpha=0.15)
+            axis.plot(steps, middle, label=way)
+            axis.fill_between(steps, low, high, color=axis.lines[-1].get_color(), alpha=0.15)
         label(axis, f"{name.replace('_', ' ')}: {len(relative)} saddles", "step", "loss / the saddle's (1)")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, fontsize=9)
     return {"escapes": figure}

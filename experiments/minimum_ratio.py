@@ -121,7 +121,7 @@ def findings(result):
         above("C055", "The homework calls its perfect fits minima.", share(fits.ratios[:, 1] > 0.5), 0.75),
         single("A1", "The homework's ratio is near ½ at perfect fits.", half(fits.ratios[:, 1]), 0.1),
         single("A1", "The homework's ratio is near ½ at random weights.", half(fits.random[:, 1]), 0.1),
-        exact("A1", "At perfect fits n₊, n₀, n₋ are 6, 379, 0.", np.transpose(signs) - [6, 379, 0], 0),
+        exact("A1", "Perfect fits: 6, 379, 0 = n₊, n₀, n₋.", np.stack([*signs], axis=-1) - [6, 379, 0], 0),
         below("A1", "trained_relu: eigenvalues' ratio is ≈ ½.", half(positive_share(relu.eigenvalues)), 0.1),
         exact("A1", "LDLᵀ counts the same signs: mismatches.", [family.mismatches for family in result], 0),
         exact("A2", "The plot's plateau at 0.0875 is SINC's variance.", variance - 0.0875, 5e-4),

@@ -11,7 +11,6 @@ Run: jaxml run ordinary_training
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -56,8 +55,7 @@ def study(config, keep):
             training = learn.training(
                 start, loss, learn.momentum, batches, steps=config.steps, every=every, probe=probe
             )
-            stage = partial(lambda name, lanes, run: keep(f"{name} {lanes}", run), name)
-            runs.append(learn.sweep(training, grid, lanes=config.seeds, keep=stage))
+            runs.append(learn.sweep(training, grid, lanes=config.seeds, name=name, keep=keep))
     return Result(np.stack([run.trace.probed for run in runs]))
 
 

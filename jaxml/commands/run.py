@@ -145,5 +145,7 @@ def show(folders: Sequence[Path]) -> None:
             verdict = Text(each.verdict, _COLOURS.get(each.verdict, ""))
             table.add_row(each.claim, each.statement, measured, str(each.n), each.dtype, verdict)
     console.print(table)
+    if any(load_run(folder).manifest["smoke"] for folder in folders):
+        console.print("A smoke config only shows that a study runs: its verdicts say nothing of the claims.")
     for folder in folders:
         console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)

@@ -6,18 +6,18 @@ import jax
 import jax.numpy as jnp
 
 from jaxml import tree
-from jaxml.types import Objective, Params
+from jaxml.types import InputError, Objective, Params
 
 
 class Escape(NamedTuple):
     """A step off a critical point.
 
     Attributes:
-        params: where the lowest loss was seen.
-        length: of the step, signed along the direction; 0 where no length lowered the loss.
-        drop: L(before) - L(after), 0 or more.
+        params: where the lowest loss was seen; the point itself where no length lowered it.
+        length: of the step, signed along the direction, or 0.
+        drop: L(before) - L(after); either 0, or more than rounding makes of equal losses.
         losses: the loss at every length that was tried, `[2 count]`.
-        lengths: those lengths.
+        lengths: those lengths, ascending: the negative ones, then the positive.
     """
 
     params: Params
@@ -40,7 +40,8 @@ def escape(
     """The best of 2·count geometrically spaced steps ± along a direction of negative curvature.
 
     Along a unit eigenvector of eigenvalue λ < 0 the drop is -λ ε²/2 to second order, on both sides; the
-    sides differ beyond. Cost: 2·count losses, no gradient.
+    sides differ beyond. Lengths at which the loss is not finite are passed over. Cost: 2·count + 1 losses,
+    no gradient.
 
     Args:
         objective: `(params, batch) -> scalar`.
@@ -50,7 +51,19 @@ def escape(
         shortest: the shortest step.
         longest: the longest step.
         count: how many lengths each way.
+
+    Raises:
+        InputError: no length, or lengths that are not positive and ascending.
+
+    >>> step = escape(lambda w, _: 1 - w[0] ** 2 / 2, jnp.zeros(2), None, jnp.array([5.0, 0.0]), longest=1.0)
+    >>> float(abs(step.length)), float(step.drop)
+    (1.0, 0.5)
     """
+    if not (0 < shortest <= longest and count >= 1):
+        raise InputError(
+            f"{count} lengths from {shortest} to {longest} make no step: give at least one, with "
+            "0 < shortest <= longest."
+        )
     unit = tree.scale(1 / tree.norm(direction), direction)
     dtype = jnp.result_type(*jax.tree.leaves(params))
     sizes = jnp.geomspace(shortest, longest, count, dtype=dtype)
@@ -58,7 +71,8 @@ def escape(
     losses = jax.lax.map(lambda length: objective(tree.axpy(length, unit, params), batch), lengths)
     before = objective(params, batch)
     best = jnp.argmin(jnp.where(jnp.isfinite(losses), losses, jnp.inf))
-    lower = losses[best] < before
+    lower = before - losses[best] > 8 * float(jnp.finfo(losses.dtype).eps) * jnp.abs(before)
     length = jnp.where(lower, lengths[best], 0)
     drop = jnp.where(lower, before - losses[best], 0)
-    return Escape(tree.axpy(length, unit, params), length, drop, losses, lengths)
+    moved = tree.where(lower, tree.axpy(length, unit, params), params)  # a direction of length 0 makes NaN
+    return Escape(moved, length, drop, losses, lengths)

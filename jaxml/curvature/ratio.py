@@ -83,9 +83,9 @@ def sampling_ratio(
 ) -> Scalar:
     """The share of L(θ ± r u) > L(θ) over directions u uniform on the unit sphere.
 
-    Of opposite neighbours one lies higher where the gradient is not 0, so the ratio is 1/2 for every
-    small enough radius, free of sampling error. At a critical point it tends to P(uᵀHu > 0): 1 at a
-    minimum, and close to 1 at a saddle whose eigenvalues have a clearly positive sum.
+    Where the gradient is not 0, one of two opposite neighbours lies higher if r is small, so the ratio
+    tends to 1/2, free of sampling error. At a critical point it tends to P(uᵀHu > 0), which is 1 at a
+    minimum and close to 1 at a saddle whose few negative eigenvalues are small against the trace.
 
     Args:
         objective: `(params, batch) -> scalar`. The memory is that of 2 `pairs` of its values at once.
@@ -95,9 +95,9 @@ def sampling_ratio(
         pairs: how many u.
         key: the same key gives the same directions at every point and radius.
 
-    >>> share = partial(sampling_ratio, params=jnp.zeros(2), batch=None, pairs=8, key=jax.random.key(0))
-    >>> float(share(lambda w, _: w @ w, radius=1.0)), float(share(lambda w, _: w[0], radius=1.0))
-    (1.0, 0.5)
+    >>> bowl, slope, choice = lambda w, _: w @ w, lambda w, _: w[0], {"pairs": 8, "key": jax.random.key(0)}
+    >>> [float(sampling_ratio(loss, jnp.zeros(2), None, radius=1.0, **choice)) for loss in (bowl, slope)]
+    [1.0, 0.5]
     """
     flat, fold = tree.ravel(params)
     draws = jax.random.normal(key, (pairs, flat.size), jnp.float32).astype(flat.dtype)

@@ -36,6 +36,7 @@ def sweep(
     hypers: Any,
     *,
     lanes: int,
+    name: str = "lanes",
     keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
 ) -> Runs:
     """Runs every lane of a grid; one compilation, whatever the values in it.
@@ -49,6 +50,7 @@ def sweep(
         training: the experiment.
         hypers: a grid, as `learn.grid` gives it.
         lanes: how many lanes advance together.
+        name: of the stages that `keep` is given; each sweep of a study needs its own.
         keep: `(name, compute) -> value`, called once a chunk: where storage, resuming and progress hang.
 
     Raises:
@@ -63,7 +65,7 @@ def sweep(
     program = compiled(training, _chunk(hypers, 0, width), lanes=lanes)
     chunks = [
         keep(
-            f"lanes {start}-{min(start + width, total) - 1}",
+            f"{name} {start}-{min(start + width, total) - 1}",
             lambda start=start: jax.device_get(program(_chunk(hypers, start, width), training.data)),
         )
         for start in range(0, total, width)

@@ -1,0 +1,163 @@
+"""Minimum ratios against closed forms, and against NumPy written from their definitions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.linalg
+import scipy.special
+
+from jaxml.curvature.ratio import layerwise_gauss_newton_ratio, minimum_ratios, positive_share, sampling_ratio
+from jaxml.types import InputError
+
+KEY = jax.random.key(0)
+DRAW = np.random.default_rng(0)
+PARAMS = {
+    "first": {"kernel": DRAW.normal(size=(2, 3)), "bias": DRAW.normal(size=3)},
+    "second": {"kernel": DRAW.normal(size=(3, 1)), "bias": DRAW.normal(size=1)},
+}
+
+
+def outputs(params, inputs):
+    hidden = jnp.tanh(inputs @ params["first"]["kernel"] + params["first"]["bias"][None])
+    return hidden @ params["second"]["kernel"] + params["second"]["bias"][None]
+
+
+def objective(params, inputs):
+    return jnp.mean(outputs(params, inputs) ** 2)
+
+
+def layer_spectra(params, inputs):
+    """Eigenvalues of JₗᵀJₗ, the slopes of a network of one tanh layer written by hand."""
+    hidden = np.tanh(inputs @ params["first"]["kernel"] + params["first"]["bias"])
+    behind = (1 - hidden**2) * params["second"]["kernel"][:, 0]
+    first = (inputs[:, :, None] * behind[:, None, :]).reshape(len(inputs), -1)
+    return [scipy.linalg.eigvalsh(slope.T @ slope) for slope in (first, hidden)]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_share_counts_what_is_above_zero_in_the_dtype_that_it_gets(dtype):
+    tiny = np.finfo(dtype).smallest_normal
+    values = np.array([[-1, 0, tiny, 2], [-1, -tiny, -2, 0]], dtype)
+    np.testing.assert_array_equal(positive_share(values), [0.5, 0.0])
+    assert positive_share(values[0]) == 0.5
+
+
+@pytest.mark.statistics
+@pytest.mark.parametrize("steepness", [0.1, 1.0, 7.0])
+def test_neighbours_of_a_saddle_of_two_parameters(steepness):
+    """w₁² c > w₂² on directions within atan √c of the first axis: a share of 2 atan(√c) / π."""
+    pairs = 4000
+    found = sampling_ratio(
+        lambda w, c: c * w[0] ** 2 - w[1] ** 2,
+        jnp.zeros(2),
+        jnp.float32(steepness),
+        radius=0.3,
+        pairs=pairs,
+        key=KEY,
+    )
+    share = 2 * np.arctan(np.sqrt(steepness)) / np.pi
+    assert abs(float(found) - share) < 4 * np.sqrt(share * (1 - share) / pairs)
+
+
+@pytest.mark.statistics
+def test_directions_are_uniform_whatever_the_shapes_of_the_parameters():
+    """A χ² of 3 directions exceeds 2 times one of 2: an F(3, 2) variable exceeds 2 · 2/3."""
+    pairs = 4000
+
+    def saddle(params, _):
+        return jnp.sum(params["up"] ** 2) - 2 * jnp.sum(params["down"] ** 2)
+
+    found = sampling_ratio(
+        saddle, {"up": jnp.zeros((3, 1)), "down": jnp.zeros(2)}, None, radius=1e-3, pairs=pairs, key=KEY
+    )
+    share = scipy.special.fdtrc(3, 2, 4 / 3)
+    assert abs(float(found) - share) < 4 * np.sqrt(share * (1 - share) / pairs)
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize("radius", [1e-3, 1.0, 100.0])
+def test_exactly_half_lies_higher_on_a_slope(radius):
+    slope = DRAW.normal(size=7).astype(np.float32)
+    found = sampling_ratio(lambda w, s: w @ s, jnp.zeros(7), slope, radius=radius, pairs=31, key=KEY)
+    assert float(found) == 0.5
+
+
+@pytest.mark.oracle
+def test_the_radius_is_a_distance():
+    """A ring of higher ground between the distances 1 and 2."""
+
+    def ring(w, _):
+        return jnp.where(jnp.abs(jnp.linalg.norm(w) - 1.5) < 0.5, 1.0, 0.0)
+
+    shares = [
+        float(sampling_ratio(ring, jnp.zeros(5), None, radius=r, pairs=9, key=KEY))
+        for r in (0.9, 1.1, 1.9, 2.1)
+    ]
+    assert shares == [0.0, 1.0, 1.0, 0.0]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("examples", [3, 40])
+def test_layers_against_slopes_by_hand(examples):
+    """With 3 examples the first layer has rank 3 of 6; its zeros may come out with either sign."""
+    inputs = np.random.default_rng(1).normal(size=(examples, 2))
+    with jax.enable_x64(True):
+        found = float(layerwise_gauss_newton_ratio(outputs, PARAMS, inputs))
+    values = np.concatenate(layer_spectra(PARAMS, inputs))
+    sure, zero = np.sum(values > 1e-10), np.sum(np.abs(values) <= 1e-10)
+    assert zero == (3 if examples == 3 else 0)
+    assert sure / 9 - 1e-12 <= found <= (sure + zero) / 9 + 1e-12
+
+
+@pytest.mark.oracle
+def test_layers_whose_zeros_are_exact():
+    """∂(w ∘ x)/∂w is diagonal, so zeros in x are exact zero eigenvalues, and no bias counts."""
+    inputs = jnp.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])
+    params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
+    found = layerwise_gauss_newton_ratio(lambda p, x: p["kernel"] * x + p["bias"][None], params, inputs)
+    assert float(found) == pytest.approx(3 / 6)
+
+
+@pytest.mark.invariance
+def test_a_network_without_kernels_is_refused():
+    with pytest.raises(InputError, match="kernels"):
+        layerwise_gauss_newton_ratio(lambda p, x: p * x, jnp.ones(3), jnp.ones(3))
+
+
+@pytest.mark.oracle
+def test_all_ratios_at_a_point():
+    """A bowl with a definite Hessian at its lowest point: every eigenvalue and every neighbour is above."""
+    with jax.enable_x64(True):
+        batch = jnp.arange(1.0, 7.0).reshape(2, 3)
+        found = minimum_ratios(
+            lambda w, b: jnp.sum(b * (w - 1) ** 2),
+            lambda w, b: b * w,
+            jnp.ones((2, 3)),
+            batch,
+            radii=np.array([1e-3, 1.0]),
+            pairs=4,
+            key=KEY,
+        )
+        assert {leaf.dtype for leaf in found} == {np.dtype(float)}
+    assert float(found.eigenvalues) == float(found.layerwise) == 1.0
+    assert found.sampled.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.invariance
+def test_radii_are_relative_and_only_shares_of_eigenvalues_are_single():
+    """At 1e-9 ‖θ‖ float32 could not tell a neighbour from θ: neighbours are compared in float64."""
+    with jax.enable_x64(True):
+        inputs = np.random.default_rng(2).normal(size=(8, 2))
+        found = jax.jit(
+            lambda params: minimum_ratios(
+                objective, outputs, params, inputs, radii=np.array([1e-9, 0.5]), pairs=6, key=KEY
+            )
+        )(PARAMS)
+        size = np.sqrt(sum(np.sum(leaf**2) for leaf in jax.tree.leaves(PARAMS)))
+        again = [
+            sampling_ratio(objective, PARAMS, inputs, radius=r * size, pairs=6, key=KEY) for r in (1e-9, 0.5)
+        ]
+    assert float(found.sampled[0]) == 0.5
+    np.testing.assert_array_equal(found.sampled, again)
