@@ -15,7 +15,7 @@ class Escape(NamedTuple):
     Attributes:
         params: where the lowest loss was seen; the point itself where no length lowered it.
         length: of the step, signed along the direction, or 0.
-        drop: L(before) - L(after); either 0, or more than rounding makes of equal losses.
+        drop: L(before) - L(after); 0, or more than 8 eps |L(before)|, which rounding alone can make.
         losses: the loss at every length that was tried, `[2 count]`.
         lengths: those lengths, ascending: the negative ones, then the positive.
     """

@@ -23,10 +23,6 @@ def outputs(params, inputs):
     return hidden @ params["second"]["kernel"] + params["second"]["bias"][None]
 
 
-def objective(params, inputs):
-    return jnp.mean(outputs(params, inputs) ** 2)
-
-
 def layer_spectra(params, inputs):
     """Eigenvalues of JₗᵀJₗ, the slopes of a network of one tanh layer written by hand."""
     hidden = np.tanh(inputs @ params["first"]["kernel"] + params["first"]["bias"])
@@ -145,19 +141,25 @@ def test_all_ratios_at_a_point():
     assert found.sampled.tolist() == [1.0, 1.0]
 
 
-@pytest.mark.invariance
-def test_radii_are_relative_and_only_shares_of_eigenvalues_are_single():
-    """At 1e-9 ‖θ‖ float32 could not tell a neighbour from θ: neighbours are compared in float64."""
+@pytest.mark.oracle
+def test_radii_are_in_units_of_the_norm_and_neighbours_compared_in_double():
+    """A step up at the distance 2 from θ, ‖θ‖ = √6; float32 could not tell a neighbour at 1e-9 from θ."""
+
+    def step(w, slope):
+        away = jnp.where(jnp.sum((w - 1) ** 2) > 4, 1.0, 0.0)
+        return away + slope * jnp.sum(w)
+
     with jax.enable_x64(True):
-        inputs = np.random.default_rng(2).normal(size=(8, 2))
-        found = jax.jit(
-            lambda params: minimum_ratios(
-                objective, outputs, params, inputs, radii=np.array([1e-9, 0.5]), pairs=6, key=KEY
-            )
-        )(PARAMS)
-        size = np.sqrt(sum(np.sum(leaf**2) for leaf in jax.tree.leaves(PARAMS)))
-        again = [
-            sampling_ratio(objective, PARAMS, inputs, radius=r * size, pairs=6, key=KEY) for r in (1e-9, 0.5)
+        found = [
+            minimum_ratios(
+                step,
+                lambda w, _: w,
+                jnp.ones((2, 3)),
+                jnp.asarray(slope),
+                radii=np.array([1e-9, 0.8, 0.83]),
+                pairs=4,
+                key=KEY,
+            ).sampled.tolist()
+            for slope in (0.0, 1e-3)
         ]
-    assert float(found.sampled[0]) == 0.5
-    np.testing.assert_array_equal(found.sampled, again)
+    assert found == [[0.0, 0.0, 1.0], [0.5, 0.5, 1.0]]
