@@ -2,6 +2,7 @@
 
 import os
 
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # small matrices: threads only wait for one another
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 
 from jaxtyping import install_import_hook
