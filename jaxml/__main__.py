@@ -121,7 +121,7 @@ def _run(words: list[str]) -> int:
         raise InputError("No study is named: write the studies first, as in `jaxml run toy_saddle --smoke`.")
     for field in fields:
         check_field(field, descriptions, _RUN)
-    _cache_compilations()
+    _prepare()
     from jaxml.commands import devices, run
 
     if values.require_accelerator:
@@ -142,7 +142,7 @@ def _report(words: list[str]) -> int:
 def _doctor(words: list[str]) -> int:
     if _parsed(words, "nothing", {}).nothing:
         raise InputError(f"`jaxml doctor` takes no {words[0]}: leave it out.")
-    _cache_compilations()
+    _prepare()
     from jaxml.commands import doctor
 
     doctor.doctor()
@@ -155,7 +155,7 @@ def _verify(words: list[str]) -> int:
     if folder is None or not Path(folder).is_dir():
         raise InputError(f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>.")
     path = find(values.study) if values.study else None
-    _cache_compilations()
+    _prepare()
     from jaxml.commands import verify
 
     return verify.verify(Path(folder), path)
@@ -168,14 +168,15 @@ def _bench(words: list[str]) -> int:
     for name in values.names:
         if name not in bench.names():
             raise InputError(f"There is no benchmark {name!r}: {proposal(name, bench.names())}")
-    _cache_compilations()
+    _prepare()
     bench.run(values.names or bench.names(), values.out)
     return 0
 
 
-def _cache_compilations() -> None:
-    """Lets JAX keep compiled programs, small ones too, between processes; it reads this when imported."""
+def _prepare() -> None:
+    """Keeps compiled programs between processes, and LAPACK to one thread: both are read on import."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small spectra: threads wait, and change the bits
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "jaxml" / "compilation"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
