@@ -1,5 +1,6 @@
 """Benchmarks: the rules of a row and of a race, and that the ways compared do the same. No time is judged."""
 
+import importlib
 import json
 from importlib import import_module
 from pathlib import Path
@@ -140,7 +141,7 @@ def test_every_way_of_training_trains_the_same() -> None:
 @pytest.mark.bench
 @pytest.mark.oracle
 def test_pytorch_trains_the_same_lane() -> None:
-    torch = pytest.importorskip("torch")
+    torch = importlib.import_module("torch")
     data = jax.device_put(problem.sinc(8))
     hypers = learn.grid(learn.Hyper, lr=[0.01, 0.1], seed=range(2))
     ours = sweep.grid_program(learn.full(data), hypers, TINY_SWEEP).run()[3].loss[0, -1]
@@ -246,7 +247,7 @@ def test_the_cnn_is_timed_by_the_step() -> None:
 @pytest.mark.bench
 @pytest.mark.identity
 def test_pytorch_takes_part() -> None:
-    pytest.importorskip("torch")
+    importlib.import_module("torch")
     whats = [row.what for row in (*sweep.measure(TINY_SWEEP), *cnn.measure(TINY_CNN)) if row.seconds]
     assert len([what for what in whats if what.startswith("PyTorch")]) == 4
 
