@@ -47,8 +47,8 @@ class Family(NamedTuple):
 class Result(NamedTuple):
     """Searches of the first four prescribed no index; homework is the course's network at perfect fits."""
 
-    relu: Family
     tanh: Family
+    narrow_tanh: Family
     trained_relu: Family
     digits: Family
     followed_tanh: Family
@@ -60,12 +60,13 @@ def study(config, keep, critical_points):
     """Each family is mapped over by one program."""
     with jax.enable_x64(True):
         relu, homework = problem.relu_sinc(20), problem.relu_sinc(128, points=6)
-        sinc, digits = problem.tanh_sinc, partial(problem.softmax_digits, examples=config.examples)
-        tasks = relu, sinc(5, decay=1e-3, scale=2.0), relu, digits(4), sinc(10), digits(5), homework
-        adam = learn.minimiser(learn.adam(learn.Hyper(lr=3e-3)), steps=4000)
-        fit = curvature.after(adam, partial(curvature.eigenvector_following, index=0, iterations=20))
-        starts = problem.networks(homework, config.random), homework.batch
-        fits = keep("fits", lambda: curvature.search(fit, problem.objective(*homework[:3]), *starts))
+        tanh, narrow = (problem.tanh_sinc(width, decay=1e-3, scale=2.0) for width in (5, 2))
+        digits = partial(problem.softmax_digits, examples=config.examples)
+        tasks = tanh, narrow, relu, digits(4), problem.tanh_sinc(10), digits(5), homework
+        newton = partial(curvature.eigenvector_following, index=0, iterations=20)
+        fit = curvature.after(learn.minimiser(learn.adam(learn.Hyper(lr=3e-3)), steps=4000), newton)
+        points = problem.objective(*homework[:3]), problem.networks(homework, config.random), homework.batch
+        fits = keep("fits", partial(curvature.search, fit, *points))
         found, families = critical_points._asdict() | {"homework": fits}, {}
         for name, task in zip(Result._fields, tasks, strict=True):
             families[name] = keep(name, partial(_measure, config, task, curvature.certified(found[name])))
@@ -97,10 +98,9 @@ def _labels(family):
 
 def findings(result):
     """A quarter is generous to "about half"; "near ½" is closer than 0.1; a pixel of the plot is 5e-4."""
-    rules, found = (record.above, record.below, record.exact), []
+    rules, found, share = (record.above, record.below, record.exact), [], record.proportion
     above, below, exact = (partial(rule, unit="1", dtype="float64") for rule in rules)
-    mean, rank = partial(record.bootstrap, np.mean), partial(record.bootstrap, record.correlation)
-    share = lambda hits: record.proportion(int(np.sum(hits)), len(hits))  # noqa: E731  # an interval
+    mean, rank = (partial(record.bootstrap, f) for f in (np.mean, record.correlation))
     half = lambda ratio: mean(np.abs(ratio - 0.5))  # noqa: E731  # how far from one half
     for name, family in list(result._asdict().items())[:4]:
         loss, (ratio, minimum) = family.certificate.loss, _labels(family)
@@ -134,7 +134,7 @@ def findings(result):
 def figures(result):
     """By family: ratio against loss, ratio against radius, and how often two definitions agree."""
     figure, axes = panels(3, 4, width=3.6)
-    for column, name in enumerate(("relu", "trained_relu", "tanh", "followed_tanh")):
+    for column, name in enumerate(("narrow_tanh", "trained_relu", "tanh", "followed_tanh")):
         family, (top, middle, low) = getattr(result, name), axes[column::4]
         loss, (ratios, minimum) = family.certificate.loss, _labels(family)
         top.scatter(loss, ratios[1], c=minimum[0], cmap="gray", vmin=0, vmax=1, edgecolors="black")

@@ -64,8 +64,8 @@ def findings(result):
     arrived = np.nanmin(result.gradient_norms, axis=2) <= 1e-8
     statement = "{} reaches no critical point: share of runs with ‖∇L‖ <= 1e-8."
     return tuple(
-        record.below("C058", statement.format(name), record.proportion(int(came.sum()), len(came)), 0.05,
-                     unit="1", dtype="float64")
+        record.below("C058", statement.format(name), record.proportion(came), 0.05, unit="1",
+                     dtype="float64")
         for name, came in zip(METHODS, arrived, strict=True)
     )  # fmt: skip
 

@@ -28,8 +28,8 @@ class Certificate(NamedTuple):
         newton_step: ‖H⁺∇L‖ / (1 + ‖θ‖), over eigenvalues beyond rounding: how far Newton would still go.
         alignment: ‖H∇L‖ / (‖H‖ ‖∇L‖), in [0, 1]; near 0 the gradient lies in the Hessian's kernel, and
             methods that descend the gradient norm stop though the gradient is not 0.
-        jump: ‖∇L(θ+d) - ∇L(θ-d) - 2Hd‖ / ‖∇L‖, d a tiny step along the gradient; about 0 where the
-            loss is smooth, finite however tiny the step where a kink lies between.
+        jump: ‖∇L(θ+d) - ∇L(θ-d) - 2Hd‖ / 2‖H‖‖d‖, d a tiny step in a random direction; of the order
+            of ‖d‖² where the loss is smooth, finite however tiny the step where a kink lies between.
         eigenvalues: `[p]` ascending.
     """
 
@@ -51,7 +51,8 @@ class Criteria(NamedTuple):
         largest: the largest |eigenvalue| is at least this; at infinity all of them vanish.
         zero: eigenvalues within this part of the largest |eigenvalue| count as zero.
         alignment: a gradient that is aligned less than this with the Hessian's range is flat.
-        jump: a gradient that changes by more than this part of itself across a tiny step straddles a kink.
+        jump: a gradient that changes across a tiny step by other than its Hessian says, by more than this
+            part of ‖H‖, straddles a kink: no Hessian describes the loss there, even if the gradient is 0.
     """
 
     gradient_norm: float = 1e-8
@@ -59,7 +60,7 @@ class Criteria(NamedTuple):
     largest: float = 1e-5
     zero: float = 1e-8
     alignment: float = 1e-2
-    jump: float = 1e-3
+    jump: float = 1e-8
 
 
 def certify(objective: Objective, params: Params, batch: Any, *, reach: float = 1e-6) -> Certificate:
@@ -84,7 +85,8 @@ def certify(objective: Objective, params: Params, batch: Any, *, reach: float = 
     rounding = largest * flat.size * jnp.asarray(jnp.finfo(flat.dtype).eps, flat.dtype)
     bends = jnp.abs(values) > rounding
     newton = jnp.where(bends, vectors.T @ grads / jnp.where(bends, values, 1), 0)
-    step = reach * (1 + size) * grads / (norm + tiny)
+    direction = tree.random_like(flat, jax.random.key(0))
+    step = reach * (1 + size) * direction / jnp.linalg.norm(direction)
     jump = jnp.linalg.norm(gradient(flat + step) - gradient(flat - step) - 2 * matrix @ step)
     return Certificate(
         loss=objective(params, batch),
@@ -92,7 +94,7 @@ def certify(objective: Objective, params: Params, batch: Any, *, reach: float = 
         parameter_norm=size,
         newton_step=jnp.linalg.norm(newton) / (1 + size),
         alignment=jnp.linalg.norm(matrix @ grads) / (largest * norm + tiny),
-        jump=jump / (norm + tiny),
+        jump=jump / (2 * largest * reach * (1 + size) + tiny),
         eigenvalues=values,
     )
 
@@ -116,13 +118,13 @@ def outcome(certificate: Certificate, criteria: Criteria = Criteria()) -> np.nda
     largest = np.max(np.abs(c.eigenvalues), axis=-1)
     finite = np.isfinite(c.loss) & np.isfinite(c.gradient_norm) & np.isfinite(largest)
     still = finite & (c.gradient_norm <= criteria.gradient_norm)
-    vanishing = finite & (largest < criteria.largest)
-    certified = still & ~vanishing & (c.newton_step <= criteria.newton_step)
+    vanishing, kinked = finite & (largest < criteria.largest), finite & (c.jump > criteria.jump)
+    certified = still & ~vanishing & ~kinked & (c.newton_step <= criteria.newton_step)
     cases = {
         MINIMUM: certified & (np.asarray(signs(c, criteria).negative) == 0),
         SADDLE: certified,
-        AT_INFINITY: vanishing | still,
-        KINK: finite & (c.jump > criteria.jump),
+        AT_INFINITY: vanishing | (still & ~kinked),
+        KINK: kinked,
         GRADIENT_FLAT: finite & (c.alignment < criteria.alignment),
     }
     return np.select(list(cases.values()), list(cases), NOT_CONVERGED)

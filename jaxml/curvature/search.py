@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import tree
-from jaxml.curvature.certificate import MINIMUM, SADDLE, Certificate, certify, outcome
+from jaxml.curvature.certificate import MINIMUM, SADDLE, Certificate, Criteria, certify, outcome
 from jaxml.curvature.dense import dense
 from jaxml.curvature.products import hessian_product
 from jaxml.types import Objective, Params, Scalar
@@ -65,9 +65,9 @@ def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidate
     return jax.jit(lambda starts, batch: jax.lax.map(lambda start: one(start, batch), starts))(starts, batch)
 
 
-def certified(candidates: Candidates) -> Candidates:
+def certified(candidates: Candidates, criteria: Criteria = Criteria()) -> Candidates:  # noqa: B008  # immutable
     """The rows that are minima or saddles, on the host."""
-    sure = np.isin(outcome(candidates.certificate), (MINIMUM, SADDLE))
+    sure = np.isin(outcome(candidates.certificate, criteria), (MINIMUM, SADDLE))
     return jax.tree.map(lambda column: np.asarray(column)[sure], candidates)
 
 

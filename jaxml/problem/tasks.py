@@ -37,8 +37,8 @@ def networks(task: Task, count: int) -> Params:
 
 def unravel(task: Task) -> Callable[[jax.Array], Params]:
     """The function that folds a vector `[p]`, in the order of `tree.ravel`, into the task's parameters."""
-    params, _ = task.model.init(jax.random.key(0), task.batch.inputs)
-    return tree.ravel(params)[1]
+    params, _ = jax.eval_shape(task.model.init, jax.random.key(0), task.batch.inputs)
+    return tree.ravel(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params))[1]
 
 
 def output_errors(task: Task, params: Params) -> jax.Array:

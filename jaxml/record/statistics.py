@@ -90,28 +90,32 @@ def _units(arrays: list[np.ndarray]) -> int:
     return n
 
 
-def proportion(successes: int, trials: int, *, level: float = 0.95) -> Interval:
+def proportion(hits: Array, *, level: float = 0.95) -> Interval:
     """Clopper-Pearson interval of a share: beta quantiles, exact at 0 and n, coverage never below `level`.
 
-    Of no trials it is [0, 1].
+    Args:
+        hits: `[trial]` of bool, one entry an independent trial; of no trials the interval is [0, 1].
+        level: of confidence.
 
     Raises:
-        InputError: not 0 <= successes <= trials, or a level outside (0, 1).
+        InputError: hits that are not a vector of bool, or a level outside (0, 1).
 
     Source: Clopper and Pearson 1934, Biometrika 26.
 
-    >>> proportion(0, 3).low, proportion(3, 3).high
+    >>> proportion(np.array([False] * 3)).low, proportion(np.array([True] * 3)).high
     (0.0, 1.0)
     """
-    if not (0 <= successes <= trials and 0 < level < 1):
+    hits = np.asarray(hits)
+    if hits.dtype != bool or hits.ndim != 1 or not 0 < level < 1:
         raise InputError(
-            f"{successes}/{trials} at level {level} is no share: use 0 <= successes <= trials and level < 1."
+            f"A share needs a vector of bool and a level inside (0, 1), got {hits.dtype}{list(hits.shape)} "
+            f"and {level}: compare first, as in `proportion(loss < 0.1)`."
         )
-    tail = (1 - level) / 2
+    successes, trials, tail = int(np.sum(hits)), len(hits), (1 - level) / 2
     low = special.betaincinv(successes, trials - successes + 1, tail) if successes > 0 else 0.0
     high = special.betaincinv(successes + 1, trials - successes, 1 - tail) if successes < trials else 1.0
     estimate = successes / trials if trials else float("nan")
-    return Interval(estimate, float(low), float(high), int(trials))
+    return Interval(estimate, float(low), float(high), trials)
 
 
 def certain(value: float) -> Interval:

@@ -123,6 +123,40 @@ def test_each_outcome_is_named_on_a_function_that_has_it():
     assert named(bilinear, 1.3, -0.4) == "not converged"
 
 
+@pytest.mark.oracle
+def test_a_still_point_on_a_kink_is_no_saddle():
+    """v relu(w) at 0: the gradient vanishes and the Hessian of either side has or has not a way out."""
+
+    def hinged(params, batch):
+        del batch
+        v, w, y = params["x"]
+        return 1e-2 * v * jax.nn.relu(w) + v**2 + w**2 + y**2
+
+    def bent(params, batch):
+        del batch
+        v, w, y = params["x"]
+        return -3 * v * jax.nn.relu(w) + v**2 + w**2 + y**2
+
+    for side in (1e-20, -1e-20):
+        assert named(hinged, 0.0, side, 0.0) == "kink"
+        assert named(bent, 0.0, side, 0.0) == "kink"
+    assert named(lambda p, b: hinged(p, b) + 0.1 * p["x"][1], 0.0, -0.05, 0.0) == "minimum"
+    found = curvature.search(curvature.stay, bent, {"x": jnp.array([[0.0, 1e-20, 0.0]])}, None)
+    blind = curvature.Criteria(jump=np.inf)
+    assert curvature.outcome(found.certificate, blind).tolist() == [SADDLE]
+    assert len(curvature.certified(found).params) == 0 and len(curvature.certified(found, blind).params) == 1
+
+
+@pytest.mark.oracle
+def test_the_jump_is_the_change_of_the_hessian_along_the_step():
+    """The Hessian of relu(x)² / 2 jumps from 0 to 1 at 0, where JAX's own is 0; x⁴ / 12 has none."""
+    jump = lambda f, x: curvature.certify(f, {"x": jnp.array([x])}, None).jump  # noqa: E731
+    np.testing.assert_allclose(
+        jump(lambda p, _: jnp.sum(jax.nn.relu(p["x"]) ** 2 - p["x"] ** 2) / 2, 0.0), 0.5
+    )
+    np.testing.assert_allclose(jump(lambda p, _: jnp.sum(p["x"] ** 4) / 12, 1.0), (2e-6) ** 2 / 3, atol=1e-9)
+
+
 @pytest.mark.identity
 def test_what_is_not_finite_is_not_converged():
     nan = np.full(2, np.nan)

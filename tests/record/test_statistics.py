@@ -59,7 +59,7 @@ def test_constant_samples_have_an_interval_of_no_width():
 @pytest.mark.oracle
 @pytest.mark.parametrize(("k", "n"), [(0, 7), (7, 7), (1, 7), (30, 100)])
 def test_proportion_is_the_exact_binomial_interval(k, n):
-    got = proportion(k, n, level=0.9)
+    got = proportion(np.arange(n) < k, level=0.9)
     reference = stats.binomtest(k, n).proportion_ci(0.9, method="exact")
     np.testing.assert_allclose(got[1:3], (reference.low, reference.high), rtol=1e-9)
     assert got.estimate == k / n and got.n == n
@@ -79,8 +79,9 @@ def test_correlation_is_spearmans_with_ties():
     lambda: bootstrap(lambda x: 0.0 if len(set(x)) > 1 else np.nan, np.arange(2.0)),
     lambda: bootstrap(np.mean, np.arange(3.0), level=1.0),
     lambda: bootstrap(np.mean, np.arange(3.0), resamples=0),
-    lambda: proportion(4, 3),
-    lambda: proportion(-1, 3),
+    lambda: proportion(np.array([1, 0])),
+    lambda: proportion(np.ones((2, 2), bool)),
+    lambda: proportion(np.array([True]), level=1.0),
 ])  # fmt: skip
 def test_bad_input_is_refused(bad):
     with pytest.raises(InputError):
@@ -93,7 +94,7 @@ def test_too_few_units_tell_nothing():
     assert (one.estimate, one.low, one.high, one.n) == (3.0, -np.inf, np.inf, 1)
     none = bootstrap(np.mean, np.array([]))
     assert np.isnan(none.estimate) and (none.low, none.high, none.n) == (-np.inf, np.inf, 0)
-    empty = proportion(0, 0)
+    empty = proportion(np.array([], bool))
     assert np.isnan(empty.estimate) and (empty.low, empty.high, empty.n) == (0.0, 1.0, 0)
 
 
