@@ -40,7 +40,7 @@ class Config:
     dtype: str = "float64"
 
 
-SMOKE = Config(networks=4, digits=2, examples=60, iterations=40, minimise=200)
+SMOKE = Config(networks=4, digits=2, examples=60, iterations=30, minimise=300)
 
 
 class Result(NamedTuple):
@@ -71,17 +71,17 @@ def study(config, keep):
 
     with jax.enable_x64(True):
         relu, smooth = problem.relu_sinc(20), partial(problem.tanh_sinc, decay=DECAY, scale=2.0)
-        untrained = {"relu": relu, "tanh": smooth(5), "narrow_tanh": smooth(2)}
-        seeds = partial(problem.networks, count=config.networks)
+        untrained, seeds = (relu, smooth(5), smooth(2)), partial(problem.networks, count=config.networks)
+        families = tuple(zip(Result._fields, untrained, map(seeds, untrained), strict=False))
         climbed, indices = problem.tanh_sinc(10), jnp.resize(jnp.asarray(config.indices), config.networks)
         digits, wide = (problem.softmax_digits(w, decay=DECAY, examples=config.examples) for w in (4, 5))
         newton = trained(partial(follow, index=0))
         minima = search("digits", digits, newton, problem.networks(digits, config.digits))
         wider, theory = keep("embedding", partial(_embed, digits, minima))
         return Result(
-            **{name: search(name, task, free, seeds(task)) for name, task in untrained.items()},
+            **{name: search(name, task, free, starts) for name, task, starts in families},
             followed_tanh=search("followed_tanh", climbed, climb, (seeds(climbed), indices)),
-            trained_relu=search("trained_relu", relu, trained(free), seeds(relu)),
+            trained_relu=search("trained_relu", relu, trained(free), families[0][2]),
             digits=minima,
             embedded_digits=search("embedded_digits", wide, curvature.stay, wider),
             embedded_theory=theory,

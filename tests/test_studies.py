@@ -34,11 +34,20 @@ def smoke_result(path: Path) -> Any:
     return host(study.study(study.smoke, plain_keep, *needed))
 
 
+@pytest.fixture(scope="module")
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The second run traces anew and executes anew, but loads the programs that the first compiled."""
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
+    yield
+    jax.config.update("jax_compilation_cache_dir", None)
+
+
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
-def smoke(request: pytest.FixtureRequest) -> Iterator[Smoke]:
+def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     study = load(request.param)
     needed = [smoke_result(study.path.with_name(f"{name}.py")) for name in study.needs]
-    first, second = (host(study.study(study.smoke, plain_keep, *needed)) for _ in range(2))
+    first, second = smoke_result(study.path), host(study.study(study.smoke, plain_keep, *needed))
     timings = () if study.timings is None else (study.timings(study.smoke),)
     yield Smoke(study, first, second, (first, *timings))
     jax.clear_caches()

@@ -63,7 +63,7 @@ class Criteria(NamedTuple):
     jump: float = 1e-8
 
 
-def certify(objective: Objective, params: Params, batch: Any, *, reach: float = 1e-6) -> Certificate:
+def certify(objective: Objective, params: Params, batch: Any, *, reach: float = 1e-7) -> Certificate:
     """Measures a candidate: p Hessian products, one eigendecomposition, four gradients.
 
     Args:

@@ -55,6 +55,7 @@ def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidate
         starts: a pytree with a leading axis, one start a network: parameters, or whatever the way unpacks.
         batch: passed to the objective.
     """
+    objective = jax.jit(objective)  # traced and lowered once, though differentiated in many places
 
     def one(start: Any, batch: Any) -> Candidates:
         found = way(objective, start, batch)

@@ -149,12 +149,15 @@ def test_a_still_point_on_a_kink_is_no_saddle():
 
 @pytest.mark.oracle
 def test_the_jump_is_the_change_of_the_hessian_along_the_step():
-    """The Hessian of relu(x)² / 2 jumps from 0 to 1 at 0, where JAX's own is 0; x⁴ / 12 has none."""
-    jump = lambda f, x: curvature.certify(f, {"x": jnp.array([x])}, None).jump  # noqa: E731
-    np.testing.assert_allclose(
-        jump(lambda p, _: jnp.sum(jax.nn.relu(p["x"]) ** 2 - p["x"] ** 2) / 2, 0.0), 0.5
-    )
-    np.testing.assert_allclose(jump(lambda p, _: jnp.sum(p["x"] ** 4) / 12, 1.0), (2e-6) ** 2 / 3, atol=1e-9)
+    """(relu(x)² - x²) / 2 has curvature -1 left of 0 and 0 right of it; x⁴ / 12 gives d²/3x²."""
+
+    def jump(objective, x, **settings):
+        return curvature.certify(objective, {"x": jnp.array([x])}, None, **settings).jump
+
+    half = jump(lambda p, _: jnp.sum(jax.nn.relu(p["x"]) ** 2 - p["x"] ** 2) / 2, 0.0)
+    np.testing.assert_allclose(half, 0.5)
+    smooth = jump(lambda p, _: jnp.sum(p["x"] ** 4) / 12, 1.0, reach=1e-3)
+    np.testing.assert_allclose(smooth, (2e-3) ** 2 / 3, rtol=1e-5)
 
 
 @pytest.mark.identity

@@ -1,10 +1,13 @@
 """Data sets that need no file: they come with a dependency, are ten points long, or have a formula."""
 
+import gzip
+from importlib.util import find_spec
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
-from sklearn.datasets import load_digits
 
 from jaxml.problem.data.examples import examples
 from jaxml.types import Batch, InputError, Key
@@ -19,10 +22,14 @@ def digits(*, dtype: DTypeLike = np.float32) -> Batch:
         Inputs `[1797, 64]`, row-major images; targets int32 `[1797]`, ten classes.
 
     Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", the test part, as
-        scikit-learn carries it.
+        scikit-learn carries it; its file is read, for importing scikit-learn takes a second.
     """
-    images, labels = load_digits(return_X_y=True)
-    return examples((images / 16).astype(dtype), labels.astype(np.int32))
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise InputError("The digits come with scikit-learn, which is missing: pip install scikit-learn.")
+    with gzip.open(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz") as file:
+        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
+    return examples((table[:, :-1] / 16).astype(dtype), table[:, -1].astype(np.int32))
 
 
 def sinc(count: int, *, dtype: DTypeLike = np.float32) -> Batch:
