@@ -6,7 +6,7 @@ enough, and a few dozen products find it.
 
 Claims: C050.
 Source: Pearlmutter 1994, Neural Computation 6, for the product.
-Cost: about ten seconds on 2 cores.
+Cost: half a minute on 2 cores, most of it compilation.
 Expect: a product costs a few gradients whatever the size; the matrix costs as many products as parameters.
 Run: jaxml run curvature_cost
 """

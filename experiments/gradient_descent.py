@@ -4,7 +4,7 @@ The lecture's own functions, f(x) = (x - 1)² + 1 and x sin x, and small ReLU ne
 local minima do not matter. The smallest study: copy it to begin your own.
 
 Claims: C013, C015, C158, C159, C160, C161, X1.
-Cost: a few seconds on 2 cores.
+Cost: two seconds on 2 cores.
 Expect: the closed forms hold; x sin x has three minima on [0, 14], not two; networks end unequally well.
 Run: jaxml run gradient_descent
 """

@@ -6,7 +6,7 @@ of a digit, so 0.01·randn is 0.08/√H here and 0.22/√H at the lecture's widt
 deviations over all digits and units, or entries of ∂L/∂W; accuracies those of the rate best on average.
 
 Claims: C162.
-Cost: about 13 seconds on 2 cores, most of it compilation.
+Cost: about 11 seconds on 2 cores, most of it compilation.
 Expect: all as said, but for saturation: large kernels pass gradients on faster than flat units stop them.
 Run: jaxml run initialisation
 """

@@ -2,7 +2,7 @@
 
 Claims: C053, C054, C055, C056, A1, A2.
 Sources: the course's HW1-2 of 2018 and HW2-2 of 2021; Sylvester's law of inertia.
-Cost: about 15 seconds on 2 cores, after critical_points.
+Cost: 25 seconds on 2 cores, most of it compilation, after critical_points.
 Expect: minima are reached, and where most of their eigenvalues are 0 the shares of computed ones are noise.
 Run: jaxml run minimum_ratio
 """
@@ -133,7 +133,7 @@ def findings(result):
 
 def figures(result):
     """By family: ratio against loss, ratio against radius, and how often two definitions agree."""
-    figure, axes = panels(3, 4, width=3.6)
+    figure, axes = panels(3, 4, width=4.2)
     for column, name in enumerate(("narrow_tanh", "trained_relu", "tanh", "followed_tanh")):
         family, (top, middle, low) = getattr(result, name), axes[column::4]
         loss, (ratios, minimum) = family.certificate.loss, _labels(family)

@@ -5,7 +5,7 @@ over training. What a method made for it reaches from there is in `critical_poin
 
 Claims: C058.
 Source: the lecture's remark that training stops long before the gradient vanishes.
-Cost: a few seconds on 2 cores: 160 runs in two compiled programs.
+Cost: 8 seconds on 2 cores: 160 runs in two compiled programs.
 Expect: SGD stays away by its noise; gradient descent comes closer, and seldom arrives within the budget.
 Run: jaxml run ordinary_training
 """

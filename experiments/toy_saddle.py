@@ -3,7 +3,7 @@
 L = (1 - w₁w₂)², one example, no activation: a saddle at the origin, and two valleys of global minima.
 
 Claims: C047, C048, C049, A3.
-Cost: a few seconds on 2 cores.
+Cost: two seconds on 2 cores.
 Expect: every formula holds; minima fail the "all positive" test; descent can end in a saddle.
 Run: jaxml run toy_saddle
 """

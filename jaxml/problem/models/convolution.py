@@ -27,13 +27,17 @@ def convolve(images: Images, kernel: Kernel) -> Maps:
 
 
 def convolve_patches(images: Images, kernel: Kernel) -> Maps:
-    """`convolve` as the concatenated shifts of the images times a matrix."""
+    """`convolve` as the concatenated shifts of the images times a matrix.
+
+    A matrix of two axes: of a product over four, XLA transposes the cotangent in memory on the way back.
+    """
     rows, columns, _, outputs = kernel.shape
-    _, height, width, _ = images.shape
+    n, height, width, _ = images.shape
     margins = ((0, 0), ((rows - 1) // 2, rows // 2), ((columns - 1) // 2, columns // 2), (0, 0))
     padded = jnp.pad(images, margins)
     shifts = [padded[:, r : r + height, s : s + width] for r in range(rows) for s in range(columns)]
-    return jnp.tensordot(jnp.concatenate(shifts, axis=-1), kernel.reshape(-1, outputs), axes=1)
+    patches = jnp.concatenate(shifts, axis=-1).reshape(n * height * width, -1)
+    return (patches @ kernel.reshape(-1, outputs)).reshape(n, height, width, outputs)
 
 
 def convolve_native(images: Images, kernel: Kernel) -> Maps:
