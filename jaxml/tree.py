@@ -66,5 +66,5 @@ def size(x: Params) -> int:
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """x where the scalar condition holds, else y, leaf by leaf; typed keys included."""
-    return jax.tree.map(lambda a, b: jax.lax.select(condition, a, b), x, y)
+    """x where the scalar condition holds, else y, leaf by leaf, in the dtypes of y; typed keys included."""
+    return jax.tree.map(lambda a, b: jax.lax.select(condition, jnp.asarray(a, b.dtype), b), x, y)

@@ -21,8 +21,15 @@ class Hyper(NamedTuple):
         weight_decay: added to the gradient as weight_decay · θ, or to the step where it is decoupled.
         horizon: the length of the schedule in updates.
         warmup: the length of the warm-up in updates; 0 is none.
-        period: Lookahead's k, the fast steps between two slow ones.
+        period: updates between two meetings: Lookahead's k, SAM's 2, how often an average takes a point.
         pull: Lookahead's α, how far a slow step goes.
+        radius: SAM's ρ, the length of its climb.
+        average_from: the update from which weights are averaged.
+        clip: gradients are shortened to this length.
+        noise: variance of the noise on the first gradient.
+        trust: LARS's η, a layer's rate over ‖θ‖/‖g‖.
+        final_lr: the rate to which AdaBound's bounds close.
+        tolerance: of the rate that SWATS waits for.
         seed: of initialisation, batches and noise.
     """
 
@@ -35,6 +42,13 @@ class Hyper(NamedTuple):
     warmup: Any = 0.0
     period: Any = 5
     pull: Any = 0.5
+    radius: Any = 0.05
+    average_from: Any = 1
+    clip: Any = 1.0
+    noise: Any = 0.0
+    trust: Any = 1e-3
+    final_lr: Any = 0.1
+    tolerance: Any = 1e-9
     seed: Any = 0
 
 
@@ -52,6 +66,13 @@ RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "warmup": _NOT_NEGATIVE,
     "period": _POSITIVE,
     "pull": (lambda x: (x >= 0) & (x <= 1), "must lie in [0, 1]"),
+    "radius": _NOT_NEGATIVE,
+    "average_from": _POSITIVE,
+    "clip": _POSITIVE,
+    "noise": _NOT_NEGATIVE,
+    "trust": _POSITIVE,
+    "final_lr": _POSITIVE,
+    "tolerance": _NOT_NEGATIVE,
     "seed": _NOT_NEGATIVE,
 }
 """What a field of that name must satisfy, and the words that say so."""

@@ -1,10 +1,10 @@
-"""Every optimizer is a direction, a decay and a rate.
+"""Every optimizer is momentum, a scaling, a decay and a rate: the course's history as a table.
 
-A *direction* turns gradients into a step by how it forms momentum and how it scales; weight decay
-enters before it (L2) or after it (decoupled); the rate moves by a schedule. A *family* is
-`(hyper, shape) -> optax.GradientTransformation`, called inside the traced function, so a whole grid of
-hyperparameters is one compilation. Conventions are those of the papers, and where papers differ,
-PyTorch's: accumulators start at 0 and ε stands outside the root.
+A *family* is `(hyper, shape) -> optax.GradientTransformation`, called inside the traced function, so a
+whole grid of hyperparameters is one compilation. It is a sequence of rules for how momentum is formed and
+how the step is scaled; weight decay enters before them (L2) or after them (decoupled); the rate moves by a
+schedule. Conventions are those of the papers: accumulators start at 0, ε stands outside the root, and the
+rate outside the momentum.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,15 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxml import tree
-from jaxml.learn.schedules import Shape, constant, warmup
+from jaxml.learn import matrix_rules as matrices
+from jaxml.learn import rules
+from jaxml.learn.rates import Family, scale_by_rate
+from jaxml.learn.rules import Rule
+from jaxml.learn.schedules import Shape, constant
+from jaxml.learn.self_tuned import prodigy, swats
 from jaxml.types import Params
 
 Direction: TypeAlias = Callable[[Any], optax.GradientTransformation]
-Family: TypeAlias = Callable[..., optax.GradientTransformation]
 
 
 def update(
@@ -45,98 +48,37 @@ def evaluation_params(opt_state: Any, params: Params) -> Params:
     return optax.tree_utils.tree_get(opt_state, "evaluation", params)
 
 
-class RateState(NamedTuple):
-    """How many updates were made."""
+class RulesState(NamedTuple):
+    """The updates so far, and for each leaf of the parameters what the rules remember."""
 
     step: jax.Array
+    memory: Any
 
 
-def scale_by_rate(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
-    """u ← -lr · shape(step, horizon) · u, after a warm-up of `hyper.warmup` updates if it has one.
+def by(*parts: Rule) -> Direction:
+    """The direction that applies rules in turn to each leaf."""
+    rule = rules.in_turn(*parts)
 
-    Reads `lr`, `horizon` and, where it exists, `warmup` of any NamedTuple; so a shape handed in is not to
-    be wrapped in `schedules.warmup` with the same length.
-    """
-    rate_shape = warmup(shape, getattr(hyper, "warmup", 0.0))
+    def direction(hyper: Any) -> optax.GradientTransformation:
+        def init(params: Params) -> RulesState:
+            return RulesState(
+                jnp.zeros((), jnp.int32), [rule.remember(leaf) for leaf in jax.tree.leaves(params)]
+            )
 
-    def init(params: Params) -> RateState:
-        del params
-        return RateState(jnp.zeros((), jnp.int32))
+        def apply(updates: Params, state: Any, params: Any = None) -> tuple[Params, RulesState]:
+            leaves, treedef = jax.tree.flatten(updates)
+            points = leaves if params is None else jax.tree.leaves(params)
+            count = state.step + 1
+            stepped = [
+                rule.apply(g, g, p, memory, count, hyper)
+                for g, p, memory in zip(leaves, points, state.memory, strict=True)
+            ]
+            updates, memories = zip(*stepped, strict=True)
+            return treedef.unflatten(updates), RulesState(count, list(memories))
 
-    def apply(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, RateState]:
-        del params
-        rate = rate_shape(state.step, hyper.horizon) * jnp.asarray(hyper.lr, jnp.result_type(float))
-        return tree.scale(-rate, updates), RateState(state.step + 1)
+        return optax.GradientTransformation(init, apply)
 
-    return optax.GradientTransformation(init, apply)
-
-
-class SquaresState(NamedTuple):
-    """How many gradients were seen, and the sum of their squares."""
-
-    step: jax.Array
-    total: Params
-
-
-def _scale_by_root(epsilon: Any, denominator: Callable[[jax.Array, jax.Array], jax.Array]):
-    def init(params: Params) -> SquaresState:
-        return SquaresState(jnp.zeros((), jnp.int32), jax.tree.map(jnp.zeros_like, params))
-
-    def apply(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, SquaresState]:
-        del params
-        count = state.step + 1
-        total = jax.tree.map(lambda s, g: s + g * g, state.total, updates)
-        scaled = jax.tree.map(lambda g, s: g / (jnp.sqrt(denominator(s, count)) + epsilon), updates, total)
-        return scaled, SquaresState(count, total)
-
-    return optax.GradientTransformation(init, apply)
-
-
-def scale_by_root_sum_of_squares(epsilon: Any) -> optax.GradientTransformation:
-    """g / (√(Σ g²) + ε), the sum over all gradients so far.
-
-    Source: Duchi, Hazan and Singer 2011, JMLR 12, the diagonal form.
-    """
-    return _scale_by_root(epsilon, lambda total, count: total)
-
-
-def scale_by_root_mean_of_squares(epsilon: Any) -> optax.GradientTransformation:
-    """g / (√(mean g²) + ε), the mean over all gradients so far: what the course calls Adagrad."""
-    return _scale_by_root(epsilon, lambda total, count: total / count.astype(total.dtype))
-
-
-class LookaheadState(NamedTuple):
-    """The state of the fast optimizer, its steps so far, and the slow weights."""
-
-    fast: Any
-    step: jax.Array
-    evaluation: Params
-
-
-def scale_by_lookahead(
-    fast: optax.GradientTransformation, period: Any, pull: Any
-) -> optax.GradientTransformation:
-    """Every `period` fast steps: slow ← slow + pull (fast - slow), fast ← slow.
-
-    The parameters that descend are the fast ones. Both numbers may be traced.
-
-    Source: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610, algorithm 1.
-    """
-
-    def init(params: Params) -> LookaheadState:
-        return LookaheadState(fast.init(params), jnp.zeros((), jnp.int32), params)
-
-    def apply(updates: Params, state: Any, params: Any = None) -> tuple[Params, LookaheadState]:
-        step, fast_state = fast.update(updates, state.fast, params)
-        explored = optax.apply_updates(params, step)
-        count = state.step + 1
-        meet = count % jnp.asarray(period, jnp.int32) == 0
-        met = tree.axpy(pull, jax.tree.map(jnp.subtract, explored, state.evaluation), state.evaluation)
-        slow = tree.where(meet, met, state.evaluation)
-        target = tree.where(meet, met, explored)
-        return jax.tree.map(jnp.subtract, target, params), LookaheadState(fast_state, count, slow)
-
-    return optax.GradientTransformation(init, apply)
+    return direction
 
 
 def coupled(direction: Direction) -> Family:
@@ -162,38 +104,70 @@ def decoupled(direction: Direction) -> Family:
     return family
 
 
-def lookahead(family: Family) -> Family:
-    """The family that wraps another in Lookahead with `hyper.period` and `hyper.pull`."""
-
-    def wrapped(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
-        return scale_by_lookahead(family(hyper, shape), hyper.period, hyper.pull)
-
-    return wrapped
+def within(direction: Direction) -> Family:
+    """The family whose direction holds its own decay, as one of its rules."""
+    return lambda hyper, shape=constant: optax.chain(direction(hyper), scale_by_rate(hyper, shape))
 
 
-def _adam(hyper: Any) -> optax.GradientTransformation:
-    """Kingma and Ba 2015, arXiv:1412.6980, algorithm 1."""
-    return optax.scale_by_adam(hyper.momentum, hyper.second_moment, hyper.epsilon)
-
-
-# What each family does with the gradient between its decay and its rate: θ ← θ - rate · direction.
-sgd = coupled(lambda hyper: optax.identity())
-momentum = coupled(lambda hyper: optax.trace(hyper.momentum))
-nag = coupled(lambda hyper: optax.trace(hyper.momentum, nesterov=True))
-adagrad = coupled(lambda hyper: scale_by_root_sum_of_squares(hyper.epsilon))
-mean_square_adagrad = coupled(lambda hyper: scale_by_root_mean_of_squares(hyper.epsilon))
-rmsprop = coupled(lambda hyper: optax.scale_by_rms(hyper.second_moment, hyper.epsilon, eps_in_sqrt=False))
-adam = coupled(_adam)
-adamw = decoupled(_adam)
+# Decay, momentum, scaling: θ ← θ - rate · what the rules make of the gradient.
+sgd = coupled(by())
+momentum = coupled(by(rules.velocity))
+averaged_momentum = coupled(by(rules.average))
+nag = coupled(by(rules.nesterov_velocity))
+averaged_nag = coupled(by(rules.nesterov_average))
+adagrad = coupled(by(rules.root_of_sum))
+mean_square_adagrad = coupled(by(rules.root_of_mean))
+rmsprop = coupled(by(rules.root_of_moving_mean))
+rmsprop_inside = coupled(by(rules.root_of_moving_mean_and_epsilon))
+adadelta = coupled(by(rules.ratio_of_moving_means))
+adam = coupled(by(rules.unbiased_average, rules.unbiased_root))
+nadam = coupled(by(rules.unbiased_nesterov_average, rules.unbiased_root))
+amsgrad = coupled(by(rules.average, rules.root_of_largest))
+unbiased_amsgrad = coupled(by(rules.unbiased_average, rules.unbiased_root_of_largest))
+adabound = coupled(by(rules.average, rules.bounded_root))
+amsbound = coupled(by(rules.average, rules.bounded_root_of_largest))
+radam = coupled(by(rules.unbiased_average, rules.rectified_root))
+sgdw = decoupled(by(rules.velocity))
+adamw = decoupled(by(rules.unbiased_average, rules.unbiased_root))
+lars = within(by(matrices.local_rate, rules.velocity))
+lamb = within(by(rules.unbiased_average, rules.unbiased_root, matrices.decay, matrices.trust_ratio))
+lion = decoupled(by(rules.interpolation, rules.sign))
+shampoo = coupled(by(matrices.kronecker_root))
+muon = decoupled(
+    by(
+        matrices.on_matrices(
+            rules.in_turn(rules.nesterov_velocity, matrices.orthogonal),
+            rules.in_turn(rules.unbiased_average, rules.unbiased_root),
+        )
+    )
+)
 
 OPTIMIZERS: dict[str, Family] = {
     "sgd": sgd,
     "momentum": momentum,
+    "averaged_momentum": averaged_momentum,
     "nag": nag,
+    "averaged_nag": averaged_nag,
     "adagrad": adagrad,
     "mean_square_adagrad": mean_square_adagrad,
     "rmsprop": rmsprop,
+    "rmsprop_inside": rmsprop_inside,
+    "adadelta": adadelta,
     "adam": adam,
+    "nadam": nadam,
+    "amsgrad": amsgrad,
+    "unbiased_amsgrad": unbiased_amsgrad,
+    "adabound": adabound,
+    "amsbound": amsbound,
+    "radam": radam,
+    "swats": swats,
+    "sgdw": sgdw,
     "adamw": adamw,
+    "lars": lars,
+    "lamb": lamb,
+    "lion": lion,
+    "shampoo": shampoo,
+    "muon": muon,
+    "prodigy": prodigy,
 }
-"""The families by the names that a command line or a Config may use; `lookahead` wraps any of them."""
+"""The families by the names that a command line or a Config may use; `learn.wrappers` go around any."""

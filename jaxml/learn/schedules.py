@@ -56,6 +56,16 @@ def exponential(step: Any, horizon: Any, *, final: Any = 0.01) -> Scalar:
     return _real(final) ** _progress(step, horizon)
 
 
+def inverse(step: Any, horizon: Any, *, halving: Any = 1.0) -> Scalar:
+    """1 / (1 + step / halving), whatever the horizon: 1/t where `halving` is 1.
+
+    >>> float(inverse(3, 10.0))
+    0.25
+    """
+    del horizon
+    return 1 / (1 + _real(step) / _real(halving))
+
+
 def inverse_sqrt(step: Any, horizon: Any) -> Scalar:
     """1 / √(step + 1), whatever the horizon: the course's decay.
 
@@ -73,6 +83,101 @@ def linear(step: Any, horizon: Any) -> Scalar:
     0.25
     """
     return 1 - _progress(step, horizon)
+
+
+def polynomial(step: Any, horizon: Any, *, power: Any = 2.0) -> Scalar:
+    """(1 - step / horizon)^power.
+
+    >>> float(polynomial(5, 10.0))
+    0.25
+    """
+    return (1 - _progress(step, horizon)) ** _real(power)
+
+
+def stable_decay(step: Any, horizon: Any, *, decay: Any = 0.2) -> Scalar:
+    """1, then a straight line to 0 over the last part `decay` of the horizon.
+
+    After a warm-up it is warm-up-stable-decay.
+
+    Source: Hu et al. 2024, arXiv:2404.06395, section 4.
+
+    >>> [round(float(stable_decay(t, 10.0)), 6) for t in (0, 8, 9)]
+    [1.0, 1.0, 0.5]
+    """
+    left = jnp.maximum(_real(horizon) - _real(step), 0)
+    return jnp.minimum(left / (_real(horizon) * _real(decay)), 1)
+
+
+def triangular(step: Any, horizon: Any, *, cycles: Any = 4, floor: Any = 0.1) -> Scalar:
+    """`cycles` equal triangles from `floor` up to 1 and back.
+
+    Source: Smith 2017, arXiv:1506.01186, the triangular policy.
+
+    >>> [round(float(triangular(t, 8.0, cycles=2)), 6) for t in (0, 1, 2, 4)]
+    [0.1, 0.55, 1.0, 0.1]
+    """
+    return floor + (1 - _real(floor)) * _triangle(step, horizon, cycles)
+
+
+def _triangle(step: Any, horizon: Any, cycles: Any) -> jax.Array:
+    """From 0 up to 1 and back, `cycles` times."""
+    travelled = jnp.clip(_real(step), 0, _real(horizon)) * cycles
+    return 1 - jnp.abs(2 * jnp.mod(travelled, _real(horizon)) / _real(horizon) - 1)
+
+
+def exponential_triangular(step: Any, horizon: Any, *, cycles: Any = 4, final: Any = 0.1) -> Scalar:
+    """`cycles` triangles above a floor of 0.1, their height shrinking exponentially to `final`.
+
+    Source: Smith 2017, arXiv:1506.01186, the exp_range policy.
+
+    >>> round(float(exponential_triangular(2, 8.0, cycles=2, final=0.0001)), 6)
+    0.19
+    """
+    return 0.1 + 0.9 * _triangle(step, horizon, cycles) * exponential(step, horizon, final=final)
+
+
+def restarts(step: Any, horizon: Any, *, cycles: int = 3, growth: Any = 2.0) -> Scalar:
+    """`cycles` cosines from 1 to 0, each `growth` times as long as the one before.
+
+    Source: Loshchilov and Hutter 2017, arXiv:1608.03983, equation 5: SGDR.
+
+    >>> [round(float(restarts(t, 7.0, growth=2)), 6) for t in (0, 1, 2, 3, 5)]
+    [1.0, 1.0, 0.5, 1.0, 0.5]
+    """
+    lengths = _real(growth) ** _real(jnp.arange(cycles))
+    begins = jnp.cumsum(lengths) - lengths
+    step, horizon = jnp.minimum(_real(step), _real(horizon)), _real(horizon)
+    passed = step * jnp.sum(lengths) - begins * horizon  # whole numbers: exact where the growth is whole
+    now = jnp.maximum(jnp.sum(passed >= 0, dtype=jnp.int32) - 1, 0)
+    return (1 + jnp.cos(jnp.pi * passed[now] / (horizon * lengths[now]))) / 2
+
+
+def one_cycle(step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, final: Any = 4e-6) -> Scalar:
+    """A cosine from `first` to 1 over the part `rise` of the horizon, then one down to `final`.
+
+    Source: Smith and Topin 2018, arXiv:1708.07120; halves of cosines as in PyTorch.
+
+    >>> [round(float(one_cycle(t, 10.0)), 6) for t in (0, 3, 10)]
+    [0.04, 1.0, 4e-06]
+    """
+    done, rise = _progress(step, horizon), _real(rise)
+    rises = done < rise
+    part = jnp.where(rises, 1 - done / rise, (done - rise) / (1 - rise))
+    floor = jnp.where(rises, _real(first), _real(final))
+    return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
+
+
+def transformer(step: Any, horizon: Any, *, length: Any = 4000) -> Scalar:
+    """min(√(length / s), s / length), s = step + 1: a linear rise, then 1/√s, whatever the horizon.
+
+    Source: Vaswani et al. 2017, arXiv:1706.03762, equation 3, over its peak (d · length)^-½.
+
+    >>> [float(transformer(t, 1.0, length=4)) for t in (0, 3, 15)]
+    [0.25, 1.0, 0.5]
+    """
+    del horizon
+    s, length = _real(step) + 1, _real(length)
+    return jnp.minimum(jnp.sqrt(length / s), s / length)
 
 
 def cosine(step: Any, horizon: Any) -> Scalar:
@@ -103,12 +208,31 @@ def warmup(shape: Shape, length: Any) -> Shape:
     return warmed
 
 
+def exponential_warmup(shape: Shape, length: Any) -> Shape:
+    """(1 - e^(-(step + 1) / length)) · shape(step, horizon).
+
+    Source: Ma and Yarats 2021, arXiv:1910.04209, section 5: length = 1 / (1 - β₂) for Adam.
+
+    >>> round(float(exponential_warmup(constant, 2)(1, 9.0)), 6)
+    0.632121
+    """
+    return lambda step, horizon: -jnp.expm1(-(_real(step) + 1) / _real(length)) * shape(step, horizon)
+
+
 SHAPES = {
     "constant": constant,
     "step": step_decay,
     "exponential": exponential,
+    "inverse": inverse,
     "inverse_sqrt": inverse_sqrt,
     "linear": linear,
+    "polynomial": polynomial,
     "cosine": cosine,
+    "transformer": transformer,
+    "triangular": triangular,
+    "exponential_triangular": exponential_triangular,
+    "restarts": restarts,
+    "one_cycle": one_cycle,
+    "stable_decay": stable_decay,
 }
 """The shapes by the names that a command line or a Config may use."""

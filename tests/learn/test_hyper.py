@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jaxml import learn
 from jaxml.types import InputError
 
-INTEGERS = ("period", "seed")
+INTEGERS = ("period", "average_from", "seed")
 
 
 def twelve_lanes():

@@ -18,7 +18,7 @@ import pytest
 from jaxml import learn
 
 STEPS = 60
-INTEGERS = ("period", "seed")
+INTEGERS = ("period", "average_from", "seed")
 HYPER = learn.Hyper(
     lr=0.03,
     momentum=0.83,

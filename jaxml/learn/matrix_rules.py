@@ -1,0 +1,86 @@
+"""Rules that look at a whole leaf: its norm, its matrix, its Kronecker factors."""
+
+import jax.numpy as jnp
+
+from jaxml.learn.rules import Rule, stateless
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+
+
+def _decay(u, g, p, memory, t, h):
+    return u + h.weight_decay * p, memory
+
+
+def _local_rate(u, g, p, memory, t, h):
+    size, slope = jnp.linalg.norm(p), jnp.linalg.norm(g)
+    whole = slope + h.weight_decay * size
+    rate = jnp.where((size > 0) & (slope > 0), h.trust * size / jnp.where(whole > 0, whole, 1), 1)
+    return rate * (u + h.weight_decay * p), memory
+
+
+def _trust_ratio(u, g, p, memory, t, h):
+    size, length = jnp.linalg.norm(p), jnp.linalg.norm(u)
+    return jnp.where((size > 0) & (length > 0), size / jnp.where(length > 0, length, 1), 1) * u, memory
+
+
+def _orthogonal(u, g, p, memory, t, h):
+    rows, columns = u.shape
+    x = u.T if rows > columns else u
+    x = x / (jnp.linalg.norm(x) + 1e-7)
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(5):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return (x.T if rows > columns else x) * max(1.0, rows / columns) ** 0.5, memory
+
+
+def _factors(leaf):
+    """Zero squares, one for each axis of the leaf as a matrix, or the one of a vector."""
+    return tuple(jnp.zeros((n, n), leaf.dtype) for n in _flattened(leaf).shape)
+
+
+def _flattened(leaf):
+    return leaf.reshape(-1) if leaf.ndim < 2 else leaf.reshape(-1, leaf.shape[-1])
+
+
+def _preconditioned(u, g, p, memory, t, h):
+    step, slope = _flattened(u), _flattened(g)
+    if slope.ndim == 1:
+        total = memory[0] + jnp.outer(slope, slope)
+        return (_power(total, -1 / 2, h) @ step).reshape(u.shape), (total,)
+    left, right = memory[0] + slope @ slope.T, memory[1] + slope.T @ slope
+    step = _power(left, -1 / 4, h) @ step @ _power(right, -1 / 4, h)
+    return step.reshape(u.shape), (left, right)
+
+
+def _power(matrix, exponent, h):
+    """(matrix + εI)^exponent, of a symmetric positive semi-definite matrix."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    powers = (jnp.maximum(values, 0) + h.epsilon) ** exponent
+    return (vectors * powers[None]) @ vectors.T
+
+
+decay = Rule(stateless, _decay)
+"""u + weight_decay p."""
+local_rate = Rule(stateless, _local_rate)
+"""trust ‖p‖ / (‖g‖ + weight_decay ‖p‖) (u + weight_decay p). You et al. 2017, arXiv:1708.03888."""
+trust_ratio = Rule(stateless, _trust_ratio)
+"""‖p‖ / ‖u‖ u. You et al. 2020, arXiv:1904.00962."""
+orthogonal = Rule(stateless, _orthogonal)
+"""About U Vᵀ of u = U Σ Vᵀ, by five Newton-Schulz steps, times √max(1, rows / columns). Jordan 2024."""
+kronecker_root = Rule(_factors, _preconditioned)
+"""L^-¼ u R^-¼, L = εI + Σ g gᵀ and R = εI + Σ gᵀ g; of vectors H^-½ u, H = εI + Σ g gᵀ. O(n³) an axis.
+
+More than two axes count as a matrix of the last. Gupta, Koren and Singer 2018, arXiv:1802.09568."""
+
+
+def on_matrices(matrix: Rule, other: Rule) -> Rule:
+    """One rule for leaves of two axes, and one for the others."""
+
+    def choice(leaf):
+        return matrix if jnp.ndim(leaf) == 2 else other
+
+    return Rule(
+        lambda leaf: choice(leaf).remember(leaf),
+        lambda u, g, p, memory, t, h: choice(u).apply(u, g, p, memory, t, h),
+    )

@@ -1,0 +1,217 @@
+"""What an optimizer does to a gradient, one leaf at a time: how momentum is formed, how the step is scaled.
+
+A *rule* takes `(u, g, p, memory, t, h)`: the step u that the rules before it have made, the gradient g
+(of the loss and an L2 decay), the parameters p, what it has remembered of this leaf, the updates so far
+counted from 1, and the hyperparameters. It returns the new step and its new memory. An optimizer is a
+sequence of rules, so a new one is a new combination: `(velocity, root_of_moving_mean)` remembers the raw
+gradients and scales by them, `(root_of_moving_mean, velocity)` remembers the scaled ones.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+
+Memory: TypeAlias = tuple[Any, ...]
+
+
+class Rule(NamedTuple):
+    """A part of an optimizer.
+
+    Attributes:
+        remember: `leaf -> memory`, a tuple of arrays, before the first update.
+        apply: `(u, g, p, memory, t, h) -> (u, memory)`.
+    """
+
+    remember: Callable[[Any], Memory]
+    apply: Callable[..., tuple[Any, Memory]]
+
+
+def once(leaf: Any) -> Memory:
+    """One array of zeros."""
+    return (jnp.zeros_like(leaf),)
+
+
+def twice(leaf: Any) -> Memory:
+    """Two arrays of zeros."""
+    return (jnp.zeros_like(leaf), jnp.zeros_like(leaf))
+
+
+def stateless(leaf: Any) -> Memory:
+    """Nothing."""
+    del leaf
+    return ()
+
+
+# How momentum is formed.
+
+
+def _velocity(u, g, p, memory, t, h):
+    m = h.momentum * memory[0] + u
+    return m, (m,)
+
+
+def _nesterov_velocity(u, g, p, memory, t, h):
+    m = h.momentum * memory[0] + u
+    return h.momentum * m + u, (m,)
+
+
+def _average(u, g, p, memory, t, h):
+    m = h.momentum * memory[0] + (1 - h.momentum) * u
+    return m, (m,)
+
+
+def _nesterov_average(u, g, p, memory, t, h):
+    m = h.momentum * memory[0] + (1 - h.momentum) * u
+    return h.momentum * m + (1 - h.momentum) * u, (m,)
+
+
+def _unbiased_average(u, g, p, memory, t, h):
+    m = h.momentum * memory[0] + (1 - h.momentum) * u
+    return m / (1 - h.momentum**t), (m,)
+
+
+def _unbiased_nesterov_average(u, g, p, memory, t, h):
+    m = h.momentum * memory[0] + (1 - h.momentum) * u
+    ahead, now = 1 - h.momentum ** (t + 1), 1 - h.momentum**t
+    return h.momentum * m / ahead + (1 - h.momentum) * u / now, (m,)
+
+
+def _interpolation(u, g, p, memory, t, h):
+    step = h.momentum * memory[0] + (1 - h.momentum) * u
+    return step, (h.second_moment * memory[0] + (1 - h.second_moment) * u,)
+
+
+velocity = Rule(once, _velocity)
+"""m ← βm + u. Polyak 1964."""
+nesterov_velocity = Rule(once, _nesterov_velocity)
+"""m ← βm + u, then βm + u: the gradient is taken where momentum leads. Sutskever et al. 2013."""
+average = Rule(once, _average)
+"""m ← βm + (1-β)u."""
+nesterov_average = Rule(once, _nesterov_average)
+"""m ← βm + (1-β)u, then βm + (1-β)u."""
+unbiased_average = Rule(once, _unbiased_average)
+"""m ← βm + (1-β)u, then m / (1-βᵗ). Kingma and Ba 2015, arXiv:1412.6980."""
+unbiased_nesterov_average = Rule(once, _unbiased_nesterov_average)
+"""βm / (1-βᵗ⁺¹) + (1-β)u / (1-βᵗ). Dozat 2016, with a constant β."""
+interpolation = Rule(once, _interpolation)
+"""β₁m + (1-β₁)u, then m ← β₂m + (1-β₂)u. Chen et al. 2023, arXiv:2302.06675."""
+
+
+# How the step is scaled.
+
+
+def _root_of_sum(u, g, p, memory, t, h):
+    total = memory[0] + g**2
+    return u / (jnp.sqrt(total) + h.epsilon), (total,)
+
+
+def _root_of_mean(u, g, p, memory, t, h):
+    total = memory[0] + g**2
+    return u / (jnp.sqrt(total / t) + h.epsilon), (total,)
+
+
+def _mean_square(g, v, h):
+    return h.second_moment * v + (1 - h.second_moment) * g**2
+
+
+def _root_of_moving_mean(u, g, p, memory, t, h):
+    v = _mean_square(g, memory[0], h)
+    return u / (jnp.sqrt(v) + h.epsilon), (v,)
+
+
+def _root_of_moving_mean_and_epsilon(u, g, p, memory, t, h):
+    v = _mean_square(g, memory[0], h)
+    return u / jnp.sqrt(v + h.epsilon), (v,)
+
+
+def _unbiased_root(u, g, p, memory, t, h):
+    v = _mean_square(g, memory[0], h)
+    return u / (jnp.sqrt(v / (1 - h.second_moment**t)) + h.epsilon), (v,)
+
+
+def _root_of_largest(u, g, p, memory, t, h):
+    v = _mean_square(g, memory[0], h)
+    largest = jnp.maximum(memory[1], v)
+    return u / (jnp.sqrt(largest) + h.epsilon), (v, largest)
+
+
+def _unbiased_root_of_largest(u, g, p, memory, t, h):
+    v = _mean_square(g, memory[0], h)
+    largest = jnp.maximum(memory[1], v)
+    return u / (jnp.sqrt(largest) / jnp.sqrt(1 - h.second_moment**t) + h.epsilon), (v, largest)
+
+
+def _ratio_of_moving_means(u, g, p, memory, t, h):
+    v = _mean_square(g, memory[0], h)
+    step = jnp.sqrt(memory[1] + h.epsilon) / jnp.sqrt(v + h.epsilon) * u
+    return step, (v, _mean_square(step, memory[1], h))
+
+
+def _bounded(rule):
+    """The scaling of another rule, held between two rates that meet at `final_lr`."""
+
+    def apply(u, g, p, memory, t, h):
+        scale, memory = rule(jnp.ones_like(u), g, p, memory, t, h)
+        lr = jnp.maximum(h.lr, jnp.finfo(u.dtype).tiny)
+        speed = (1 - h.second_moment) * t
+        low, high = h.final_lr * (1 - 1 / (speed + 1)), h.final_lr * (1 + 1 / speed)
+        return jnp.clip(lr * scale, low, high) / lr * u, memory
+
+    return apply
+
+
+def _rectified(u, g, p, memory, t, h):
+    v = _mean_square(g, memory[0], h)
+    limit = 2 / (1 - h.second_moment) - 1
+    power = h.second_moment**t
+    length = limit - 2 * t * power / (1 - power)
+    ratio = (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
+    scaled = jnp.sqrt(jnp.maximum(ratio, 0)) * u / (jnp.sqrt(v / (1 - power)) + h.epsilon)
+    return jnp.where(length >= 5, scaled, u), (v,)
+
+
+def _sign(u, g, p, memory, t, h):
+    return jnp.sign(u), memory
+
+
+root_of_sum = Rule(once, _root_of_sum)
+"""u / (√Σg² + ε). Duchi, Hazan and Singer 2011, the diagonal form."""
+root_of_mean = Rule(once, _root_of_mean)
+"""u / (√mean g² + ε), the mean over all gradients so far: what the course calls Adagrad."""
+root_of_moving_mean = Rule(once, _root_of_moving_mean)
+"""v ← β₂v + (1-β₂)g², then u / (√v + ε). Tieleman and Hinton 2012, as PyTorch has it."""
+root_of_moving_mean_and_epsilon = Rule(once, _root_of_moving_mean_and_epsilon)
+"""v ← β₂v + (1-β₂)g², then u / √(v + ε), as TensorFlow and Optax have it."""
+unbiased_root = Rule(once, _unbiased_root)
+"""v ← β₂v + (1-β₂)g², then u / (√(v / (1-β₂ᵗ)) + ε). Kingma and Ba 2015, arXiv:1412.6980."""
+root_of_largest = Rule(twice, _root_of_largest)
+"""u / (√max v + ε), the maximum over all v so far. Reddi, Kale and Kumar 2018, arXiv:1904.09237, alg. 2."""
+unbiased_root_of_largest = Rule(twice, _unbiased_root_of_largest)
+"""u / (√(max v / (1-β₂ᵗ)) + ε), as PyTorch has AMSGrad."""
+ratio_of_moving_means = Rule(twice, _ratio_of_moving_means)
+"""√(E[Δ²] + ε) / √(E[g²] + ε) u, Δ the steps so far, before the rate. Zeiler 2012, arXiv:1212.5701."""
+bounded_root = Rule(once, _bounded(_root_of_moving_mean))
+"""u times lr / √v held in final_lr (1 - 1/((1-β₂)t + 1)) ... (1 + 1/((1-β₂)t)). Luo et al. 2019."""
+bounded_root_of_largest = Rule(twice, _bounded(_root_of_largest))
+"""The same of the largest v so far: AMSBound. Luo et al. 2019, arXiv:1902.09843."""
+rectified_root = Rule(once, _rectified)
+"""r u / (√v̂ + ε) once the averages' length ρ is 5 or more, u before. Liu et al. 2020, arXiv:1908.03265."""
+sign = Rule(stateless, _sign)
+"""sign(u)."""
+
+
+def in_turn(*rules: Rule) -> Rule:
+    """The rule that applies others one after another, each with its own memory."""
+
+    def remember(leaf):
+        return tuple(rule.remember(leaf) for rule in rules)
+
+    def apply(u, g, p, memory, t, h):
+        after = []
+        for rule, own in zip(rules, memory, strict=True):
+            u, own = rule.apply(u, g, p, own, t, h)
+            after.append(own)
+        return u, tuple(after)
+
+    return Rule(remember, apply)
