@@ -96,7 +96,7 @@ def grid_program(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
     program, seconds = once(lambda: learn.compiled(training, hypers, lanes=lanes))
     return Entrant(
         "one program",
-        lambda: program(hypers, training.data),
+        lambda: program.run(hypers, training.data),
         compile_seconds=seconds,
         note=f"{lanes} lanes, initialisation included; traced {len(traces)} time(s) for the whole grid",
     )

@@ -31,6 +31,13 @@ class Runs(NamedTuple):
     trace: Trace
 
 
+class Program(NamedTuple):
+    """A compiled sweep: `(hypers, data) -> outputs` of exactly `width` lanes."""
+
+    run: Any
+    width: int
+
+
 def sweep(
     training: Training,
     hypers: Any,
@@ -57,16 +64,26 @@ def sweep(
         InputError: `lanes` is not positive, a hyperparameter breaks its rule, or the program does not
             fit in memory.
     """
-    if lanes < 1:
-        raise InputError(f"{lanes} lanes cannot advance together: choose 1 or more.")
     validate(hypers)
-    total = len(jax.tree.leaves(hypers)[0])
-    width = min(lanes, total) if lanes > 1 else total
-    program = compiled(training, _chunk(hypers, 0, width), lanes=lanes)
+    total = _lanes(hypers)
+    program = compiled(training, _chunk(hypers, 0, min(lanes, total) if lanes > 1 else total), lanes=lanes)
+    return run(program, training, hypers, name=name, keep=keep)
+
+
+def run(
+    program: Program,
+    training: Training,
+    hypers: Any,
+    *,
+    name: str = "lanes",
+    keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
+) -> Runs:
+    """Runs every lane of a grid by a program that is compiled already, whatever grid that was for."""
+    total, width = _lanes(hypers), program.width
     chunks = [
         keep(
             f"{name} {start}-{min(start + width, total) - 1}",
-            lambda start=start: jax.device_get(program(_chunk(hypers, start, width), training.data)),
+            lambda start=start: jax.device_get(program.run(_chunk(hypers, start, width), training.data)),
         )
         for start in range(0, total, width)
     ]
@@ -74,8 +91,14 @@ def sweep(
     return Runs(hypers, *joined)
 
 
-def compiled(training: Training, hypers: Any, *, lanes: int) -> Any:
-    """The program that initialises and runs the lanes of `hypers`, compiled and known to fit in memory."""
+def compiled(training: Training, hypers: Any, *, lanes: int) -> Program:
+    """The program that initialises and runs as many lanes as `hypers` has, and fits in memory.
+
+    Raises:
+        InputError: `lanes` is not positive, or the program does not fit in memory.
+    """
+    if lanes < 1:
+        raise InputError(f"{lanes} lanes cannot advance together: choose 1 or more.")
 
     def program(hypers: Any, data: Any) -> tuple[Params, Any, Any, Trace]:
         states = jax.lax.map(training.init, hypers)
@@ -96,7 +119,7 @@ def compiled(training: Training, hypers: Any, *, lanes: int) -> Any:
         f"A program of {lanes} lanes",
         "let fewer lanes advance together, or record less",
     )
-    return executable
+    return Program(executable, _lanes(hypers))
 
 
 def bytes_of(executable: Any) -> int:
@@ -105,8 +128,11 @@ def bytes_of(executable: Any) -> int:
     return plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
 
 
+def _lanes(hypers: Any) -> int:
+    return len(jax.tree.leaves(hypers)[0])
+
+
 def _chunk(hypers: Any, start: int, width: int) -> Any:
     """Lanes start ... start + width - 1, the last lane repeated where the grid has ended."""
-    total = len(jax.tree.leaves(hypers)[0])
-    index = np.minimum(np.arange(start, start + width), total - 1)
+    index = np.minimum(np.arange(start, start + width), _lanes(hypers) - 1)
     return jax.tree.map(lambda column: np.asarray(column)[index], hypers)

@@ -1,6 +1,6 @@
 """Training as a pure function of its hyperparameters: init, step and run over nested scans."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +9,8 @@ import optax
 
 from jaxml import tree
 from jaxml.learn.batches import Batches
-from jaxml.learn.optimizers import Family, update
+from jaxml.learn.optimizers import evaluation_params, update
+from jaxml.learn.rates import Family
 from jaxml.types import Batch, InputError, Key, Objective, Params, TrainingLoss
 
 
@@ -61,6 +62,19 @@ def gradient_norm(objective: Objective, batch: Any) -> Probe:
     return Probe(lambda params: (), lambda state, train: (state, tree.norm(gradient(train.params, batch))))
 
 
+def measuring(quantities: Mapping[str, Callable[[Params], Any]]) -> Probe:
+    """The probe of named quantities of the parameters to evaluate, such as loss and accuracy on test data.
+
+    Averages, Lookahead and their like are measured where they are to be evaluated.
+    """
+
+    def apply(state: Any, train: TrainState) -> tuple[Any, dict[str, Any]]:
+        params = evaluation_params(train.opt_state, train.params)
+        return state, {name: quantity(params) for name, quantity in quantities.items()}
+
+    return Probe(lambda params: (), apply)
+
+
 class Trace(NamedTuple):
     """What a run observed.
 
@@ -83,12 +97,16 @@ class Training(NamedTuple):
         step: `(TrainState, batch) -> (TrainState, Info)`.
         run: `(TrainState, data) -> (TrainState, Trace)`; a state that has been run can be run on.
         data: what `run` is given.
+        steps: updates in one `run`.
+        every: updates between two probes.
     """
 
     init: Callable[[Any], TrainState]
     step: Callable[[TrainState, Batch], tuple[TrainState, Info]]
     run: Callable[[TrainState, Any], tuple[TrainState, Trace]]
     data: Any
+    steps: int
+    every: int
 
 
 def training(
@@ -160,7 +178,7 @@ def training(
         state, (info, observed) = jax.lax.scan(segment, state, length=steps // every)
         return state, Trace(info.loss.reshape(steps), info.gradient_norm.reshape(steps), observed)
 
-    return Training(init, step, run, batches.data)
+    return Training(init, step, run, batches.data, steps, every)
 
 
 class Descent(NamedTuple):

@@ -1,0 +1,193 @@
+"""A fair comparison of optimizers: each tuned over its own grid at equal budget, judged on fresh seeds."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxml.learn.hyper import validate
+from jaxml.learn.rates import Family
+from jaxml.learn.sweep import Runs, compiled, run
+from jaxml.learn.train import Training
+from jaxml.types import InputError
+
+
+class Entrant(NamedTuple):
+    """An optimizer that takes part.
+
+    Attributes:
+        family: `(hyper, shape) -> GradientTransformation`, or `hyper -> GradientTransformation`.
+        grid: the points over which it is tuned, as `learn.grid` gives them; their seeds are not read.
+    """
+
+    family: Family
+    grid: Any
+
+
+class Contest(NamedTuple):
+    """What became of one entrant. Every array comes with the unit that its axes name.
+
+    Attributes:
+        tuning: `[point, seed]`, the last loss of each run of its grid, inf where it diverged.
+        best: the index of the point with the lowest median over seeds.
+        hyper: that point.
+        good_rates: `(lowest, highest)` of the learning rates whose best median is within a tenth of the
+            fall from the worst finite median to the best one.
+        final: by quantity `[fresh seed]`, what the probe saw last; nan where the run diverged.
+        steps_to_target: `[fresh seed]`, updates until the loss was at the target or below, inf where never.
+        diverged_at: `[fresh seed]`, the step at which a run diverged, or -1.
+        curves: by quantity `[fresh seed, look]`, all that the probe saw.
+    """
+
+    tuning: np.ndarray
+    best: int
+    hyper: Any
+    good_rates: tuple[float, float]
+    final: dict[str, np.ndarray]
+    steps_to_target: np.ndarray
+    diverged_at: np.ndarray
+    curves: dict[str, np.ndarray]
+
+
+def compare(
+    experiment: Callable[[Family], Training],
+    entrants: Mapping[str, Entrant],
+    *,
+    target: float,
+    lanes: int,
+    tuning_seeds: int = 3,
+    seeds: int = 8,
+    keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
+) -> dict[str, Contest]:
+    """Tunes every entrant over its own grid, then runs its best point on seeds that tuning has not seen.
+
+    Seeds 0 ... tuning_seeds - 1 tune, the next `seeds` judge. Each entrant is one compilation, whatever its
+    grid. A run that diverges is a result: it loses, and is counted.
+
+    Args:
+        experiment: `family -> Training`, with `learn.measuring` as its probe and a quantity named "loss":
+            by it points are chosen.
+        entrants: by name; their grids have equally many points, so that all are tuned at one budget.
+        target: the loss whose first reaching is timed.
+        lanes: how many runs advance together.
+        tuning_seeds: runs of each point.
+        seeds: runs of the best point.
+        keep: `(name, compute) -> value`, where storage, resuming and progress hang.
+
+    Raises:
+        InputError: no entrants, grids of unequal size, no seeds, or a probe without "loss".
+    """
+    sizes = {name: len(np.atleast_1d(each.grid.lr)) for name, each in entrants.items()}
+    if not sizes or min(tuning_seeds, seeds) < 1:
+        raise InputError("A comparison needs entrants and seeds: give at least one of each.")
+    if len(set(sizes.values())) > 1:
+        raise InputError(
+            f"The grids have {', '.join(f'{count} ({name})' for name, count in sizes.items())} points: "
+            "tune all over equally many, or the better tuned one wins."
+        )
+    return {
+        name: _contest(name, experiment(each.family), each.grid, target, lanes, (tuning_seeds, seeds), keep)
+        for name, each in entrants.items()
+    }
+
+
+def _contest(
+    name: str, training: Training, grid: Any, target: float, lanes: int, seeds: tuple[int, int], keep: Any
+) -> Contest:
+    validate(grid)
+    tuning, fresh = np.arange(seeds[0], dtype=np.int32), np.arange(seeds[0], sum(seeds), dtype=np.int32)
+    points = len(grid.lr)
+    lanes_of = _seeded(grid, np.repeat(np.arange(points), len(tuning)), np.tile(tuning, points))
+    width = np.arange(lanes) % len(lanes_of.lr)
+    program = compiled(training, type(grid)(*(np.asarray(c)[width] for c in lanes_of)), lanes=lanes)
+    tuned = run(program, training, lanes_of, name=f"{name} tuning", keep=keep)
+    losses = _last(tuned)["loss"].reshape(points, len(tuning))
+    losses = np.where(np.isfinite(losses), losses, np.inf)
+    median = np.median(losses, axis=1)
+    best = int(np.argmin(median))
+    judged = _seeded(grid, np.full(len(fresh), best), fresh)
+    runs = run(program, training, judged, name=f"{name} fresh", keep=keep)
+    final, curve = _last(runs), np.asarray(runs.trace.probed["loss"])
+    reached = curve <= target
+    first = training.every * (np.argmax(reached, axis=1) + 1)
+    return Contest(
+        tuning=losses,
+        best=best,
+        hyper=type(grid)(*(np.asarray(column)[best] for column in grid)),
+        good_rates=_good(np.asarray(grid.lr), median),
+        final=final,
+        steps_to_target=np.where(np.any(reached, axis=1), first, np.inf),
+        diverged_at=runs.diverged_at,
+        curves={quantity: np.asarray(seen) for quantity, seen in runs.trace.probed.items()},
+    )
+
+
+def _seeded(grid: Any, points: np.ndarray, seeds: np.ndarray) -> Any:
+    """Those points of the grid, one a seed."""
+    return type(grid)(*(np.asarray(column)[points] for column in grid))._replace(seed=seeds)
+
+
+def _last(runs: Runs) -> dict[str, np.ndarray]:
+    """What the probe saw last, by quantity, nan where the run diverged."""
+    probed = runs.trace.probed
+    if not isinstance(probed, dict) or "loss" not in probed:
+        raise InputError(
+            'The experiment measures no "loss": give `learn.measuring({"loss": ...})` as its probe.'
+        )
+    ended = runs.diverged_at < 0
+    return {name: np.where(ended, np.asarray(seen)[:, -1], np.nan) for name, seen in probed.items()}
+
+
+def _good(rates: np.ndarray, median: np.ndarray) -> tuple[float, float]:
+    finite = np.isfinite(median)
+    if not finite.any():
+        return float("nan"), float("nan")
+    bound = median.min() + 0.1 * (median[finite].max() - median.min())
+    good = rates[median <= bound]
+    return float(good.min()), float(good.max())
+
+
+def summary(
+    contests: Mapping[str, Contest], target: float, interval: Callable[[np.ndarray], Any]
+) -> list[tuple[str, ...]]:
+    """A comparison as rows of text, the first of them the names of the columns.
+
+    Args:
+        contests: from `compare`.
+        target: that was asked for.
+        interval: `samples -> (estimate, low, high, n)`, such as `partial(record.bootstrap, np.median)`.
+    """
+    quantities = list(next(iter(contests.values())).final)
+    rows = [("optimizer", "lr", "good lr", *quantities, f"steps to loss {target:g}", "reached", "diverged")]
+    for name, contest in contests.items():
+        seeds = len(contest.diverged_at)
+        cells = [
+            _cell(interval(values[np.isfinite(values)])) if np.isfinite(values).any() else "diverged"
+            for values in contest.final.values()
+        ]
+        steps = contest.steps_to_target[np.isfinite(contest.steps_to_target)]
+        low, high = contest.good_rates
+        rows.append(
+            (
+                name,
+                f"{float(contest.hyper.lr):.3g}",
+                f"{low:.2g}–{high:.2g}",
+                *cells,
+                _cell(interval(steps))
+                if len(steps)
+                else f"never; the lowest loss was {_lowest(contest):.3g}",
+                f"{len(steps)}/{seeds}",
+                f"{int(np.sum(contest.diverged_at >= 0))}/{seeds}",
+            )
+        )
+    return rows
+
+
+def _cell(found: Any) -> str:
+    estimate, low, high, _ = found
+    return f"{estimate:.3g} [{low:.3g}, {high:.3g}]"
+
+
+def _lowest(contest: Contest) -> float:
+    curve = contest.curves["loss"]
+    return float(np.min(np.where(np.isfinite(curve), curve, np.inf)))
