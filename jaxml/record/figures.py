@@ -51,7 +51,8 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """A figure and its panels, row by row; lines drawn in them take the STYLES in turn.
 
-    Markers of lines are thinned, to tell the lines apart; points that each count are drawn by `scatter`.
+    When saved, markers of lines are thinned, to tell the lines apart; points that each count are drawn by
+    `scatter`.
 
     Args:
         rows: of panels.
@@ -77,7 +78,7 @@ def panels(
         marker=[style.marker for style in STYLES],
         linestyle=[style.linestyle for style in STYLES],
     )
-    shape = cycler(linewidth=[1.6]) * cycler(markersize=[5.0]) * cycler(markevery=[0.06])
+    shape = cycler(linewidth=[1.6]) * cycler(markersize=[5.0])
     for panel in axes:
         panel.set_prop_cycle(cycle * shape)
         panel.grid(visible=True, color="#dddddd", linewidth=0.6)
@@ -129,4 +130,6 @@ def symmetric_log(axes: Axes, threshold: float) -> None:
 
 def save(figure: Figure, path: str | Path) -> None:
     """Writes a PNG, the same bytes for the same figure and matplotlib: no date and no version in it."""
+    for line in (line for axes in figure.axes for line in axes.lines if line.get_markevery() is None):
+        line.set_markevery(max(1, np.size(line.get_xdata()) // 16))
     figure.savefig(path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
