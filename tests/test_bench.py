@@ -11,11 +11,24 @@ import numpy as np
 import pytest
 
 from jaxml import bench, learn, problem, tree
-from jaxml.bench import catalogue, cnn, hessian, machine, peers, race, startup, study, suite, sweep
+from jaxml.bench import (
+    catalogue,
+    cnn,
+    hessian,
+    machine,
+    optimizers,
+    peers,
+    race,
+    startup,
+    study,
+    suite,
+    sweep,
+)
 from jaxml.bench.race import Entrant
 from jaxml.bench.rows import Row, Seconds, Target, judged, markdown, read, write
 from jaxml.types import InputError
 
+TINY_GRID = optimizers.Size(2, 2, 8, 4, 16, 4, (1, 2), 1)
 TINY_SWEEP = sweep.Size(2, 2, 12, 8, 4, 3, 3, 12, 1)
 TINY_CNN = cnn.Size((2, 3), 4, 8, 2, 1, 2, 1)
 FOUR, TWO_MINUTES = Target("ratio", "at least", 4.0), Target("seconds", "at most", 120.0)
@@ -296,3 +309,41 @@ def test_rows_are_replaced_by_benchmark(
         bench.run(("startup",), out)
     with pytest.raises(InputError, match="cannot be written"):
         suite.run(("startup",), path / "below")
+
+
+@pytest.mark.invariance
+def test_the_ways_of_running_a_tuning_grid_train_the_same() -> None:
+    data = jax.device_put(problem.digits())
+    grid = learn.grid(learn.Hyper, lr=[0.01, 0.1], seed=range(2))
+    training, single = (optimizers.experiment(learn.adam, data, TINY_GRID, steps=n) for n in (8, 1))
+    runs = learn.sweep(training, grid, lanes=4)
+    scan, loop = optimizers.one_by_one(training, single, grid)
+    (scanned, _), looped = scan.run(), loop.run()
+    assert scan.parts == loop.parts == 4
+    for path in (scanned.params, looped.params):
+        one = jax.tree.map(lambda leaf: leaf[0], runs.params)
+        assert tree.norm(jax.tree.map(jnp.subtract, one, path)) < 1e-5
+
+
+@pytest.mark.identity
+def test_a_tuning_grid_is_measured_for_both_optimizers_and_for_each_number_of_lanes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(peers, "torch", lambda: None)
+    rows = optimizers.measure(TINY_GRID)
+    assert [row.what.split(":")[0] for row in rows[:8]] == 4 * ["SGD with momentum"] + 4 * ["Adam"]
+    assert rows[-1].note == peers.ABSENT
+    assert rows[-2].what.startswith("2 lanes") and rows[-3].ratio == 1.0
+
+
+@pytest.mark.bench
+def test_pytorch_trains_the_network_of_the_tuning_grid() -> None:
+    torch = peers.torch()
+    assert torch is not None
+    data = jax.device_put(problem.digits())
+    grid = learn.grid(learn.Hyper, lr=[0.05], seed=[0])
+    entrant = optimizers.torch_loop(
+        torch, "SGD with momentum", data, grid, TINY_GRID._replace(torch_steps=400)
+    )
+    assert entrant.parts == 8 / 400
+    assert min(entrant.run() for _ in range(3)) < 1.0  # nats, from ln 10 at the start
