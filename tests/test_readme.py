@@ -17,6 +17,7 @@ def test_the_readmes_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
         for block in blocks:
             exec(compile(block, "README.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     assert "Inertia(positive=" in printed and "'saddle'" in printed
     assert "-1" in printed, "no lane trained to its end"
+    assert "optimizer | lr | good lr | accuracy | loss" in printed and "mine | " in printed
