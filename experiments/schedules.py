@@ -67,10 +67,8 @@ def study(config, keep):
     parts = problem.split(problem.digits(), config.train, key=jax.random.key(0))
     tuning, test = problem.split(parts.test, len(parts.test.weights) // 2, key=jax.random.key(1))
     model, loss = problem.mlp((config.width, 10), jax.nn.relu), problem.cross_entropy
-    objective, batches = problem.objective(model, loss), learn.shuffled(parts.train, config.batch)
-    probe = learn.measuring(
-        {"loss": partial(objective, batch=tuning), "test": partial(objective, batch=test)}
-    )
+    batches, looks = learn.shuffled(parts.train, config.batch), {"loss": tuning, "test": test}
+    probe = learn.measuring({name: problem.evaluation(model, loss, batch) for name, batch in looks.items()})
     start, judge = problem.start(model, parts.train.inputs), problem.training_loss(model, loss)
     experiment = partial(learn.training, start, judge, batches=batches, steps=config.steps, probe=probe)
 

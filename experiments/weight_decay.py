@@ -83,9 +83,9 @@ def study(config, keep):
     tuning, test = problem.split(parts.test, len(parts.test.weights) // 2, key=jax.random.key(1))
     model, loss = problem.mlp((config.width, 10), jax.nn.relu), problem.cross_entropy
     measures = {
-        "loss": partial(problem.objective(model, loss), batch=tuning),
-        "test": partial(problem.objective(model, loss), batch=test),
-        "accuracy": partial(problem.objective(model, problem.accuracy), batch=test),
+        "loss": problem.evaluation(model, loss, tuning),
+        "test": problem.evaluation(model, loss, test),
+        "accuracy": problem.evaluation(model, problem.accuracy, test),
         "norm": tree.norm,
     }
 

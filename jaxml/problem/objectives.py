@@ -9,7 +9,7 @@ from jaxtyping import Float
 from jaxml.problem.losses import Penalty, none, weighted_mean
 from jaxml.types import Array, Batch, Key, Model, Objective, Params, Scalar, TrainingLoss
 
-__all__ = ["criterion", "objective", "outputs", "start", "training_loss"]
+__all__ = ["criterion", "evaluation", "objective", "outputs", "start", "training_loss"]
 
 Loss = Callable[[Array, Array], Float[jax.Array, " n"]]
 """`(outputs, targets) -> [n]`, one value per example."""
@@ -38,6 +38,12 @@ def objective(model: Model, loss: Loss, penalty: Penalty = none, *, state: Any =
     """Σᵢ wᵢ loss(f(xᵢ), yᵢ) / Σᵢ wᵢ + penalty(θ) with f in evaluation mode: no randomness, a fixed state."""
     predict, judge = outputs(model, state=state), criterion(loss)
     return lambda params, batch: judge(predict(params, batch), batch) + penalty(params)
+
+
+def evaluation(model: Model, loss: Loss, batch: Batch, *, state: Any = None) -> Callable[[Params], Scalar]:
+    """params ↦ Σᵢ wᵢ loss(f(xᵢ), yᵢ) / Σᵢ wᵢ on one fixed batch: what `learn.measuring` looks at."""
+    judge = objective(model, loss, state=state)
+    return lambda params: judge(params, batch)
 
 
 def outputs(model: Model, *, state: Any = None) -> Callable[[Params, Batch], jax.Array]:

@@ -139,3 +139,14 @@ def test_start_is_the_same_alone_mapped_and_vmapped():
         alone, _ = begin(keys[lane])
         for together in (mapped, vmapped):
             jax.tree.map(lambda a, b, i=lane: np.testing.assert_array_equal(a, b[i]), alone, together)
+
+
+@pytest.mark.identity
+def test_an_evaluation_is_the_objective_of_one_batch():
+    model, batch = (
+        problem.mlp((3, 2), jnp.tanh),
+        problem.examples(np.ones((4, 2), np.float32), np.zeros(4, np.int32)),
+    )
+    params, _ = model.init(jax.random.key(0), batch.inputs)
+    judged = problem.evaluation(model, problem.cross_entropy, batch)(params)
+    assert judged == problem.objective(model, problem.cross_entropy)(params, batch)
