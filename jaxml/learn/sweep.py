@@ -61,11 +61,10 @@ def sweep(
         keep: `(name, compute) -> value`, called once a chunk: where storage, resuming and progress hang.
 
     Raises:
-        InputError: `lanes` is not positive, a hyperparameter breaks its rule, or the program does not
-            fit in memory.
+        InputError: `lanes` is not positive, a hyperparameter breaks its rule, a schedule outlasts the run,
+            or the program does not fit in memory.
     """
-    validate(hypers)
-    total = _lanes(hypers)
+    total = _lanes(_checked(training, hypers))
     program = compiled(training, _chunk(hypers, 0, min(lanes, total) if lanes > 1 else total), lanes=lanes)
     return run(program, training, hypers, name=name, keep=keep)
 
@@ -78,8 +77,12 @@ def run(
     name: str = "lanes",
     keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
 ) -> Runs:
-    """Runs every lane of a grid by a program that is compiled already, whatever grid that was for."""
-    total, width = _lanes(hypers), program.width
+    """Runs every lane of a grid by a program that is compiled already, whatever grid that was for.
+
+    Raises:
+        InputError: a hyperparameter breaks its rule, or a schedule or a warm-up outlasts the run.
+    """
+    total, width = _lanes(_checked(training, hypers)), program.width
     chunks = [
         keep(
             f"{name} {start}-{min(start + width, total) - 1}",
@@ -126,6 +129,18 @@ def bytes_of(executable: Any) -> int:
     """The bytes that a compiled program takes at its peak, its arguments included, as XLA plans them."""
     plan = executable.memory_analysis()
     return plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
+
+
+def _checked(training: Training, hypers: Any) -> Any:
+    """The grid, if it makes sense and its schedules end within the run."""
+    for field in ("horizon", "warmup"):
+        length = np.max(getattr(validate(hypers), field, 0))
+        if length > training.steps:
+            raise InputError(
+                f"a {field} of {length:g} updates outlasts the run of {training.steps}: "
+                "shorten it, or train longer."
+            )
+    return hypers
 
 
 def _lanes(hypers: Any) -> int:

@@ -192,6 +192,11 @@ def test_every_chunk_passes_through_keep():
         (lambda: experiment(every=5), "choose a divisor of 12"),
         (lambda: sweep(0, lr=[0.1]), "choose 1 or more"),
         (lambda: sweep(2, lr=[-0.1]), "lr must not be negative"),
+        (lambda: sweep(2, lr=[np.nan]), "lr must be finite"),
+        (lambda: sweep(2, lr=[0.1], momentum=[1.0]), r"momentum must lie in \[0, 1\)"),
+        (lambda: sweep(2, lr=[0.1], horizon=[13.0]), "a horizon of 13 updates outlasts the run of 12"),
+        (lambda: sweep(2, lr=[0.1], warmup=[12.5]), "a warmup of 12.5 updates outlasts the run of 12"),
+        (lambda: sweep(2, lr=[]), "the axis lr of the grid is empty"),
     ],
 )
 def test_what_cannot_run_is_refused_in_a_sentence(call, sentence):
