@@ -194,8 +194,15 @@ def test_every_chunk_passes_through_keep():
         (lambda: sweep(2, lr=[-0.1]), "lr must not be negative"),
         (lambda: sweep(2, lr=[np.nan]), "lr must be finite"),
         (lambda: sweep(2, lr=[0.1], momentum=[1.0]), r"momentum must lie in \[0, 1\)"),
-        (lambda: sweep(2, lr=[0.1], horizon=[13.0]), "a horizon of 13 updates outlasts the run of 12"),
-        (lambda: sweep(2, lr=[0.1], warmup=[12.5]), "a warmup of 12.5 updates outlasts the run of 12"),
+        (lambda: sweep(2, lr=[0.1], warmup=[12.5]), "a warm-up of 12.5 updates outlasts the horizon of 12"),
+        (
+            lambda: learn.sweep(experiment(), learn.grid(learn.Hyper, lr=[0.1], horizon=[13.0]), lanes=1),
+            "a horizon of 13 updates outlasts the run of 12",
+        ),
+        (
+            lambda: learn.sweep(experiment(), learn.grid(learn.Hyper, lr=[0.1], warmup=[13.0]), lanes=1),
+            "a warmup of 13 updates outlasts the run of 12",
+        ),
         (lambda: sweep(2, lr=[]), "the axis lr of the grid is empty"),
     ],
 )
