@@ -36,11 +36,16 @@ def smoke_result(path: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The second run traces anew and executes anew, but loads the programs that the first compiled."""
+    """The second run traces anew and executes anew, but loads the programs that the first compiled.
+
+    They are compiled in a hurry: whether bits repeat does not depend on how fast they come.
+    """
+    jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
     yield
     jax.config.update("jax_compilation_cache_dir", None)
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)

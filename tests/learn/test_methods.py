@@ -44,6 +44,14 @@ UNDECAYED = ("mean_square_adagrad", "sam", "schedule_free", "swats")
 SPECIAL = {"prodigy": {"lr": 0.7}, "shampoo": {"epsilon": 0.02}, "muon": {"momentum": 0.95}}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compiled_in_a_hurry():
+    """A hundred small programs, each run once."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 def objective(params):
     """A quadratic of condition number 1000 off its axes, and a coupled Σ x sin x, not convex."""
     x, y = params["bowl"], params["waves"]
@@ -156,12 +164,13 @@ def test_swats_has_switched_and_prodigy_has_grown():
 @pytest.mark.compiles_once
 @pytest.mark.parametrize("name", [*oracles.ORACLES, *oracles.WRAPPERS])
 def test_a_grid_over_rates_momenta_decay_warmup_and_horizon_is_one_trace(name):
-    run, traces = compiled(name, learn.linear)
+    run, traces = compiled(name, learn.cosine)
     grid = learn.grid(learn.Hyper, lr=[0.01, 0.02], momentum=[0.5, 0.9], weight_decay=[0.0, 0.1])
     for k in range(8):
         hyper = type(grid)(*(column[k] for column in grid))
         hyper = hyper._replace(warmup=1.5 * k, horizon=50.0 + k, period=1 + k)
-        run(cast(hyper, jnp.float32), jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), START))
+        with jax.enable_x64(True):
+            run(cast(hyper, jnp.float64), START)
     assert len(traces) == 1
 
 
