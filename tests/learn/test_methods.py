@@ -247,3 +247,52 @@ def test_a_family_walks_with_pytorch(name):
     ours, _ = walk(name, hyper, learn.cosine)
     for leaf, path in torch_path(name, hyper, rates_of(name, hyper)).items():
         np.testing.assert_allclose(ours[leaf], path, rtol=1e-9, atol=1e-10)
+
+
+def fed_ones(family, hyper, steps):
+    """The steps that a family makes on a constant gradient of 1, over the rate."""
+    with jax.enable_x64(True):
+        optimizer = family(cast(hyper, jnp.float64))
+
+        def step(carry, _):
+            params, opt_state = carry
+            after, opt_state = learn.update(optimizer, jnp.ones(1), opt_state, params)
+            return (after, opt_state), (params - after)[0] / hyper.lr
+
+        start = jnp.zeros(1)
+        return np.asarray(jax.lax.scan(step, (start, optimizer.init(start)), length=steps)[1])
+
+
+@pytest.mark.identity
+def test_radam_is_a_fixed_warm_up_of_adam():
+    """C118: on a constant gradient the step is the rectifier, whatever the data; before t = 6 it is SGD's."""
+    steps = fed_ones(learn.radam, learn.Hyper(lr=0.1, epsilon=0.0), 5000)
+    table = {1: 1.0, 5: 1.0, 6: 0.0258, 10: 0.049, 100: 0.215, 1000: 0.645, 5000: 0.983}
+    for t, rectifier in table.items():
+        np.testing.assert_allclose(steps[t - 1], rectifier, atol=6e-4)
+
+
+@pytest.mark.identity
+def test_adam_walks_at_its_rate_on_a_constant_gradient():
+    """C087: numerator and denominator cancel there, and only there."""
+    np.testing.assert_allclose(fed_ones(learn.adam, learn.Hyper(lr=0.1, epsilon=0.0), 50), 1.0, rtol=1e-12)
+
+
+@pytest.mark.identity
+def test_penalty_and_decay_are_one_for_descent_and_two_for_adam():
+    """C123, at a constant rate."""
+    penalised, decayed = (walk(name, hyper_for(name), learn.constant)[0] for name in ("adam", "adamw"))
+    assert np.abs(penalised["bowl"] - decayed["bowl"]).max() > 1e-3
+    with jax.enable_x64(True):
+        hyper, paths = cast(HYPER, jnp.float64), []
+        for family in (learn.sgd, learn.decoupled(learn.by())):
+            run = learn.descend(
+                lambda params, _: objective(params),
+                family(hyper),
+                jax.tree.map(jnp.asarray, START),
+                None,
+                steps=50,
+                observe=lambda params: params["bowl"],
+            )
+            paths.append(np.asarray(run.observed))
+    np.testing.assert_allclose(*paths, rtol=1e-12, atol=1e-13)
