@@ -142,9 +142,9 @@ def figures(result):
     stacked_shares(axis, {name: np.bincount(c, minlength=6) / len(c) for name, c in codes.items()}, OUTCOMES)
     label(axis, "", "share of networks searched", "family")
     spectra, axes = panels(1, 3)
-    for axis, name in zip(axes, ("tanh", "followed_tanh", "embedded_digits"), strict=True):
-        values = families[name].certificate.eigenvalues[np.argmax(codes[name] == curvature.SADDLE)]
+    for axis, name in zip(axes, ("tanh", "trained_relu", "embedded_digits"), strict=True):
+        values = families[name].certificate.eigenvalues[np.argmax(codes[name] <= curvature.SADDLE)]
         axis.scatter(range(len(values)), values, s=8, color="black")
         symmetric_log(axis, 1e-9 * np.abs(values).max())
-        label(axis, f"{name.replace('_', ' ')}: a saddle", "rank", "eigenvalue of the Hessian")
+        label(axis, f"{name.replace('_', ' ')}: the first certified", "rank", "eigenvalue of the Hessian")
     return {"loss_against_index": scatter, "outcomes": ends, "spectra": spectra}
