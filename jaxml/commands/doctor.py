@@ -15,6 +15,7 @@ from rich.table import Table
 from jaxml.commands.devices import backend, idle_accelerators
 from jaxml.memory import available_bytes
 from jaxml.problem.data.image_sets import FASHION_MNIST, MNIST
+from jaxml.problem.data.text import SHAKESPEARE
 
 _PACKAGES = ("jaxml", "jax", "jaxlib", "flax", "optax", "numpy", "scipy")
 
@@ -48,8 +49,8 @@ def circumstances() -> Iterator[tuple[str, str]]:
     yield "matrix products", str(_setting("jax_default_matmul_precision") or "default precision")
     yield "compilation cache", os.environ.get("JAX_COMPILATION_CACHE_DIR") or "off"
     yield "JAXML_DATA_DIR", os.environ.get("JAXML_DATA_DIR") or "not set"
-    for images in (MNIST, FASHION_MNIST):
-        yield images.folder, _whereabouts(images.folder, tuple(images.digests))
+    for files in (MNIST, FASHION_MNIST, SHAKESPEARE):
+        yield files.folder, _whereabouts(files.folder, tuple(files.digests))
 
 
 def _whereabouts(name: str, files: tuple[str, ...]) -> str:

@@ -22,7 +22,7 @@ from jaxml.record.store import Needed, execute
 from jaxml.source import Description, describe
 from jaxml.types import InputError
 
-DATA = ("digits", "fashion_mnist", "mnist", "pokemon_cp", "sinc")
+DATA = ("digits", "fashion_mnist", "mnist", "pokemon_cp", "shakespeare", "sinc")
 """The data sets with a checksum; a study that says one of these words is taken to read it."""
 
 _COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}

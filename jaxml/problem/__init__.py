@@ -6,6 +6,7 @@ from jaxml.problem.data.embedded import *
 from jaxml.problem.data.examples import *
 from jaxml.problem.data.idx import *
 from jaxml.problem.data.image_sets import *
+from jaxml.problem.data.text import *
 from jaxml.problem.losses import *
 from jaxml.problem.models.convolution import *
 from jaxml.problem.models.dense import *

@@ -31,5 +31,7 @@ def test_arrays_are_hashed():
 
 
 def test_an_unknown_set_is_refused():
-    with pytest.raises(InputError, match=r"'cifar'.*fashion_mnist, mnist, digits, sinc, pokemon_cp"):
+    with pytest.raises(
+        InputError, match=r"'cifar'.*fashion_mnist, mnist, shakespeare, digits, sinc, pokemon_cp"
+    ):
         checksums(["digits", "cifar"])

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from jaxml.problem.data import download
-from jaxml.problem.data.image_sets import FASHION_MNIST, MNIST, ImageSet, fashion_mnist, load, mnist
+from jaxml.problem.data.files import FileSet
+from jaxml.problem.data.image_sets import FASHION_MNIST, MNIST, fashion_mnist, load, mnist
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.oracle
@@ -43,7 +44,7 @@ def places(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in _contents().items()}
     mirrors = ((tmp_path / "gone").as_uri() + "/", (tmp_path / "mirror").as_uri() + "/")
-    return tmp_path, ImageSet("tiny", mirrors, digests)
+    return tmp_path, FileSet("tiny", mirrors, digests)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

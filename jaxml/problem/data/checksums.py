@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable
 
 from jaxml.problem.data.embedded import digits, pokemon_cp, sinc
 from jaxml.problem.data.image_sets import FASHION_MNIST, MNIST
+from jaxml.problem.data.text import SHAKESPEARE
 from jaxml.types import Batch, InputError
 
 __all__ = ["checksums"]
 
-_FILES = {"fashion_mnist": FASHION_MNIST, "mnist": MNIST}
+_FILES = {"fashion_mnist": FASHION_MNIST, "mnist": MNIST, "shakespeare": SHAKESPEARE}
 _ARRAYS: dict[str, Callable[[], Batch]] = {
     "digits": digits,
     "sinc": lambda: sinc(128),

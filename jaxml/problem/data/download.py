@@ -1,6 +1,5 @@
 """Download from mirrors in turn; a file appears under its name only when it is whole and right."""
 
-import hashlib
 import os
 import secrets
 from collections.abc import Sequence
@@ -11,25 +10,11 @@ from urllib.request import urlopen
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jaxml.problem.data.idx import decompress
+from jaxml.problem.data.content import contents, decompress, verify
 from jaxml.types import InputError
 
 _TIMEOUT = 30.0  # seconds without an answer
 _CHUNK = 1 << 16
-
-
-def verify(content: bytes, digest: str, path: Path) -> None:
-    """Passes if the SHA-256 of `content`, what `path` holds once decompressed, is `digest`.
-
-    Raises:
-        InputError: it is another.
-    """
-    found = hashlib.sha256(content).hexdigest()
-    if found != digest:
-        raise InputError(
-            f"{path} holds other content than was published (SHA-256 {found[:12]}..., not {digest[:12]}...): "
-            "delete it, or put an intact copy in its place."
-        )
 
 
 def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
@@ -37,19 +22,20 @@ def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
 
     Args:
         mirrors: addresses of folders, each ending in a slash.
-        path: where the gzip file goes; its folder is made.
+        path: where the file goes; its folder is made. A name in .gz is of a gzip file.
         digest: SHA-256 of the uncompressed content, as mirrors compress differently.
 
     Raises:
         InputError: the folder cannot be made, or no mirror gave the file.
     """
     _make_folder(path.parent)
+    read = decompress if path.suffix == ".gz" else contents
     reasons = []
     for mirror in mirrors:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             _stream(mirror + path.name, partial)
-            verify(decompress(partial), digest, partial)
+            verify(read(partial), digest, partial)
             os.replace(partial, path)
             return
         except (OSError, HTTPException) as reason:

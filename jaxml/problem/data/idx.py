@@ -1,19 +1,17 @@
 """The IDX format, compressed by gzip: a magic number, the dimensions, the values, all big-endian."""
 
-import gzip
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from jaxml.problem.data.content import REMEDY, decompress
 from jaxml.types import InputError
 
 __all__ = ["read_idx"]
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-_REMEDY = "delete it, or put an intact copy in its place"
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -28,32 +26,16 @@ def read_idx(path: Path) -> np.ndarray:
     return parse(decompress(path), path)
 
 
-def decompress(path: Path) -> bytes:
-    """The content of a gzip file, its checksum verified."""
-    try:
-        return gzip.decompress(path.read_bytes())
-    except EOFError as reason:
-        raise InputError(f"{path} ends before its gzip stream does: {_REMEDY}.") from reason
-    except (gzip.BadGzipFile, zlib.error) as reason:
-        raise InputError(f"{path} is not an intact gzip file ({reason}): {_REMEDY}.") from reason
-    except OSError as reason:
-        raise InputError(
-            f"{path} cannot be read ({reason.strerror}): make it a file you may read."
-        ) from reason
-
-
 def parse(content: bytes, path: Path) -> np.ndarray:
     """The array that IDX bytes describe; `path` is for messages only."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
-        raise InputError(
-            f"{path} begins with 0x{content[:4].hex()}, which is no IDX magic number: {_REMEDY}."
-        )
+        raise InputError(f"{path} begins with 0x{content[:4].hex()}, which is no IDX magic number: {REMEDY}.")
     dtype, dimensions = np.dtype(_TYPES[content[2]]), content[3]
     start = 4 + 4 * dimensions
     if len(content) < start:
-        raise InputError(f"{path} ends within the IDX header: {_REMEDY}.")
+        raise InputError(f"{path} ends within the IDX header: {REMEDY}.")
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     promised = start + math.prod(shape) * dtype.itemsize
     if len(content) != promised:
-        raise InputError(f"{path} holds {len(content)} bytes, its header says {promised}: {_REMEDY}.")
+        raise InputError(f"{path} holds {len(content)} bytes, its header says {promised}: {REMEDY}.")
     return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,35 +1,18 @@
 """MNIST and Fashion-MNIST, from a folder on this machine or from a mirror, with pinned checksums."""
 
-import os
-from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxml.problem.data.download import download, verify
+from jaxml.problem.data.content import decompress, verify
 from jaxml.problem.data.examples import examples
-from jaxml.problem.data.idx import decompress, parse
+from jaxml.problem.data.files import FileSet, found
+from jaxml.problem.data.idx import parse
 from jaxml.types import Batch, Dataset, InputError
 
 __all__ = ["fashion_mnist", "mnist"]
 
 
-class ImageSet(NamedTuple):
-    """Where the four files of a set are found, and what they must hold.
-
-    Attributes:
-        folder: the folder's name under `$JAXML_DATA_DIR` and in the cache.
-        mirrors: addresses of folders that publish the files, in the order of trial.
-        digests: file name to SHA-256 of the uncompressed content.
-    """
-
-    folder: str
-    mirrors: tuple[str, ...]
-    digests: dict[str, str]
-
-
-FASHION_MNIST = ImageSet(
+FASHION_MNIST = FileSet(
     "fashion-mnist",
     (
         "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
@@ -42,7 +25,7 @@ FASHION_MNIST = ImageSet(
         "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
 )
-MNIST = ImageSet(
+MNIST = FileSet(
     "mnist",
     ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
     {
@@ -81,12 +64,12 @@ def mnist(*, train: int = 60000, test: int = 10000, dtype: DTypeLike = np.float3
     return load(MNIST, train=train, test=test, dtype=dtype)
 
 
-def load(images: ImageSet, *, train: int, test: int, dtype: DTypeLike) -> Dataset:
+def load(images: FileSet, *, train: int, test: int, dtype: DTypeLike) -> Dataset:
     """The first `train` and the first `test` examples of a set."""
     return Dataset(_part(images, "train", train, dtype), _part(images, "t10k", test, dtype))
 
 
-def _part(images: ImageSet, part: str, count: int, dtype: DTypeLike) -> Batch:
+def _part(images: FileSet, part: str, count: int, dtype: DTypeLike) -> Batch:
     pixels = _array(images, f"{part}-images-idx3-ubyte.gz")
     labels = _array(images, f"{part}-labels-idx1-ubyte.gz")
     if not 0 < count <= len(pixels):
@@ -94,21 +77,9 @@ def _part(images: ImageSet, part: str, count: int, dtype: DTypeLike) -> Batch:
     return examples(pixels[:count, :, :, None].astype(dtype) / 255, labels[:count].astype(np.int32))
 
 
-def _array(images: ImageSet, name: str) -> np.ndarray:
-    path = _found(images, name)
+def _array(images: FileSet, name: str) -> np.ndarray:
+    path = found(images, name)
     content = decompress(path)
     array = parse(content, path)
     verify(content, images.digests[name], path)
     return array
-
-
-def _found(images: ImageSet, name: str) -> Path:
-    """The file's path, after a download if need be."""
-    folder = os.environ.get("JAXML_DATA_DIR")
-    if folder and (given := Path(folder).expanduser() / images.folder / name).exists():
-        return given
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cached = cache / "jaxml" / images.folder / name
-    if not cached.exists():
-        download(images.mirrors, cached, images.digests[name])
-    return cached
