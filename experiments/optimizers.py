@@ -1,0 +1,151 @@
+"""Adam or SGD with momentum: which is faster, which ends lower, and which generalises better?
+
+A dense network on few digits and a convolutional one on pictures of clothing are trained by both, at the
+rate that libraries give (1e-3, and 0.01) and tuned over one grid; rates fall linearly to 0 everywhere. Tuning
+sees pictures and seeds of its own; differences are paired by seed.
+
+Claims: C084, C109, C125.
+Sources: Kingma and Ba 2015, arXiv:1412.6980; Wilson et al. 2017, arXiv:1705.08292; Keskar and Socher 2017,
+    arXiv:1712.07628; Choi et al. 2019, arXiv:1910.05446.
+Cost: 5 minutes on 2 cores, nearly all of it the convolutional network.
+Expect: untuned Adam is ahead; tuned, the two hardly differ, in the gap no more than in the rest.
+Run: jaxml run optimizers
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxml import learn, problem, record
+from jaxml.record.figures import label, panels
+from jaxml.types import Array, Batch, Dataset
+
+METHODS = {"adam": (np.geomspace(1e-4, 1e-1, 7), 1e-3), "momentum": (np.geomspace(1e-3, 1.0, 7), 0.01)}
+TARGETS = {"digits": 0.3, "clothing": 0.6}  # nats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The data, the networks, and how long every run lasts."""
+
+    digits: int = 500  # to train on
+    clothing: int = 10_000  # to train on; 0 takes digits in their place
+    width: int = 32
+    channels: tuple[int, ...] = (8, 16)
+    steps: int = 800
+    every: int = 40
+    batch: int = 50
+    tuning_seeds: int = 2
+    seeds: int = 8
+    lanes: int = 2
+    dtype: str = "float32"
+
+
+SMOKE = Config(digits=60, clothing=0, width=8, channels=(2,), steps=4, every=2, tuning_seeds=1, seeds=2)
+
+
+class Result(NamedTuple):
+    """By data, digits and clothing, and by method; "untuned" is at the rate that libraries give."""
+
+    tuning: Array  # [data, method, rate, tuning seed], loss in tuning, inf where it diverged
+    curves: Array  # [data, method, untuned or tuned, train or test, seed, look], losses, nan after divergence
+    accuracy: Array  # [data, method, untuned or tuned, seed], on pictures that neither trained nor tuned
+    steps: Array  # [data, method, untuned or tuned, seed], until the target in tuning, inf is never
+
+
+def _clothing(config):
+    if config.clothing:
+        return problem.fashion_mnist(train=config.clothing, test=config.clothing // 5)
+    small = problem.split(problem.digits(), config.digits, key=jax.random.key(0))
+    return Dataset(*(part._replace(inputs=part.inputs.reshape(-1, 8, 8, 1)) for part in small))
+
+
+def _race(config, name, model, data, keep):
+    loss, train = problem.cross_entropy, data.train
+    tuning, test = problem.split(data.test, len(data.test.weights) // 2, key=jax.random.key(1))
+    looks = {"loss": tuning, "test": test, "train": Batch(*(field[:1000] for field in train))}
+    measures = {quantity: problem.evaluation(model, loss, batch) for quantity, batch in looks.items()}
+    measures["accuracy"] = problem.evaluation(model, problem.accuracy, test)
+    start, judge = problem.start(model, train.inputs), problem.training_loss(model, loss)
+    batches, probe = learn.shuffled(train, config.batch), learn.measuring(measures)
+    length = {"steps": config.steps, "every": config.every}
+    counts = {"lanes": config.lanes, "seeds": config.seeds, "target": TARGETS[name]}
+    experiment = lambda family: learn.training(start, judge, family, batches, probe=probe, **length)  # noqa: E731
+
+    def contest(state, rates, seeds):
+        grids = (learn.grid(learn.Hyper, lr=each, horizon=[config.steps]) for each in rates)
+        families = (partial(learn.OPTIMIZERS[method], shape=learn.linear) for method in METHODS)
+        entrants = dict(zip(METHODS, map(learn.Entrant, families, grids), strict=True))
+        stage = lambda part, compute: keep(f"{name}, {state}: {part}", compute)  # noqa: E731
+        return learn.compare(experiment, entrants, tuning_seeds=seeds, keep=stage, **counts).values()
+
+    grids, given = zip(*METHODS.values(), strict=True)
+    tuned = contest("tuned", grids, config.tuning_seeds)
+    pairs = list(zip(contest("untuned", given, 1), tuned, strict=True))
+    curves = [[[each.curves[quantity] for quantity in ("train", "test")] for each in pair] for pair in pairs]
+    ends = [[(each.final["accuracy"], each.steps_to_target) for each in pair] for pair in pairs]
+    tuning = np.array([each.tuning for each in tuned])
+    return Result(tuning, np.array(curves), *np.moveaxis(np.array(ends), 2, 0))
+
+
+def study(config, keep):
+    """Four programs a kind of data: two methods, tuned and untuned."""
+    digits = problem.split(problem.digits(), config.digits, key=jax.random.key(0))
+    dense, convolutional = problem.mlp((config.width, 10), jax.nn.relu), problem.cnn(config.channels, 10)
+    races = ("digits", dense, digits), ("clothing", convolutional, _clothing(config))
+    return Result(*map(np.stack, zip(*(_race(config, *race, keep) for race in races), strict=True)))
+
+
+def _verdicts(name, data, result):
+    """Adam against SGD with momentum, paired by seed; from differences a diverged seed is left out."""
+    above, below = (partial(rule, dtype="float32") for rule in (record.above, record.below))
+    train, test = np.moveaxis(result.curves[data], 2, 0)  # [method, untuned or tuned, seed, look]
+    gap, rises = (test - train)[..., -1], np.maximum(np.diff(test), 0).sum(axis=-1)
+    faster = result.steps[data, 0] < result.steps[data, 1]
+    ratio = lambda own, best: float(np.mean(own) / np.mean(best))  # noqa: E731
+
+    def less(*pair, statistic=record.mean_difference):
+        return record.bootstrap(statistic, *np.stack(pair)[:, np.isfinite(pair).all(axis=0)])
+
+    return (
+        *(finding for k, state in enumerate((f"{name}, untuned", f"{name}, tuned")) for finding in (
+            above("C109", f"{state}: Adam gets to the target first: share of seeds.",
+                  record.proportion(faster[k]), 0.5, unit="1"),
+            below("C109", f"{state}: SGD with momentum converges lower: difference of training losses.",
+                  less(*train[::-1, k, :, -1]), 0.0, unit="nats"),
+            above("C109", f"{state}: Adam's generalisation gap is larger: difference of gaps in loss.",
+                  less(*gap[:, k]), 0.0, unit="nats"),
+            above("C109", f"{state}: Adam is less stable: difference of all rises of the test loss.",
+                  less(*rises[:, k]), 0.0, unit="nats"),
+            above("C125", f"{state}: for pictures SGD with momentum: difference of test accuracies.",
+                  less(*result.accuracy[data, ::-1, k]), 0.0, unit="1"))),
+        below("C084", f"{name}: Adam's own rate is good enough: test loss over the tuned.",
+              less(*test[0, :, :, -1], statistic=ratio), 1.1, unit="1"),
+    )  # fmt: skip
+
+
+def findings(result):
+    """By kind of data."""
+    return sum((_verdicts(name, k, result) for k, name in enumerate(TARGETS)), ())
+
+
+def figures(result):
+    """Tuning by rate, and the tuned test loss by updates."""
+    figure, axes = panels(2, 2)
+    for row, name in enumerate(TARGETS):
+        left, right = axes[2 * row : 2 * row + 2]
+        for k, (method, (rates, _)) in enumerate(METHODS.items()):
+            median = np.median(result.tuning[row, k], axis=1)
+            left.loglog(rates, np.where(median < 1e3, median, np.nan), label=method, markevery=1)
+            for curve, state in zip(result.curves[row, k, :, 1], ("untuned", "tuned"), strict=True):
+                right.semilogy(
+                    np.linspace(0, 1, curve.shape[1] + 1)[1:], np.median(curve, 0), label=f"{method}, {state}"
+                )
+        label(left, name, "rate η", "median loss in tuning (nats)")
+        label(right, name, "share of the updates", "median test loss (nats)")
+        left.legend(fontsize=8)
+        right.legend(fontsize=8)
+    return {"optimizers": figure}
