@@ -65,7 +65,7 @@ def _texts(config):
         sizes = {"train": config.characters, "test": config.characters // 10}
         text = problem.shakespeare(context=config.context, **sizes)
     else:
-        text = problem.windows(__doc__.encode(), context=config.context, train=450, test=200)
+        text = problem.windows(str(__doc__).encode(), context=config.context, train=450, test=200)
     common = np.argsort(-np.bincount(text.train.targets))[: config.common]
 
     def rows(batch):
@@ -107,7 +107,8 @@ def study(config, keep):
     found = [_contests(config, data[name], *how, partial(stage, name)) for name, how in CONDITIONS.items()]
     kinds = natural.train.inputs.shape[-1]
     counts = [np.sort(np.bincount(each.train.targets, minlength=kinds))[::-1] for each in (natural, balanced)]
-    return Result(*map(np.stack, zip(*found, strict=True)), np.stack(counts))
+    tuning, loss = map(np.stack, zip(*found, strict=True))
+    return Result(tuning, loss, np.stack(counts))
 
 
 def findings(result):
@@ -129,17 +130,20 @@ def findings(result):
 
 def figures(result):
     """Tuning by rate and condition, the ends by seed, and how frequent characters are."""
-    figure, axes = panels(1, 3, width=5.0)
+    figure, axes = panels(2, 2, width=5.0)
     for k, name in enumerate(CONDITIONS):
         for method, losses in zip(RATES, np.median(result.tuning[k], axis=2), strict=True):
-            shown = np.where(losses < 10, losses, np.nan)
-            axes[0].loglog(RATES[method], shown, label=f"{method}, {name}", markevery=1)
-        axes[1].scatter(*result.loss[k, :, 1], label=name, marker="osD^"[k], color=str(0.25 * k))
+            axes[k // 2].loglog(
+                RATES[method], np.where(losses < 10, losses, np.nan), label=f"{method}, {name}"
+            )
+        axes[2].scatter(*result.loss[k, :, int(k == 0)], label=name, marker="osD^"[k], color=str(0.25 * k))
+    axes[2].axline((1.8, 1.8), slope=1, color="black", linewidth=0.5)
     for kind, counts in zip(("natural", "balanced"), result.counts, strict=True):
-        axes[2].semilogy(1 + np.arange(len(counts)), np.maximum(counts, 0.5), label=kind)
-    label(axes[0], "At every rate", "rate η", "median loss in tuning (nats)")
-    label(axes[1], "A point a seed", "SGD with momentum: test loss (nats)", "Adam: test loss (nats)")
-    label(axes[2], "Characters", "rank of the character", "examples (½ is none)")
+        axes[3].semilogy(1 + np.arange(len(counts)), np.maximum(counts, 0.5), label=kind)
+    label(axes[0], "In batches of 64", "rate η", "median loss in tuning (nats)")
+    label(axes[1], "Larger batches, balanced text", "rate η", "median loss in tuning (nats)")
+    label(axes[2], "A point a seed", "SGD with momentum: last loss (nats)", "Adam: last loss (nats)")
+    label(axes[3], "Characters", "rank of the character", "examples (½ is none)")
     for axis in axes:
         axis.legend(fontsize=7)
     return {"characters": figure}

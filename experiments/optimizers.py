@@ -5,10 +5,9 @@ rate that libraries give (1e-3, and 0.01) and tuned over one grid; rates fall li
 sees pictures and seeds of its own; differences are paired by seed.
 
 Claims: C084, C109, C125.
-Sources: Kingma and Ba 2015, arXiv:1412.6980; Wilson et al. 2017, arXiv:1705.08292; Keskar and Socher 2017,
-    arXiv:1712.07628; Choi et al. 2019, arXiv:1910.05446.
+Sources: Kingma and Ba 2015, arXiv:1412.6980; Keskar and Socher 2017, arXiv:1712.07628; Choi et al. 2019.
 Cost: 5 minutes on 2 cores, nearly all of it the convolutional network.
-Expect: untuned Adam is ahead; tuned, the two hardly differ, in the gap no more than in the rest.
+Expect: untuned Adam is ahead; tuned, the two hardly differ.
 Run: jaxml run optimizers
 """
 

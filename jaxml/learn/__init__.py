@@ -1,5 +1,6 @@
 """HOW it is learned: schedules, optimizers, batches, training, sweeps."""
 
+from jaxml.learn import rules
 from jaxml.learn.batches import Batches, full, in_order, permuted, shuffled, updates_per_epoch, with_replacement
 from jaxml.learn.hyper import Hyper, grid, validate
 from jaxml.learn.optimizers import OPTIMIZERS, adabound, adadelta, adagrad, adam, adamw, amsbound, amsgrad, averaged_momentum, averaged_nag, by, coupled, decoupled, evaluation_params, lamb, lars, lion, mean_square_adagrad, momentum, muon, nadam, nag, prodigy, radam, rmsprop, rmsprop_inside, sgd, sgdw, shampoo, swats, unbiased_amsgrad, update, within

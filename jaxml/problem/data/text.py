@@ -43,9 +43,7 @@ def shakespeare(*, context: int, train: int, test: int, dtype: DTypeLike = np.fl
     return windows(content, context=context, train=train, test=test, dtype=dtype)
 
 
-def windows(
-    text: bytes, *, context: int, train: int, test: int, dtype: DTypeLike = np.float32
-) -> Dataset:
+def windows(text: bytes, *, context: int, train: int, test: int, dtype: DTypeLike = np.float32) -> Dataset:
     """The first and the last examples of a text of one-byte characters."""
     known, codes = np.unique(np.frombuffer(text, np.uint8), return_inverse=True)
     total = len(codes) - context
