@@ -9,7 +9,7 @@ from jaxml.learn.hyper import validate
 from jaxml.learn.rates import Family
 from jaxml.learn.sweep import Runs, compiled, run
 from jaxml.learn.train import Training
-from jaxml.types import InputError
+from jaxml.types import InputError, Params
 
 
 class Entrant(NamedTuple):
@@ -37,6 +37,8 @@ class Contest(NamedTuple):
         steps_to_target: `[fresh seed]`, updates until the loss was at the target or below, inf where never.
         diverged_at: `[fresh seed]`, the step at which a run diverged, or -1.
         curves: by quantity `[fresh seed, look]`, all that the probe saw.
+        params: with a leading axis `[fresh seed]`, where each run is to be evaluated; the last finite ones of
+            a run that diverged.
     """
 
     tuning: np.ndarray
@@ -47,6 +49,7 @@ class Contest(NamedTuple):
     steps_to_target: np.ndarray
     diverged_at: np.ndarray
     curves: dict[str, np.ndarray]
+    params: Params
 
 
 def compare(
@@ -119,6 +122,7 @@ def _contest(
         steps_to_target=np.where(np.any(reached, axis=1), first, np.inf),
         diverged_at=runs.diverged_at,
         curves={quantity: np.asarray(seen) for quantity, seen in runs.trace.probed.items()},
+        params=runs.params,
     )
 
 

@@ -134,10 +134,28 @@ def test_scale_multiplies_the_kernels_even_when_traced():
 
 
 @pytest.mark.identity
+def test_dropout_empties_hidden_values_in_training_only():
+    """Through an identity layer and a row of ones the output counts what stayed, divided by 1 - p."""
+    width, p, draws = 400, 0.25, 50
+    model, x = mlp((width, 1), jax.nn.identity, dropout=p), np.ones((1, width))
+    params = {
+        "layer_00": {"kernel": np.eye(width), "bias": np.zeros(width)},
+        "layer_01": {"kernel": np.ones((width, 1)), "bias": np.zeros(1)},
+    }
+    with jax.enable_x64(True):
+        apply = jax.jit(lambda key: model.apply(params, {}, x, train=True, key=key)[0][0, 0])
+        stayed = np.array([apply(jax.random.key(seed)) for seed in range(draws)]) * (1 - p)
+        assert model.apply(params, {}, x, train=False, key=None)[0][0, 0] == width
+    np.testing.assert_allclose(stayed, np.round(stayed), atol=1e-9)
+    error = 4 * np.sqrt(width * p * (1 - p) / draws)
+    assert abs(stayed.mean() - width * (1 - p)) < error and len(set(stayed.round())) > 5
+
+
 def test_networks_that_cannot_be_are_refused():
     for make in (
         lambda: mlp((), jnp.tanh),
         lambda: mlp((3, 0), jnp.tanh),
+        lambda: mlp((3, 2), jnp.tanh, dropout=1.0),
         lambda: units(0, jnp.tanh),
         lambda: polynomial(0),
         lambda: polynomial(2).init(jax.random.key(0), np.zeros((3, 2), np.float32)),

@@ -62,7 +62,9 @@ def units(count: int, activation: Activation) -> Model:
     return from_linen(_Units(count, activation))
 
 
-def mlp(widths: tuple[int, ...], activation: Activation, *, scale: ArrayLike = 1.0) -> Model:
+def mlp(
+    widths: tuple[int, ...], activation: Activation, *, scale: ArrayLike = 1.0, dropout: float = 0.0
+) -> Model:
     """W_L σ(... σ(W₁ x + b₁) ...) + b_L, with x flattened beyond the batch axis.
 
     Kernels are normal, truncated at two standard deviations, with variance scale² / fan-in (LeCun's
@@ -72,13 +74,19 @@ def mlp(widths: tuple[int, ...], activation: Activation, *, scale: ArrayLike = 1
         widths: of the hidden layers, then of the output.
         activation: σ, elementwise; none follows the last layer.
         scale: multiplies the standard deviation of the kernels; may be traced.
+        dropout: the probability with which a hidden value is 0 in training; the others are divided by the
+            probability that they stay.
 
     Raises:
-        InputError: no layer, or one of width below 1.
+        InputError: no layer, one of width below 1, or a dropout outside [0, 1).
+
+    Source: Srivastava et al. 2014, "Dropout: a simple way to prevent neural networks from overfitting".
     """
     if not widths or min(widths) < 1:
         raise InputError(f"The widths {widths} make no network: give the output's or more, each at least 1.")
-    return from_linen(_Mlp(tuple(widths), activation, scale))
+    if not 0 <= dropout < 1:
+        raise InputError(f"A dropout of {dropout} is no probability below 1: choose from 0 to 0.9.")
+    return from_linen(_Mlp(tuple(widths), activation, scale, dropout))
 
 
 class _Units(nn.Module):
@@ -96,14 +104,14 @@ class _Mlp(nn.Module):
     widths: tuple[int, ...]
     activation: Activation
     scale: ArrayLike
+    dropout: float
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
-        del train
         values = inputs.reshape(inputs.shape[0], -1)
         for index, width in enumerate(self.widths):
             if index:
-                values = self.activation(values)
+                values = nn.Dropout(self.dropout, deterministic=not train)(self.activation(values))
             values = nn.Dense(width, name=f"layer_{index:02}", kernel_init=_scaled(self.scale))(values)
         return values
 
