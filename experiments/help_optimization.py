@@ -24,8 +24,8 @@ from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 RATES = np.geomspace(0.003, 3.0, 7)
-ALONE = "dropout", "gradient noise", "warm-up", "weight decay", "fine-tuning"
-AIDS = "plain", "fixed order", *ALONE
+ALONE: tuple[str, ...] = "dropout", "gradient noise", "warm-up", "weight decay", "fine-tuning"
+AIDS: tuple[str, ...] = "plain", "fixed order", *ALONE
 
 
 @dataclass(frozen=True, kw_only=True)
