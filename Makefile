@@ -18,7 +18,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 stress: $(VENV)/installed-bench
 	$(BIN)/pytest -m "stress or bench"

@@ -21,7 +21,7 @@ class Hyper(NamedTuple):
         weight_decay: added to the gradient as weight_decay · θ, or to the step where it is decoupled.
         horizon: the length of the schedule in updates.
         warmup: the length of the warm-up in updates; 0 is none.
-        period: updates between two meetings: Lookahead's k, SAM's 2, how often an average takes a point.
+        period: updates between two meetings: Lookahead's k, SAM's 2, an average's points, SOAP's turns.
         pull: Lookahead's α, how far a slow step goes.
         radius: SAM's ρ, the length of its climb.
         average_from: the update from which weights are averaged.

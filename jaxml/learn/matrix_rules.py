@@ -1,10 +1,12 @@
 """Rules that look at a whole leaf: its norm, its matrix, its Kronecker factors."""
 
+import jax
 import jax.numpy as jnp
 
-from jaxml.learn.rules import Rule, stateless
+from jaxml.learn.rules import Rule, in_turn, stateless, unbiased_average, unbiased_root
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+ADAM = in_turn(unbiased_average, unbiased_root)
 
 
 def _decay(u, g, p, memory, t, h):
@@ -53,6 +55,39 @@ def _preconditioned(u, g, p, memory, t, h):
     return step.reshape(u.shape), (left, right)
 
 
+def _basis(leaf):
+    """Adam's memory, and for each axis of the leaf as a matrix a covariance and its basis."""
+    if leaf.ndim < 2:
+        return ADAM.remember(leaf)
+    matrix = jnp.zeros_like(_flattened(leaf))
+    squares = tuple(jnp.zeros((n, n), leaf.dtype) for n in matrix.shape)
+    return (matrix, matrix, squares, squares)
+
+
+def _rotated(u, g, p, memory, t, h):
+    if u.ndim < 2:
+        return ADAM.apply(u, g, p, memory, t, h)
+    mean, square, (left, right), (rows, columns) = memory
+    slope, first, made = _flattened(u), t == 1, jnp.maximum(t - 1, 1)
+    keep, decay = h.momentum, h.second_moment
+    mean = jnp.where(first, mean, keep * mean + (1 - keep) * slope)
+    square = jnp.where(first, square, decay * square + (1 - decay) * (rows.T @ slope @ columns) ** 2)
+    root = jnp.sqrt(square / (1 - decay**made)) + h.epsilon
+    step = rows @ (rows.T @ mean @ columns / (1 - keep**made) / root) @ columns.T
+    grown = (decay * left + (1 - decay) * slope @ slope.T, decay * right + (1 - decay) * slope.T @ slope)
+    choice = jnp.where(first, 0, jnp.where(t % jnp.asarray(h.period, jnp.int32) == 0, 1, 2))
+    bases = tuple(jax.lax.switch(choice, TURNS, *pair) for pair in zip(grown, (rows, columns), strict=True))
+    return jnp.where(first, 0, step).reshape(u.shape), (mean, square, grown, bases)
+
+
+TURNS = (
+    lambda covariance, basis: jnp.linalg.eigh(covariance)[1][:, ::-1].astype(basis.dtype),
+    lambda covariance, basis: jnp.linalg.qr(covariance @ basis)[0].astype(basis.dtype),
+    lambda covariance, basis: basis,
+)
+"""How a basis follows its covariance: from scratch, strongest first; by orthogonal iteration; not at all."""
+
+
 def _power(matrix, exponent, h):
     """(matrix + εI)^exponent, of a symmetric positive semi-definite matrix."""
     values, vectors = jnp.linalg.eigh(matrix)
@@ -72,6 +107,10 @@ kronecker_root = Rule(_factors, _preconditioned)
 """L^-¼ u R^-¼, L = εI + Σ g gᵀ and R = εI + Σ gᵀ g; of vectors H^-½ u, H = εI + Σ g gᵀ. O(n³) an axis.
 
 More than two axes count as a matrix of the last. Gupta, Koren and Singer 2018, arXiv:1802.09568."""
+kronecker_basis = Rule(_basis, _rotated)
+"""Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], which every `period` updates turn by a step of QR.
+
+The first gradient only chooses them; vectors get Adam. O(n³) an axis. Vyas et al. 2024, arXiv:2409.11321."""
 
 
 def on_matrices(matrix: Rule, other: Rule) -> Rule:

@@ -133,13 +133,9 @@ lars = within(by(matrices.local_rate, rules.velocity))
 lamb = within(by(rules.unbiased_average, rules.unbiased_root, matrices.decay, matrices.trust_ratio))
 lion = decoupled(by(rules.interpolation, rules.sign))
 shampoo = coupled(by(matrices.kronecker_root))
+soap = decoupled(by(matrices.kronecker_basis))
 muon = decoupled(
-    by(
-        matrices.on_matrices(
-            rules.in_turn(rules.nesterov_velocity, matrices.orthogonal),
-            rules.in_turn(rules.unbiased_average, rules.unbiased_root),
-        )
-    )
+    by(matrices.on_matrices(rules.in_turn(rules.nesterov_velocity, matrices.orthogonal), matrices.ADAM))
 )
 
 OPTIMIZERS: dict[str, Family] = {
@@ -167,6 +163,7 @@ OPTIMIZERS: dict[str, Family] = {
     "lamb": lamb,
     "lion": lion,
     "shampoo": shampoo,
+    "soap": soap,
     "muon": muon,
     "prodigy": prodigy,
 }

@@ -351,6 +351,40 @@ def shampoo(gradient, start, rates, h):
     return walk(direction, gradient, start, rates, l2=h.weight_decay)
 
 
+def soap(gradient, start, rates, h):
+    """Vyas et al. 2024, arXiv:2409.11321, algorithms 3 and 4: Adam in Shampoo's eigenbasis; vectors by Adam.
+
+    The first gradient of a matrix only chooses the basis, so its moments count s = t - 1 steps.
+    """
+    b1, b2 = h.momentum, h.second_moment
+
+    def step_of_adam(m, v, s):
+        return (m / (1 - b1**s)) / (np.sqrt(v / (1 - b2**s)) + h.epsilon)
+
+    def vector(t, g, s):
+        s["m"], s["v"] = b1 * s["m"] + (1 - b1) * g, b2 * s["v"] + (1 - b2) * g**2
+        return step_of_adam(s["m"], s["v"], t)
+
+    def matrix(t, g, s):
+        s["L"], s["R"] = b2 * s["L"] + (1 - b2) * g @ g.T, b2 * s["R"] + (1 - b2) * g.T @ g
+        left, right = s["QL"], s["QR"]  # still the bases before this step
+        if t == 1:
+            s["QL"], s["QR"] = (np.linalg.eigh(s[k])[1][:, ::-1] for k in "LR")
+            return np.zeros_like(g)
+        s["m"] = b1 * s["m"] + (1 - b1) * g
+        s["v"] = b2 * s["v"] + (1 - b2) * (left.T @ g @ right) ** 2
+        if t % h.period == 0:
+            s["QL"], s["QR"] = np.linalg.qr(s["L"] @ left)[0], np.linalg.qr(s["R"] @ right)[0]
+        return left @ step_of_adam(left.T @ s["m"] @ right, s["v"], t - 1) @ right.T
+
+    def direction(t, g, w, s):
+        if g.ndim < 2:
+            return vector(t, g, s)
+        return matrix(t, g.reshape(-1, g.shape[-1]), s).reshape(g.shape)
+
+    return walk(direction, gradient, start, rates, decay=h.weight_decay)
+
+
 # The distance to the solution, estimated.
 
 
@@ -426,7 +460,7 @@ ORACLES = {
         *(sgd, momentum, averaged_momentum, nag, averaged_nag),
         *(adagrad, mean_square_adagrad, rmsprop, rmsprop_inside, adadelta),
         *(adam, adamw, nadam, amsgrad, unbiased_amsgrad, adabound, amsbound, radam, swats),
-        *(sgdw, lion, lars, lamb, muon, shampoo, prodigy),
+        *(sgdw, lion, lars, lamb, muon, shampoo, soap, prodigy),
     )
 }
 WRAPPERS = {"sam": sam, "averaged": averaged, "schedule_free": schedule_free}
