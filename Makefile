@@ -18,7 +18,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 stress: $(VENV)/installed-bench
 	$(BIN)/pytest -m "stress or bench"

@@ -1,6 +1,8 @@
 """Strictness for every test: executed shape types, strict promotion, four virtual devices."""
 
 import os
+from pathlib import Path
+from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # small matrices: threads only wait for one another
 os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
@@ -11,15 +13,27 @@ install_import_hook("jaxml", "beartype.beartype")
 
 import jax  # noqa: E402  # the hook and the flags come first
 import pytest  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", None)
 
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of a file share what they compile, so one worker takes them, unless grouped otherwise."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """A worker takes a file at a time, for its tests share what they compile; and a study at a time."""
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):
+    """Studies that need `critical_points` go with it, so that it runs once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        study = EXPERIMENTS / f"{test.partition('[')[2].removesuffix(']')}.py"
+        if not study.is_file():
+            return file
+        return "critical_points" if "critical_points" in study.read_text() else study.stem

@@ -20,14 +20,6 @@ pytestmark = pytest.mark.invariance
 PATHS = sorted((Path(__file__).parents[1] / "experiments").glob("[!_]*.py"))
 
 
-def group(path: Path) -> str:
-    """Studies that need one another, which the same worker takes so that the needed one runs once."""
-    return "critical_points" if "critical_points" in describe(path).words else path.stem
-
-
-GROUPED = [pytest.param(path, id=path.stem, marks=pytest.mark.xdist_group(group(path))) for path in PATHS]
-
-
 class Smoke(NamedTuple):
     study: Study
     first: Any
@@ -56,7 +48,7 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-@pytest.fixture(scope="module", params=GROUPED)
+@pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     study = load(request.param)
     needed = [smoke_result(study.path.with_name(f"{name}.py")) for name in study.needs]
