@@ -139,7 +139,8 @@ def _last(runs: Runs) -> dict[str, np.ndarray]:
             'The experiment measures no "loss": give `learn.measuring({"loss": ...})` as its probe.'
         )
     ended = runs.diverged_at < 0
-    return {name: np.where(ended, np.asarray(seen)[:, -1], np.nan) for name, seen in probed.items()}
+    last = {name: np.moveaxis(np.asarray(seen)[:, -1], 0, -1) for name, seen in probed.items()}
+    return {name: np.moveaxis(np.where(ended, seen, np.nan), -1, 0) for name, seen in last.items()}
 
 
 def _good(rates: np.ndarray, median: np.ndarray) -> tuple[float, float]:

@@ -142,3 +142,26 @@ def _ranks(x: np.ndarray) -> np.ndarray:
 def mean_difference(a: Array, b: Array) -> float:
     """Mean of a minus mean of b, in float64."""
     return float(np.mean(a, dtype=np.float64) - np.mean(b, dtype=np.float64))
+
+
+def first_passage(falling: Array, values: Array, level: float) -> float:
+    """The value of one curve where another first falls to a level, by lines between looks; nan if never.
+
+    Compares runs at equal training loss, where at equal times one has only come further.
+
+    Args:
+        falling: `[look]`, such as training losses.
+        values: `[look]`, what was seen beside them.
+        level: to be reached.
+
+    >>> first_passage(np.array([4.0, 2.0, 1.0]), np.array([0.0, 10.0, 20.0]), 3.0)
+    5.0
+    """
+    reached = np.flatnonzero(np.asarray(falling) <= level)
+    if not len(reached):
+        return float("nan")
+    k = int(reached[0])
+    if k == 0:
+        return float(values[0])
+    share = (falling[k - 1] - level) / (falling[k - 1] - falling[k])
+    return float(values[k - 1] + share * (values[k] - values[k - 1]))
