@@ -1,9 +1,9 @@
 """Does Adam beat SGD with momentum on text, and if so because characters are rare, or because of noise?
 
-A network guesses the next of Shakespeare's characters from four, at rates that fall linearly to 0. Which method
-to take is judged on unseen text, tuned on other unseen text. Why one leads is judged and tuned in training: on
-the common characters only, as frequent as they are or equally frequent, and in batches that are eight times
-larger and so see the text eight times. The characters that come before stay as they are.
+A network guesses the next of Shakespeare's characters from four, at rates that fall linearly to 0. Which
+method to take is judged on unseen text, tuned on other unseen text. Why one leads is judged and tuned in
+training: on the common characters only, as frequent as they are or equally frequent, and in batches that are
+eight times larger and so see the text eight times. The characters that come before stay as they are.
 
 Claims: C125.
 Sources: Kunstner et al. 2024, arXiv:2402.19449; Kunstner et al. 2023, arXiv:2304.13960.

@@ -1,8 +1,10 @@
 """Does it help to learn easy examples first, and does it where labels are wrong?
 
 A network on few digits, clean or with a fifth of the labels drawn anew, by SGD with momentum. Batches come
-from the easiest fifth, then from more, until half the run; or from the hardest; or, the control, from any
-few. Each is tuned over the same rates, by its loss on digits that are judged by nothing else.
+from the easiest fifth of every class, then from more, until half the run; or from the hardest; or, the
+control, from any few. Easy is near the mean of the class and far from the others'. Each order is tuned over
+the same rates, by its loss on digits that are judged by nothing else; judged are the loss on those that are
+trained on, with their right labels, averaged over the run, and the last loss on others.
 
 Claims: C124.
 Sources: Bengio et al. 2009, "Curriculum learning"; Wu, Dyer and Neyshabur 2021, arXiv:2012.03107.
@@ -23,7 +25,7 @@ from jaxml import learn, problem, record
 from jaxml.record.figures import label, panels
 from jaxml.types import Array, Batch
 
-RATES = np.geomspace(0.001, 1.0, 7)
+RATES = np.geomspace(0.003, 0.6, 9)
 ORDERS = "all at once", "easy first", "hard first", "few first"
 LABELS = "clean labels", "a fifth of labels random"
 
@@ -37,20 +39,20 @@ class Config:
     steps: int = 500
     every: int = 10
     batch: int = 20
-    tuning_seeds: int = 3
+    tuning_seeds: int = 5
     seeds: int = 10
-    lanes: int = 21
+    lanes: int = 15
     dtype: str = "float32"
 
 
-SMOKE = Config(width=4, train=60, steps=4, every=2, tuning_seeds=1, seeds=2, lanes=7)
+SMOKE = Config(width=4, train=60, steps=4, every=2, tuning_seeds=1, seeds=2, lanes=9)
 
 
 class Result(NamedTuple):
     """By labels of LABELS and order of ORDERS; losses are nan from where a run diverged."""
 
     tuning: Array  # [labels, order, rate, tuning seed], last loss in tuning, inf where it diverged
-    train: Array  # [labels, order, seed, look], loss on all that is trained on
+    train: Array  # [labels, order, seed, look], loss on all that is trained on, with right labels
     test: (
         Array  # [labels, order, seed], last loss on digits that neither trained nor tuned, with right labels
     )
@@ -70,11 +72,16 @@ def _growing(config, order, data):
 
 
 def _easiest(data):
-    """Rows by how much nearer an image is to the mean of its class than to the nearest other."""
+    """Rows by how much nearer an image is to its class's mean than to another, the classes in turn."""
     means = np.stack([data.inputs[data.targets == digit].mean(axis=0) for digit in range(10)])
     far = np.linalg.norm(data.inputs[:, None] - means, axis=-1)
     own = np.arange(10) == data.targets[:, None]
-    return np.argsort(far[own] - np.where(own, np.inf, far).min(axis=1), kind="stable")
+    ease = far[own] - np.where(own, np.inf, far).min(axis=1)
+    rank = np.empty(len(ease))
+    for digit in range(10):
+        rows = np.flatnonzero(data.targets == digit)
+        rank[rows[np.argsort(ease[rows], kind="stable")]] = np.linspace(0, 1, len(rows))
+    return np.argsort(rank, kind="stable")
 
 
 def study(config, keep):
@@ -86,18 +93,16 @@ def study(config, keep):
     entrant = learn.Entrant(learn.momentum, learn.grid(learn.Hyper, lr=RATES))
     counts = {"tuning_seeds": config.tuning_seeds, "seeds": config.seeds, "lanes": config.lanes}
     random = np.random.default_rng(0)
-    noisy = np.where(
-        random.random(config.train) < 0.2, random.integers(10, size=config.train), parts.train.targets
-    )
+    wrong, drawn = random.random(config.train) < 0.2, random.integers(10, size=config.train, dtype=np.int32)
+    noisy = parts.train._replace(targets=np.where(wrong, drawn, parts.train.targets))
 
     def contest(labels, order):
-        data = parts.train if labels == LABELS[0] else parts.train._replace(targets=noisy.astype(np.int32))
+        data = parts.train if labels == LABELS[0] else noisy
         easiest = _easiest(data)
         rows = {"easy first": easiest, "hard first": easiest[::-1]}.get(order, np.arange(config.train))
-        stream = (
-            learn.with_replacement(data, config.batch) if order == ORDERS[0] else _growing(config, rows, data)
-        )
-        looks = {"loss": tuning, "test": test, "train": data}
+        growing = _growing(config, rows, data)
+        stream = learn.with_replacement(data, config.batch) if order == ORDERS[0] else growing
+        looks = {"loss": tuning, "test": test, "train": parts.train}
         probe = learn.measuring(
             {name: problem.evaluation(model, loss, batch) for name, batch in looks.items()}
         )
@@ -122,11 +127,11 @@ def findings(result):
 
     pairs = ("easy first", "all at once"), ("easy first", "few first"), ("hard first", "few first")
     return tuple(
-        below("C124", f"{labels}: {ours} {what} than {theirs}: difference of losses.",
+        below("C124", f"{labels}: {ours} {what}, against {theirs}: difference.",
               less(losses[k], ours, theirs), 0.0)
         for k, labels in enumerate(LABELS)
         for ours, theirs in pairs
-        for what, losses in (("trains faster", average), ("ends lower on other digits", result.test))
+        for what, losses in (("leads all along in training", average), ("ends lower on others", result.test))
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """What does a warm-up buy at a fixed budget?
 
 A dense and a convolutional network on digits, by SGD with momentum and by Adam, at rates that fall linearly
-to 0, with a warm-up over the first tenth and without. Every entrant is tuned over one grid of rates, and
-judged on seeds and digits that tuning has not seen; differences are paired by seed.
+to 0, with a warm-up over the first tenth and without. Each is run at every rate of a grid; the first seeds
+and some digits tune, the other seeds and digits judge: at the tuned rate, and at the two rates above what is
+best without warm-up.
 
 Claims: C086, C117.
 Sources: Liu et al. 2020, arXiv:1908.03265; Ma and Yarats 2021, arXiv:1910.04209.
@@ -24,7 +25,7 @@ from jaxml.types import Array
 
 NETWORKS = "dense", "convolutional"
 METHODS = {"momentum": ("C086", 1.0), "adam": ("C117", 30.0)}  # and what divides the rates
-RATES = np.geomspace(1e-3, 10.0, 9)
+RATES, CHANCE = np.geomspace(1e-3, 10.0, 9), float(np.log(10))  # the loss of guessing among ten
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,71 +48,71 @@ SMOKE = Config(width=4, channels=2, train=60, steps=4, warmup=1.0, tuning_seeds=
 
 
 class Result(NamedTuple):
-    """By network of NETWORKS, method of METHODS, and without or with a warm-up."""
+    """By network of NETWORKS, method of METHODS, and without or with a warm-up; losses at most CHANCE."""
 
-    tuning: Array  # [network, method, warm-up, rate, tuning seed], loss in tuning, inf where it diverged
-    loss: Array  # [network, method, warm-up, seed], test loss at the best rate, nan where it diverged
+    tuning: Array  # [network, method, warm-up, rate, tuning seed], last loss on digits that tune
+    loss: Array  # [network, method, warm-up, rate, seed], last loss on digits that judge
 
 
 def study(config, keep):
-    """One program an entrant."""
+    """One program for each network, method and warm-up."""
     pixels = problem.digits()
     images = pixels._replace(inputs=pixels.inputs.reshape(-1, 8, 8, 1))
     models = problem.mlp((config.width, 10), jax.nn.relu), problem.cnn((config.channels,), 10)
-    counts = {"lanes": config.lanes, "tuning_seeds": config.tuning_seeds, "seeds": config.seeds}
+    seeds = config.tuning_seeds + config.seeds
 
-    def contests(network, model, data):
+    def runs(network, model, data, method, warmup):
         parts = problem.split(data, config.train, key=jax.random.key(0))
         tuning, test = problem.split(parts.test, len(parts.test.weights) // 2, key=jax.random.key(1))
         look = partial(problem.evaluation, model, problem.cross_entropy)
-        probe = learn.measuring({"loss": look(tuning), "test": look(test)})
+        probe = learn.measuring({"tuning": look(tuning), "test": look(test)})
         start, judge = problem.start(model, data.inputs), problem.training_loss(model, problem.cross_entropy)
+        family = partial(learn.OPTIMIZERS[method], shape=learn.linear)
         batches = learn.shuffled(parts.train, config.batch)
-        experiment = partial(learn.training, start, judge, batches=batches, steps=config.steps, probe=probe)
-        entrants = {}
-        for method, (_, scale) in METHODS.items():
-            for warmup in (0.0, config.warmup):
-                grid = learn.grid(learn.Hyper, lr=RATES / scale, horizon=[config.steps], warmup=[warmup])
-                family = partial(learn.OPTIMIZERS[method], shape=learn.linear)
-                entrants[f"{network}, {method}, warm-up {warmup:g}"] = learn.Entrant(family, grid)
-        return learn.compare(experiment, entrants, target=0.2, keep=keep, **counts).values()
+        training = learn.training(start, judge, family, batches, steps=config.steps, probe=probe)
+        rates, length = RATES / METHODS[method][1], {"horizon": [config.steps], "warmup": [warmup]}
+        grid = learn.grid(learn.Hyper, lr=rates, seed=range(seeds), **length)
+        name = f"{network}, {method}, warm-up {warmup:g}"
+        found = learn.sweep(training, grid, lanes=config.lanes, name=name, keep=keep)
+        ended = found.diverged_at < 0
+        losses = (np.where(ended, found.trace.probed[part][:, -1], CHANCE) for part in ("tuning", "test"))
+        return [np.minimum(loss, CHANCE).reshape(len(RATES), -1) for loss in losses]
 
-    found = [
-        each for given in zip(NETWORKS, models, (pixels, images), strict=True) for each in contests(*given)
-    ]
-    tuning, loss = np.stack([each.tuning for each in found]), np.stack([each.final["test"] for each in found])
-    return Result(tuning.reshape(2, 2, 2, *tuning.shape[1:]), loss.reshape(2, 2, 2, -1))
+    lengths = 0.0, config.warmup
+    networks = zip(NETWORKS, models, (pixels, images), strict=True)
+    found = [[[runs(*network, m, length) for length in lengths] for m in METHODS] for network in networks]
+    tuning, test = np.moveaxis(np.array(found), 3, 0)
+    return Result(tuning[..., : config.tuning_seeds], test[..., config.tuning_seeds :])
 
 
 def findings(result):
-    """With a warm-up less without, paired by seed; a seed that diverged at the tuned rate is left out."""
+    """With a warm-up and without, paired by seed; what diverged counts as guessing."""
     above, below = (partial(rule, dtype="float32") for rule in (record.above, record.below))
-    lost = lambda losses: np.mean(losses > 2 * losses.min(), axis=0)  # noqa: E731  # of the rates, by seed
+    best = np.median(result.tuning, axis=-1).argmin(axis=-1)  # [network, method, warm-up]
 
-    def less(*pair):
-        return record.bootstrap(record.mean_difference, *np.stack(pair)[:, np.isfinite(pair).all(axis=0)])
-
-    return tuple(
-        finding
-        for n, network in enumerate(NETWORKS)
-        for k, (method, (claim, _)) in enumerate(METHODS.items())
-        for finding in (
+    def verdicts(n, k, network, method, claim):
+        (without, with_one), (plain, warm) = result.loss[n, k], best[n, k]
+        higher = [min(plain + more, len(RATES) - 1) for more in (1, 2)]
+        gain = np.log(without[higher] / with_one[higher]).mean(axis=0)
+        return (
             below(claim, f"{network}, {method}: a warm-up ends lower, both tuned: difference in test loss.",
-                  less(*result.loss[n, k, ::-1]), 0.0, unit="nats"),
-            above(claim, f"{network}, {method}: a warm-up bears higher rates: share of the rates won.",
-                  less(*(lost(losses) for losses in result.tuning[n, k])), 0.0, unit="1"),
-        )
-    )  # fmt: skip
+                  record.bootstrap(record.mean_difference, with_one[warm], without[plain]), 0.0, unit="nats"),
+            above(claim, f"{network}, {method}: above the best rate a warm-up lowers the loss: log ratio.",
+                  record.bootstrap(np.mean, gain), 0.0, unit="1"),
+        )  # fmt: skip
+
+    pairs = [(n, k) for n in range(len(NETWORKS)) for k in range(len(METHODS))]
+    names, claims = list(METHODS), [claim for claim, _ in METHODS.values()]
+    return sum((verdicts(n, k, NETWORKS[n], names[k], claims[k]) for n, k in pairs), ())
 
 
 def figures(result):
     """Loss against the rate."""
     figure, axes = panels(1, 2, width=5.0)
-    for axis, network, by_method in zip(axes, NETWORKS, np.median(result.tuning, axis=-1), strict=True):
+    for axis, network, by_method in zip(axes, NETWORKS, np.median(result.loss, axis=-1), strict=True):
         for (method, (_, scale)), pair in zip(METHODS.items(), by_method, strict=True):
             for losses, kind in zip(pair, ("no", "a"), strict=True):
-                shown = np.where(losses < 1e3, losses, np.nan)
-                axis.loglog(RATES / scale, shown, label=f"{method}, {kind} warm-up", markevery=1)
+                axis.loglog(RATES / scale, losses, label=f"{method}, {kind} warm-up", markevery=1)
         axis.legend(fontsize=8)
-        label(axis, f"{network}, linear decay", "peak rate η", "median loss in tuning (nats)")
+        label(axis, f"{network}, linear decay", "peak rate η", "median test loss (nats)")
     return {"warmup": figure}
