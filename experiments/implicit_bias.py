@@ -143,5 +143,6 @@ def figures(result):
         label(axis, PROBLEMS[1 + t], "rate η (1)", "error / descent's, mean (1)")
     axes[3].plot(result.solutions[:, 0, 0, 0, :16].T, label=list(METHODS), markevery=1)
     label(axes[3], "Wilson's, lowest rate, seed 0", "feature (0 is the label)", "weight (1)")
-    _ = [axis.legend(fontsize=7) for axis in axes[2:]]
+    for axis in axes[2:]:
+        axis.legend(fontsize=7)
     return {"errors": figure}

@@ -118,7 +118,6 @@ def findings(result):
     best = lambda x: np.where(x > 0, x, 1e9).reshape(-1, 2).min(axis=0)  # noqa: E731
     ahead, momentum, descent, nadam, adam = map(best, (*result.ravine, result.descent, *result.adams))
     falls = np.log(np.abs(result.law[:, len(t) // 2] / result.law[:, -1]))
-    limits = np.array([SHARES[np.nonzero(last < 1)[0][-1]] for last in result.largest])
     pairs = ("C121", "momentum", "NAG", momentum, ahead), ("C122", "Adam", "Nadam", adam, nadam)
     return (
         exact("C121", "The form with a copy walks the same path: errors in bounds.", result.apart, 1.0),
@@ -131,7 +130,7 @@ def findings(result):
                 record.certain(x[k] / y[k]), 1.0)
           for claim, a, b, x, y in pairs for k, count in enumerate(COUNTS[: 2 if claim == "C121" else 1])),
         exact("C121", "The largest η is (2 + 2β)/(1 + 2β)/λ for NAG, 2(1 + β)/λ for momentum: in 1/λ.",
-              limits - [3.8 / 2.8, 3.8], SHARES[1] - SHARES[0]),
+              np.array([SHARES[last < 1].max() for last in result.largest]) - [3.8 / 2.8, 3.8], SHARES[1] - SHARES[0]),
     )  # fmt: skip
 
 
@@ -146,5 +145,6 @@ def figures(result):
     label(axes[0], "Ravine, each at its asymptotic rate", "step", "error along the flat axis")
     label(axes[1], "Each β at its best rate", "1 - β", "steps to 100 above the least error")
     label(axes[2], "β₁ = 0.9 (empty: never for good)", "rate η (1)", "steps to 100 above the least error")
-    _ = [axis.legend(fontsize=7) for axis in axes]
+    for axis in axes:
+        axis.legend(fontsize=7)
     return {"nesterov": figure}
