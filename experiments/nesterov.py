@@ -31,10 +31,10 @@ ROOT = np.sqrt(CURVES[1] / CURVES[0])  # √κ
 BETA, SPEEDS = 1 - 2 / (ROOT + 1), np.array([4 / (1 + 1 / ROOT) ** 2, 1]) / CURVES[1]  # Polyak's, Nesterov's
 RATES, USUAL = np.append(0.05 * 1.1 ** np.arange(46) / CURVES[1], SPEEDS), np.array([0.9])
 BETAS = np.sort(np.append(1 - np.logspace(-4, -0.7, 17), [BETA**2, BETA]))
-ADAPTIVE, SHARES, COUNTS = np.logspace(-2, 2, 33), np.linspace(0.5, 4, 700), ("once", "for good")
+ADAPTIVE, (SHARES, STEP) = np.logspace(-2, 2, 33), np.linspace(0.5, 4, 700, retstep=True)
 ROSENBROCK = lambda x, _: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2  # noqa: E731
 SQUARES = lambda x, _: jnp.sum((HEIGHTS - DESIGN @ x) ** 2)  # noqa: E731
-SINE = lambda x, _: problem.x_sin_x(x[0], None)  # noqa: E731
+SINE, COUNTS = lambda x, _: problem.x_sin_x(x[0], None), ("once", "for good")
 PAIR, ADAMS = {"NAG": learn.nag, "momentum": learn.momentum}, {"Nadam": learn.nadam, "Adam": learn.adam}
 
 
@@ -130,7 +130,7 @@ def findings(result):
                 record.certain(x[k] / y[k]), 1.0)
           for claim, a, b, x, y in pairs for k, count in enumerate(COUNTS[: 2 if claim == "C121" else 1])),
         exact("C121", "The largest η is (2 + 2β)/(1 + 2β)/λ for NAG, 2(1 + β)/λ for momentum: in 1/λ.",
-              np.array([SHARES[last < 1].max() for last in result.largest]) - [3.8 / 2.8, 3.8], SHARES[1] - SHARES[0]),
+              np.array([SHARES[last < 1].max() for last in result.largest]) - [3.8 / 2.8, 3.8], STEP),
     )  # fmt: skip
 
 
