@@ -28,6 +28,7 @@ bench: $(VENV)/installed-bench
 
 tables: $(VENV)/installed
 	$(BIN)/jaxml report --readme README.md
+	$(BIN)/jaxml report --readme VERDICTS.md
 
 clean: # runs/ stays
 	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

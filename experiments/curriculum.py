@@ -8,7 +8,7 @@ trained on, with their right labels, averaged over the run, and the last loss on
 
 Claims: C124.
 Sources: Bengio et al. 2009, "Curriculum learning"; Wu, Dyer and Neyshabur 2021, arXiv:2012.03107.
-Cost: 30 seconds on 2 cores.
+Cost: 20 seconds on 2 cores.
 Expect: no help on clean labels; some where labels are wrong, which are the hard ones.
 Run: jaxml run curriculum
 """

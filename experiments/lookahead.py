@@ -7,7 +7,7 @@ losses are equal.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610.
-Cost: 30 seconds on 2 cores.
+Cost: 20 seconds on 2 cores.
 Expect: tuned, no difference that matters.
 Run: jaxml run lookahead
 """

@@ -6,7 +6,7 @@ fast.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610, propositions 1 and 2.
-Cost: 5 seconds on 2 cores.
+Cost: 3 seconds on 2 cores.
 Expect: less variance at one rate; at one speed, no less.
 Run: jaxml run lookahead_variance
 """

@@ -6,7 +6,7 @@ points and needs no copy. The ravine is the squared error of a line through ten 
 
 Claims: C121, C122.
 Sources: Nesterov 1983; Sutskever et al. 2013; Dozat 2016; Polyak 1964.
-Cost: 10 seconds on 2 cores.
+Cost: 8 seconds on 2 cores.
 Expect: one path; the error falls as 1 - 1/√κ; fewer steps than momentum; a lower largest rate; Nadam wins.
 Run: jaxml run nesterov
 """

@@ -6,7 +6,7 @@ Tuning sees pictures and seeds of its own; differences are paired by seed. A run
 
 Claims: C084, C109, C125.
 Sources: Kingma and Ba 2015, arXiv:1412.6980; Keskar and Socher 2017, arXiv:1712.07628; Choi et al. 2019.
-Cost: 5 minutes on 2 cores, nearly all of it the convolutional network.
+Cost: 6 minutes on 2 cores, nearly all of it the convolutional network.
 Expect: untuned Adam is ahead; tuned, the two hardly differ.
 Run: jaxml run optimizers
 """

@@ -7,7 +7,7 @@ are paired by seed.
 Claims: C085, C114, C115, C116.
 Sources: Smith 2017, arXiv:1506.01186; Loshchilov and Hutter 2017, arXiv:1608.03983; Smith and Topin 2018,
     arXiv:1708.07120.
-Cost: 35 seconds on 2 cores, most of it compilation.
+Cost: 40 seconds on 2 cores, most of it compilation.
 Expect: every decay beats the constant rate in loss.
 Run: jaxml run schedules
 """

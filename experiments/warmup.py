@@ -7,7 +7,7 @@ best without warm-up.
 
 Claims: C086, C117.
 Sources: Liu et al. 2020, arXiv:1908.03265; Ma and Yarats 2021, arXiv:1910.04209.
-Cost: 30 seconds on 2 cores.
+Cost: 45 seconds on 2 cores.
 Expect: it is not needed here, but forgives high rates.
 Run: jaxml run warmup
 """

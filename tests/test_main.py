@@ -287,7 +287,12 @@ def test_readme_tables_stand_between_markers(place: Path, capsys: pytest.Capture
         "before\n<!-- verdicts -->\n<!-- /verdicts -->\n<!-- speed -->\n<!-- /speed -->\nafter\n"
     )
     assert main(["report", "--readme", "README.md"]) == 0
-    assert "squares exceed 0" in readme.read_text()
+    assert "squares exceed 0" in readme.read_text() and "| Study | Asks |" not in readme.read_text()
+    readme.write_text("before\n<!-- studies -->\n<!-- /studies -->\nafter\n")
+    assert main(["report", "--readme", "README.md"]) == 0
+    row = next(line for line in readme.read_text().splitlines() if line.startswith("| tiny |"))
+    verdicts = [int(cell) for cell in row.split("|")[4:7]]
+    assert "squares exceed 0" not in readme.read_text() and sum(verdicts) == verdicts[0] == 1
     readme.write_text("no markers")
     assert main(["report", "--readme", "README.md"]) == 2
     assert "lacks the pair" in capsys.readouterr().err

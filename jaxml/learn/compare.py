@@ -155,20 +155,21 @@ def _good(rates: np.ndarray, median: np.ndarray) -> tuple[float, float]:
 def summary(
     contests: Mapping[str, Contest], target: float, interval: Callable[[np.ndarray], Any]
 ) -> list[tuple[str, ...]]:
-    """A comparison as rows of text, the first of them the names of the columns.
+    """A comparison as rows of text, the first of them the names of the columns, of all scalar quantities.
 
     Args:
         contests: from `compare`.
         target: that was asked for.
         interval: `samples -> (estimate, low, high, n)`, such as `partial(record.bootstrap, np.median)`.
     """
-    quantities = list(next(iter(contests.values())).final)
+    first = next(iter(contests.values()))
+    quantities = [name for name, values in first.final.items() if values.ndim == 1]
     rows = [("optimizer", "lr", "good lr", *quantities, f"steps to loss {target:g}", "reached", "diverged")]
     for name, contest in contests.items():
         seeds = len(contest.diverged_at)
         cells = [
             _cell(interval(values[np.isfinite(values)])) if np.isfinite(values).any() else "diverged"
-            for values in contest.final.values()
+            for values in map(contest.final.__getitem__, quantities)
         ]
         steps = contest.steps_to_target[np.isfinite(contest.steps_to_target)]
         low, high = contest.good_rates

@@ -29,7 +29,11 @@ def loss(params, state, batch, key):
 
 
 DATA = Batch(np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32), np.ones(4, np.float32))
-PROBE = learn.measuring({"loss": quadratic, "size": lambda params: jnp.sqrt(jnp.sum(params["x"] ** 2))})
+PROBE = learn.measuring({
+    "loss": quadratic,
+    "size": lambda params: jnp.sqrt(jnp.sum(params["x"] ** 2)),
+    "point": lambda params: params["x"],
+})  # fmt: skip
 TRACES = []
 
 
@@ -67,6 +71,7 @@ def test_the_best_point_is_the_one_that_numpy_finds(contests):
     starts = np.array([start(jax.random.fold_in(jax.random.key(s), 0))[0]["x"] for s in seeds])
     expected = 0.5 * np.sum(scales * (starts * (1 - scales) ** STEPS) ** 2, axis=1)
     np.testing.assert_allclose(contest.final["loss"], expected, rtol=1e-4)
+    np.testing.assert_array_equal(contest.params["x"], contest.final["point"])
     np.testing.assert_allclose(contest.params["x"], starts * (1 - scales) ** STEPS, rtol=1e-4, atol=1e-7)
 
 
