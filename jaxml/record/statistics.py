@@ -144,7 +144,7 @@ def mean_difference(a: Array, b: Array) -> float:
     return float(np.mean(a, dtype=np.float64) - np.mean(b, dtype=np.float64))
 
 
-def first_passage(falling: Array, values: Array, level: float) -> float:
+def first_passage(falling: Array, values: Array, level: float | np.floating) -> float:
     """The value of one curve where another first falls to a level, by lines between looks; nan if never.
 
     Compares runs at equal training loss, where at equal times one has only come further.

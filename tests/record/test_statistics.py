@@ -2,7 +2,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxml.record.statistics import bootstrap, certain, correlation, mean_difference, proportion
+from jaxml.record.statistics import (
+    bootstrap,
+    certain,
+    correlation,
+    first_passage,
+    mean_difference,
+    proportion,
+)
 from jaxml.types import InputError
 
 RNG = np.random.default_rng(7)
@@ -101,3 +108,18 @@ def test_too_few_units_tell_nothing():
 @pytest.mark.identity
 def test_what_nothing_random_entered_is_a_point():
     assert certain(0.25) == (0.25, 0.25, 0.25, 1)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_first_passage_reads_one_curve_where_another_falls_to_a_level(dtype):
+    """Of exp(-t) and t², the second is log(level)² where the first has fallen to the level."""
+    t = np.linspace(0, 5, 2001)
+    falling, values = np.exp(-t).astype(dtype), (t**2).astype(dtype)
+    for level in (0.5, 0.1, 0.01):
+        found = first_passage(falling, values, dtype(level))
+        np.testing.assert_allclose(found, np.log(level) ** 2, rtol=1e-4)
+    assert first_passage(falling, values, 2.0) == 0.0
+    assert np.isnan(first_passage(falling, values, 1e-9))
+    bumpy = np.array([3.0, 1.0, 4.0, 0.5])
+    assert first_passage(bumpy, np.arange(4.0), 2.0) == 0.5  # the first time, not the last
