@@ -53,8 +53,9 @@ class Result(NamedTuple):
     left: Array  # the same axes, whether it has
 
 
-def _leave(config, objective, size, point, steepest, key, beta, rate, data):
-    """Updates until the loss has fallen, and whether it has."""
+def _leave(config, objective, size, saddle, key, pace, data):
+    """Updates until the loss has fallen, and whether it has; from (point, ‖H‖), at (β, η/(1-β))."""
+    (point, steepest), (beta, rate) = saddle, pace
     direction = jax.random.normal(key, point.shape)
     start = point + OFF * jnp.linalg.norm(point) * direction / jnp.linalg.norm(direction)
     optimizer = learn.momentum(learn.Hyper(lr=rate * (1 - beta) / steepest, momentum=beta))
@@ -88,11 +89,11 @@ def study(config, keep, critical_points):
 
         def cell(size):
             run = partial(_leave, config, objective, size)
-            for lanes in ((4,), (3,), (2,), (0, 1, 2)):  # rates innermost, then momenta, starts, saddles
-                run = jax.vmap(run, tuple(0 if k in lanes else None for k in range(6)))
-            return partial(
-                jax.jit(run), sure.params[chosen], steepest, keys, np.array(BETAS), RATES, task.batch
-            )
+            # rates innermost, then momenta, starts, saddles; the axes of (saddle, key, (β, rate), data)
+            for axes in ((None, None, (None, 0)), (None, None, (0, None)), (None, 0, None), (0, 0, None)):
+                run = jax.vmap(run, (*axes, None))
+            saddles, grid = (sure.params[chosen], steepest), (np.array(BETAS), RATES)
+            return partial(jax.jit(run), saddles, keys, grid, task.batch)
 
         cells = [keep(f"{size} examples", cell(size)) for size in BATCHES]
     updates, left = map(np.stack, zip(*cells, strict=True))

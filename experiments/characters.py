@@ -117,14 +117,13 @@ def findings(result):
     above, below = (partial(rule, dtype="float32") for rule in (record.above, record.below))
     momentum, adam = result.loss.swapaxes(0, 1)[..., np.isfinite(result.loss).all((0, 1, 2))]
     lead, unseen = (momentum - adam)[:, 0], (momentum - adam)[0, 1]  # the first in training
-    share = lambda a, b: float(np.mean(a) / np.mean(b))  # noqa: E731
     relative = record.bootstrap(record.mean_difference, *(lead / momentum[:, 0])[[1, 3]])
     mean = partial(record.bootstrap, np.mean)
     return (
         above("C125", "Adam ends lower on unseen text: its lead.", mean(unseen), 0.0, unit="nats"),
         above("C125", "And in training: its lead.", mean(lead[1]), 0.0, unit="nats"),
         below("C125", "Balancing takes half its lead in training or more: share that is left.",
-              record.bootstrap(share, lead[2], lead[1]), 0.5, unit="1"),
+              record.bootstrap(record.ratio_of_means, lead[2], lead[1]), 0.5, unit="1"),
         above("C125", "In large batches too: its lead in training.", mean(lead[3]), 0.0, unit="nats"),
         above("C125", "Noise makes it lead: share of momentum's loss, small less large batches.",
               relative, 0.0, unit="1"),

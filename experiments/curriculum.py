@@ -122,8 +122,7 @@ def findings(result):
     average = result.train.mean(axis=-1)
 
     def less(losses, ours, theirs):
-        pair = np.stack([losses[ORDERS.index(order)] for order in (ours, theirs)])
-        return record.bootstrap(record.mean_difference, *pair[:, np.isfinite(pair).all(axis=0)])
+        return record.paired(*(losses[ORDERS.index(order)] for order in (ours, theirs)))
 
     pairs = ("easy first", "all at once"), ("easy first", "few first"), ("hard first", "few first")
     return tuple(

@@ -115,12 +115,14 @@ def findings(result):
     average = result.train.mean(axis=-1)
     train, test = _tuned(average, average), _tuned(result.unseen, result.test)
 
-    def less(*pair):
-        return record.bootstrap(record.mean_difference, *np.stack(pair)[:, np.isfinite(pair).all(axis=0)])
-
     pairs = {"shuffling": ("plain", "fixed order")} | {aid: (aid, "plain") for aid in ALONE}
     return tuple(
-        below("C124", f"{name} helps {what}: difference of losses.", less(losses[ours], losses[theirs]), 0.0)
+        below(
+            "C124",
+            f"{name} helps {what}: difference of losses.",
+            record.paired(losses[ours], losses[theirs]),
+            0.0,
+        )
         for name, (ours, theirs) in pairs.items()
         for what, losses in (("training, all along", train), ("on other digits", test))
     )

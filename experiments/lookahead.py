@@ -100,8 +100,9 @@ def findings(result):
     level = (
         result.train[..., -1].max(axis=1, keepdims=True) + 0 * result.train[..., -1]
     )  # that both arms reach
-    flat = lambda loss, sharp, low: record.first_passage(loss, sharp, low)  # noqa: E731
-    equal = np.vectorize(flat, signature="(n),(n),()->()")(result.train, result.sharpness, level)
+    equal = np.vectorize(record.first_passage, signature="(n),(n),()->()")(
+        result.train, result.sharpness, level
+    )
 
     def verdicts(k, name):
         ended = np.isfinite(result.train[k, ..., -1]).all(axis=0)

@@ -102,11 +102,7 @@ def _verdicts(name, data, result):
     above, below = (partial(rule, dtype="float32") for rule in (record.above, record.below))
     train, test, accuracy = np.moveaxis(result.curves[data], 2, 0)  # [method, untuned or tuned, seed, look]
     rises = np.maximum(np.diff(train), 0).sum(axis=-1)
-    ratio = lambda own, best: float(np.mean(own) / np.mean(best))  # noqa: E731
-
-    def less(*pair, statistic=record.mean_difference):
-        return record.bootstrap(statistic, *np.stack(pair)[:, np.isfinite(pair).all(axis=0)])
-
+    less = record.paired
     return (
         *(finding for k, state in enumerate((f"{name}, untuned", f"{name}, tuned")) for finding in (
             below("C109", f"{state}: Adam is faster: difference of training losses averaged over the run.",
@@ -120,7 +116,7 @@ def _verdicts(name, data, result):
             above("C125", f"{state}: for pictures SGD with momentum: difference of test accuracies.",
                   less(*accuracy[::-1, k, :, -1]), 0.0, unit="1"))),
         below("C084", f"{name}: Adam's own rate is good enough for a short run: test loss over the tuned.",
-              less(*test[0, :, :, -1], statistic=ratio), 1.1, unit="1"),
+              less(*test[0, :, :, -1], statistic=record.ratio_of_means), 1.1, unit="1"),
     )  # fmt: skip
 
 

@@ -91,15 +91,11 @@ def findings(result):
     """Differences in test loss, paired by seed; a seed that diverged at the tuned rate is left out."""
     above, below = (partial(rule, dtype="float32") for rule in (record.above, record.below))
 
-    def less(ours, theirs):
-        ended = np.isfinite(ours) & np.isfinite(theirs)
-        return record.bootstrap(record.mean_difference, ours[ended], theirs[ended])
-
     loss = dict(zip(SHAPES, result.loss, strict=True))
     best, median = RATES[np.argmin(result.tuning[0], axis=0)], partial(record.bootstrap, np.median)
     return (
         *(below(claim, f"{name} ends lower than a constant rate, both tuned: difference in test loss.",
-                less(loss[name], loss["constant"]), 0.0, unit="nats")
+                record.paired(loss[name], loss["constant"]), 0.0, unit="nats")
           for claim, names in DECAYS.items() for name in names),
         above("C114", "As the rate climbs the loss falls and rises again: last over least.",
               record.certain(float(min(result.seen[-1] / result.seen.min(), 1e9))), 2.0, unit="1"),

@@ -117,14 +117,11 @@ def findings(result):
     above, below = (partial(rule, dtype="float32") for rule in (record.above, record.below))
     loss = dict(zip(METHODS, result.loss, strict=True))
 
-    def less(*pair):
-        return record.bootstrap(record.mean_difference, *np.stack(pair)[:, np.isfinite(pair).all(axis=0)])
-
     return (
         *(below(claim, f"{name} ends lower than Adam, both tuned: difference in test loss.",
-                less(loss[name], loss["adam"]), 0.0, unit="nats") for name, claim in CLAIMS.items()),
+                record.paired(loss[name], loss["adam"]), 0.0, unit="nats") for name, claim in CLAIMS.items()),
         below("C110", "Loose swats ends lower than SGD with momentum: difference in test loss.",
-              less(loss["loose swats"], loss["momentum"]), 0.0, unit="nats"),
+              record.paired(loss["loose swats"], loss["momentum"]), 0.0, unit="nats"),
         *(above("C110", f"{name} switches within the run, at its best rate: share of seeds.",
                 record.proportion(switched[:, -1]), 0.5, unit="1")
           for name, switched in zip(("SWATS", "loose swats"), result.switched, strict=True)),

@@ -96,7 +96,7 @@ def findings(result):
         gain = np.log(without[higher] / with_one[higher]).mean(axis=0)
         return (
             below(claim, f"{network}, {method}: a warm-up ends lower, both tuned: difference in test loss.",
-                  record.bootstrap(record.mean_difference, with_one[warm], without[plain]), 0.0, unit="nats"),
+                  record.paired(with_one[warm], without[plain]), 0.0, unit="nats"),
             above(claim, f"{network}, {method}: above the best rate a warm-up lowers the loss: log ratio.",
                   record.bootstrap(np.mean, gain), 0.0, unit="1"),
         )  # fmt: skip

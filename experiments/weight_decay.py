@@ -114,9 +114,7 @@ def findings(result):
     exact, above, below = record.exact, record.above, record.below
     sgd, decoupled, adam, adamw = result.paths
     spread = lambda path: np.abs(path[[0, 2]] - path[1]).max() / np.abs(path[1]).max()  # noqa: E731  # over scales
-    finite = np.isfinite(result.accuracy).all(axis=0)
-    better = record.bootstrap(record.mean_difference, *result.accuracy[::-1, finite])
-    lower = record.bootstrap(record.mean_difference, *result.loss[::-1, finite])
+    better, lower = record.paired(*result.accuracy[::-1]), record.paired(*result.loss[::-1])
     return (
         exact("C123", "For SGD at a constant rate the two are one: distance of the paths.",
               sgd[1] - decoupled[1], 1e-14, unit="1", dtype="float64"),

@@ -31,7 +31,8 @@ def report(runs: Path, document: Path | None) -> None:
     tables = {"studies": markdown_studies, "verdicts": markdown_verdicts, "speed": lambda _: bench.markdown()}
     wanted = [marker for marker in tables if f"<!-- {marker} -->" in text]
     for marker in wanted or ["verdicts"]:
-        replace_between(document, marker, tables[marker](runs) or "")
+        if table := tables[marker](runs):  # without committed benchmarks the old table stays
+            replace_between(document, marker, table)
     print(f"Tables in {document}: {', '.join(wanted)}")
 
 

@@ -4,5 +4,5 @@ from jaxml.record.clock import seconds
 from jaxml.record.finding import Finding, above, below, exact
 from jaxml.record.runs import Run, compare, list_runs, load_run
 from jaxml.record.stages import plain_keep
-from jaxml.record.statistics import Interval, bootstrap, certain, correlation, first_passage, mean_difference, proportion
+from jaxml.record.statistics import Interval, bootstrap, certain, correlation, first_passage, mean_difference, paired, proportion, ratio_of_means
 from jaxml.record.study import Study, load

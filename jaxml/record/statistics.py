@@ -144,6 +144,23 @@ def mean_difference(a: Array, b: Array) -> float:
     return float(np.mean(a, dtype=np.float64) - np.mean(b, dtype=np.float64))
 
 
+def ratio_of_means(a: Array, b: Array) -> float:
+    """Mean of a over mean of b, in float64."""
+    return float(np.mean(a, dtype=np.float64) / np.mean(b, dtype=np.float64))
+
+
+def paired(ours: Array, theirs: Array, statistic: Callable[..., float] = mean_difference) -> Interval:
+    """`bootstrap` of a statistic of two samples `[seed]`, over the seeds at which both are finite.
+
+    A run that diverged has no loss to compare; how many diverged is a finding of its own.
+
+    >>> paired(np.array([3.0, 3.0, np.nan]), np.array([1.0, 1.0, 1.0]))
+    Interval(estimate=2.0, low=2.0, high=2.0, n=2)
+    """
+    ended = np.isfinite(ours) & np.isfinite(theirs)
+    return bootstrap(statistic, np.asarray(ours)[ended], np.asarray(theirs)[ended])
+
+
 def first_passage(falling: Array, values: Array, level: float | np.floating) -> float:
     """The value of one curve where another first falls to a level, by lines between looks; nan if never.
 
