@@ -1,7 +1,7 @@
 """How far a measured number can be trusted: intervals over seeds, and the statistics they are made of."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -17,12 +17,18 @@ class Interval(NamedTuple):
         low: lower end.
         high: upper end.
         n: independent units (seeds, mostly) behind it.
+        dtype: of the arrays that it was computed from.
+        unit: what the statistic itself knows of its unit ("fraction", "correlation", "ratio"), else "".
+        at: `level -> (low, high)` at another level of confidence; None where nothing random entered.
     """
 
     estimate: float
     low: float
     high: float
     n: int
+    dtype: str
+    unit: str = ""
+    at: Callable[[float], tuple[float, float]] | None = None
 
 
 def bootstrap(
@@ -55,13 +61,15 @@ def bootstrap(
 
     Source: Hesterberg 2015, arXiv:1411.5279, the expanded percentile interval.
 
-    >>> bootstrap(np.mean, np.full(5, 2.0))
-    Interval(estimate=2.0, low=2.0, high=2.0, n=5)
+    >>> bootstrap(np.mean, np.full(5, 2.0))[:5]
+    (2.0, 2.0, 2.0, 5, 'float64')
     """
     arrays = [np.asarray(sample) for sample in samples]
     n = _units(arrays)
+    dtype, unit = _dtype(*arrays), _UNITS.get(statistic, "")
     if n < 2:
-        return Interval(float(statistic(*arrays)) if n else float("nan"), -float("inf"), float("inf"), n)
+        estimate = float(statistic(*arrays)) if n else float("nan")
+        return Interval(estimate, -np.inf, np.inf, n, dtype, unit, lambda _: (-np.inf, np.inf))
     if not 0 < level < 1 or resamples < 1:
         raise InputError(
             f"Level {level} with {resamples} resamples is no interval: use 0 < level < 1 and at least one."
@@ -73,9 +81,20 @@ def bootstrap(
         raise InputError(
             "The statistic is not finite on some resamples: choose one that is defined on repeated units."
         )
-    tail = special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2))
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return Interval(estimate, float(low), float(high), n)
+    values.sort()
+
+    def at(level: float) -> tuple[float, float]:
+        tail = special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2))
+        low, high = np.quantile(values, [tail, 1 - tail])
+        return float(low), float(high)
+
+    return Interval(estimate, *at(level), n, dtype, unit, at)
+
+
+def _dtype(*arrays: Array) -> str:
+    """The precision of the arrays' numbers; counts and truth values have none of their own."""
+    floating = [array.dtype for array in arrays if np.issubdtype(array.dtype, np.inexact)]
+    return str(np.result_type(*floating)) if floating else str(np.result_type(*arrays))
 
 
 def _units(arrays: list[np.ndarray]) -> int:
@@ -90,11 +109,12 @@ def _units(arrays: list[np.ndarray]) -> int:
     return n
 
 
-def proportion(hits: Array, *, level: float = 0.95) -> Interval:
-    """Clopper-Pearson interval of a share: beta quantiles, exact at 0 and n, coverage never below `level`.
+def proportion(hits: Array, *, of: Array, level: float = 0.95) -> Interval:
+    """Clopper-Pearson interval of a fraction: beta quantiles, exact at 0 and n, coverage never below `level`.
 
     Args:
         hits: `[trial]` of bool, one entry an independent trial; of no trials the interval is [0, 1].
+        of: the array that was compared, for its dtype.
         level: of confidence.
 
     Raises:
@@ -102,25 +122,59 @@ def proportion(hits: Array, *, level: float = 0.95) -> Interval:
 
     Source: Clopper and Pearson 1934, Biometrika 26.
 
-    >>> proportion(np.array([False] * 3)).low, proportion(np.array([True] * 3)).high
+    >>> loss = np.array([3.0, 2.0, 4.0])
+    >>> proportion(loss < 1, of=loss).low, proportion(loss > 1, of=loss).high
     (0.0, 1.0)
     """
     hits = np.asarray(hits)
     if hits.dtype != bool or hits.ndim != 1 or not 0 < level < 1:
         raise InputError(
-            f"A share needs a vector of bool and a level inside (0, 1), got {hits.dtype}{list(hits.shape)} "
-            f"and {level}: compare first, as in `proportion(loss < 0.1)`."
+            f"A fraction needs a vector of bool and a level inside (0, 1), got "
+            f"{hits.dtype}{list(hits.shape)} and {level}: compare first, as in "
+            "`proportion(loss < 0.1, of=loss)`."
         )
-    successes, trials, tail = int(np.sum(hits)), len(hits), (1 - level) / 2
-    low = special.betaincinv(successes, trials - successes + 1, tail) if successes > 0 else 0.0
-    high = special.betaincinv(successes + 1, trials - successes, 1 - tail) if successes < trials else 1.0
+    successes, trials = int(np.sum(hits)), len(hits)
+
+    def at(level: float) -> tuple[float, float]:
+        tail = (1 - level) / 2
+        low = special.betaincinv(successes, trials - successes + 1, tail) if successes > 0 else 0.0
+        high = special.betaincinv(successes + 1, trials - successes, 1 - tail) if successes < trials else 1.0
+        return float(low), float(high)
+
     estimate = successes / trials if trials else float("nan")
-    return Interval(estimate, float(low), float(high), trials)
+    return Interval(estimate, *at(level), trials, _dtype(np.asarray(of)), "fraction", at)
 
 
-def certain(value: float) -> Interval:
-    """The interval of a number that nothing random entered: a point, from one unit."""
-    return Interval(float(value), float(value), float(value), 1)
+def certain(value: Any, *, of: Array | None = None) -> Interval:
+    """The interval of a number that nothing random entered: a point, from one unit.
+
+    Args:
+        value: the number.
+        of: the array that it was computed from, for its dtype; a NumPy number says its own.
+
+    Raises:
+        InputError: a Python number without `of`.
+    """
+    source = value if of is None else of
+    if not hasattr(source, "dtype"):
+        raise InputError(f"{value!r} does not say its precision: name the array that it comes from by `of=`.")
+    return Interval(float(value), float(value), float(value), 1, _dtype(np.asarray(source)))
+
+
+def largest(errors: Array) -> Interval:
+    """From the smallest to the largest |error|, which is the estimate; n counts errors.
+
+    Raises:
+        InputError: no errors.
+
+    >>> largest(np.array([0.5, -2.0, 1.0]))[:4]
+    (2.0, 0.5, 2.0, 3)
+    """
+    sizes = np.abs(np.asarray(errors))
+    if sizes.size == 0:
+        raise InputError("There are no errors to judge: hand in at least one.")
+    worst = float(np.max(sizes))
+    return Interval(worst, float(np.min(sizes)), worst, sizes.size, _dtype(sizes))
 
 
 def correlation(x: Array, y: Array) -> float:
@@ -154,8 +208,8 @@ def paired(ours: Array, theirs: Array, statistic: Callable[..., float] = mean_di
 
     A run that diverged has no loss to compare; how many diverged is a finding of its own.
 
-    >>> paired(np.array([3.0, 3.0, np.nan]), np.array([1.0, 1.0, 1.0]))
-    Interval(estimate=2.0, low=2.0, high=2.0, n=2)
+    >>> paired(np.array([3.0, 3.0, np.nan]), np.array([1.0, 1.0, 1.0]))[:4]
+    (2.0, 2.0, 2.0, 2)
     """
     ended = np.isfinite(ours) & np.isfinite(theirs)
     return bootstrap(statistic, np.asarray(ours)[ended], np.asarray(theirs)[ended])
@@ -182,3 +236,7 @@ def first_passage(falling: Array, values: Array, level: float | np.floating) -> 
         return float(values[0])
     share = (falling[k - 1] - level) / (falling[k - 1] - falling[k])
     return float(values[k - 1] + share * (values[k] - values[k - 1]))
+
+
+_UNITS: Mapping[Callable[..., float], str] = {correlation: "correlation", ratio_of_means: "ratio"}
+"""Statistics that know the unit of their value."""
