@@ -7,31 +7,24 @@ name that is wrong. So a command's module is imported only once its words make s
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxml import shipped
 from jaxml.commands.catalogue import check_field, find, proposal
+from jaxml.commands.usage import USAGE, USAGES
 from jaxml.errors import InputError
-from jaxml.source import describe
+from jaxml.source import Description, describe
 
-USAGE = """\
-jaxml measures why a network trains, or does not.
 
-  jaxml studies [STUDY...] [--runs DIR]
-                                        claims, cost, whether each has run; a named one in full
-  jaxml run STUDY... [--smoke] [--field value ...] [--runs DIR] [--again] [--require-accelerator]
-                                        runs studies, by name or path, and judges their claims
-  jaxml report [RUNS] [--readme FILE]   one self-contained HTML page: ledger, verdicts, figures
-  jaxml doctor                          devices, versions, precision, what would go wrong
-  jaxml verify RUN [--study PATH]       runs a manifest again and compares every bit
-  jaxml bench [NAME...] [--out DIR]     speed on this machine against the alternatives
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
 
-RUNS and the DIR of --runs are `runs` unless named, that of --out is `runs/bench`.
-Exit codes: 1, bits differ; 2, wrong input; 130, interrupted."""
 
 _Options = Mapping[str, Mapping[str, Any]]
-_RUNS: _Options = {"--runs": {"type": Path, "default": Path("runs")}}
+_RUNS: _Options = {"--runs": {"type": _path, "default": Path("runs")}}
 _RUN: _Options = {
     **_RUNS,
     "--smoke": {"action": "store_true"},
@@ -43,14 +36,10 @@ _RUN: _Options = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    _say_what_the_terminal_can()
     command, words = (words[0], words[1:]) if words else ("help", [])
     try:
-        if command == "help" or {"-h", "--help"} & {command, *words}:
-            print(USAGE)
-            return 0
-        if command not in _COMMANDS:
-            raise InputError(f"There is no command {command!r}: {proposal(command, _COMMANDS)}")
-        return _COMMANDS[command](words)
+        return _answered(command, words)
     except InputError as reason:
         print(f"jaxml: {reason}", file=sys.stderr)
         return 2
@@ -58,6 +47,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         kept = "; the finished stages are kept and the same command resumes" if command == "run" else ""
         print(f"\nInterrupted{kept}.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output has stopped: so do we
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
+        return 0
+    except Exception:
+        traceback.print_exc()
+        print(
+            "jaxml: this is a defect of jaxml or of the study, not of your input: report the lines above, "
+            "the command and the output of `jaxml doctor` to the authors named in CITATION.cff.",
+            file=sys.stderr,
+        )
+        return 3
+
+
+def _answered(command: str, words: list[str]) -> int:
+    helps = {"-h", "--help"} & {command, *words}
+    if command == "help" or command in ("-h", "--help"):
+        print(USAGE)
+        return 0
+    if command not in _COMMANDS:
+        raise InputError(f"There is no command {command!r}: {proposal(command, _COMMANDS)}")
+    if helps:
+        return _help(command, [word for word in words if not word.startswith("-")])
+    return _COMMANDS[command](words)
+
+
+def _help(command: str, names: list[str]) -> int:
+    """The usage of a command; of `run`, the fields of the studies that are named as well."""
+    print(USAGES[command])
+    if command in ("run", "replicate") and names:
+        from jaxml.commands import studies
+
+        print()
+        studies.show([describe(find(name)) for name in names], Path("runs"))
+    return 0
+
+
+def _say_what_the_terminal_can() -> None:
+    """Characters that the terminal's encoding lacks are replaced, not refused."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
 
 
 def _parsed(words: Sequence[str], positional: str, options: _Options) -> argparse.Namespace:
@@ -116,9 +146,7 @@ def _studies(words: list[str]) -> int:
 def _run(words: list[str]) -> int:
     words, fields = _fields(words)
     values = _parsed(words, "studies", _RUN)
-    descriptions = [describe(find(name)) for name in dict.fromkeys(values.studies)]
-    if not descriptions:
-        raise InputError("No study is named: write the studies first, as in `jaxml run toy_saddle --smoke`.")
+    descriptions = _named(values.studies, "run")
     for field in fields:
         check_field(field, descriptions, _RUN)
     _prepare()
@@ -130,9 +158,59 @@ def _run(words: list[str]) -> int:
     return 0
 
 
+def _named(names: Sequence[str], command: str) -> list[Description]:
+    """The studies that are named, each once.
+
+    Raises:
+        InputError: none is named, one is not known, or two files have one name.
+    """
+    paths = list(dict.fromkeys(find(name) for name in names))
+    if not paths:
+        raise InputError(
+            f"No study is named: write the studies first, as in `jaxml {command} toy_saddle --smoke`."
+        )
+    stems = [path.stem for path in paths]
+    twice = [stem for stem in stems if stems.count(stem) > 1]
+    if twice:
+        raise InputError(f"Two studies are called {twice[0]}: rename one, or run them one after the other.")
+    return [describe(path) for path in paths]
+
+
+def _replicate(words: list[str]) -> int:
+    options = {**_RUNS, "--smoke": {"action": "store_true"}, "--times": {"type": int, "default": 2}}
+    values = _parsed(words, "studies", options)
+    descriptions = _named(values.studies, "replicate")
+    _prepare()
+    from jaxml.commands import replicate
+
+    replicate.replicate(descriptions, times=values.times, smoke=values.smoke, runs=values.runs)
+    return 0
+
+
+def _claims(words: list[str]) -> int:
+    values = _parsed(words, "names", _RUNS)
+    from jaxml.commands import claims
+
+    claims.show(values.names, values.runs)
+    return 0
+
+
+def _list_runs(words: list[str]) -> int:
+    values = _parsed(words, "runs", {"--csv": {"type": _path}, "--json": {"type": _path}})
+    folder = _path(_at_most_one(values.runs, "folder of runs") or "runs")
+    from jaxml.commands import runs
+
+    if values.csv is None and values.json is None:
+        runs.show(folder)
+    else:
+        runs.export(folder, as_csv=values.csv, as_json=values.json)
+    return 0
+
+
 def _report(words: list[str]) -> int:
-    values = _parsed(words, "runs", {"--readme": {"type": Path}})
-    runs = Path(_at_most_one(values.runs, "folder of runs") or "runs")
+    values = _parsed(words, "runs", {"--readme": {"type": _path}})
+    runs = _path(_at_most_one(values.runs, "folder of runs") or "runs")
+    _prepare()
     from jaxml.commands import report
 
     report.report(runs, values.readme)
@@ -162,30 +240,35 @@ def _verify(words: list[str]) -> int:
 
 
 def _bench(words: list[str]) -> int:
-    values = _parsed(words, "names", {"--out": {"type": Path, "default": Path("runs/bench")}})
+    values = _parsed(words, "names", {"--out": {"type": _path, "default": Path("runs/bench")}})
     from jaxml import bench
 
     for name in values.names:
         if name not in bench.names():
             raise InputError(f"There is no benchmark {name!r}: {proposal(name, bench.names())}")
     _prepare()
+    from jaxml.commands import devices
+
+    devices.backend()
     bench.run(values.names or bench.names(), values.out)
     return 0
 
 
 def _prepare() -> None:
     """Keeps compiled programs between processes, and LAPACK to one thread: both are read on import."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small spectra: threads wait, and change the bits
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(home / "jaxml" / "compilation"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shipped.cache() / "compilation"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "studies": _studies,
+    "claims": _claims,
     "run": _run,
+    "replicate": _replicate,
     "report": _report,
+    "runs": _list_runs,
     "doctor": _doctor,
     "verify": _verify,
     "bench": _bench,

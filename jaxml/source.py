@@ -4,12 +4,12 @@ Standard library only, so that a list of studies and a wrong name are answered w
 """
 
 import ast
-import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxml.closure import computing
 from jaxml.errors import InputError
 
 CONTRACT = ("Config", "Result", "SMOKE", "study", "findings", "figures")
@@ -42,19 +42,8 @@ class Description(NamedTuple):
 
 
 def code_digest(study_path: str | Path) -> str:
-    """SHA-256 of the code behind a result: floors 0 and 1 of jaxml, and the study's own file.
-
-    The front door and the benchmarks are left out: no result depends on them.
-    """
-    package = Path(__file__).parent
-    modules = [path for path in package.glob("*.py") if path.name != "__main__.py"]
-    for room in ("problem", "learn", "curvature", "record"):
-        modules += (package / room).rglob("*.py")
-    sources = {path.relative_to(package).as_posix(): path for path in modules}
-    digest = hashlib.sha256()
-    for name, path in [*sorted(sources.items()), ("study", Path(study_path))]:
-        digest.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()
+    """SHA-256 of the code that decides a study's arrays: see `jaxml.closure.computing`."""
+    return computing(study_path).digest
 
 
 def describe(path: Path) -> Description:

@@ -1,14 +1,9 @@
 """What is read from a study's source, without running it."""
 
-import shutil
-from pathlib import Path
-
 import pytest
 
-import jaxml
-from jaxml import source
 from jaxml.errors import InputError
-from jaxml.source import code_digest, describe
+from jaxml.source import describe
 
 pytestmark = pytest.mark.identity
 
@@ -54,43 +49,3 @@ def test_what_is_no_study_is_refused(tmp_path, text, word):
     path.write_text(text)
     with pytest.raises(InputError, match=word):
         describe(path)
-
-
-@pytest.fixture
-def toy(tmp_path):
-    path = tmp_path / "toy.py"
-    path.write_text(STUDY)
-    return path
-
-
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A copy of the package that can be edited."""
-    copy = tmp_path / "jaxml"
-    shutil.copytree(Path(jaxml.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__main__.py", "bench/speed.py", "learn/extra.py"):
-        (copy / name).parent.mkdir(exist_ok=True)
-        (copy / name).write_text("x = 1\n")
-    monkeypatch.setattr(source, "__file__", str(copy / "source.py"))
-    return copy
-
-
-@pytest.mark.parametrize(("name", "counts"), [
-    ("types.py", True), ("learn/extra.py", True), ("record/store.py", True),
-    ("__main__.py", False), ("bench/speed.py", False), ("record/report.html", False),
-])  # fmt: skip
-def test_the_digest_covers_floors_0_and_1(package, toy, name, counts):
-    before = code_digest(toy)
-    assert code_digest(toy) == before
-    with (package / name).open("a") as file:
-        file.write("# changed\n")
-    assert (code_digest(toy) != before) == counts
-
-
-def test_the_digest_covers_names_and_the_study(package, toy):
-    digests = [code_digest(toy)]
-    (package / "learn" / "extra.py").rename(package / "learn" / "extras.py")
-    digests.append(code_digest(toy))
-    toy.write_text(toy.read_text() + "\n")
-    digests.append(code_digest(toy))
-    assert len(set(digests)) == 3

@@ -4,15 +4,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
+from jaxml import shipped
 from jaxml.errors import InputError
 from jaxml.source import Description
 
 
 def known() -> dict[str, Path]:
-    """The studies that a name finds: those in `experiments/` here, then those beside the package."""
+    """The studies that a name finds: those in `experiments/` here, then those that come with jaxml."""
     found: dict[str, Path] = {}
-    for place in (Path.cwd(), Path(__file__).parents[2]):
-        for path in sorted((place / "experiments").glob("[!_]*.py")):
+    for place in (Path.cwd() / "experiments", shipped.studies()):
+        for path in sorted(place.glob("[!_]*.py")):
             found.setdefault(path.stem, path)
     return found
 
@@ -23,9 +24,10 @@ def find(name: str) -> Path:
     Raises:
         InputError: there is no such study; proposes the nearest.
     """
-    if Path(name).suffix == ".py" or len(Path(name).parts) != 1:
-        if Path(name).is_file():
-            return Path(name)
+    path = Path(name).expanduser()
+    if path.suffix == ".py" or len(path.parts) != 1:
+        if path.is_file():
+            return path
         raise InputError(
             f"There is no file {name}: give the path of a study, or a name that `jaxml studies` lists."
         )

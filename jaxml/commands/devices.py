@@ -12,8 +12,10 @@ def backend() -> str:
     """The platform that JAX computes on: cpu, gpu or tpu.
 
     Raises:
-        InputError: JAX cannot start the platform that the environment asks for.
+        InputError: JAX cannot start the platform that the environment asks for, or may not compile.
     """
+    if getattr(jax.config, "jax_disable_jit", False):
+        raise InputError("JAX_DISABLE_JIT is set, and every experiment is a compiled program: unset it.")
     try:
         return jax.default_backend()
     except (RuntimeError, AssertionError) as error:

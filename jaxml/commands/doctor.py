@@ -12,6 +12,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
+from jaxml import shipped
 from jaxml.commands.devices import backend, idle_accelerators
 from jaxml.memory import available_bytes
 from jaxml.problem.data.image_sets import FASHION_MNIST, MNIST
@@ -54,7 +55,7 @@ def circumstances() -> Iterator[tuple[str, str]]:
 
 
 def _whereabouts(name: str, files: tuple[str, ...]) -> str:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxml"
+    cache = shipped.cache()
     given = os.environ.get("JAXML_DATA_DIR")
     for folder in (*([Path(given).expanduser()] if given else []), cache):
         if all((folder / name / file).exists() for file in files):

@@ -1,64 +1,88 @@
-"""`jaxml report`: the ledger of all runs, and the tables that documents quote."""
+"""`jaxml report`: the page of all claims, and the tables that documents quote."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from jaxml import bench
 from jaxml.commands.catalogue import known
-from jaxml.record import load_run
-from jaxml.record.report import markdown_verdicts, replace_between, write_ledger
-from jaxml.record.runs import newest_runs
-from jaxml.source import code_digest, describe
+from jaxml.commands.collected import Collected, collected, refresh_findings, stale_verdicts
+from jaxml.commands.runs import note
+from jaxml.record.answers import Answer, answers
+from jaxml.record.report import write_ledger
+from jaxml.record.tables import markdown_answers, markdown_tally, markdown_verdicts, replace_between
+from jaxml.record.verdicts import FOLDER, Verdicts, save_verdicts
+from jaxml.types import InputError
 
-VERDICTS = ("supported", "refuted", "undecided")
+Table = Callable[[Collected, Mapping[str, Answer]], str]
 
 
 def report(runs: Path, document: Path | None) -> None:
     """Writes `<runs>/report.html` and, in a named document, the tables for which it holds markers.
 
-    Markers are `<!-- studies --> <!-- /studies -->`, a line a study; likewise `verdicts`, a line a finding,
-    and `speed`, the committed benchmarks.
+    Markers are pairs such as `<!-- answers --> <!-- /answers -->`: `tally`, one sentence; `answers`, a line a
+    claim that has been tested; `studies`, a line a study; `verdicts`, every finding under its claim; `speed`,
+    the committed benchmarks. With a document, what the tables are made from is written into
+    `experiments/verdicts/` as well.
 
     Raises:
-        InputError: there are no runs, one is damaged, or the document has no markers or cannot be written.
+        InputError: there are neither runs nor committed verdicts, or the document has no markers or cannot
+            be written.
     """
-    write_ledger(runs, runs / "report.html", stale=stale)
-    print(f"Report: {runs / 'report.html'}")
-    if document is None:
-        return
+    refresh_findings(runs, note)
+    everything = collected(runs, note)
+    if not everything.found:
+        raise InputError(f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another folder.")
+    replies = answers(everything.claims, list(everything.found.values()))
+    page = runs / "report.html"
+    runs.mkdir(parents=True, exist_ok=True)
+    write_ledger(page, replies, everything.found, everything.folders, stale=stale_verdicts)
+    print(f"Report: {page}")
+    if document is not None:
+        _fill(document, everything, replies)
+        _commit(everything)
+
+
+def _fill(document: Path, everything: Collected, replies: Mapping[str, Answer]) -> None:
+    """Puts each table between its markers in the document."""
     text = document.read_text(encoding="utf-8") if document.is_file() else ""
-    tables = {"studies": markdown_studies, "verdicts": markdown_verdicts, "speed": lambda _: bench.markdown()}
+    tables: dict[str, Table] = {
+        "tally": lambda _, replies: markdown_tally(replies),
+        "answers": lambda _, replies: markdown_answers(replies),
+        "studies": lambda everything, _: markdown_studies(everything.found),
+        "verdicts": lambda _, replies: markdown_verdicts(replies),
+        "speed": lambda *_: bench.markdown(),
+    }
     wanted = [marker for marker in tables if f"<!-- {marker} -->" in text]
     for marker in wanted or ["verdicts"]:
-        if table := tables[marker](runs):  # without committed benchmarks the old table stays
+        if table := tables[marker](everything, replies):  # without committed benchmarks the old table stays
             replace_between(document, marker, table)
     print(f"Tables in {document}: {', '.join(wanted)}")
 
 
-def markdown_studies(runs: Path) -> str:
-    """One line a study: its question, and how many of its findings came out which way."""
-    lines = ["| Study | Asks | Claims | ✓ | ✗ | ? |", "|-|-|-|-|-|-|"]
-    for folder in newest_runs(runs):
-        run = load_run(folder)
-        name = str(run.manifest["study"])
+def _commit(everything: Collected) -> None:
+    """Writes the verdicts of the studies of this folder's `experiments/`, where they have changed."""
+    here = Path.cwd() / "experiments"
+    if not here.is_dir():
+        return
+    for name, found in everything.found.items():
         path = known().get(name)
-        title = describe(path).title if path else "(not here)"
-        claims = sorted(
-            {finding.claim for finding in run.findings}, key=lambda claim: (claim[0], _number(claim))
-        )
-        counts = (sum(finding.verdict == verdict for finding in run.findings) for verdict in VERDICTS)
-        cells = (name, title.replace("|", r"\|"), ", ".join(claims), *map(str, counts))
-        lines.append(f"| {' | '.join(cells)} |")
+        if path is not None and path.is_relative_to(here):
+            _save_if_changed(here / FOLDER, found)
+
+
+def _save_if_changed(folder: Path, found: Verdicts) -> None:
+    path = folder / f"{found.study}.json"
+    before = path.read_bytes() if path.exists() else b""
+    save_verdicts(folder, found)
+    if path.read_bytes() != before:
+        print(f"Verdicts: {path.relative_to(Path.cwd())}")
+
+
+def markdown_studies(found: Mapping[str, Verdicts]) -> str:
+    """One line a study: its question, and the claims on which it has findings."""
+    lines = ["| Study | Asks | Claims |", "|-|-|-|"]
+    for name, each in found.items():
+        claims = dict.fromkeys(finding.claim for finding in each.findings)
+        question = each.question.replace("|", r"\|")
+        lines.append(f"| {name} | {question} | {', '.join(claims)} |")
     return "\n".join(lines)
-
-
-def _number(claim: str) -> int:
-    return int(claim[1:].rstrip("a"))
-
-
-def stale(manifest: Mapping[str, Any]) -> bool:
-    """Whether other code than today's made the run; so it is if its study is not found here."""
-    name = str(manifest["study"])
-    path = known().get(name, Path(f"{Path(name).name}.py"))
-    return not path.is_file() or code_digest(path) != manifest["code"]

@@ -1,42 +1,31 @@
 """`jaxml run`: studies in turn, in one process, and what became of their claims."""
 
 import contextlib
-import dataclasses
 import gc
-import io
-import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tyro
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from jaxml.commands.devices import backend
-from jaxml.problem.data.checksums import checksums
+from jaxml.commands.variants import Overrides, configured, variants
 from jaxml.record import Study, list_runs, load, load_run
 from jaxml.record.store import Needed, execute
-from jaxml.source import Description, describe
+from jaxml.record.tables import held_against, measured
+from jaxml.source import Description
 from jaxml.types import InputError
 
-DATA = ("digits", "fashion_mnist", "mnist", "pokemon_cp", "shakespeare", "sinc")
-"""The data sets with a checksum; a study that says one of these words is taken to read it."""
-
-_COLOURS = {"supported": "green", "refuted": "red", "undecided": "yellow"}
+COLOURS = {"supported": "green", "refuted": "red", "no effect": "blue", "undecided": "yellow"}
 
 
 def run(
-    descriptions: Sequence[Description],
-    overrides: Mapping[str, Sequence[str]],
-    *,
-    smoke: bool,
-    runs: Path,
-    again: bool,
+    descriptions: Sequence[Description], overrides: Overrides, *, smoke: bool, runs: Path, again: bool
 ) -> None:
-    """Runs each study with its own config, smoke or whole, and prints the verdicts.
+    """Runs each study with each of its configs, smoke or whole, and prints the verdicts.
 
     Raises:
         InputError: a study breaks its contract, a value does not fit its field, or `runs` cannot be written.
@@ -44,22 +33,38 @@ def run(
     backend()  # refuses in a sentence where JAX cannot start
     studies = [load(each.path) for each in descriptions]
     gc.freeze()  # what is imported stays; walking it at every collection costs a tenth of the tracing
-
-    def config(study: Study) -> Any:
-        return configure(study, overrides, smoke=smoke)
-
-    configs = [config(study) for study in studies]
+    planned = [(study, values) for study in studies for values in variants(study, overrides)]
+    for study, values in planned:
+        configured(study, values, smoke=smoke)  # every config is refused before any study runs
     before = list_runs(runs)
-    folders = []
-    for study, values in zip(studies, configs, strict=True):
-        with progress(study.name) as announce:
-            needed = fulfil(study, config, runs=runs, announce=announce)
-            data = data_checksums(study)
-            folder = execute(study, values, needed, runs=runs, again=again, announce=announce, checksums=data)
-            if folder in before and not again:
-                announce(f"{study.name}: it ran before and is shown, not repeated; --again repeats it")
-        folders.append(folder)
-    show(folders)
+    folders: dict[str, list[Path]] = {}
+    for study, values in planned:
+        folder = run_once(study, values, smoke=smoke, runs=runs, again=again)
+        if folder in before and not again:
+            print(f"{study.name}: it ran before and is shown, not repeated; --again repeats it")
+        folders.setdefault(study.name, []).append(folder)
+    show([folder for made in folders.values() for folder in made])
+    for name, made in folders.items():
+        if len(made) > 1:
+            show_variants(name, made)
+
+
+def run_once(
+    study: Study, values: Mapping[str, Any], *, smoke: bool, runs: Path, again: bool = False
+) -> Path:
+    """The folder of one run, made now unless it exists.
+
+    Raises:
+        InputError: as `run`.
+    """
+
+    def config(each: Study) -> Any:
+        fields = getattr(each.Config, "__dataclass_fields__", {})
+        return configured(each, {k: v for k, v in values.items() if k in fields}, smoke=smoke)
+
+    with progress(study.name) as announce:
+        needed = fulfil(study, config, runs=runs, announce=announce)
+        return execute(study, config(study), needed, runs=runs, again=again, announce=announce)
 
 
 def fulfil(
@@ -82,43 +87,9 @@ def fulfil(
         if study.name in need.needs:
             raise InputError(f"{study.name} and {name} need each other: let one of them stand alone.")
         earlier = fulfil(need, config, runs=runs, announce=announce)
-        data = data_checksums(need)
-        folder = execute(need, config(need), earlier, runs=runs, announce=announce, checksums=data)
+        folder = execute(need, config(need), earlier, runs=runs, announce=announce)
         found.append(Needed(need, folder))
     return tuple(found)
-
-
-def data_checksums(study: Study) -> dict[str, str]:
-    """The checksums of the data sets whose names the study's source says."""
-    words = describe(study.path).words
-    return checksums(word for word in DATA if word in words)
-
-
-def configure(study: Study, overrides: Mapping[str, Sequence[str]], *, smoke: bool) -> Any:
-    """The study's config with the overrides that it has fields for.
-
-    Raises:
-        InputError: a value does not fit its field, or a field without a default is left out.
-    """
-    hints = typing.get_type_hints(study.Config)
-    values = {
-        field: _value(field, hints[field], words) for field, words in overrides.items() if field in hints
-    }
-    try:
-        return dataclasses.replace(study.smoke, **values) if smoke else study.Config(**values)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"{study.name} refuses this config: {error}") from error
-
-
-def _value(field: str, hint: Any, words: Sequence[str]) -> Any:
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return tyro.cli(hint, args=list(words), add_help=False)
-    except SystemExit:
-        kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-        fault = f"not {' '.join(words)!r}" if words else "and none was given"
-        remedy = "name studies before fields" if len(words) > 1 else "correct it"
-        raise InputError(f"--{field} takes a value of type {kind}, {fault}: {remedy}.") from None
 
 
 @contextlib.contextmanager
@@ -137,17 +108,48 @@ def progress(name: str) -> Iterator[Callable[[str], None]]:
 
 def show(folders: Sequence[Path]) -> None:
     """Prints the findings of runs, and where their reports are."""
-    console = Console(highlight=False, markup=False)
-    console.width = console.width if console.is_terminal else max(console.width, 120)
-    table = Table("claim", "statement", "measured [low, high]", "n", "dtype", "verdict")
-    for folder in folders:
+    console = wide_console()
+    table = Table("claim", "verdict", "statement", "measured [low, high]", "held against", "n")
+    loaded = [load_run(folder) for folder in folders]
+    for run_ in loaded:
         table.add_section()
-        for each in load_run(folder).findings:
-            measured = f"{each.measured:.4g} [{each.low:.4g}, {each.high:.4g}] {each.unit}"
-            verdict = Text(each.verdict, _COLOURS.get(each.verdict, ""))
-            table.add_row(each.claim, each.statement, measured, str(each.n), each.dtype, verdict)
+        for each in run_.findings:
+            verdict = Text(each.verdict, COLOURS.get(each.verdict, ""))
+            number = f"{measured(each)} {each.unit}"
+            claim = each.claim if each.role == "deciding" else f"({each.claim})"
+            table.add_row(claim, verdict, each.statement, number, held_against(each), str(each.n))
     console.print(table)
-    if any(load_run(folder).manifest["smoke"] for folder in folders):
+    if any(finding.role == "supporting" for run_ in loaded for finding in run_.findings):
+        console.print("A claim in brackets: a supporting finding, on which its answer does not hang.")
+    if any(run_.manifest["smoke"] for run_ in loaded):
         console.print("A smoke config only shows that a study runs: its verdicts say nothing of the claims.")
     for folder in folders:
         console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
+
+
+def show_variants(name: str, folders: Sequence[Path]) -> None:
+    """Prints the findings of several runs of one study side by side."""
+    console = wide_console()
+    loaded = [load_run(folder) for folder in folders]
+    titles = [short(run_.manifest["differs"]) for run_ in loaded]
+    table = Table("claim", "statement", *titles, title=f"{name}, run by run")
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for title, run_ in zip(titles, loaded, strict=True):
+        for each in run_.findings:
+            row = cells.setdefault((each.claim, each.statement), {})
+            row[title] = f"{each.verdict}: {measured(each)}"
+    for (claim, statement), row in cells.items():
+        table.add_row(claim, statement, *(row.get(title, "") for title in titles))
+    console.print(table)
+
+
+def short(differs: Mapping[str, Any]) -> str:
+    """What sets a config apart: "steps=50, seed=1", or "default"."""
+    return ", ".join(f"{field}={value}" for field, value in differs.items()) or "default"
+
+
+def wide_console() -> Console:
+    """A console of the terminal's width, of 140 columns at least where there is no terminal."""
+    console = Console(highlight=False, markup=False)
+    console.width = console.width if console.is_terminal else max(console.width, 140)
+    return console

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from jaxml.commands.catalogue import known
 from jaxml.errors import InputError
-from jaxml.source import Description, code_digest, describe
+from jaxml.freshness import stale
+from jaxml.source import Description, describe
 
 
 def show_all(runs: Path) -> None:
@@ -41,20 +43,22 @@ def show(descriptions: Sequence[Description], runs: Path) -> None:
 
 
 def state(description: Description, runs: Path) -> str:
-    """Whether the study has a run, and whether the newest code made it."""
+    """Whether the study has a run, whether it is up to date, and if not what has changed since."""
     manifests = (runs / description.name).glob("*/manifest.json")
     made = [_manifest(path) for path in manifests if "." not in path.parent.name]
-    whole = [each for each in made if not each.get("smoke")]
     if not made:
         return "not run"
-    if code_digest(description.path) not in [each.get("code") for each in whole or made]:
-        return "stale"
-    return "up to date" if whole else "smoke only"
+    usual = [each for each in made if not each.get("smoke")]
+    newest = sorted(usual or made, key=lambda each: str(each.get("finished", "")))
+    changes = [stale(each, description.path) for each in newest]
+    if all(changes):
+        return f"stale: {'; '.join(changes[-1])}"
+    return "up to date" if usual else "smoke only"
 
 
-def _manifest(path: Path) -> dict:
+def _manifest(path: Path) -> dict[str, Any]:
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return manifest if isinstance(manifest, dict) else {}

@@ -2,17 +2,17 @@
 
 import tempfile
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from jaxml.commands.catalogue import known
 from jaxml.commands.devices import backend
 from jaxml.commands.run import fulfil, progress
+from jaxml.freshness import stale
 from jaxml.record import Study, compare, load, load_run
 from jaxml.record.config import config_from_json
-from jaxml.record.store import execute
-from jaxml.source import code_digest
+from jaxml.record.manifest import settings, threads
+from jaxml.record.store import execute, restudied
 from jaxml.types import InputError
 
 
@@ -32,9 +32,12 @@ def verify(folder: Path, path: Path | None) -> int:
             f"{folder} was made by {first.manifest['study']}, not by {study.name}: name its own study."
         )
     config = config_from_json(study.Config, first.manifest["config"])
-    changes = differences(first.manifest, code_digest(study.path))
+    changes = differences(first.manifest, study.path)
     if changes:
-        print(f"Bits may differ, because {folder} was made with {', '.join(changes)}.")
+        print(f"Bits may differ, since {folder} was made: {'; '.join(changes)}.")
+    if restudied(study, first) != first.findings:
+        print(f"Different: the findings in {folder} are not those that its arrays give.")
+        return 1
     kept = _configs(first.manifest)
     with tempfile.TemporaryDirectory() as elsewhere, progress(study.name) as announce:
 
@@ -67,15 +70,18 @@ def _known(name: str, folder: Path) -> Path:
     return studies[name]
 
 
-def differences(manifest: Mapping[str, Any], code: str) -> tuple[str, ...]:
+def differences(manifest: Mapping[str, Any], path: Path) -> tuple[str, ...]:
     """What sets the circumstances of a manifest apart from those of here and now."""
-    versions = manifest.get("versions")
-    there = {
-        "platform": manifest.get("platform"),
-        "jaxlib": versions.get("jaxlib") if isinstance(versions, dict) else None,
-    }
-    here = {"platform": backend(), "jaxlib": version("jaxlib")}
-    changed = (
-        f"{name} {there[name]} where this is {here[name]}" for name in here if there[name] != here[name]
-    )
-    return (*(("other code",) if manifest["code"] != code else ()), *changed)
+    here = {"platform": backend(), **settings()}
+    there = {"platform": manifest["platform"], **manifest["settings"]}
+    circumstances = [
+        f"{name} was {there.get(name)} and is {value}"
+        for name, value in here.items()
+        if there.get(name) != value
+    ]
+    counts = [
+        f"{name} was {value or 'unset'} and is {current or 'unset'}"
+        for name, value in manifest.get("threads", {}).items()
+        if (current := threads().get(name)) != value
+    ]
+    return (*stale(manifest, path), *circumstances, *counts)

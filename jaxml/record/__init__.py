@@ -1,8 +1,20 @@
 """WHAT HAPPENED: intervals, verdicts, runs. `store`, `figures` and `report` are imported by name: they draw."""
 
 from jaxml.record.clock import seconds
-from jaxml.record.finding import Finding, above, below, exact
+from jaxml.record.finding import Assertion, Finding, deciding, judged, supporting
+from jaxml.record.rule import Rule, above, at_most, below, near, verdict
 from jaxml.record.runs import Run, compare, list_runs, load_run
 from jaxml.record.stages import plain_keep
-from jaxml.record.statistics import Interval, bootstrap, certain, correlation, first_passage, mean_difference, paired, proportion, ratio_of_means
+from jaxml.record.statistics import (
+    Interval,
+    bootstrap,
+    certain,
+    correlation,
+    first_passage,
+    largest,
+    mean_difference,
+    paired,
+    proportion,
+    ratio_of_means,
+)
 from jaxml.record.study import Study, load

@@ -1,10 +1,12 @@
 """A study's configuration and JSON, there and back."""
 
 import dataclasses
+import enum
 import json
 import types
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from jaxml.types import InputError
@@ -17,7 +19,16 @@ def config_to_json(config: Any) -> dict[str, Any]:
         InputError: a value of the wrong type.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return json.loads(json.dumps(_checked(type(config), values)))
+    return json.loads(json.dumps(_checked(type(config), values), default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    """What JSON has no word for, as text: a path, or the name of an Enum's member."""
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{value!r} has no JSON form")
 
 
 def config_from_json(config_type: type[Any], mapping: Mapping[str, Any]) -> Any:
@@ -50,7 +61,9 @@ def _checked(config_type: type[Any], mapping: Mapping[str, Any]) -> dict[str, An
 
 
 def _cast(value: Any, hint: Any) -> Any:
-    """The value in the hinted type: an int serves as a float, a list as a tuple, nothing else is bent.
+    """The value in the hinted type, or its JSON form in it: nothing else is bent.
+
+    An int serves as a float, a list as a tuple, text as a path or as the name of an Enum's member.
 
     Raises:
         TypeError: it does not fit.
@@ -58,21 +71,46 @@ def _cast(value: Any, hint: Any) -> Any:
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
-        for option in arguments:
-            try:
-                return _cast(value, option)
-            except (TypeError, ValueError):
-                continue
+        return _first_fit(value, arguments)
     if origin is typing.Literal and (type(value), value) in [(type(option), option) for option in arguments]:
         return value
-    if origin is tuple and isinstance(value, list | tuple):
-        repeated = arguments[-1:] == (...,)
-        return tuple(
-            _cast(item, option)
-            for item, option in zip(value, arguments[:1] * len(value) if repeated else arguments, strict=True)
-        )
+    if origin in (tuple, list) and isinstance(value, list | tuple):
+        return origin(_items(value, origin, arguments))
+    if origin is dict and isinstance(value, dict):
+        return {_cast(key, arguments[0]): _cast(item, arguments[1]) for key, item in value.items()}
+    return _cast_single(value, hint)
+
+
+def _first_fit(value: Any, options: tuple[Any, ...]) -> Any:
+    for option in options:
+        try:
+            return _cast(value, option)
+        except (TypeError, ValueError):
+            continue
+    raise TypeError(f"{value!r} fits none of {options}")
+
+
+def _items(value: Any, origin: Any, arguments: tuple[Any, ...]) -> list[Any]:
+    repeated = origin is list or arguments[-1:] == (...,)
+    hints = arguments[:1] * len(value) if repeated else arguments
+    return [_cast(item, option) for item, option in zip(value, hints, strict=True)]
+
+
+def _cast_single(value: Any, hint: Any) -> Any:
     if hint is float and type(value) in (int, float):
         return float(value)
     if hint in (bool, int, str, type(None)) and type(value) is hint:
         return value
+    if hint is Path and isinstance(value, str | Path):
+        return Path(value)
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return _member(value, hint)
+    raise TypeError(f"{value!r} is no {hint}")
+
+
+def _member(value: Any, hint: type[enum.Enum]) -> enum.Enum:
+    if isinstance(value, hint):
+        return value
+    if isinstance(value, str) and value in hint.__members__:
+        return hint[value]
     raise TypeError(f"{value!r} is no {hint}")

@@ -32,18 +32,22 @@ class Style(NamedTuple):
 
 STYLES: Sequence[Style] = (
     Style("#000000", "o", "-"),
-    Style("#bb5566", "s", "--"),
-    Style("#ddaa33", "^", "-."),
-    Style("#004488", "D", ":"),
-    Style("#6699cc", "v", "-"),
-    Style("#997700", "P", "--"),
-    Style("#ee99aa", "X", "-."),
+    Style("#994455", "s", "--"),
+    Style("#bb8800", "^", "-."),
+    Style("#003366", "D", ":"),
+    Style("#5588bb", "v", "-"),
+    Style("#228833", "P", "--"),
+    Style("#aa4499", "X", "-."),
     Style("#007766", "*", ":"),
 )
-"""One for each family: no two share a marker, no four in a row a line style, no two of the first four a tone.
+"""One for each family: no two share a marker, no four in a row a line style, no two of the first four a tone,
+and all have a contrast of at least 3:1 to white.
 
-Source: Tol 2021, SRON/EPS/TN/09-002, high-contrast and medium-contrast schemes (the first seven).
+Source: after Tol 2021, SRON/EPS/TN/09-002, high-contrast and bright schemes, the light colours darkened.
 """
+
+MARKS_APART = 0.08
+"""Of a panel's diagonal: the distance between two markers of a line of more than 16 points."""
 
 
 def panels(
@@ -128,8 +132,33 @@ def symmetric_log(axes: Axes, threshold: float) -> None:
     axes.yaxis.set_major_locator(locator)
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Writes a PNG, the same bytes for the same figure and matplotlib: no date and no version in it."""
+def save(figure: Figure, path: Path) -> None:
+    """Writes a PNG, and beside it a .txt with its `words`.
+
+    The same figure and matplotlib give the same bytes: neither a date nor a version is in them.
+    """
     for line in (line for axes in figure.axes for line in axes.lines if line.get_markevery() is None):
-        line.set_markevery(max(1, np.size(line.get_xdata()) // 16))
+        if np.size(line.get_xdata()) > 16:
+            line.set_markevery(MARKS_APART)
     figure.savefig(path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    path.with_suffix(".txt").write_text(words(figure) + "\n", encoding="utf-8")
+
+
+def words(figure: Figure) -> str:
+    """What a reader who cannot see the figure is told: each panel's title, axes and legend.
+
+    >>> figure, (panel,) = panels()
+    >>> _ = panel.plot([1, 2], label="descent")
+    >>> label(panel, "A bowl", "step", "loss (nats)")
+    >>> words(figure)
+    'A bowl: loss (nats) against step; descent.'
+    """
+    return " ".join(_panel_words(axes) for axes in figure.axes if axes.get_ylabel() or axes.get_title())
+
+
+def _panel_words(axes: Axes) -> str:
+    title = axes.get_title(loc="left") or axes.get_title()
+    shown = f"{axes.get_ylabel()} against {axes.get_xlabel()}" if axes.get_xlabel() else axes.get_ylabel()
+    names = axes.get_legend_handles_labels()[1]
+    parts = f"{title}: {shown}" if title else shown
+    return f"{parts}; {', '.join(names)}." if names else f"{parts}."

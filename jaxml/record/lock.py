@@ -14,8 +14,8 @@ LOCK = "lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Makes the folder, and holds it alone until the block ends.
+def locked(folder: Path) -> Iterator[Path]:
+    """Makes the folder, which it yields, and holds it alone until the block ends.
 
     The kernel releases the lock of a process that dies, however it dies, so a stale lock file is simply taken
     over, and a recycled process number cannot be mistaken for its owner. The folder may be renamed
@@ -27,7 +27,7 @@ def locked(folder: Path) -> Iterator[None]:
     with writing(folder):
         handle = _acquire(folder)
     try:
-        yield
+        yield folder
     finally:
         os.close(handle)
 

@@ -4,27 +4,36 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+from jaxml import claims
+from jaxml.freshness import versions
+from jaxml.provenance import Reading
 from jaxml.record.config import config_to_json
 from jaxml.record.stages import Stage
 from jaxml.record.study import Study
-from jaxml.source import code_digest, describe
 
-_IDENTITY = ("study", "config", "dtype", "platform", "code", "needs")
-_VERSIONS = ("jax", "jaxlib", "numpy", "flax", "optax", "scipy", "jaxml")
+_IDENTITY = ("study", "config", "platform", "versions", "settings", "code", "needs")
 _SETTINGS = (
-    "jax_enable_x64", "jax_default_matmul_precision", "jax_numpy_dtype_promotion", "jax_default_prng_impl",
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
     "jax_threefry_partitionable",
-)  # fmt: skip
+    "jax_disable_jit",
+    "jax_disable_most_optimizations",
+    "jax_optimization_level",
+)
+_THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_DEVICE_COUNT = "--xla_force_host_platform_device_count"
 
 
 class Spent(NamedTuple):
@@ -46,7 +55,10 @@ class Spent(NamedTuple):
 
 
 def identity(study: Study, config: Any, needed: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """All that decides the bits of a result on one platform, as JSON values.
+    """All that decides the bits of a result before the data are read, as JSON values.
+
+    The seed is a field of the config. Code counts as far as `study` reaches it, without docstrings,
+    comments, `findings` and `figures`.
 
     Args:
         study: what runs.
@@ -56,15 +68,33 @@ def identity(study: Study, config: Any, needed: Sequence[Mapping[str, Any]] = ()
     Raises:
         InputError: a value of the config has the wrong type.
     """
-    values = config_to_json(config)
     return {
         "study": study.name,
-        "config": values,
-        "dtype": values.get("dtype", "float32"),
+        "config": config_to_json(config),
         "platform": jax.default_backend(),
-        "code": code_digest(study.path),
-        "needs": [{name: each[name] for name in _IDENTITY} for each in needed],
+        "versions": versions(),
+        "settings": settings(),
+        "code": dict(study.computing),
+        "needs": [_identity_of(each) for each in needed],
     }
+
+
+def _identity_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    marks = {name: manifest[name] for name in _IDENTITY}
+    return marks | {"data": contents(manifest["data"])}
+
+
+def settings() -> dict[str, Any]:
+    """Every setting of JAX and XLA that can change bits; how many devices there are does not."""
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    kept = sorted(flag for flag in flags if not flag.startswith(_DEVICE_COUNT))
+    values = jax.config.values
+    return {name: values[name] for name in _SETTINGS if name in values} | {"XLA_FLAGS": " ".join(kept)}
+
+
+def contents(data: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """What was read, by name: the part of a manifest's data that belongs to the identity."""
+    return {name: entry["digest"] for name, entry in sorted(data.items())}
 
 
 def run_hash(marks: Mapping[str, Any]) -> str:
@@ -76,8 +106,27 @@ def run_hash(marks: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(marks, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def full_hash(marks: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> str:
+    """The name of a run: its identity, with what the loaders report to have read."""
+    return run_hash({**marks, "data": contents(data)})
+
+
+def readings_to_json(readings: Iterable[Reading]) -> dict[str, dict[str, Any]]:
+    """What was read, by name, as the manifest holds it."""
+    found: dict[str, dict[str, Any]] = {}
+    for reading in readings:
+        entry = reading._asdict()
+        found[entry.pop("name")] = entry
+    return found
+
+
 def manifest(
-    study: Study, config: Any, marks: Mapping[str, Any], spent: Spent, checksums: Mapping[str, str]
+    study: Study,
+    config: Any,
+    marks: Mapping[str, Any],
+    spent: Spent,
+    data: Mapping[str, Mapping[str, Any]],
+    arrays: Mapping[str, np.ndarray],
 ) -> dict[str, Any]:
     """The identity of a run and its circumstances, as JSON values.
 
@@ -86,34 +135,68 @@ def manifest(
         config: with what.
         marks: their `identity` when the run began, whatever has happened to the code since.
         spent: when, and for how long.
-        checksums: of the data that were read, by name.
+        data: what was read, as `readings_to_json` gives it.
+        arrays: of the result, for their precision.
     """
     return {
         **marks,
-        "hash": run_hash(marks),
+        "hash": full_hash(marks, data),
+        "before": run_hash(marks),
+        "data": dict(data),
+        "judging": dict(study.judging),
+        "differs": differs(config),
         "smoke": config == study.smoke,
-        "about": _about(study.path),
-        "seeds": {name: value for name, value in marks["config"].items() if name in ("seed", "seeds")},
+        "dtype": _dtypes(arrays.values()),
+        "about": dict(study.about),
+        "own_claims": own_claims(study),
+        "file": str(study.path),
         **_commit(study.path.parent),
-        "versions": {name: importlib.metadata.version(name) for name in _VERSIONS}
-        | {"python": platform.python_version()},
+        "jaxml": importlib.metadata.version("jaxml"),
         "device": {"kind": jax.devices()[0].device_kind, "count": jax.device_count()},
-        "flags": {"XLA_FLAGS": os.environ.get("XLA_FLAGS", "")}
-        | {name: getattr(jax.config, name) for name in _SETTINGS},
+        "threads": threads(),
         "started": spent.started,
         "finished": spent.finished,
         "wall_seconds": spent.wall,
         "compile_seconds": spent.compilation,
         "stages": {name: stage._asdict() for name, stage in spent.stages.items()},
-        "checksums": dict(checksums),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
 
 
-def _about(path: Path) -> dict[str, str]:
-    description = describe(path)
-    notes = {label.lower(): text for label, text in description.notes.items()}
-    return {"summary": description.summary} | notes
+def own_claims(study: Study) -> dict[str, Any]:
+    """The claims that the study brings itself, by id, as a claims.toml would hold them."""
+    course = claims.ledger()
+    found = {}
+    for name, claim in study.announced.items():
+        if name not in course:
+            fields = claim._asdict()
+            del fields["id"]
+            found[name] = fields
+    return found
+
+
+def threads() -> dict[str, Any]:
+    """The processors and thread counts that may change the last bits of LAPACK's results."""
+    return {"cpus": os.cpu_count()} | {name: os.environ.get(name, "") for name in _THREADS}
+
+
+def differs(config: Any) -> dict[str, Any]:
+    """The fields in which a config is not the default one, with their values as JSON."""
+    if not is_dataclass(config):
+        return {}
+    values = config_to_json(config)
+    try:
+        usual = config_to_json(type(config)())  # type: ignore[operator]  # an instance's class
+    except TypeError:  # a field has no default: nothing is usual
+        return values
+    names = [field.name for field in fields(config)]
+    return {name: values[name] for name in names if values[name] != usual[name]}
+
+
+def _dtypes(arrays: Iterable[np.ndarray]) -> str:
+    dtypes = {np.asarray(array).dtype for array in arrays}
+    names = {str(dtype) for dtype in dtypes if np.issubdtype(dtype, np.inexact)}
+    return ", ".join(sorted(names))
 
 
 def _commit(folder: Path) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """The folder of a run: what lies in it, which ones there are, and whether two hold the same bits."""
 
 import json
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
 
@@ -11,10 +10,13 @@ import numpy as np
 
 from jaxml.record.archive import load_arrays, replacing, save_arrays
 from jaxml.record.finding import Finding
+from jaxml.record.verdicts import finding_from_json, finding_to_json
 from jaxml.types import InputError
 
-_NUMBERS = ("measured", "low", "high")
-_REQUIRED = ("study", "config", "code", "hash", "finished")
+_REQUIRED = (
+    "study", "config", "platform", "versions", "settings", "code", "needs", "data", "judging",
+    "hash", "before", "differs", "smoke", "finished", "about", "device", "dtype",
+)  # fmt: skip
 
 
 class Run(NamedTuple):
@@ -68,14 +70,39 @@ def save_run(run: Run) -> None:
     save_arrays(run.folder / "result.npz", run.result)
     if run.timings is not None:
         save_arrays(run.folder / "timings.npz", run.timings)
-    findings = [{name: _plain(value) for name, value in item._asdict().items()} for item in run.findings]
-    for name, value in {"findings.json": findings, "manifest.json": run.manifest}.items():
-        with replacing(run.folder / name) as path:
-            path.write_text(json.dumps(value, indent=1) + "\n")
+    save_findings(run.folder, run.findings)
+    save_manifest(run.folder, run.manifest)
 
 
-def load_run(folder: str | Path) -> Run:
+def save_findings(folder: Path, findings: Sequence[Finding]) -> None:
+    """Writes a run's findings.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    _write_json(folder / "findings.json", [finding_to_json(finding) for finding in findings])
+
+
+def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes a run's manifest.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    _write_json(folder / "manifest.json", dict(manifest))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def load_run(folder: str | Path, *, judged: bool = True) -> Run:
     """Reads a run's folder.
+
+    Args:
+        folder: of the run.
+        judged: whether its findings are read too; without them a run can be judged anew.
 
     Raises:
         InputError: there is no such folder, or a file in it is missing or damaged.
@@ -89,7 +116,7 @@ def load_run(folder: str | Path) -> Run:
         load_manifest(folder),
         load_arrays(folder / "result.npz"),
         load_arrays(timings) if timings.exists() else None,
-        load_findings(folder),
+        load_findings(folder) if judged else (),
     )
 
 
@@ -102,7 +129,8 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     manifest = _json(path)
     if not (isinstance(manifest, dict) and all(name in manifest for name in _REQUIRED)):
-        raise _damaged(path, "it lacks " + ", ".join(_REQUIRED))
+        missing = [name for name in _REQUIRED if name not in (manifest if isinstance(manifest, dict) else {})]
+        raise _damaged(path, "it lacks " + ", ".join(missing))
     return manifest
 
 
@@ -115,8 +143,8 @@ def load_findings(folder: Path) -> tuple[Finding, ...]:
     path = folder / "findings.json"
     entries = _json(path)
     try:
-        return tuple(Finding(**entry | {name: float(entry[name]) for name in _NUMBERS}) for entry in entries)
-    except (KeyError, TypeError, ValueError) as error:
+        return tuple(finding_from_json(entry) for entry in entries)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise _damaged(path, str(error)) from error
 
 
@@ -132,21 +160,32 @@ def list_runs(runs: str | Path) -> tuple[Path, ...]:
     return tuple(sorted(p for p in runs.glob("*/*") if re.fullmatch("[0-9a-f]{12}", p.name) and p.is_dir()))
 
 
-def newest_runs(runs: str | Path) -> tuple[Path, ...]:
-    """The run of each study that finished last; one with the smoke config counts only if there is no other.
+class Listed(NamedTuple):
+    """A run that can be read, by its manifest.
 
-    Raises:
-        InputError: `runs` is a file, or a manifest is missing or damaged.
+    Attributes:
+        folder: of the run.
+        manifest: of the run.
     """
 
-    def rank(folder: Path) -> tuple[bool, str]:
-        manifest = load_manifest(folder)
-        return not manifest.get("smoke", False), manifest["finished"]
+    folder: Path
+    manifest: dict[str, Any]
 
-    newest: dict[str, Path] = {}
-    for folder in sorted(list_runs(runs), key=rank):
-        newest[folder.parent.name] = folder
-    return tuple(newest[study] for study in sorted(newest))
+
+def readable_runs(runs: str | Path, announce: Callable[[str], None] | None = None) -> tuple[Listed, ...]:
+    """All whole runs, the one that finished last at the end; a damaged one is announced and passed over.
+
+    Raises:
+        InputError: `runs` is a file.
+    """
+    found = []
+    for folder in list_runs(runs):
+        try:
+            found.append(Listed(folder, load_manifest(folder)))
+        except InputError as reason:
+            if announce is not None:
+                announce(f"note: passed over, {reason}")
+    return tuple(sorted(found, key=lambda each: str(each.manifest["finished"])))
 
 
 def compare(first: Run | str | Path, second: Run | str | Path) -> tuple[str, ...]:
@@ -161,11 +200,6 @@ def compare(first: Run | str | Path, second: Run | str | Path) -> tuple[str, ...
 
 def _bits(array: np.ndarray | None) -> Any:
     return None if array is None else (str(array.dtype), array.shape, array.tobytes())
-
-
-def _plain(value: Any) -> Any:
-    """The value as strict JSON, which knows neither NaN nor infinity: as the text that `float` reads."""
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _json(path: Path) -> Any:

@@ -3,22 +3,32 @@
 import os
 import shutil
 import time
+from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from jaxml.provenance import Reading, collecting, unchanged
 from jaxml.record.archive import host, writing
 from jaxml.record.clock import compilation
 from jaxml.record.figures import save
-from jaxml.record.finding import Finding, verdict
+from jaxml.record.finding import Assertion, Finding, judged
 from jaxml.record.lock import LOCK, locked
-from jaxml.record.manifest import Spent, identity, manifest, run_hash
+from jaxml.record.manifest import Spent, identity, manifest, readings_to_json, run_hash
 from jaxml.record.report import write_report
 from jaxml.record.runs import Run as Run
 from jaxml.record.runs import compare as compare
-from jaxml.record.runs import flat, restored, save_run
+from jaxml.record.runs import (
+    flat,
+    load_manifest,
+    readable_runs,
+    restored,
+    save_findings,
+    save_manifest,
+    save_run,
+)
 from jaxml.record.runs import list_runs as list_runs
 from jaxml.record.runs import load_run as load_run
 from jaxml.record.stages import plain_keep as plain_keep
@@ -26,7 +36,7 @@ from jaxml.record.stages import storing
 from jaxml.record.study import Study
 from jaxml.types import InputError
 
-_STAGES = "stages"
+_STAGES, _FIGURES = "stages", "figures"
 
 
 class Needed(NamedTuple):
@@ -44,11 +54,13 @@ def execute(
     runs: str | Path,
     again: bool = False,
     announce: Callable[[str], None] | None = None,
-    checksums: Mapping[str, str] | None = None,
 ) -> Path:
     """The folder `<runs>/<study>/<hash>` of the study's run with this config, computed unless it exists.
 
     Work happens in `<hash>.partial`, whose stages outlive an interruption, and which is renamed when whole.
+    The name of the partial folder covers all that is known before the data are read; the final one covers
+    what the loaders report to have read as well. Where only the code of findings or figures has changed,
+    they are made again from the stored arrays.
 
     Args:
         study: from `load`.
@@ -57,7 +69,6 @@ def execute(
         runs: the folder of all runs.
         again: compute even if it exists; the old run becomes `<hash>.<n>` once the new one is whole.
         announce: receives short lines of progress.
-        checksums: of the data that the study reads, by name, for the manifest.
 
     Raises:
         InputError: another process is at this run, the folder cannot be written, or the study breaks its
@@ -67,25 +78,41 @@ def execute(
     earlier = [load_run(each.folder) for each in needed]
     marks = identity(study, config, [run.manifest for run in earlier])
     results = [restored(each.study.Result, run.result) for each, run in zip(needed, earlier, strict=True)]
-    final = Path(runs) / study.name / run_hash(marks)
-    partial = final.with_name(f"{final.name}.partial")
-    if not _finished(final, again):
+    place = Path(runs) / study.name
+    partial = place / f"{run_hash(marks)}.partial"
+    final = None if again else standing(place, marks)
+    if final is None:
         with locked(partial):
-            if _finished(final, again):  # by the process that held the lock until now
+            final = None if again else standing(place, marks)  # by the process that held the lock until now
+            if final is not None:
                 _abandon(partial)
             else:
-                _attempt(study, (config, results), marks, partial, announce, checksums or {})
+                final = place / _attempt(study, (config, results), marks, partial, announce)
                 _publish(partial, final)
+    elif load_manifest(final)["judging"] != study.judging:
+        announce(f"{study.name}: findings and figures are made again, from the stored arrays")
+        refresh(study, final)
     announce(f"{study.name}: {final}")
     return final
 
 
+def standing(place: Path, marks: Mapping[str, Any]) -> Path | None:
+    """The newest run under `place` of this identity whose data still are what it read."""
+    before = run_hash(marks)
+    found = None
+    for each in readable_runs(place.parent):
+        if each.folder.parent == place and each.manifest["before"] == before and _same_data(each.manifest):
+            found = each.folder
+    return found
+
+
+def _same_data(manifest: Mapping[str, Any]) -> bool:
+    entries = manifest["data"].items()
+    return all(unchanged(Reading(name, **entry)) for name, entry in entries)
+
+
 def _silent(line: str) -> None:
     del line
-
-
-def _finished(final: Path, again: bool) -> bool:
-    return final.is_dir() and not again
 
 
 def _attempt(
@@ -94,27 +121,74 @@ def _attempt(
     marks: Mapping[str, Any],
     folder: Path,
     announce: Callable[[str], None],
-    checksums: Mapping[str, str],
-) -> None:
+) -> str:
+    """Computes, judges and draws into the folder, and returns the run's hash."""
     config, results = given
     started, start = _now(), time.perf_counter()
     keep, stages = storing(folder / _STAGES, announce)
-    with compilation() as compiled:
+    with compilation() as compiled, collecting() as readings:
         result = _hosted(study.study(config, keep, *results), study.Result)
         timings = None if study.timings is None else _hosted(study.timings(config), tuple)
     earlier = sum(stage.seconds for stage in stages.values() if stage.kept)
     spent = Spent(started, _now(), time.perf_counter() - start + earlier, sum(compiled), stages)
-    measured = (result,) if timings is None else (result, timings)
+    data = readings_to_json([*study.readings, *readings])
+    arrays = flat(result)
+    measured = _measured(result, timings)
     run = Run(
         folder,
-        manifest(study, config, marks, spent, checksums),
-        flat(result),
+        manifest(study, config, marks, spent, data, arrays),
+        arrays,
         None if timings is None else timings._asdict(),
-        _judged(study.findings(*measured)),
+        _judged(study, measured),
     )
     save_run(run)
-    _draw(study.figures(*measured), folder / "figures")
+    _draw(study.figures(*measured), folder / _FIGURES)
     write_report(folder)
+    return run.manifest["hash"]
+
+
+def refresh(study: Study, folder: Path) -> None:
+    """Makes findings, figures and report of a run again from its stored arrays.
+
+    Raises:
+        InputError: a file of the run is damaged, an array is missing, or the study breaks its contract.
+    """
+    run = load_run(folder, judged=False)
+    measured = _restored(study, run)
+    findings = _judged(study, measured)
+    with locked(folder.with_name(f"{folder.name}.refresh")) as work:
+        drawn = work / _FIGURES
+        _draw(study.figures(*measured), drawn)
+        with writing(folder):
+            shutil.rmtree(folder / _FIGURES, ignore_errors=True)
+            os.replace(drawn, folder / _FIGURES)
+        save_findings(folder, findings)
+        save_manifest(folder, {**run.manifest, "judging": dict(study.judging), "about": dict(study.about)})
+        write_report(folder)
+        shutil.rmtree(work)
+
+
+def restudied(study: Study, run: Run) -> tuple[Finding, ...]:
+    """The findings that the stored arrays of a run give now.
+
+    Raises:
+        InputError: an array is missing, or the study breaks its contract.
+    """
+    return _judged(study, _restored(study, run))
+
+
+def _restored(study: Study, run: Run) -> tuple[Any, ...]:
+    """What findings and figures receive, from the stored arrays."""
+    timings = None
+    if run.timings is not None:
+        kind = namedtuple("Timings", list(run.timings))  # type: ignore[misc]  # fields of the file
+        timings = kind(**run.timings)
+    return _measured(restored(study.Result, run.result), timings)
+
+
+def _measured(result: Any, timings: Any) -> tuple[Any, ...]:
+    """What findings and figures receive."""
+    return (result,) if timings is None else (result, timings)
 
 
 def _hosted(values: Any, kind: type[tuple]) -> Any:
@@ -124,13 +198,19 @@ def _hosted(values: Any, kind: type[tuple]) -> Any:
     return host(values)
 
 
-def _judged(findings: Any) -> tuple[Finding, ...]:
-    """The findings, if each verdict is what its interval implies."""
-    items = findings if isinstance(findings, tuple | list) else (findings,)
-    for item in items:
-        if not isinstance(item, Finding) or item.verdict != verdict(item.low, item.high, item.rule):
-            raise InputError(f"{item!r} does not follow by rule: make it by above, below or exact.")
-    return tuple(items)
+def _judged(study: Study, measured: tuple[Any, ...]) -> tuple[Finding, ...]:
+    """The study's assertions, judged together, each of a claim that it announces."""
+    assertions = study.findings(*measured)
+    for each in assertions if isinstance(assertions, tuple | list) else (assertions,):
+        if not isinstance(each, Assertion):
+            raise InputError(
+                f"{study.name} found {each!r}: make each finding by record.deciding or record.supporting."
+            )
+        if each.claim not in study.announced:
+            raise InputError(
+                f"{study.name} has a finding on {each.claim}, which its `Claims:` line leaves out: add it."
+            )
+    return judged(assertions)
 
 
 def _draw(figures: Any, folder: Path) -> None:

@@ -4,13 +4,16 @@ import dataclasses
 import importlib.util
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from jaxml import claims, closure, provenance
+from jaxml.claims import Claim
+from jaxml.provenance import Reading
 from jaxml.record.config import config_from_json as config_from_json
 from jaxml.record.config import config_to_json as config_to_json
-from jaxml.source import describe
+from jaxml.source import Description, describe
 from jaxml.types import InputError
 
 
@@ -28,6 +31,11 @@ class Study(NamedTuple):
         smoke: a config that runs in seconds.
         timings: `(config) -> NamedTuple` of what a clock measured, or None.
         needs: names of the studies beside it whose Results `study` receives after `keep`.
+        announced: the claims of its docstring, by id.
+        readings: what was read when the file was imported.
+        computing: the digests of the code that decides its arrays, taken before the import.
+        judging: of the code that decides its findings and figures.
+        about: what its docstring says: title, summary, and the labelled paragraphs in lower case.
     """
 
     name: str
@@ -40,6 +48,15 @@ class Study(NamedTuple):
     smoke: Any
     timings: Callable[..., Any] | None
     needs: tuple[str, ...]
+    announced: Mapping[str, Claim]
+    readings: tuple[Reading, ...]
+    computing: Mapping[str, str]
+    judging: Mapping[str, str]
+    about: Mapping[str, str]
+
+
+RESERVED = ("runs", "smoke", "again", "help", "require_accelerator", "times")
+"""Options of the command line, whose names no field of a Config may have."""
 
 
 def load(path: str | Path) -> Study:
@@ -48,17 +65,58 @@ def load(path: str | Path) -> Study:
     The module is `experiments.<stem>` if it lies in a folder of that name, else `jaxml_study_<stem>`.
 
     Raises:
-        InputError: the file is missing or fails on import, or a part of the contract is missing.
+        InputError: the file is missing or fails on import, a part of the contract is missing, or a claim
+            that it announces is not in the ledger.
     """
     path = Path(path)
-    describe(path)
-    module = _imported(path.resolve())
+    description = describe(path)
+    computing, judging = closure.computing(path), closure.judging(path)
+    with provenance.collecting() as readings:
+        module = _imported(path.resolve(), local=[name for name in computing.parts if name.endswith(".py")])
     absent = {"NEEDS": ()}
     parts: dict[str, Any] = {name: getattr(module, name, absent.get(name)) for name in _CONTRACT}
     missing = [f"{name}, {_CONTRACT[name]}" for name, kept in _kept(parts).items() if not kept]
     if missing:
         raise InputError(f"{path} is not yet a study: define {'; '.join(missing)}.")
-    return Study(path.stem, path.resolve(), *parts.values())
+    _check_fields(path, parts["Config"])
+    known = ledger(path, getattr(module, "CLAIMS", {}))
+    ids = claims.announced(description.notes.get("Claims", ""))
+    if not ids:
+        raise InputError(f"{path} announces no claim: write a line such as `Claims: C048, C049.`")
+    claims.require(ids, known, str(path))
+    return Study(
+        path.stem,
+        path.resolve(),
+        *parts.values(),
+        announced={name: known[name] for name in ids},
+        readings=tuple(readings),
+        computing=computing.parts,
+        judging=judging.parts,
+        about=_about(description),
+    )
+
+
+def _about(description: Description) -> dict[str, str]:
+    notes = {label.lower(): text for label, text in description.notes.items()}
+    return {"title": description.title, "summary": description.summary, **notes}
+
+
+def ledger(path: Path, own: Any = None) -> dict[str, Claim]:
+    """The claims that a study may speak of: the course's, those of a claims.toml beside it, and its CLAIMS.
+
+    Raises:
+        InputError: one of them breaks the format.
+    """
+    known = claims.ledger(path.resolve().parent)
+    return claims.merged(known, claims.parse(own or {}, f"CLAIMS in {path}"), f"CLAIMS in {path}")
+
+
+def _check_fields(path: Path, config: type[Any]) -> None:
+    for field in dataclasses.fields(config):
+        if field.name in RESERVED:
+            raise InputError(
+                f"{path}: the field {field.name} has the name of an option of the command line: rename it."
+            )
 
 
 _CONTRACT = {
@@ -87,13 +145,17 @@ def _kept(parts: Mapping[str, Any]) -> Mapping[str, bool]:
     } | {name: callable(parts[name]) for name in ("study", "findings", "figures")}
 
 
-def _imported(path: Path) -> types.ModuleType:
+def _imported(path: Path, local: Iterable[str]) -> types.ModuleType:
+    """The study's module; the modules beside it, which it may import, are imported anew with it."""
     prefix = "experiments." if path.parent.name == "experiments" else "jaxml_study_"
     specification = importlib.util.spec_from_file_location(prefix + path.stem, path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     earlier = sys.modules.get(module.__name__)
     sys.modules[module.__name__] = module
+    for name in local:
+        sys.modules.pop(Path(name).with_suffix("").as_posix().replace("/", "."), None)
+    sys.path.insert(0, str(path.parent))
     try:
         specification.loader.exec_module(module)
     except Exception as error:
@@ -102,4 +164,6 @@ def _imported(path: Path) -> types.ModuleType:
             sys.modules[module.__name__] = earlier
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} fails on import ({reason}): correct it first.") from error
+    finally:
+        sys.path.remove(str(path.parent))
     return module

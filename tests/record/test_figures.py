@@ -17,6 +17,13 @@ def lightness(colour: str) -> float:
     return 116 * np.cbrt(luminance) - 16 if luminance > 0.008856 else 903.3 * luminance
 
 
+def contrast_to_white(colour: str) -> float:
+    """WCAG 2.2's contrast ratio."""
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+
+
 def test_families_differ_without_colour():
     assert len({style.marker for style in STYLES}) == len(STYLES)
     for i in range(len(STYLES) - 3):
@@ -24,7 +31,7 @@ def test_families_differ_without_colour():
         assert len({style.linestyle for style in four}) == 4
     for a, b in itertools.combinations(STYLES[:4], 2):
         assert abs(lightness(a.colour) - lightness(b.colour)) > 15
-    assert all(lightness(style.colour) < 75 for style in STYLES)
+    assert all(contrast_to_white(style.colour) >= 3 for style in STYLES)
 
 
 def test_panels_take_the_styles_in_turn():

@@ -3,29 +3,31 @@ import json
 import numpy as np
 import pytest
 
-from jaxml.record.finding import above, exact
-from jaxml.record.runs import Run, compare, list_runs, load_run, newest_runs, save_run
-from jaxml.record.statistics import Interval
+from jaxml.record.finding import deciding, judged, supporting
+from jaxml.record.rule import above, at_most
+from jaxml.record.runs import Run, compare, list_runs, load_run, readable_runs, save_run
+from jaxml.record.statistics import Interval, largest
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.invariance
-FINDINGS = (
-    above("C001", "s", Interval(0.1, 1e-17, 1 / 3, 5), 0.0, unit="1", dtype="float32"),
-    exact("A2", "s", np.array([1.0, np.inf]), 1.0, unit="1", dtype="float64"),
-    exact("A3", "s", np.array([np.nan]), 1.0, unit="1", dtype="float64"),
+WHERE = {"unit": "error", "setting": "a bowl"}
+FINDINGS = judged(
+    [
+        deciding("C001", "s", Interval(0.1, 1e-17, 1 / 3, 5, "float32"), above(0.0), **WHERE),
+        supporting("A2", "s", largest(np.array([1.0, np.inf])), at_most(1.0), **WHERE),
+        supporting("A3", "s", largest(np.array([np.nan])), at_most(1.0), **WHERE),
+    ]
 )
+FACTS = {
+    "config": {}, "platform": "cpu", "versions": {}, "settings": {}, "code": {"study": "c"}, "needs": [],
+    "data": {}, "judging": {}, "before": "b", "differs": {}, "smoke": False, "about": {"title": "t"},
+    "device": {"kind": "cpu", "count": 1}, "dtype": "float32",
+}  # fmt: skip
 
 
-def make(folder, *, study="toy", finished="2020-01-01", smoke=False, result=None):
+def make(folder, *, study="toy", finished="2020-01-01", result=None, **facts):
     folder.mkdir(parents=True)
-    manifest = {
-        "study": study,
-        "config": {},
-        "code": "c",
-        "hash": folder.name,
-        "finished": finished,
-        "smoke": smoke,
-    }
+    manifest = {**FACTS, "study": study, "hash": folder.name, "finished": finished, **facts}
     run = Run(
         folder, manifest, {"x": np.arange(3)} if result is None else result, {"t": np.ones(2)}, FINDINGS
     )
@@ -64,12 +66,27 @@ def test_only_whole_runs_are_listed(tmp_path):
     assert list_runs(tmp_path / "absent") == ()
 
 
-def test_the_newest_run_stands_for_its_study_and_smoke_only_alone(tmp_path):
+def test_runs_are_listed_by_their_end_and_damaged_ones_are_named(tmp_path):
     make(tmp_path / "a" / f"{1:012x}", finished="2020-01-02")
     make(tmp_path / "a" / f"{2:012x}", finished="2020-01-01")
-    make(tmp_path / "a" / f"{3:012x}", finished="2020-01-03", smoke=True)
-    make(tmp_path / "b" / f"{4:012x}", finished="2020-01-01", smoke=True)
-    assert [folder.name for folder in newest_runs(tmp_path)] == [f"{1:012x}", f"{4:012x}"]
+    (tmp_path / "a" / f"{3:012x}").mkdir()
+    make(tmp_path / "b" / f"{4:012x}")
+    (tmp_path / "b" / f"{4:012x}" / "manifest.json").write_text("{}")
+    said = []
+    listed = readable_runs(tmp_path, said.append)
+    assert [each.folder.name for each in listed] == [f"{2:012x}", f"{1:012x}"]
+    assert len(said) == 2 and "is missing" in said[0] and "lacks study" in said[1]
+
+
+@pytest.mark.parametrize("word", ["supported", "proven", "refuted"])
+def test_a_verdict_typed_into_a_file_is_refused(tmp_path, word):
+    make(tmp_path / "abc")
+    path = tmp_path / "abc" / "findings.json"
+    entries = json.loads(path.read_text())
+    entries[0]["low"], entries[0]["verdict"] = -1.0, word
+    path.write_text(json.dumps(entries))
+    with pytest.raises(InputError, match="contradicts its interval"):
+        load_run(tmp_path / "abc")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "result.npz", "timings.npz", "findings.json"])

@@ -29,17 +29,17 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_run_is_whole_and_is_not_repeated(toy, tmp_path):
     lines: list[str] = []
-    folder = execute(toy, toy.smoke, runs=tmp_path / "runs", announce=lines.append, checksums={"d": "1"})
+    folder = execute(toy, toy.smoke, runs=tmp_path / "runs", announce=lines.append)
     assert sorted(contents(folder)) == [
-        "figures/power%20vs.%20scale.png", "findings.json", "manifest.json", "report.html",
-        "result.npz", "timings.npz",
+        "figures/power%20vs.%20scale.png", "figures/power%20vs.%20scale.txt", "findings.json",
+        "manifest.json", "report.html", "result.npz", "timings.npz",
     ]  # fmt: skip
     run = load_run(folder)
     assert list_runs(tmp_path / "runs") == (folder,) and folder.name == run.manifest["hash"]
     assert run.result["power"].shape == (2, 2) and run.timings is not None
     assert [finding.verdict for finding in run.findings] == ["supported", "supported"]
     assert run.manifest["wall_seconds"] > sum(stage["seconds"] for stage in run.manifest["stages"].values())
-    assert run.manifest["compile_seconds"] >= 0 and run.manifest["checksums"] == {"d": "1"}
+    assert run.manifest["compile_seconds"] >= 0 and run.manifest["data"] == {}
     assert [line.split(":")[0] for line in lines] == ["scale=1.0", "scale=2.0", "toy"]
     before = contents(folder)
     assert execute(toy, toy.smoke, runs=tmp_path / "runs") == folder
@@ -80,24 +80,87 @@ def test_again_keeps_the_old_run_aside(toy, tmp_path):
     assert list_runs(tmp_path) == (folder,) and compare(folder, folder.parent / f"{folder.name}.1") == ()
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    source = path.read_text()
+    assert source.count(old) == 1
+    path.write_text(source.replace(old, new))
+
+
 def test_other_configs_and_other_code_are_other_runs(toy, toy_path, tmp_path):
     folders = {execute(toy, toy.smoke, runs=tmp_path), execute(toy, toy.Config(seeds=3), runs=tmp_path)}
-    toy_path.write_text(toy_path.read_text() + "\n")
+    edit(toy_path, "(seeds, 16)", "(seeds, 17)")
     folders.add(execute(load(toy_path), toy.smoke, runs=tmp_path))
     assert len(folders) == 3 == len(list_runs(tmp_path))
 
 
+@pytest.mark.parametrize(("old", "new"), [
+    ("Nothing here is deep.", "Nothing here is shallow."),
+    ("calls = []", "calls = []  # a comment"),
+    ('label(axes, "Power", "scale (1)"', 'label(axes, "Power", "size (1)"'),
+    ('"It grows fourfold."', '"It grows four times."'),
+])  # fmt: skip
+def test_words_labels_and_findings_start_no_stage_again(toy, toy_path, tmp_path, old, new):
+    folder = execute(toy, toy.smoke, runs=tmp_path)
+    edit(toy_path, old, new)
+    changed = load(toy_path)
+    assert execute(changed, changed.smoke, runs=tmp_path) == folder == list_runs(tmp_path)[0]
+    assert calls(changed) == [] and not list(folder.parent.glob("*.refresh"))
+
+
+def test_findings_and_figures_are_made_again_from_the_stored_arrays(toy, toy_path, tmp_path):
+    folder = execute(toy, toy.smoke, runs=tmp_path)
+    before = contents(folder)
+    edit(toy_path, '"It grows fourfold."', '"It grows four times."')
+    edit(toy_path, 'label(axes, "Power", "scale (1)"', 'label(axes, "Power", "size (1)"')
+    changed, lines = load(toy_path), []
+    execute(changed, changed.smoke, runs=tmp_path, announce=lines.append)
+    after = contents(folder)
+    same = {name for name in before if before[name] == after.get(name)}
+    assert same == {"result.npz", "timings.npz"} and before.keys() == after.keys()
+    assert load_run(folder).findings[1].statement == "It grows four times."
+    assert "made again, from the stored arrays" in lines[0]
+    execute(changed, changed.smoke, runs=tmp_path, announce=(later := []).append)
+    assert len(later) == 1 and contents(folder) == after
+
+
 def test_the_hash_is_of_the_code_that_the_run_began_with(toy, toy_path, tmp_path):
-    execute(
-        toy, toy.smoke, runs=tmp_path, announce=lambda _: toy_path.write_text(toy_path.read_text() + "\n")
-    )
+    execute(toy, toy.smoke, runs=tmp_path, announce=lambda _: toy_path.write_text("changed"))
     (folder,) = list_runs(tmp_path)
     assert load_run(folder).manifest["hash"] == folder.name
+    assert load_run(folder).manifest["code"] == toy.computing
+
+
+READER = """
+from jaxml.problem import read
+TABLE = read(__file__.replace("toy.py", "imported.csv"))
+
+def _stage(scale, seeds, seed=0):
+    read(__file__.replace("toy.py", "staged.csv"))
+    return _stage_before(scale, seeds, seed)
+"""
+
+
+@pytest.mark.parametrize("name", ["imported.csv", "staged.csv"])
+def test_changed_data_are_another_run(toy_path, tmp_path, name):
+    for file in ("imported.csv", "staged.csv"):
+        (tmp_path / file).write_text("1,2")
+    toy_path.write_text(toy_path.read_text().replace("def _stage(", "def _stage_before(") + READER)
+    toy = load(toy_path)
+    folder = execute(toy, toy.smoke, runs=tmp_path / "runs")
+    assert set(load_run(folder).manifest["data"]) == {"imported.csv", "staged.csv"}
+    assert execute(toy, toy.smoke, runs=tmp_path / "runs") == folder
+    (tmp_path / name).write_text("3,4")
+    again = load(toy_path)
+    other = execute(again, again.smoke, runs=tmp_path / "runs")
+    assert other != folder and len(list_runs(tmp_path / "runs")) == 2
+    (tmp_path / name).write_text("1,2")
+    assert execute(load(toy_path), toy.smoke, runs=tmp_path / "runs") == folder
 
 
 def test_one_process_at_a_time(toy, tmp_path):
     (folder,) = [execute(toy, toy.smoke, runs=tmp_path)]
-    with locked(folder.with_name(folder.name + ".partial")):
+    before = load_run(folder).manifest["before"]
+    with locked(folder.with_name(f"{before}.partial")):
         assert execute(toy, toy.smoke, runs=tmp_path) == folder
         with pytest.raises(InputError, match="being worked on"):
             execute(toy, toy.smoke, runs=tmp_path, again=True)
@@ -105,8 +168,8 @@ def test_one_process_at_a_time(toy, tmp_path):
 
 def test_a_run_that_another_process_finished_meanwhile_is_taken(toy, tmp_path, monkeypatch):
     folder = execute(toy, toy.smoke, runs=tmp_path)
-    before, real, answers = contents(folder), store._finished, [False]
-    monkeypatch.setattr(store, "_finished", lambda *a: answers.pop() if answers else real(*a))
+    before, real, answers = contents(folder), store.standing, [None]
+    monkeypatch.setattr(store, "standing", lambda *a: answers.pop() if answers else real(*a))
     assert execute(toy, toy.smoke, runs=tmp_path) == folder
     assert contents(folder) == before and list(folder.parent.iterdir()) == [folder]
 
@@ -130,7 +193,7 @@ def test_a_full_disk_loses_nothing(toy, tmp_path, monkeypatch, victim):
 
 def test_runs_that_are_a_file_are_refused(toy, tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="is a file: name the folder"):
         execute(toy, toy.smoke, runs=tmp_path / "runs")
 
 
@@ -138,8 +201,9 @@ def test_runs_that_are_a_file_are_refused(toy, tmp_path):
     ("    return Result", "    return None and Result", "Result"),
     ("np.array([np.nan, 1.0])", "{'a': 1}", "parity"),
     ("return Timings(np.array([0.5, 0.25]))", "return [1.0]", "Timings"),
-    ('unit="1", dtype=np.float32),', 'unit="1", dtype=np.float32)._replace(verdict="refuted"),', "by rule"),
-    ("    return (\n", "    return None and (\n", "by rule"),
+    ("    return (\n", "    return None and (\n", "record.deciding"),
+    ('"A3", "It grows', '"A4", "It grows', "leaves out"),
+    ('unit="error"', 'unit="bananas"', "no unit"),
     ('return {"power vs. scale": figure}', 'return {"power": None}', "no dict of figures"),
     ('keep(f"scale={s}"', 'keep("scale"', "twice"),
 ])  # fmt: skip
@@ -162,4 +226,4 @@ def test_a_study_without_timings(toy_path, tmp_path):
     run = load_run(execute(study, study.smoke, runs=tmp_path))
     assert run.timings is None and not (run.folder / "timings.npz").exists()
     np.testing.assert_array_equal(run.result["parity"], [np.nan, 1.0])
-    assert json.loads((run.folder / "findings.json").read_text())[0]["rule"] == "> 1.0"
+    assert json.loads((run.folder / "findings.json").read_text())[0]["rule"]["sign"] == ">"

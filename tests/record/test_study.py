@@ -1,6 +1,8 @@
 import dataclasses
+import enum
 import json
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -42,6 +44,9 @@ def test_timings_may_be_missing(toy_path):
     ("def timings(", "timings = 3\ndef timed(", "timings"),
     ("import dataclasses\n", "import dataclasses, no_such_module\n", "no_such_module"),
     ("def study(", "def study((", "read as Python"),
+    ("C150a, A3.", "C150a, C999.", "speaks of 'C999'"),
+    ("Claims: C001, C150a, A3.", "Claims:", "announces no claim"),
+    ("fail: bool", "smoke: bool", "name of an option"),
 ])  # fmt: skip
 def test_load_says_what_is_missing(toy_path, old, new, word):
     source = toy_path.read_text()
@@ -87,7 +92,7 @@ def test_a_config_survives_json(toy):
 ])  # fmt: skip
 def test_a_wrong_field_is_named_with_the_valid_ones(toy, change, word):
     values = config_to_json(toy.smoke) | change
-    with pytest.raises(InputError, match=rf"{word}.*scales, seeds, offset, grid, dtype, fail"):
+    with pytest.raises(InputError, match=rf"{word}.*scales, seeds, seed, offset, grid, dtype, fail"):
         config_from_json(toy.Config, values)
 
 
@@ -110,3 +115,40 @@ def test_an_unsupported_type_is_refused():
 
     with pytest.raises(InputError, match="inner"):
         config_to_json(Config(inner=()))
+
+
+class Shade(enum.Enum):
+    DARK = 1
+    LIGHT = 2
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Rich:
+    file: Path = Path("a/b")
+    shade: Shade = Shade.DARK
+    sizes: list[int] = dataclasses.field(default_factory=lambda: [1, 2])
+    limits: dict[str, float] = dataclasses.field(default_factory=dict)
+    place: Path | None = None
+
+
+def test_paths_enums_lists_and_dicts_survive_json():
+    config = Rich(file=Path("~/x"), shade=Shade.LIGHT, limits={"a": 1}, place=Path("c"))
+    values = json.loads(json.dumps(config_to_json(config)))
+    assert values == {"file": "~/x", "shade": "LIGHT", "sizes": [1, 2], "limits": {"a": 1.0}, "place": "c"}
+    assert config_from_json(Rich, values) == config
+    with pytest.raises(InputError, match="shade"):
+        config_from_json(Rich, values | {"shade": "GREY"})
+
+
+def test_claims_beside_a_study_and_in_it_are_known(toy_path, tmp_path):
+    entry = 'topic = "mine"\nkind = "empirical"\nclaim = "Mine holds."\n'
+    (tmp_path / "claims.toml").write_text(f"[mine-1]\n{entry}")
+    source = toy_path.read_text().replace("C150a, A3.", "C150a, A3, mine-1, mine-2.")
+    table = {"mine-2": {"topic": "mine", "kind": "empirical", "claim": "This too."}}
+    toy_path.write_text(source + f"\nCLAIMS = {table!r}\n")
+    announced = load(toy_path).announced
+    assert list(announced) == ["C001", "C150a", "A3", "mine-1", "mine-2"]
+    assert announced["mine-2"].claim == "This too."
+    (tmp_path / "claims.toml").write_text(f"[C001]\n{entry}")
+    with pytest.raises(InputError, match="belongs to another claim"):
+        load(toy_path)

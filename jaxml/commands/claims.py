@@ -1,0 +1,117 @@
+"""`jaxml claims`: what the course claims, what the studies say to it, and what waits to be tested."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jaxml import claims
+from jaxml.commands.collected import Collected, collected, stale_verdicts
+from jaxml.commands.run import COLOURS, wide_console
+from jaxml.errors import InputError
+from jaxml.record.answers import Answer, Evidence, answers, stance
+from jaxml.record.tables import MARKS, by_topic, held_against, held_in, markdown_tally, measured, scope
+
+REPLY_COLOURS = {**COLOURS, "depends": "magenta", "not yet tested": "dim"}
+
+
+def show(words: Sequence[str], runs: Path) -> None:
+    """Prints all topics, or the claims and topics that are named.
+
+    Raises:
+        InputError: a word that is neither an id nor a topic; proposes the nearest.
+    """
+    console = wide_console()
+    known = collected(runs, lambda line: Console(stderr=True, markup=False).print(line, soft_wrap=True))
+    replies = answers(known.claims, list(known.found.values()))
+    topics = by_topic(replies)
+    if not words:
+        _overview(console, replies, topics)
+    for name in _resolved(words, known, topics):
+        if name in topics:
+            _topic(console, name, topics[name])
+        else:
+            _claim(console, replies[name], known)
+
+
+def _resolved(words: Sequence[str], known: Collected, topics: Mapping[str, object]) -> list[str]:
+    """Ids and topics as the ledger writes them."""
+    text = " ".join(words).lower()
+    if text in topics:
+        return [text]
+    spelled = {name.lower(): name for name in (*known.claims, *topics)}
+    names = []
+    for word in words:
+        name = spelled.get(word.lower())
+        if name is None:
+            similar = claims.proposal(word, [*known.claims, *topics])
+            raise InputError(f"There is no claim and no topic {word!r}: {similar}")
+        names.append(name)
+    return names
+
+
+def _overview(
+    console: Console, replies: Mapping[str, Answer], topics: Mapping[str, Sequence[Answer]]
+) -> None:
+    table = Table("topic", "claims", "answered", "answers")
+    for topic, members in topics.items():
+        tested = [answer for answer in members if answer.reply != "not yet tested"]
+        marks = ", ".join(f"{answer.claim.id} {MARKS[answer.reply]}" for answer in tested)
+        table.add_row(topic, str(len(members)), str(len(tested)), marks)
+    console.print(table)
+    console.print(markdown_tally(replies))
+    console.print("See one by `jaxml claims C048`, a topic by `jaxml claims momentum`.")
+
+
+def _topic(console: Console, name: str, members: Sequence[Answer]) -> None:
+    table = Table("claim", "answer", "the claim", title=name)
+    for answer in members:
+        reply = Text(answer.reply, REPLY_COLOURS.get(answer.reply, ""))
+        table.add_row(answer.claim.id, reply, answer.claim.claim)
+    console.print(table)
+
+
+def _claim(console: Console, answer: Answer, known: Collected) -> None:
+    claim = answer.claim
+    console.print(f"{claim.id}  {claim.claim}\n", soft_wrap=False)
+    console.print(Text(f"{MARKS[answer.reply]} {answer.reply}", REPLY_COLOURS.get(answer.reply, "")))
+    if answer.sides:
+        console.print(scope(answer))
+    facts = {
+        "Topic": f"{claim.topic} ({claim.kind})",
+        "Said in": claim.where,
+        "Figures": "; ".join(claim.figures),
+        "Caveat": claim.caveat,
+        "To measure": claim.measure,
+    }
+    console.print()
+    for label, text in facts.items():
+        if text:
+            console.print(f"{label}: {text}")
+    for title, evidence in (("Deciding", answer.deciding), ("Supporting", answer.supporting)):
+        if evidence:
+            console.print(_findings(title, evidence))
+    if not answer.deciding:
+        console.print("Not yet tested: no study has a deciding finding on it.")
+    _note_stale(console, answer, known)
+    console.print()
+
+
+def _findings(title: str, evidence: Sequence[Evidence]) -> Table:
+    table = Table("statement", "setting", "measured", "held against", "verdict", "held", "study", title=title)
+    for each in evidence:
+        finding = each.finding
+        verdict = Text(stance(each), COLOURS.get(stance(each), ""))
+        number = f"{measured(finding)} {finding.unit}"
+        row = (finding.statement, finding.setting, number, held_against(finding))
+        table.add_row(*row, verdict, held_in(each), each.study)
+    return table
+
+
+def _note_stale(console: Console, answer: Answer, known: Collected) -> None:
+    studies = dict.fromkeys(each.study for each in (*answer.deciding, *answer.supporting))
+    for study in studies:
+        if stale_verdicts(known.found[study]):
+            console.print(f"The findings of {study} were made by other code: `jaxml run {study}` again.")

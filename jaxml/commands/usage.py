@@ -1,0 +1,67 @@
+"""What `jaxml --help` and `jaxml COMMAND --help` say."""
+
+USAGE = """\
+jaxml measures why a network trains, or does not.
+
+  jaxml studies [STUDY...]     claims, cost, whether each has run; a named one in full
+  jaxml claims [ID or TOPIC]   what the course claims, and what the studies answer
+  jaxml run STUDY...           runs studies, by name or path, and judges their claims
+  jaxml replicate STUDY...     runs them again from fresh seeds: which verdicts hold?
+  jaxml report [RUNS]          one self-contained HTML page: claims, answers, figures
+  jaxml runs [RUNS]            the runs there are; findings and numbers as CSV or JSON
+  jaxml verify RUN             runs a manifest again and compares every bit
+  jaxml doctor                 devices, versions, precision, what would go wrong
+  jaxml bench [NAME...]        speed on this machine against the alternatives
+
+`jaxml COMMAND --help` says more; RUNS is `runs` unless named.
+Exit codes: 1, bits differ; 2, wrong input; 3, a defect of jaxml; 130, interrupted."""
+
+USAGES = {
+    "studies": """\
+jaxml studies [STUDY...] [--runs DIR]
+
+Lists the studies: claims, cost, and whether each has a run that is up to date.
+A named one is shown in full, with the fields that `jaxml run` can change.""",
+    "claims": """\
+jaxml claims [ID... or TOPIC] [--runs DIR]
+
+Each claim of the course as a sentence, its answer, the studies behind it, and what
+waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical points`.""",
+    "run": """\
+jaxml run STUDY... [--smoke] [--field value ...] [--runs DIR] [--again] [--require-accelerator]
+
+Runs studies, by name or path, judges their claims, and writes a report.
+  --smoke                a config that takes seconds and says nothing of the claims
+  --seed N               other randomness; 0 is the committed one
+  --field 50,100,200     any field of a study's Config; several values make several runs
+  --runs DIR             where runs are kept (runs)
+  --again                compute even what is there already
+  --require-accelerator  stop where JAX finds only the CPU
+
+`jaxml run STUDY --help` lists the fields of that study.""",
+    "replicate": """\
+jaxml replicate STUDY... [--times N] [--smoke] [--runs DIR]
+
+Runs each study at seed 0, again from the fresh seeds 1 ... N (2), and with another number of
+runs side by side, which changes rounding alone. Says which verdicts hold and which change,
+and whether the intervals overlap.""",
+    "report": """\
+jaxml report [RUNS] [--readme FILE]
+
+Writes RUNS/report.html: by topic each claim, its answer, figures and findings.
+  --readme FILE  fills the tables between <!-- answers --> <!-- /answers --> in FILE too,
+                 likewise tally, studies, verdicts, speed, and updates experiments/verdicts/""",
+    "runs": """\
+jaxml runs [RUNS] [--csv FILE] [--json FILE]
+
+Lists the runs; exports their findings and numbers, one a row, for pandas. FILE may be -.""",
+    "verify": """\
+jaxml verify RUN [--study PATH]
+
+Runs a run's manifest again, apart, and compares every bit, and its findings.""",
+    "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all that would go wrong.",
+    "bench": """\
+jaxml bench [NAME...] [--out DIR]
+
+Times jaxml on this machine against the alternatives; DIR is runs/bench.""",
+}
