@@ -10,14 +10,18 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 @pytest.mark.golden
-def test_the_readmes_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_readmes_python_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {}
     with jax.numpy_rank_promotion("allow"):
         for block in blocks:
             exec(compile(block, "README.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     assert "Inertia(positive=" in printed and "'saddle'" in printed
     assert "-1" in printed, "no lane trained to its end"
-    assert "optimizer | lr | good lr | accuracy | loss" in printed and "mine | " in printed
+    assert "optimizer | lr | good lr | accuracy | loss | test loss" in printed and "mine | " in printed
+    assert "('C048', 'supported')" in printed and (tmp_path / "runs.csv").is_file()

@@ -9,13 +9,24 @@ from typing import Any, NamedTuple
 import jax
 import pytest
 
-from jaxml.record import Finding, Study, load, plain_keep
+from jaxml.record import Study, judged, load, plain_keep
 from jaxml.record.archive import host
 from jaxml.record.config import config_from_json, config_to_json
+from jaxml.record.rule import VERDICTS
 from jaxml.record.runs import flat
 from jaxml.source import describe
 
 pytestmark = pytest.mark.invariance
+
+DIFFERENCES = (
+    "difference",
+    "fraction difference",
+    "accuracy difference",
+    "ratio",
+    "log ratio",
+    "nats",
+    "loss",
+)
 
 PATHS = sorted((Path(__file__).parents[1] / "experiments").glob("[!_]*.py"))
 
@@ -66,15 +77,28 @@ def test_the_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), name
 
 
-def test_findings_are_of_announced_claims(smoke: Smoke) -> None:
-    findings = smoke.study.findings(*smoke.measured)
-    announced = describe(smoke.study.path).notes["Claims"]
+def test_findings_are_judged_and_of_announced_claims(smoke: Smoke) -> None:
+    findings = judged(smoke.study.findings(*smoke.measured))
     assert findings
     for finding in findings:
-        assert isinstance(finding, Finding)
-        assert finding.verdict in ("supported", "refuted", "undecided")
-        assert finding.claim in announced
+        assert finding.verdict in VERDICTS
         assert finding.n >= 0
+    spoken_of = {finding.claim for finding in findings}
+    assert spoken_of == set(smoke.study.announced), "the `Claims:` line names what findings speak of"
+    keys = [(finding.claim, finding.statement, finding.setting) for finding in findings]
+    assert len(set(keys)) == len(keys), "replicates are matched by claim, statement and setting"
+
+
+def test_a_margin_comes_with_every_difference_that_decides(smoke: Smoke) -> None:
+    for each in smoke.study.findings(*smoke.measured):
+        random = each.measured.at is not None
+        if each.role == "deciding" and random and each.unit in DIFFERENCES:
+            assert each.rule.margin > 0, f"{each.claim}: {each.statement}"
+
+
+def test_figures_that_findings_name_exist(smoke: Smoke) -> None:
+    named = {each.figure for each in smoke.study.findings(*smoke.measured)} - {""}
+    assert named <= set(smoke.study.figures(*smoke.measured))
 
 
 def test_figures_save(smoke: Smoke) -> None:
@@ -96,5 +120,6 @@ def test_the_source_describes_the_study(path: Path) -> None:
     description = describe(path)
     assert {"Claims", "Cost", "Expect", "Run"} <= description.notes.keys()
     assert description.notes["Run"].startswith(f"jaxml run {path.stem}")
-    taken = {"runs", "smoke", "again", "require_accelerator", "help"}
-    assert not taken & description.fields.keys(), "the command line has an option of that name"
+    assert "dtype" not in description.fields or "config.dtype" in path.read_text(), (
+        "dtype is obeyed, or no field"
+    )
