@@ -163,8 +163,18 @@ def _fold(tree: Any, leaves: list[np.ndarray]) -> dict[str, Any]:
     if isinstance(tree, jax.Array | np.ndarray | np.generic):
         leaves.append(_array(tree))
         return {"array": len(leaves) - 1}
-    raise InputError(
-        f"A {type(tree).__name__} cannot be stored: use dicts, lists, tuples, numbers, strings and arrays."
+    raise InputError(_unstorable(tree))
+
+
+def _unstorable(tree: Any) -> str:
+    """Why, in a sentence: no container that a file can name, or one that only its own class can make."""
+    name = type(tree).__name__
+    plain = "dicts, lists, tuples, NamedTuples, numbers, strings and arrays"
+    if jax.tree_util.all_leaves([tree]):
+        return f"An object of type {name} cannot be stored: use {plain}."
+    return (
+        f"A pytree of the class {name} cannot be stored, for no file can make that class again: "
+        f"keep `jax.tree.leaves` of it, or {plain}."
     )
 
 

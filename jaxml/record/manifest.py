@@ -22,7 +22,7 @@ from jaxml.record.config import config_to_json
 from jaxml.record.stages import Stage
 from jaxml.record.study import Study
 
-_IDENTITY = ("study", "config", "platform", "versions", "settings", "code", "needs")
+_IDENTITY = ("study", "config", "platform", "versions", "settings", "code", "imported", "needs")
 _SETTINGS = (
     "jax_enable_x64",
     "jax_default_matmul_precision",
@@ -75,6 +75,7 @@ def identity(study: Study, config: Any, needed: Sequence[Mapping[str, Any]] = ()
         "versions": versions(),
         "settings": settings(),
         "code": dict(study.computing),
+        "imported": {each.name: each.digest for each in study.readings},
         "needs": [_identity_of(each) for each in needed],
     }
 

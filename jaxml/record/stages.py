@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
+from jaxml.provenance import Reading, collecting, report, unchanged
 from jaxml.record.archive import host, load_tree, save_tree, writing
 from jaxml.types import InputError
 
@@ -39,7 +40,8 @@ def storing(folder: Path, announce: Callable[[str], None]) -> tuple[Keep, dict[s
     """A `keep` that stores under `folder`, and the record of its stages, which fills as they pass.
 
     Computed or loaded, a value comes back in the same form with the same bits. A damaged file is
-    announced and computed again. A stage file is written whole or not at all.
+    announced and computed again, and so is one whose data have changed since. A stage file is written
+    whole or not at all; it holds what was read as well, so that a resumed run knows it too.
     """
     stages: dict[str, Stage] = {}
     used: set[str] = set()
@@ -49,22 +51,29 @@ def storing(folder: Path, announce: Callable[[str], None]) -> tuple[Keep, dict[s
         if name in used:
             raise InputError(f"The stage {name!r} is kept twice in one run: give each its own name.")
         used.add(name)
-        stored = _stored(path)
+        stored = _stored(path, announce)
         kept = stored is not None
         if stored is None:
-            if path.exists():
-                announce(f"note: the stored {name} cannot be read and is computed again")
-            start = time.perf_counter()
-            value = host(compute())
-            stored = {"value": value, "seconds": time.perf_counter() - start}
+            stored = _computed(compute)
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             save_tree(path, stored)
+        else:
+            for reading in stored["readings"]:
+                report(Reading(*reading))
         stages[name] = Stage(stored["seconds"], kept)
         announce(f"{name}: {stored['seconds']:.1f} s{' in an earlier attempt, kept' if kept else ''}")
         return stored["value"]
 
     return keep, stages
+
+
+def _computed(compute: Callable[[], Any]) -> dict[str, Any]:
+    start = time.perf_counter()
+    with collecting() as readings:
+        value = host(compute())
+    seconds = time.perf_counter() - start
+    return {"value": value, "seconds": seconds, "readings": [tuple(reading) for reading in readings]}
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -74,8 +83,19 @@ def _path(folder: Path, name: str) -> Path:
     return folder / file
 
 
-def _stored(path: Path) -> dict[str, Any] | None:
-    try:
-        return load_tree(path)
-    except InputError:
+def _stored(path: Path, announce: Callable[[str], None]) -> dict[str, Any] | None:
+    """What an earlier attempt stored, if it can be read and its data still are what it read."""
+    if not path.exists():
         return None
+    try:
+        stored = load_tree(path)
+    except InputError:
+        stored = None
+    if not isinstance(stored, dict) or not {"value", "seconds", "readings"} <= stored.keys():
+        announce(f"note: the stored {unquote(path.stem)} cannot be read and is computed again")
+        return None
+    changed = [reading[0] for reading in stored["readings"] if not unchanged(Reading(*reading))]
+    if changed:
+        announce(f"note: {changed[0]} has changed, and {unquote(path.stem)} is computed again")
+        return None
+    return stored

@@ -1,3 +1,5 @@
+from collections import OrderedDict
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -130,6 +132,32 @@ def test_what_cannot_be_stored_is_refused_when_computed(tmp_path, tree):
     with pytest.raises(InputError):
         save_tree(tmp_path / "x.npz", tree)
     assert not list(tmp_path.iterdir())
+
+
+@jax.tree_util.register_static
+class Static:
+    pass
+
+
+@jax.tree_util.register_dataclass
+@dataclass
+class Registered:
+    weight: object
+
+
+def test_what_cannot_be_stored_is_refused_with_a_way_out(tmp_path):
+    """A registered pytree is told apart from an object: its leaves can be stored."""
+    module = Registered(np.ones(2))
+    with pytest.raises(InputError, match=r"class Registered cannot be stored.*`jax\.tree\.leaves` of it"):
+        host({"params": [module]})
+    for tree in (Static(), OrderedDict(a=1)):
+        with pytest.raises(InputError, match="class .* cannot be stored"):
+            host(tree)
+    with pytest.raises(InputError, match="An object of type Local cannot be stored: use dicts"):
+        save_tree(tmp_path / "x.npz", Local())
+    save_tree(tmp_path / "x.npz", jax.tree.leaves(module))
+    (weight,) = load_tree(tmp_path / "x.npz")
+    np.testing.assert_array_equal(weight, module.weight)
 
 
 def test_a_local_named_tuple_is_refused():

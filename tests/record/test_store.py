@@ -65,6 +65,35 @@ def test_resumed_is_uninterrupted(toy, tmp_path):
     assert [p.name for p in resumed.parent.iterdir()] == [resumed.name]
 
 
+def test_a_resumed_run_knows_what_its_first_attempt_read(toy_path, tmp_path):
+    for file in ("imported.csv", "staged.csv"):
+        (tmp_path / file).write_text("1,2")
+    toy_path.write_text(toy_path.read_text().replace("def _stage(", "def _stage_before(") + READER)
+    toy, lines = load(toy_path), []
+    interrupt(toy).append(2.0)
+    with pytest.raises(KeyboardInterrupt):
+        execute(toy, toy.smoke, runs=tmp_path / "runs")
+    interrupt(toy).clear()
+    folder = execute(toy, toy.smoke, runs=tmp_path / "runs", announce=lines.append)
+    assert "kept" in lines[0] and "staged.csv" in load_run(folder).manifest["data"]
+
+
+@pytest.mark.parametrize("name", ["imported.csv", "staged.csv"])
+def test_a_stage_whose_data_changed_is_computed_again(toy_path, tmp_path, name):
+    for file in ("imported.csv", "staged.csv"):
+        (tmp_path / file).write_text("1,2")
+    toy_path.write_text(toy_path.read_text().replace("def _stage(", "def _stage_before(") + READER)
+    toy, lines = load(toy_path), []
+    interrupt(toy).append(2.0)
+    with pytest.raises(KeyboardInterrupt):
+        execute(toy, toy.smoke, runs=tmp_path / "runs")
+    interrupt(toy).clear()
+    (tmp_path / name).write_text("3,4")
+    toy = load(toy_path)
+    execute(toy, toy.smoke, runs=tmp_path / "runs", announce=lines.append)
+    assert calls(toy) == [1.0, 2.0] and not any("kept" in line for line in lines)
+
+
 def test_again_keeps_the_old_run_aside(toy, tmp_path):
     folder = execute(toy, toy.smoke, runs=tmp_path)
     old = contents(folder)
