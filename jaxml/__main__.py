@@ -4,33 +4,19 @@ What can be answered without JAX is answered without importing it: the list of s
 name that is wrong. So a command's module is imported only once its words make sense.
 """
 
-import argparse
+import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from jaxml import shipped
 from jaxml.commands.catalogue import check_field, find, proposal
 from jaxml.commands.usage import USAGE, USAGES
+from jaxml.commands.words import RUN, RUNS, at_most_one, fields_of, parsed, path_of
 from jaxml.errors import InputError
 from jaxml.source import Description, describe
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
-
-
-_Options = Mapping[str, Mapping[str, Any]]
-_RUNS: _Options = {"--runs": {"type": _path, "default": Path("runs")}}
-_RUN: _Options = {
-    **_RUNS,
-    "--smoke": {"action": "store_true"},
-    "--again": {"action": "store_true"},
-    "--require-accelerator": {"action": "store_true"},
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,53 +72,12 @@ def _help(command: str, names: list[str]) -> int:
 def _say_what_the_terminal_can() -> None:
     """Characters that the terminal's encoding lacks are replaced, not refused."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
-def _parsed(words: Sequence[str], positional: str, options: _Options) -> argparse.Namespace:
-    """The words as arguments, any number of positional ones.
-
-    Raises:
-        InputError: an option that there is not, or one without its value.
-    """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument(positional, nargs="*")
-    for name, settings in options.items():
-        parser.add_argument(name, **settings)
-    try:
-        values, rest = parser.parse_known_intermixed_args(words)
-    except argparse.ArgumentError as error:
-        raise InputError(f"{error.argument_name}: {error.message}.") from error
-    if rest:
-        raise InputError(f"There is no option {rest[0]}: {proposal(rest[0], options)}")
-    return values
-
-
-def _at_most_one(words: Sequence[str], what: str) -> str | None:
-    if len(words) > 1:
-        raise InputError(f"{' '.join(words)} is too much: name one {what}.")
-    return words[0] if words else None
-
-
-def _fields(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The words of `jaxml run`, and apart from them each --field with what follows it."""
-    own: list[str] = []
-    fields: dict[str, list[str]] = {}
-    target = own
-    for word in words:
-        name, assigned, value = word.partition("=")
-        if name in _RUN or not name.startswith("--"):
-            target = own if name in _RUN else target
-            target.append(word)
-        else:
-            target = fields.setdefault(name[2:].replace("-", "_"), [])
-            target.extend([value] if assigned else [])
-    return own, fields
-
-
 def _studies(words: list[str]) -> int:
-    values = _parsed(words, "studies", _RUNS)
+    values = parsed(words, "studies", RUNS)
     descriptions = [describe(find(name)) for name in values.studies]
     from jaxml.commands import studies
 
@@ -144,11 +89,11 @@ def _studies(words: list[str]) -> int:
 
 
 def _run(words: list[str]) -> int:
-    words, fields = _fields(words)
-    values = _parsed(words, "studies", _RUN)
+    words, fields = fields_of(words)
+    values = parsed(words, "studies", RUN)
     descriptions = _named(values.studies, "run")
     for field in fields:
-        check_field(field, descriptions, _RUN)
+        check_field(field, descriptions, RUN)
     _prepare()
     from jaxml.commands import devices, run
 
@@ -177,8 +122,8 @@ def _named(names: Sequence[str], command: str) -> list[Description]:
 
 
 def _replicate(words: list[str]) -> int:
-    options = {**_RUNS, "--smoke": {"action": "store_true"}, "--times": {"type": int, "default": 2}}
-    values = _parsed(words, "studies", options)
+    options = {**RUNS, "--smoke": {"action": "store_true"}, "--times": {"type": int, "default": 2}}
+    values = parsed(words, "studies", options)
     descriptions = _named(values.studies, "replicate")
     _prepare()
     from jaxml.commands import replicate
@@ -188,7 +133,7 @@ def _replicate(words: list[str]) -> int:
 
 
 def _claims(words: list[str]) -> int:
-    values = _parsed(words, "names", _RUNS)
+    values = parsed(words, "names", RUNS)
     from jaxml.commands import claims
 
     claims.show(values.names, values.runs)
@@ -196,8 +141,8 @@ def _claims(words: list[str]) -> int:
 
 
 def _list_runs(words: list[str]) -> int:
-    values = _parsed(words, "runs", {"--csv": {"type": _path}, "--json": {"type": _path}})
-    folder = _path(_at_most_one(values.runs, "folder of runs") or "runs")
+    values = parsed(words, "runs", {"--csv": {"type": path_of}, "--json": {"type": path_of}})
+    folder = path_of(at_most_one(values.runs, "folder of runs") or "runs")
     from jaxml.commands import runs
 
     if values.csv is None and values.json is None:
@@ -208,8 +153,8 @@ def _list_runs(words: list[str]) -> int:
 
 
 def _report(words: list[str]) -> int:
-    values = _parsed(words, "runs", {"--readme": {"type": _path}})
-    runs = _path(_at_most_one(values.runs, "folder of runs") or "runs")
+    values = parsed(words, "runs", {"--readme": {"type": path_of}})
+    runs = path_of(at_most_one(values.runs, "folder of runs") or "runs")
     _prepare()
     from jaxml.commands import report
 
@@ -218,7 +163,7 @@ def _report(words: list[str]) -> int:
 
 
 def _doctor(words: list[str]) -> int:
-    if _parsed(words, "nothing", {}).nothing:
+    if parsed(words, "nothing", {}).nothing:
         raise InputError(f"`jaxml doctor` takes no {words[0]}: leave it out.")
     _prepare()
     from jaxml.commands import doctor
@@ -228,8 +173,8 @@ def _doctor(words: list[str]) -> int:
 
 
 def _verify(words: list[str]) -> int:
-    values = _parsed(words, "run", {"--study": {}})
-    folder = _at_most_one(values.run, "run")
+    values = parsed(words, "run", {"--study": {}})
+    folder = at_most_one(values.run, "run")
     if folder is None or not Path(folder).is_dir():
         raise InputError(f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>.")
     path = find(values.study) if values.study else None
@@ -240,7 +185,7 @@ def _verify(words: list[str]) -> int:
 
 
 def _bench(words: list[str]) -> int:
-    values = _parsed(words, "names", {"--out": {"type": _path, "default": Path("runs/bench")}})
+    values = parsed(words, "names", {"--out": {"type": path_of, "default": Path("runs/bench")}})
     from jaxml import bench
 
     for name in values.names:

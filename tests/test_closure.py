@@ -10,7 +10,7 @@ import jax
 import pytest
 
 import jaxml
-from jaxml import record
+from jaxml import curvature, learn, problem, record
 from jaxml.closure import changes, computing, judging
 from jaxml.closure.outline import outline
 from jaxml.errors import InputError
@@ -123,7 +123,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def write(folder: Path, **files: str) -> Path:
     """Writes files by name, with `__` for a folder's slash, and returns the study's path."""
     for name, text in files.items():
-        path = folder / f"{name.replace('__', '/')}.py"
+        path = folder / f"{name.replace('__', '/', 1)}.py"
         path.parent.mkdir(exist_ok=True, parents=True)
         path.write_text(textwrap.dedent(text))
     return folder / "study.py"
@@ -295,6 +295,9 @@ WAYS = {
     "from helper import f  # effect in a block": "with open('x'):\n    f(1)\ndef study(config, keep): ...",
     "from helper import f  # unnamed": "_ = f(1)\ndef study(config, keep): return 1",
     "from helper import f as study": "",
+    "from helper import *  # decorator": "@f\ndef other(x): ...\ndef study(config, keep): return 1",
+    "class Config:\n    from helper import f": "def study(config, keep): return Config.f(1)",
+    "import helper  # by an attribute that is made": "def study(config, keep): return helper.made(1)",
 }
 
 
@@ -327,6 +330,14 @@ REGISTERED = {
         def a(x): return VALUE
         TABLE["a"] = a
         def study(config, keep): return TABLE["a"](1)""",
+    "all of another package": """
+        from packageVALUE import *
+        def study(config, keep): return exp(1)""",
+    "acts in a loop": """
+        import jax
+        for mode in (VALUE,):
+            jax.config.update("jax_default_matmul_precision", mode)
+        def study(config, keep): return 1""",
     "appended": """
         TABLE = []
         TABLE += [lambda x: VALUE]
@@ -390,9 +401,10 @@ def test_what_reaches_a_study_without_its_name_counts(tmp_path, way) -> None:
 
 
 @pytest.mark.identity
-def test_packages_beside_a_study_are_followed(tmp_path) -> None:
+@pytest.mark.parametrize("names", ["scale", "*"])
+def test_packages_beside_a_study_are_followed(tmp_path, names) -> None:
     files = {
-        "study": "from kit import scale\ndef study(config, keep): return scale(1)\n",
+        "study": f"from kit import {names}\ndef study(config, keep): return scale(1)\n",
         "kit__tools": "from .deep import ONE\ndef scale(x): return x * ONE\ndef other(x): return x\n",
         "kit__deep": "ONE = 1\n",
     }
@@ -418,6 +430,15 @@ def test_importing_a_neighbour_runs_its_effects(tmp_path) -> None:
 
 
 @pytest.mark.identity
+def test_importing_a_module_runs_its_package(tmp_path) -> None:
+    study = "from kit.tools import f\ndef study(config, keep): return f(1)\n"
+    path = write(tmp_path, study=study, kit__tools="def f(x): return x\n", kit____init__="import jax\n")
+    before = computing(path)
+    write(tmp_path, kit____init__="import jax\njax.config.update('jax_enable_x64', True)\n")
+    assert changes(before.parts, computing(path).parts) == ("kit/__init__.py is new",)
+
+
+@pytest.mark.identity
 @pytest.mark.parametrize(
     "text",
     [
@@ -433,6 +454,13 @@ def test_a_room_that_is_passed_on_counts_as_a_whole(tmp_path, text) -> None:
     }
     assert modules <= parts.keys()
     assert not {"jaxml.problem.losses", "jaxml.curvature.dense"} & parts.keys()
+
+
+@pytest.mark.identity
+def test_a_package_that_is_passed_on_counts_with_its_modules(tmp_path) -> None:
+    study = "import kit\ndef study(config, keep): return getattr(kit, config.name)\n"
+    path = write(tmp_path, study=study, kit____init__="x = 1\n", kit__tools="def f(x): return x\n")
+    assert computing(path).parts.keys() == {"study", "kit/__init__.py", "kit/tools.py"}
 
 
 @pytest.mark.invariance
@@ -469,17 +497,13 @@ def test_a_module_that_is_no_python_is_refused(tmp_path, name) -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_of_a_real_study_the_rooms_it_uses_are_found(path: Path) -> None:
     text, parts = path.read_text(), computing(path).parts
-    expected = {
-        "learn.sweep(": "jaxml.learn.sweep",
-        "learn.training(": "jaxml.learn.train",
-        "learn.descend(": "jaxml.learn.train",
-        "learn.compare(": "jaxml.learn.compare",
-        "problem.digits(": "jaxml.problem.data.embedded",
-        "problem.relu_sinc(": "jaxml.problem.tasks",
-        "curvature.search(": "jaxml.curvature.search",
-    }
-    computes = re.split(r"^def (?:findings|figures)\(", text, flags=re.MULTILINE)[0]
-    assert {module for call, module in expected.items() if call in computes} <= parts.keys()
+    rooms = {"learn": learn, "problem": problem, "curvature": curvature, "record": record}
+    used = re.findall(r"\b(learn|problem|curvature|record)\.(\w+)", text)
+    homes = {name: getattr(getattr(rooms[room], name, None), "__module__", "") for room, name in used}
+    found = {module for module in homes.values() if module.startswith("jaxml.")}
+    assert found <= parts.keys() | judging(path).parts.keys()
+    computes = ("sweep", "training", "descend", "compare", "digits", "relu_sinc", "search")
+    assert {homes[name] for name in computes if f".{name}(" in text and name in homes} <= parts.keys()
     assert "study" in parts
     drawing = {"jaxml.record.figures", "jaxml.record.report", "jaxml.record.statistics", "jaxml.record.store"}
     assert not drawing & parts.keys()

@@ -407,6 +407,9 @@ def test_several_values_make_several_runs(place: Path, capsys: pytest.CaptureFix
     configs = [json.loads((run / "manifest.json").read_text())["config"] for run in list_runs("runs")]
     assert sorted(config["count"] for config in configs) == [5, 10, 20]
     assert all(config["widths"] == [1, 2] for config in configs)
+    assert main(["report"]) == 0
+    page = (place / "runs" / "report.html").read_text()
+    assert "Other runs of tiny, compared" in page and "count=10" in page and "refuted: " not in page
 
 
 def test_runs_are_listed_and_exported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,8 +120,6 @@ def _load(walk: _Walk, place: str) -> Module | None:
             _mark(walk, module, index)
         for each in () if module.is_library else statement.imports:
             _load_import(walk, module, each)
-    if "__getattr__" in outline(module.source).binders:
-        walk.pending.append((place, ("__getattr__",)))
     return module
 
 

@@ -31,11 +31,13 @@ class Collected(NamedTuple):
         claims: the ledger, with the claims that studies bring.
         found: by study.
         folders: by study, the run here that `found` was made from, where there is one.
+        others: by study, its runs here with a smoke config or one that flags changed.
     """
 
     claims: Mapping[str, Claim]
     found: Mapping[str, Verdicts]
     folders: Mapping[str, Path]
+    others: Mapping[str, Sequence[Listed]]
 
 
 def collected(runs: Path, announce: Announce) -> Collected:
@@ -58,7 +60,11 @@ def collected(runs: Path, announce: Announce) -> Collected:
         for each in mine:
             if not each.manifest["differs"]:
                 folders[study] = each.folder
-    return Collected(_claims(found), dict(sorted(found.items())), folders)
+    others: dict[str, list[Listed]] = {}
+    for each in listed:
+        if kind(each.manifest) == "other":
+            others.setdefault(each.folder.parent.name, []).append(each)
+    return Collected(_claims(found), dict(sorted(found.items())), folders, others)
 
 
 def committed(announce: Announce) -> dict[str, Verdicts]:

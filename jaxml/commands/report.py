@@ -1,14 +1,17 @@
 """`jaxml report`: the page of all claims, and the tables that documents quote."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jaxml import bench
 from jaxml.commands.catalogue import known
 from jaxml.commands.collected import Collected, collected, refresh_findings, stale_verdicts
+from jaxml.commands.run import short
 from jaxml.commands.runs import note
 from jaxml.record.answers import Answer, answers
+from jaxml.record.finding import Finding
 from jaxml.record.report import write_ledger
+from jaxml.record.runs import Listed, load_findings
 from jaxml.record.tables import markdown_answers, markdown_tally, markdown_verdicts, replace_between
 from jaxml.record.verdicts import FOLDER, Verdicts, save_verdicts
 from jaxml.types import InputError
@@ -30,16 +33,38 @@ def report(runs: Path, document: Path | None) -> None:
     """
     refresh_findings(runs, note)
     everything = collected(runs, note)
-    if not everything.found:
+    if not (everything.found or everything.others):
         raise InputError(f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another folder.")
     replies = answers(everything.claims, list(everything.found.values()))
     page = runs / "report.html"
     runs.mkdir(parents=True, exist_ok=True)
-    write_ledger(page, replies, everything.found, everything.folders, stale=stale_verdicts)
+    found, folders = _with_others(everything)
+    others = {study: _columns(listed) for study, listed in everything.others.items()}
+    write_ledger(page, replies, found, folders, others=others, stale=stale_verdicts)
     print(f"Report: {page}")
     if document is not None:
         _fill(document, everything, replies)
         _commit(everything)
+
+
+def _with_others(everything: Collected) -> tuple[dict[str, Verdicts], dict[str, Path]]:
+    """What the page shows: studies without a run of the default config have no findings, but a section."""
+    found, folders = dict(everything.found), dict(everything.folders)
+    for study, listed in everything.others.items():
+        if study not in found:
+            newest = listed[-1]
+            found[study] = Verdicts(study, newest.manifest["about"]["title"], newest.manifest, (), ())
+            folders[study] = newest.folder
+    return found, folders
+
+
+def _columns(listed: Sequence[Listed]) -> list[tuple[str, tuple[Finding, ...]]]:
+    """Each run's title, what sets its config apart, and its findings."""
+    columns = []
+    for folder, manifest in listed:
+        title = "smoke" if manifest["smoke"] else short(manifest["differs"])
+        columns.append((title, load_findings(folder)))
+    return columns
 
 
 def _fill(document: Path, everything: Collected, replies: Mapping[str, Answer]) -> None:

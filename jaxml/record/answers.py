@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from jaxml.claims import Claim
 from jaxml.record.finding import Finding
-from jaxml.record.rule import Verdict
+from jaxml.record.rule import VERDICTS, Verdict
 from jaxml.record.verdicts import Held, Verdicts, held
 
 Reply: TypeAlias = Literal["supported", "refuted", "no effect", "depends", "undecided", "not yet tested"]
@@ -84,7 +84,8 @@ def _together(verdicts: set[Verdict]) -> Reply:
         return "undecided"
     if len(verdicts) > 1:
         return "depends"
-    return next(iter(verdicts))
+    agreed: list[Reply] = [each for each in VERDICTS if each in verdicts]
+    return agreed[0]
 
 
 def reply(sides: Mapping[Reply, Sequence[str]]) -> Reply:
@@ -98,7 +99,7 @@ def reply(sides: Mapping[Reply, Sequence[str]]) -> Reply:
     >>> reply({"supported": ["a"], "refuted": ["b"]})
     'depends'
     """
-    decided = [side for side in sides if side != "undecided"]
+    decided: list[Reply] = [side for side in sides if side != "undecided"]
     if len(decided) == 1:
         return decided[0]
     if decided:

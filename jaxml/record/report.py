@@ -4,7 +4,7 @@ import base64
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote
 
 import jinja2
@@ -14,6 +14,7 @@ from jaxml.record import tables
 from jaxml.record.answers import Answer, Evidence, answers, stance
 from jaxml.record.archive import replacing
 from jaxml.record.figures import DPI
+from jaxml.record.finding import Finding
 from jaxml.record.runs import load_findings, load_manifest
 from jaxml.record.verdicts import Verdicts
 
@@ -24,6 +25,9 @@ _ENVIRONMENT = jinja2.Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+Column: TypeAlias = tuple[str, Sequence[Finding]]
+"""A run that is compared: what sets it apart, and its findings."""
+
 _FILES = ("result.npz", "findings.json", "manifest.json", "report.html")
 
 
@@ -44,6 +48,14 @@ class _Section(NamedTuple):
     pictures: Mapping[str, _Picture]
     links: Mapping[str, str]
     stale: bool
+    others: "_Comparison"
+
+
+class _Comparison(NamedTuple):
+    """Runs of one study side by side: a title a run, and by finding one cell a run."""
+
+    titles: Sequence[str]
+    rows: Mapping[tuple[str, str], Mapping[str, str]]
 
 
 def write_report(folder: Path) -> None:
@@ -70,6 +82,7 @@ def write_ledger(
     folders: Mapping[str, Path],
     *,
     stale: Callable[[Verdicts], bool],
+    others: Mapping[str, Sequence[Column]] | None = None,
 ) -> None:
     """Writes one page about all claims: by topic each claim, its answer, its figure and its findings.
 
@@ -79,14 +92,15 @@ def write_ledger(
         found: the verdicts behind them, by study.
         folders: by study the run that has its figures and data; a study without one has neither here.
         stale: whether verdicts were made by other code than today's.
+        others: by study, further runs that are compared: what sets each apart, and its findings.
 
     Raises:
         InputError: a run is damaged, or the page cannot be written.
     """
-    sections = {
-        name: _section(each, folders.get(name), path.parent, stale=stale(each))
-        for name, each in found.items()
-    }
+    sections = {}
+    for name, each in found.items():
+        section = _section(each, folders.get(name), path.parent, stale=stale(each))
+        sections[name] = section._replace(others=_compared((others or {}).get(name, ())))
     title = "What the course claims, and what experiments answer"
     _write(path, title, replies, sections, smoke=False)
 
@@ -135,10 +149,19 @@ def _picture_of(sections: Mapping[str, _Section]) -> Callable[[Answer], tuple[st
 
 def _section(found: Verdicts, folder: Path | None, page: Path, *, stale: bool) -> _Section:
     if folder is None:
-        return _Section(found, found.manifest, {}, {}, stale)
+        return _Section(found, found.manifest, {}, {}, stale, _compared(()))
     pictures = {picture.name: picture for picture in _pictures(folder / "figures")}
     links = {name: _link(folder / name, page) for name in _FILES if (folder / name).is_file()}
-    return _Section(found, load_manifest(folder), pictures, links, stale)
+    return _Section(found, load_manifest(folder), pictures, links, stale, _compared(()))
+
+
+def _compared(columns: Sequence[Column]) -> _Comparison:
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for title, findings in columns:
+        for finding in findings:
+            row = rows.setdefault((finding.claim, finding.statement), {})
+            row[title] = f"{finding.verdict}: {tables.measured(finding)}"
+    return _Comparison([title for title, _ in columns], rows)
 
 
 def _link(path: Path, page: Path) -> str:

@@ -1,0 +1,72 @@
+"""The words of a command line, taken apart."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from jaxml.commands.catalogue import proposal
+from jaxml.errors import InputError
+
+
+def path_of(text: str) -> Path:
+    """The path, with `~` spelled out."""
+    return Path(text).expanduser()
+
+
+Options: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Of a command: the settings of argparse by option."""
+
+RUNS: Options = {"--runs": {"type": path_of, "default": Path("runs")}}
+RUN: Options = {
+    **RUNS,
+    "--smoke": {"action": "store_true"},
+    "--again": {"action": "store_true"},
+    "--require-accelerator": {"action": "store_true"},
+}
+
+
+def parsed(words: Sequence[str], positional: str, options: Options) -> argparse.Namespace:
+    """The words as arguments, any number of positional ones.
+
+    Raises:
+        InputError: an option that there is not, or one without its value.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument(positional, nargs="*")
+    for name, settings in options.items():
+        parser.add_argument(name, **settings)
+    try:
+        values, rest = parser.parse_known_intermixed_args(words)
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error.argument_name}: {error.message}.") from error
+    if rest:
+        raise InputError(f"There is no option {rest[0]}: {proposal(rest[0], options)}")
+    return values
+
+
+def at_most_one(words: Sequence[str], what: str) -> str | None:
+    """The only word, or None.
+
+    Raises:
+        InputError: there are more.
+    """
+    if len(words) > 1:
+        raise InputError(f"{' '.join(words)} is too much: name one {what}.")
+    return words[0] if words else None
+
+
+def fields_of(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The words of `jaxml run`, and apart from them each --field with what follows it."""
+    own: list[str] = []
+    fields: dict[str, list[str]] = {}
+    target = own
+    for word in words:
+        name, assigned, value = word.partition("=")
+        if name in RUN or not name.startswith("--"):
+            target = own if name in RUN else target
+            target.append(word)
+        else:
+            target = fields.setdefault(name[2:].replace("-", "_"), [])
+            target.extend([value] if assigned else [])
+    return own, fields
