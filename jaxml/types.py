@@ -26,10 +26,10 @@ TrainingLoss: TypeAlias = Callable[[Params, Any, Any, Key], tuple[Scalar, Any]]
 
 
 class Batch(NamedTuple):
-    """Examples that are averaged together. An example of weight 0 is padding.
+    """Examples that are averaged together. An example of weight 0 is padding, with a valid target.
 
     Attributes:
-        inputs: `[n, ...]`.
+        inputs: `[n, ...]`, floating point, or integer tokens for models that embed them.
         targets: `[n, ...]`; integer classes `[n]`, or floating-point values `[n, outputs]`.
         weights: `[n]`, floating point, not negative.
     """
@@ -52,7 +52,8 @@ class Model(NamedTuple):
     Attributes:
         init: `(key, inputs) -> (params, state)`; parameters take the dtype of `inputs`, and are
             drawn in float32, so both precisions start from the same network.
-        apply: `(params, state, inputs, *, train, key) -> (outputs, state)`.
+        apply: `(params, state, inputs, *, train, key) -> (outputs, state)`; one that names `mask` as well is
+            given, in training, which examples count, `[n]`.
     """
 
     init: Callable[[Key, Array], tuple[Params, Any]]

@@ -1,6 +1,8 @@
 """Every study keeps the contract: its SMOKE, run twice in one process, gives the same bits."""
 
+import dataclasses
 import functools
+import re
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -123,3 +125,26 @@ def test_the_source_describes_the_study(path: Path) -> None:
     assert "dtype" not in description.fields or "config.dtype" in path.read_text(), (
         "dtype is obeyed, or no field"
     )
+
+
+LITERAL_SEEDS = (r"random\.key\(\d", r"default_rng\(\d*\)", r"seed=\[?\d", r"seed=range", r"PRNGKey")
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_one_seed_moves_all_randomness(path: Path) -> None:
+    source = path.read_text()
+    found = [match for pattern in LITERAL_SEEDS for match in re.findall(pattern, source)]
+    assert not found, "randomness comes from randomness.key and randomness.seeds alone"
+    seeded = "seed" in describe(path).fields
+    assert seeded == ("config.seed" in source)
+    assert seeded or "jax.random" not in source
+
+
+@pytest.mark.stress
+def test_another_seed_gives_other_arrays(smoke: Smoke) -> None:
+    if not hasattr(smoke.study.smoke, "seed"):
+        return
+    other = dataclasses.replace(smoke.study.smoke, seed=1)
+    needed = [smoke_result(smoke.study.path.with_name(f"{name}.py")) for name in smoke.study.needs]
+    second = flat(host(smoke.study.study(other, plain_keep, *needed)))
+    assert any(array.tobytes() != second[name].tobytes() for name, array in flat(smoke.first).items())

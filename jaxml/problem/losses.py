@@ -1,13 +1,19 @@
-"""Losses of one example each, penalties of the parameters, and the weighted mean that joins examples."""
+"""Losses of one example each, penalties of the parameters, and the weighted mean that joins examples.
+
+Losses of labels take logits `[n, k]` and one integer class an example, and refuse anything else when
+they are first traced. A label outside 0..k-1 is refused where its value is known; in a compiled
+program, where it is not, the example's loss is NaN. That holds for padding too: give it a label.
+"""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from jaxml import tree
+from jaxml.problem.labels import labels_of
 from jaxml.types import Array, InputError, Params, Scalar
 
 __all__ = [
@@ -52,25 +58,33 @@ def huber(
     return jnp.mean(jnp.where(size <= bound, jnp.square(residual) / 2, bound * (size - bound / 2)), axis=-1)
 
 
-def cross_entropy(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+def cross_entropy(outputs: Float[Array, "..."], targets: Array) -> Float[jax.Array, " n"]:
     """log Σⱼ exp(zⱼ) - z_y in nats, from logits z and the label y; no logit overflows.
+
+    Raises:
+        InputError: outputs that are not `[n, k]`, labels that are not integers `[n]`, or are known to
+            lie outside 0..k-1. So do the other losses of labels.
 
     >>> cross_entropy(jnp.array([[1000.0, 0.0], [0.0, 1000.0]]), jnp.array([0, 0])).tolist()
     [0.0, 1000.0]
     """
-    return jax.nn.logsumexp(outputs, axis=-1) - _labelled(outputs, targets)
+    labels = labels_of(outputs, targets)
+    return jax.nn.logsumexp(outputs, axis=-1) - _labelled(outputs, labels)
 
 
-def softmax_mse(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+def softmax_mse(outputs: Float[Array, "..."], targets: Array) -> Float[jax.Array, " n"]:
     """Σⱼ (softmax(z)ⱼ - 1[j = y])², the Brier score: a sum over classes, at most 2, and flat there.
 
     Source: Brier 1950, "Verification of forecasts expressed in terms of probability".
     """
+    labels = labels_of(outputs, targets)
     probabilities = jax.nn.softmax(outputs, axis=-1)
-    return jnp.sum(jnp.square(probabilities - _hit(outputs, targets).astype(probabilities.dtype)), axis=-1)
+    indicators = _hit(outputs, labels).astype(probabilities.dtype)
+    total = jnp.sum(jnp.square(probabilities - indicators), axis=-1)
+    return _or_nan(total, outputs, labels)
 
 
-def hinge(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+def hinge(outputs: Float[Array, "..."], targets: Array) -> Float[jax.Array, " n"]:
     """Σ_{j≠y} max(0, 1 + zⱼ - z_y): every class within the margin of the label's counts.
 
     Source: Weston and Watkins 1999, "Support vector machines for multi-class pattern recognition";
@@ -79,13 +93,16 @@ def hinge(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.
     >>> hinge(jnp.array([[3.0, 5.0, 2.5], [9.0, 0.0, 1.0]]), jnp.array([0, 0])).tolist()
     [3.5, 0.0]
     """
-    margins = jax.nn.relu(1 + outputs - _labelled(outputs, targets)[:, None])
-    return jnp.sum(jnp.where(_hit(outputs, targets), jnp.zeros_like(margins), margins), axis=-1)
+    labels = labels_of(outputs, targets)
+    margins = jax.nn.relu(1 + outputs - _labelled(outputs, labels)[:, None])
+    return jnp.sum(jnp.where(_hit(outputs, labels), jnp.zeros_like(margins), margins), axis=-1)
 
 
-def accuracy(outputs: Float[Array, "n k"], targets: Int[Array, " n"]) -> Float[jax.Array, " n"]:
+def accuracy(outputs: Float[Array, "..."], targets: Array) -> Float[jax.Array, " n"]:
     """1 where the largest output is the label's, else 0; of equal outputs the first counts."""
-    return (jnp.argmax(outputs, axis=-1).astype(targets.dtype) == targets).astype(outputs.dtype)
+    labels = labels_of(outputs, targets)
+    right = jnp.argmax(outputs, axis=-1).astype(labels.dtype) == labels
+    return _or_nan(right.astype(outputs.dtype), outputs, labels)
 
 
 def none(params: Params) -> Scalar:
@@ -139,11 +156,19 @@ def _magnitude(x: jax.Array) -> jax.Array:
     return x * jnp.sign(x)
 
 
-def _hit(outputs: Array, targets: Array) -> Bool[jax.Array, "n k"]:
+def _hit(outputs: Array, labels: Array) -> Bool[jax.Array, "n k"]:
     """Whether class j is the label of example i."""
-    return jnp.asarray(targets)[:, None] == jnp.arange(outputs.shape[-1], dtype=targets.dtype)[None, :]
+    return jnp.asarray(labels)[:, None] == jnp.arange(outputs.shape[-1], dtype=labels.dtype)[None, :]
 
 
-def _labelled(outputs: Array, targets: Array) -> Float[jax.Array, " n"]:
+def _labelled(outputs: Array, labels: Array) -> Float[jax.Array, " n"]:
     """The output of the label's class; by a mask, whose derivative is a sum and no scatter."""
-    return jnp.sum(jnp.where(_hit(outputs, targets), outputs, jnp.zeros_like(outputs)), axis=-1)
+    chosen = jnp.sum(jnp.where(_hit(outputs, labels), outputs, jnp.zeros_like(outputs)), axis=-1)
+    return _or_nan(chosen, outputs, labels)
+
+
+def _or_nan(values: jax.Array, outputs: Array, labels: Array) -> Float[jax.Array, " n"]:
+    """The values, but NaN where the label is none of the outputs' classes."""
+    labels = jnp.asarray(labels)
+    known = (labels >= 0) & (labels < outputs.shape[-1])
+    return jnp.where(known, values, jnp.full_like(values, jnp.nan))

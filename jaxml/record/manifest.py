@@ -116,8 +116,10 @@ def readings_to_json(readings: Iterable[Reading]) -> dict[str, dict[str, Any]]:
     """What was read, by name, as the manifest holds it."""
     found: dict[str, dict[str, Any]] = {}
     for reading in readings:
-        entry = reading._asdict()
-        found[entry.pop("name")] = entry
+        name, *_ = reading
+        while name in found and found[name]["path"] != reading.path:
+            name += "'"  # another file of the same name
+        found[name] = {"digest": reading.digest, "path": reading.path, "file_digest": reading.file_digest}
     return found
 
 

@@ -1,10 +1,10 @@
-"""What `examples`, `check_labels` and `split` accept, keep and refuse."""
+"""What `examples` and `split` accept, keep and refuse."""
 
 import jax
 import numpy as np
 import pytest
 
-from jaxml.problem import check_labels, examples, split
+from jaxml.problem import examples, split
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.identity
@@ -20,7 +20,13 @@ def test_weights_are_ones_of_the_inputs_dtype(dtype):
     ("inputs", "targets", "message"),
     [
         (np.zeros((3, 1)), np.zeros(2), "3 inputs but 2 targets"),
-        (np.zeros((2, 1), np.int32), np.zeros(2), "inputs are int32"),
+        (np.zeros((2, 1), bool), np.zeros(2), "inputs are bool"),
+        (np.zeros((2, 1), complex), np.zeros(2), "inputs are complex128"),
+        (np.array([[3], [-1]]), np.zeros(2), "Integer inputs number tokens, and some are negative"),
+        (np.float32(1.0), np.zeros(1), "inputs are a single value"),
+        ([[1.0], [2.0, 3.0]], np.zeros(2), "inputs are no array.*equal lengths"),
+        (np.array([[None]]), np.zeros(1), "inputs are object"),
+        ({"x": np.zeros((1, 2))}, np.zeros(1), "inputs are a dict: join its arrays"),
         (np.array([[0.0], [np.nan], [np.inf]]), np.zeros(3), "inputs hold 2 values.*first in row 1"),
         (np.zeros((3, 1)), np.array([[1.0], [2.0], [np.inf]]), "targets hold 1 values.*first in row 2"),
     ],
@@ -30,21 +36,58 @@ def test_unusable_examples_are_refused(inputs, targets, message):
         examples(inputs, targets)
 
 
-def test_labels_in_range_pass():
-    check_labels(np.array([0, 9, 3]), 10)
-
-
 @pytest.mark.parametrize(
-    ("labels", "message"),
+    ("targets", "message"),
     [
-        (np.array([0, 1, 10, 11]), r"Label 10 in row 2 \(from 0\) is outside 0\.\.9"),
-        (np.array([0, -1]), r"Label -1 in row 1 \(from 0\) is outside 0\.\.9"),
-        (np.array([0.0, 1.0]), "labels are float64"),
+        (np.array([[0], [2], [1]]), r"labels have the shape \(3, 1\), not \[n\].*labels\[:, 0\]"),
+        (np.eye(3, dtype=np.int32), r"labels have the shape \(3, 3\).*labels\.argmax\(-1\)"),
+        (np.array([0, -1, 2]), r"Label -1 in row 1 \(from 0\) is outside 0\.\.2"),
+        (np.array(["cat", "dog", "cat"]), "targets are text: number them"),
+        (np.ma.masked_array([0, 1, 2], [False, True, False]), "Some targets lie under a mask"),
     ],
 )
-def test_labels_out_of_range_are_named(labels, message):
+def test_targets_that_are_no_labels_are_refused(targets, message):
     with pytest.raises(InputError, match=message):
-        check_labels(labels, 10)
+        examples(np.zeros((3, 1), np.float32), targets)
+
+
+def test_the_number_of_classes_is_held_against_the_labels():
+    inputs, labels = np.zeros((3, 1), np.float32), np.array([0, 3, 1])
+    assert examples(inputs, labels, classes=4).targets is labels
+    with pytest.raises(InputError, match="Label 3 in row 1"):
+        examples(inputs, labels, classes=3)
+    with pytest.raises(InputError, match="labels are float32"):
+        examples(inputs, labels.astype(np.float32), classes=4)
+
+
+def test_values_under_a_mask_are_refused_and_a_mask_without_any_is_dropped():
+    values = np.array([[1.0], [1e20]], np.float32)
+    with pytest.raises(InputError, match="Some inputs lie under a mask: fill them or drop their rows"):
+        examples(np.ma.masked_array(values, [[False], [True]]), np.zeros(2))
+    batch = examples(np.ma.masked_array(values, False), np.zeros(2))
+    assert type(batch.inputs) is np.ndarray and np.array_equal(batch.inputs, values)
+
+
+@pytest.mark.parametrize("dtype", [">f4", ">f8", "<f4"])
+def test_every_byte_order_becomes_the_machines(dtype):
+    values = np.array([[1.5], [-2.0]], dtype)
+    batch = examples(values, np.array([0, 258], ">i4"))
+    assert batch.inputs.dtype.isnative and batch.targets.dtype.isnative
+    assert batch.inputs.tolist() == values.tolist() and batch.targets.tolist() == [0, 258]
+    assert jax.numpy.asarray(batch.inputs.astype(np.float32)).tolist() == values.tolist()
+
+
+def test_native_arrays_are_not_copied():
+    inputs, targets = np.zeros((2, 1)), np.zeros(2, np.int32)
+    batch = examples(inputs, targets)
+    assert batch.inputs is inputs and batch.targets is targets
+
+
+def test_tokens_are_inputs_whose_weights_are_floating_point():
+    tokens, labels = np.array([[3, 0], [1, 2]]), np.array([0, 1])
+    assert examples(tokens, labels).weights.dtype == np.float32
+    assert examples(tokens, labels, dtype=np.float64).weights.dtype == np.float64
+    assert examples(tokens, tokens).targets is tokens  # a class at each place, for a loss of one's own
 
 
 def _numbered(n):

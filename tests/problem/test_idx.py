@@ -1,12 +1,14 @@
 """The IDX reader against files written byte by byte."""
 
 import gzip
+import hashlib
 import struct
 
 import numpy as np
 import pytest
 
 from jaxml.problem import read_idx
+from jaxml.provenance import collecting
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.oracle
@@ -23,6 +25,14 @@ def _written(folder, content):
 def test_bytes_become_the_array(tmp_path):
     array = read_idx(_written(tmp_path, gzip.compress(SQUARE)))
     assert array.dtype == np.uint8 and array.tolist() == [[1, 2, 3], [4, 5, 255]]
+
+
+def test_an_unpacked_file_is_read_and_reported(tmp_path):
+    path = _written(tmp_path, SQUARE)
+    with collecting() as readings:
+        assert read_idx(path).tolist() == [[1, 2, 3], [4, 5, 255]]
+    digest = hashlib.sha256(SQUARE).hexdigest()
+    assert readings == [(path.name, digest, str(path), digest)]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +61,8 @@ WHOLE = gzip.compress(SQUARE, mtime=0)
 BROKEN = {
     "truncated": (WHOLE[:-9], "ends before its gzip stream does"),
     "truncated header": (gzip.compress(SQUARE[:9]), "ends within the IDX header"),
-    "not gzip": (SQUARE, "not an intact gzip file"),
+    "not gzip": (b"\x1f\x8b" + SQUARE, "not an intact gzip file"),
+    "a page": (b"<html>please log in</html>", "begins with 0x3c68746d"),
     "wrong crc": (_flipped(WHOLE, -6), "not an intact gzip file"),
     "corrupt stream": (_flipped(WHOLE, 10), "not an intact gzip file"),
     "wrong magic": (gzip.compress(b"\x00\x01" + SQUARE[2:]), "begins with 0x00010802"),

@@ -5,12 +5,14 @@ import hashlib
 import os
 from urllib.error import URLError
 
+import jax
 import numpy as np
 import pytest
 
 from jaxml.problem.data import download
 from jaxml.problem.data.files import FileSet
 from jaxml.problem.data.image_sets import FASHION_MNIST, MNIST, fashion_mnist, load, mnist
+from jaxml.provenance import collecting, unchanged
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.oracle
@@ -60,6 +62,49 @@ def test_a_set_is_read_from_wherever_it_is(places, place, dtype):
     assert train.targets.tolist() == [3, 0] and test.targets.tolist() == [1, 1]
 
 
+FORMS = {
+    "unpacked": lambda name: name.removesuffix(".gz"),
+    "unpacked with a dot": lambda name: name.removesuffix(".gz").replace("-idx", ".idx"),
+    "unpacked under the old name": lambda name: name,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("place", ["data/tiny", "cache/jaxml/tiny"])
+def test_unpacked_files_are_found_and_read(places, place, form):
+    root, images = places
+    _write(root / "mirror", _contents())
+    expected = load(images, train=3, test=2, dtype=np.float32)
+    (root / "cache").rename(root / "used")
+    (root / place).mkdir(parents=True)
+    for name, content in _contents().items():
+        (root / place / FORMS[form](name)).write_bytes(content)
+    found = load(images, train=3, test=2, dtype=np.float32)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_readings_say_content_and_file_whatever_the_form(places):
+    root, images = places
+    _write(root / "data/tiny", _contents())
+    with collecting() as packed:
+        load(images, train=1, test=1, dtype=np.float32)
+    with collecting() as again:
+        load(images, train=2, test=2, dtype=np.float32)
+    assert packed == again and [reading.name for reading in packed] == [
+        f"tiny/{name}" for name in _contents()
+    ]
+    for reading, (name, content) in zip(packed, _contents().items(), strict=True):
+        path = root / "data/tiny" / name
+        assert reading.path == str(path) and reading.digest == hashlib.sha256(content).hexdigest()
+        assert reading.file_digest == hashlib.sha256(path.read_bytes()).hexdigest()
+        path.write_bytes(content)
+    assert all(unchanged(reading) for reading in packed)
+    with collecting() as unpacked:
+        load(images, train=1, test=1, dtype=np.float32)
+    assert [reading.digest for reading in unpacked] == [reading.digest for reading in packed]
+    assert all(reading.file_digest == reading.digest for reading in unpacked)
+
+
 def test_the_given_folder_comes_before_the_cache_and_a_download_fills_the_cache(places):
     root, images = places
     _write(root / "mirror", _contents())
@@ -75,8 +120,8 @@ IMAGES = _contents()["train-images-idx3-ubyte.gz"]
 WRONG = {
     "truncated": (gzip.compress(IMAGES)[:-30], "ends before"),
     "corrupt gzip": (b"\x1f\x8b" + bytes(50), "not an intact gzip"),
-    "wrong magic": (gzip.compress(b"P5" + IMAGES[2:]), "no IDX magic number"),
-    "wrong size": (gzip.compress(IMAGES[:-1]), "header says"),
+    "wrong magic": (gzip.compress(b"P5" + IMAGES[2:]), "other content than was published"),
+    "wrong size": (gzip.compress(IMAGES[:-1]), "other content than was published"),
     "wrong checksum": (gzip.compress(IMAGES[:-1] + b"\x01"), "other content than was published"),
 }
 

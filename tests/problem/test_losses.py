@@ -83,6 +83,53 @@ def test_targets_that_would_broadcast_are_refused(loss):
         loss(jnp.zeros((3, 1)), jnp.zeros(3))
 
 
+LABELLED = [cross_entropy, softmax_mse, hinge, accuracy]
+
+
+@pytest.mark.parametrize("loss", LABELLED)
+@pytest.mark.parametrize(
+    ("outputs", "targets", "message"),
+    [
+        ((3, 4), np.array([[0], [2], [1]]), r"shape \(3, 1\), not \[n\]"),
+        ((3, 4), np.eye(3, 4, dtype=np.int32), r"shape \(3, 4\), not \[n\]"),
+        ((3, 4), np.array([0.0, 1.0, 2.0], np.float32), "labels are float32: cast them to int32"),
+        ((3, 4), np.array([True, False, True]), "labels are bool: cast them to int32"),
+        ((3, 4), np.array([0, 1]), "3 outputs but 2 labels"),
+        ((3, 2, 4), np.array([0, 1, 2]), r"outputs have the shape \(3, 2, 4\): reshape"),
+    ],
+)
+def test_what_are_no_labels_is_refused_when_traced(loss, outputs, targets, message):
+    with pytest.raises(InputError, match=message):
+        loss(jnp.zeros(outputs), targets)
+    with pytest.raises(InputError, match=message):
+        jax.eval_shape(loss, jnp.zeros(outputs), targets)
+
+
+@pytest.mark.parametrize("loss", LABELLED)
+@pytest.mark.parametrize(("label", "dtype"), [(3, np.int32), (-1, np.int32), (3, np.uint8), (-3, np.int8)])
+def test_a_label_out_of_range_is_refused_where_known_and_nan_where_not(loss, label, dtype):
+    outputs, labels = jnp.array([[5.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.array([0, label], dtype)
+    for targets in (labels, jnp.asarray(labels)):
+        with pytest.raises(InputError, match=rf"Label {label} in row 1 \(from 0\) is outside 0\.\.2"):
+            loss(outputs, targets)
+    found = jax.jit(loss)(outputs, labels)
+    assert np.isfinite(found[0]) and np.isnan(found[1])
+
+
+@pytest.mark.parametrize("loss", LABELLED)
+def test_more_classes_than_a_byte_counts(loss):
+    outputs = np.random.default_rng(0).normal(size=(2, 300)).astype(np.float32)
+    small, wide = (np.array([44, 200], dtype) for dtype in (np.uint8, np.int32))
+    for function in (loss, jax.jit(loss)):
+        np.testing.assert_array_equal(function(outputs, small), function(outputs, wide))
+
+
+def test_training_on_labels_one_too_high_cannot_look_like_success():
+    outputs, labels = jnp.zeros((4, 3)), jnp.array([1, 2, 3, 1])
+    value, slope = jax.jit(jax.value_and_grad(lambda z, y: jnp.mean(cross_entropy(z, y))))(outputs, labels)
+    assert np.isnan(value) and np.all(np.isfinite(slope))
+
+
 def test_the_cat_car_frog_example_of_the_lecture():
     scores = jnp.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
     labels = jnp.array([0, 1, 2])

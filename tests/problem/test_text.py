@@ -11,6 +11,7 @@ from jaxml.problem import shakespeare
 from jaxml.problem.data import text
 from jaxml.problem.data.files import FileSet
 from jaxml.problem.data.text import windows
+from jaxml.provenance import collecting, unchanged
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.oracle
@@ -59,7 +60,11 @@ def test_a_text_comes_from_a_mirror_plain_and_checked(tmp_path, monkeypatch):
     (tmp_path / "input.txt").write_bytes(LINE)
     files = FileSet("tiny", (tmp_path.as_uri() + "/",), {"input.txt": hashlib.sha256(LINE).hexdigest()})
     monkeypatch.setattr(text, "SHAKESPEARE", files)
-    assert shakespeare(context=2, train=3, test=3).train.inputs.shape[0] == 3
+    for _ in range(2):
+        with collecting() as readings:
+            assert shakespeare(context=2, train=3, test=3).train.inputs.shape[0] == 3
+        assert [reading.name for reading in readings] == ["tiny/input.txt"]
+        assert unchanged(readings[0])
     cached = tmp_path / "cache" / "jaxml" / "tiny" / "input.txt"
     assert cached.read_bytes() == LINE
     cached.write_bytes(LINE + b"!")

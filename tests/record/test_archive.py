@@ -151,7 +151,7 @@ def test_what_cannot_be_stored_is_refused_with_a_way_out(tmp_path):
     with pytest.raises(InputError, match=r"class Registered cannot be stored.*`jax\.tree\.leaves` of it"):
         host({"params": [module]})
     for tree in (Static(), OrderedDict(a=1)):
-        with pytest.raises(InputError, match="class .* cannot be stored"):
+        with pytest.raises(InputError, match=r"class .* cannot be stored"):
             host(tree)
     with pytest.raises(InputError, match="An object of type Local cannot be stored: use dicts"):
         save_tree(tmp_path / "x.npz", Local())

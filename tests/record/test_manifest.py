@@ -66,6 +66,11 @@ def test_what_was_read_decides_the_name_but_not_where_it_lay(toy):
     assert full_hash(marks, DATA) == full_hash(marks, moved) != full_hash(marks, other)
 
 
+def test_two_files_of_one_name_are_both_kept():
+    found = readings_to_json([Reading("a.csv", "1", "/x/a.csv", "1"), Reading("a.csv", "2", "/y/a.csv", "2")])
+    assert {entry["digest"] for entry in found.values()} == {"1", "2"}
+
+
 @pytest.mark.oracle
 def test_the_hash_is_sha256_of_the_sorted_json():
     assert run_hash({"b": 1, "a": [0.5]}) == hashlib.sha256(b'{"a": [0.5], "b": 1}').hexdigest()[:12]

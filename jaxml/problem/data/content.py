@@ -1,29 +1,28 @@
 """What a file of data holds, decompressed, and whether it is what was published."""
 
 import gzip
-import hashlib
 import zlib
 from pathlib import Path
 
+from jaxml.provenance import sha256
 from jaxml.types import InputError
 
 REMEDY = "delete it, or put an intact copy in its place"
 
+_GZIP = b"\x1f\x8b"
+"""How every gzip stream begins, and neither IDX nor text does."""
 
-def contents(path: Path) -> bytes:
-    """The bytes of a file."""
+
+def decompress(packed: bytes, path: Path) -> bytes:
+    """The content of gzip bytes, its checksum verified; any other bytes as they are.
+
+    The bytes decide and not the file's name, for some tools unpack a file as they save it. `path` is
+    for messages only.
+    """
+    if not packed.startswith(_GZIP):
+        return packed
     try:
-        return path.read_bytes()
-    except OSError as reason:
-        raise InputError(
-            f"{path} cannot be read ({reason.strerror}): make it a file you may read."
-        ) from reason
-
-
-def decompress(path: Path) -> bytes:
-    """The content of a gzip file, its checksum verified."""
-    try:
-        return gzip.decompress(contents(path))
+        return gzip.decompress(packed)
     except EOFError as reason:
         raise InputError(f"{path} ends before its gzip stream does: {REMEDY}.") from reason
     except (gzip.BadGzipFile, zlib.error) as reason:
@@ -36,7 +35,7 @@ def verify(content: bytes, digest: str, path: Path) -> None:
     Raises:
         InputError: it is another.
     """
-    found = hashlib.sha256(content).hexdigest()
+    found = sha256(content)
     if found != digest:
         raise InputError(
             f"{path} holds other content than was published (SHA-256 {found[:12]}..., not {digest[:12]}...): "

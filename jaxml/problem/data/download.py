@@ -10,7 +10,8 @@ from urllib.request import urlopen
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from jaxml.problem.data.content import contents, decompress, verify
+from jaxml.problem.data.content import decompress, verify
+from jaxml.provenance import contents
 from jaxml.types import InputError
 
 _TIMEOUT = 30.0  # seconds without an answer
@@ -22,20 +23,19 @@ def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
 
     Args:
         mirrors: addresses of folders, each ending in a slash.
-        path: where the file goes; its folder is made. A name in .gz is of a gzip file.
+        path: where the file goes; its folder is made.
         digest: SHA-256 of the uncompressed content, as mirrors compress differently.
 
     Raises:
         InputError: the folder cannot be made, or no mirror gave the file.
     """
     _make_folder(path.parent)
-    read = decompress if path.suffix == ".gz" else contents
     reasons = []
     for mirror in mirrors:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             _stream(mirror + path.name, partial)
-            verify(read(partial), digest, partial)
+            verify(decompress(contents(partial), partial), digest, partial)
             os.replace(partial, path)
             return
         except (OSError, HTTPException) as reason:

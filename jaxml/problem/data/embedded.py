@@ -1,6 +1,6 @@
 """Data sets that need no file: they come with a dependency, are ten points long, or have a formula."""
 
-import gzip
+import io
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,7 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
+from jaxml.problem.data.content import decompress
 from jaxml.problem.data.examples import examples
+from jaxml.provenance import Reading, contents, report, sha256
 from jaxml.types import Batch, InputError, Key
 
 __all__ = ["circles", "digits", "moons", "pokemon_cp", "sinc", "spirals", "xor"]
@@ -27,9 +29,12 @@ def digits(*, dtype: DTypeLike = np.float32) -> Batch:
     package = find_spec("sklearn")
     if package is None or package.origin is None:
         raise InputError("The digits come with scikit-learn, which is missing: pip install scikit-learn.")
-    with gzip.open(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz") as file:
-        table = np.loadtxt(file, delimiter=",", dtype=np.uint8)
-    return examples((table[:, :-1] / 16).astype(dtype), table[:, -1].astype(np.int32))
+    path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    packed = contents(path)
+    table = np.loadtxt(io.BytesIO(decompress(packed, path)), delimiter=",", dtype=np.uint8)
+    pixels, labels = table[:, :-1] / 16, table[:, -1].astype(np.int32)
+    report(Reading("digits", content_digest(pixels, labels), str(path), sha256(packed)))
+    return examples(pixels.astype(dtype), labels)
 
 
 def sinc(count: int, *, dtype: DTypeLike = np.float32) -> Batch:
@@ -43,7 +48,9 @@ def sinc(count: int, *, dtype: DTypeLike = np.float32) -> Batch:
     """
     _require_count(count)
     x = np.linspace(1e-4, 1.0, count)[:, None]
-    return examples(x.astype(dtype), (np.sin(5 * np.pi * x) / (5 * np.pi * x)).astype(dtype))
+    y = np.sin(5 * np.pi * x) / (5 * np.pi * x)
+    report(Reading(f"sinc/{count}", content_digest(x, y.astype(np.float32))))
+    return examples(x.astype(dtype), y.astype(dtype))
 
 
 def pokemon_cp(*, dtype: DTypeLike = np.float32) -> Batch:
@@ -55,7 +62,9 @@ def pokemon_cp(*, dtype: DTypeLike = np.float32) -> Batch:
     """
     before = [338, 333, 328, 207, 226, 25, 179, 60, 208, 606]
     after = [640, 633, 619, 393, 428, 27, 193, 66, 226, 1591]
-    return examples(np.array(before, dtype)[:, None], np.array(after, dtype)[:, None])
+    x, y = np.array(before)[:, None], np.array(after)[:, None]
+    report(Reading("pokemon_cp", content_digest(x, y.astype(np.float32))))
+    return examples(x.astype(dtype), y.astype(dtype))
 
 
 def circles(count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32) -> Batch:
@@ -96,6 +105,11 @@ def spirals(count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32
     label, t = _alternating(count)
     radius, angle = 0.25 + 0.75 * t, np.pi * (3 * t + label)
     return _jittered(radius * np.cos(angle), radius * np.sin(angle), noise=noise, key=key, dtype=dtype)
+
+
+def content_digest(inputs: np.ndarray, targets: np.ndarray) -> str:
+    """SHA-256 of the inputs as float32, then of the targets: one digest, whatever dtype is asked for."""
+    return sha256(inputs.astype(np.float32).tobytes() + targets.tobytes())
 
 
 def _alternating(count: int) -> tuple[np.ndarray, np.ndarray]:

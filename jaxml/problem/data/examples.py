@@ -1,53 +1,45 @@
 """Examples: arrays checked once, at the door."""
 
+from typing import Any
+
 import jax
 import numpy as np
-from jaxtyping import Num
+from jax.typing import DTypeLike
 
-from jaxml.types import Array, Batch, Dataset, InputError, Key
+from jaxml.problem.labels import check_labels, require_integers
+from jaxml.types import Batch, Dataset, InputError, Key
 
-__all__ = ["check_labels", "examples", "split"]
+__all__ = ["examples", "split"]
 
 
-def examples(inputs: Num[Array, " n *_"], targets: Num[Array, " m *_"]) -> Batch:
-    """The pairs (inputs[i], targets[i]), each of weight 1, as NumPy arrays.
+def examples(
+    inputs: Any, targets: Any, *, classes: int | None = None, dtype: DTypeLike | None = None
+) -> Batch:
+    """The pairs (inputs[i], targets[i]), each of weight 1, as NumPy arrays in the machine's byte order.
 
     Args:
-        inputs: `[n, ...]`, floating point; the weights take its dtype.
-        targets: `[n, ...]`, integer classes or floating-point values.
+        inputs: `[n, ...]`, floating point; or integers from 0 on, which number tokens and are for models
+            that embed them (ours of dense layers and images refuse them).
+        targets: integer classes `[n]` from 0 on, or floating-point values `[n, ...]`.
+        classes: how many there are, where targets are labels; with it the largest is checked as well.
+        dtype: of the weights; that of floating-point inputs, and float32 beside tokens, when not given.
 
     Raises:
-        InputError: lengths that differ, inputs that are not floating point, NaN or infinity.
+        InputError: lengths that differ; text, objects, values under a mask, NaN or infinity; inputs that
+            are neither floating point nor tokens; integer targets that are a column or indicators of
+            classes, or labels out of range.
 
     >>> examples(np.zeros((2, 3), np.float32), np.array([0, 1])).weights
     array([1., 1.], dtype=float32)
     """
-    inputs, targets = np.asarray(inputs), np.asarray(targets)
+    inputs, targets = _numbers(inputs, "inputs"), _numbers(targets, "targets")
     if len(inputs) != len(targets):
         raise InputError(f"There are {len(inputs)} inputs but {len(targets)} targets: give each input one.")
-    if not np.issubdtype(inputs.dtype, np.floating):
-        raise InputError(f"The inputs are {inputs.dtype}: cast them to float32 or float64.")
-    _require_finite(inputs, "inputs")
-    _require_finite(targets, "targets")
-    return Batch(inputs, targets, np.ones(len(inputs), inputs.dtype))
-
-
-def check_labels(targets: Num[Array, " n"], classes: int) -> None:
-    """Passes if every label is one of the integers 0, ..., classes - 1.
-
-    Raises:
-        InputError: labels that are not integers, or the first one out of range.
-    """
-    labels = np.asarray(targets)
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise InputError(f"The labels are {labels.dtype}: cast them to int32.")
-    outside = (labels < 0) | (labels >= classes)
-    if outside.any():
-        row = int(outside.argmax())
-        raise InputError(
-            f"Label {labels[row]} in row {row} (from 0) is outside 0..{classes - 1}: "
-            "renumber the labels or raise the number of classes."
-        )
+    _require_inputs(inputs)
+    _require_targets(targets, classes)
+    if dtype is None:
+        dtype = inputs.dtype if np.issubdtype(inputs.dtype, np.floating) else np.float32
+    return Batch(inputs, targets, np.ones(len(inputs), dtype))
 
 
 def split(batch: Batch, count: int, *, key: Key) -> Dataset:
@@ -65,6 +57,56 @@ def split(batch: Batch, count: int, *, key: Key) -> Dataset:
         for rows in (order[:count], order[count:])
     )
     return Dataset(train, test)
+
+
+def _numbers(values: Any, name: str) -> np.ndarray:
+    """The values as an array of numbers with a leading axis, in the machine's byte order."""
+    if isinstance(values, dict):
+        raise InputError(f"The {name} are a dict: join its arrays into one, such as by np.concatenate.")
+    if np.ma.is_masked(values):
+        raise InputError(f"Some {name} lie under a mask: fill them or drop their rows.")
+    try:
+        array = np.asarray(values)
+    except ValueError as reason:
+        raise InputError(f"The {name} are no array ({reason}): give rows of equal lengths.") from reason
+    if array.dtype.kind in "SUT":
+        raise InputError(
+            f"The {name} are text: number them, such as by np.unique({name}, return_inverse=True)[1]."
+        )
+    if array.dtype.kind in "OMmV" and array.dtype.isbuiltin != 2:
+        raise InputError(f"The {name} are {array.dtype}: make them an array of numbers.")
+    if array.ndim == 0:
+        raise InputError(f"The {name} are a single value: give an array [n, ...].")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _require_inputs(inputs: np.ndarray) -> None:
+    if np.issubdtype(inputs.dtype, np.integer):
+        if inputs.size and inputs.min() < 0:
+            raise InputError(
+                "Integer inputs number tokens, and some are negative: number them from 0, or cast values to "
+                "float32 or float64."
+            )
+        return
+    if not np.issubdtype(inputs.dtype, np.floating):
+        raise InputError(f"The inputs are {inputs.dtype}: cast them to float32 or float64.")
+    _require_finite(inputs, "inputs")
+
+
+def _require_targets(targets: np.ndarray, classes: int | None) -> None:
+    if classes is not None:
+        check_labels(targets, classes)
+    elif not np.issubdtype(targets.dtype, np.integer):
+        _require_finite(targets, "targets")
+    elif targets.ndim == 1:
+        check_labels(targets, int(targets.max(initial=0)) + 1)
+    elif targets.shape[1:] == (1,) or _are_indicators(targets):
+        require_integers(targets)
+
+
+def _are_indicators(targets: np.ndarray) -> bool:
+    """Whether each row is 0 but for a single 1."""
+    return targets.ndim == 2 and bool(np.all((targets != 0).sum(1) == 1) and np.all(targets.max(1) == 1))
 
 
 def _require_finite(values: np.ndarray, name: str) -> None:

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from jaxml.problem.data.content import decompress, verify
 from jaxml.problem.data.download import download
+from jaxml.provenance import Reading, contents, report, sha256
 
 
 class FileSet(NamedTuple):
@@ -21,13 +23,40 @@ class FileSet(NamedTuple):
     digests: dict[str, str]
 
 
+def published(files: FileSet, name: str) -> bytes:
+    """The uncompressed content of a file of the set, verified and reported, after a download if need be.
+
+    Raises:
+        InputError: the file is corrupt, holds other content, or is neither here nor to be had.
+    """
+    path = found(files, name)
+    packed = contents(path)
+    content = decompress(packed, path)
+    digest = files.digests[name]
+    verify(content, digest, path)
+    report(Reading(f"{files.folder}/{name}", digest, str(path.absolute()), sha256(packed)))
+    return content
+
+
 def found(files: FileSet, name: str) -> Path:
-    """The file's path, after a download if need be."""
+    """The file's path, after a download if need be; a compressed file comes before an unpacked one."""
+    cache = _cache() / files.folder
     folder = os.environ.get("JAXML_DATA_DIR")
-    if folder and (given := Path(folder).expanduser() / files.folder / name).exists():
-        return given
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cached = cache / "jaxml" / files.folder / name
-    if not cached.exists():
-        download(files.mirrors, cached, files.digests[name])
-    return cached
+    places = [cache] if not folder else [Path(folder).expanduser() / files.folder, cache]
+    for place in places:
+        for form in _forms(name):
+            if (place / form).exists():
+                return place / form
+    download(files.mirrors, cache / name, files.digests[name])
+    return cache / name
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "jaxml"
+
+
+def _forms(name: str) -> list[str]:
+    """The names under which tools save a file: as published, unpacked, and unpacked with a dot."""
+    plain = name.removesuffix(".gz")
+    return list(dict.fromkeys([name, plain, plain.replace("-idx", ".idx")]))

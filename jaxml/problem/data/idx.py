@@ -1,4 +1,4 @@
-"""The IDX format, compressed by gzip: a magic number, the dimensions, the values, all big-endian."""
+"""The IDX format, gzip-compressed or not: a magic number, the dimensions, the values, all big-endian."""
 
 import math
 import struct
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxml.problem.data.content import REMEDY, decompress
+from jaxml.provenance import Reading, contents, report, sha256
 from jaxml.types import InputError
 
 __all__ = ["read_idx"]
@@ -15,7 +16,7 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array in a gzip-compressed IDX file, in the machine's byte order.
+    """The array in an IDX file, gzip-compressed or not, in the machine's byte order; it is reported.
 
     Raises:
         InputError: unreadable, corrupt or truncated gzip; a wrong magic number; a size other than
@@ -23,7 +24,11 @@ def read_idx(path: Path) -> np.ndarray:
 
     Source: LeCun, Cortes and Burges 1998, "The MNIST database", file format.
     """
-    return parse(decompress(path), path)
+    packed = contents(path)
+    content = decompress(packed, path)
+    array = parse(content, path)
+    report(Reading(path.name, sha256(content), str(path.absolute()), sha256(packed)))
+    return array
 
 
 def parse(content: bytes, path: Path) -> np.ndarray:

@@ -1,11 +1,12 @@
 """MNIST and Fashion-MNIST, from a folder on this machine or from a mirror, with pinned checksums."""
 
+from pathlib import Path
+
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxml.problem.data.content import decompress, verify
 from jaxml.problem.data.examples import examples
-from jaxml.problem.data.files import FileSet, found
+from jaxml.problem.data.files import FileSet, published
 from jaxml.problem.data.idx import parse
 from jaxml.types import Batch, Dataset, InputError
 
@@ -42,7 +43,8 @@ def fashion_mnist(*, train: int = 60000, test: int = 10000, dtype: DTypeLike = n
 
     The files are looked for in `$JAXML_DATA_DIR/fashion-mnist/`, then in
     `$XDG_CACHE_HOME/jaxml/fashion-mnist/` (without the variable, under `~/.cache`), and otherwise
-    downloaded into the latter (30 MB). Every read verifies their checksums.
+    downloaded into the latter (30 MB). They may be compressed as published or unpacked. Every read
+    verifies the checksums of their content.
 
     Returns:
         Inputs `[n, 28, 28, 1]` in [0, 1], targets int32 `[n]`.
@@ -78,8 +80,4 @@ def _part(images: FileSet, part: str, count: int, dtype: DTypeLike) -> Batch:
 
 
 def _array(images: FileSet, name: str) -> np.ndarray:
-    path = found(images, name)
-    content = decompress(path)
-    array = parse(content, path)
-    verify(content, images.digests[name], path)
-    return array
+    return parse(published(images, name), Path(images.folder) / name)

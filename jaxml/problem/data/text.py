@@ -3,9 +3,8 @@
 import numpy as np
 from jax.typing import DTypeLike
 
-from jaxml.problem.data.content import contents, verify
 from jaxml.problem.data.examples import examples
-from jaxml.problem.data.files import FileSet, found
+from jaxml.problem.data.files import FileSet, published
 from jaxml.types import Batch, Dataset, InputError
 
 __all__ = ["shakespeare", "windows"]
@@ -37,9 +36,7 @@ def shakespeare(*, context: int, train: int, test: int, dtype: DTypeLike = np.fl
 
     Source: Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks", its text.
     """
-    path = found(SHAKESPEARE, "input.txt")
-    content = contents(path)
-    verify(content, SHAKESPEARE.digests["input.txt"], path)
+    content = published(SHAKESPEARE, "input.txt")
     return windows(content, context=context, train=train, test=test, dtype=dtype)
 
 

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax.linen.initializers import lecun_normal
 from jax.typing import ArrayLike
 
+from jaxml.problem.models.adapters import require_floating
 from jaxml.problem.models.linen import from_linen
 from jaxml.types import Array, InputError, Key, Model, Params
 
@@ -96,6 +97,7 @@ class _Units(nn.Module):
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
         del train
+        require_floating(inputs)
         hidden = nn.Dense(self.count, name="hidden", bias_init=nn.initializers.normal(1.0))(inputs)
         return nn.Dense(1, name="output")(self.activation(hidden))
 
@@ -108,6 +110,7 @@ class _Mlp(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
+        require_floating(inputs)
         values = inputs.reshape(inputs.shape[0], -1)
         for index, width in enumerate(self.widths):
             if index:

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxml.problem.models.adapters import require_floating
 from jaxml.problem.models.convolution import convolve
 from jaxml.problem.models.linen import from_linen
 from jaxml.types import Array, InputError, Model
@@ -57,6 +58,7 @@ class _Cnn(nn.Module):
     @nn.compact
     def __call__(self, inputs: jax.Array, *, train: bool) -> jax.Array:
         del train
+        require_floating(inputs)
         if inputs.ndim != 4 or min(inputs.shape[1:3]) < 2 ** len(self.channels):
             raise InputError(
                 f"A cnn with {len(self.channels)} pools takes images [n, height, width, colours] of "
