@@ -1,4 +1,4 @@
-"""One seed moves all of a study's randomness: from it come the seeds of its runs and the keys of its splits."""
+"""One seed moves all of a study's randomness: the seeds of its runs and the keys of its splits."""
 
 import jax
 

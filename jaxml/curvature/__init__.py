@@ -1,14 +1,14 @@
 """HOW IT BENDS: products, matrices, spectra, critical points and escapes, of any pure objective."""
 
-from jaxml.curvature.certificate import (
-    AT_INFINITY, GRADIENT_FLAT, KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Certificate, Criteria,
-    certify, outcome, signs,
-)
+from jaxml.curvature.certificate import Certificate, certify
 from jaxml.curvature.dense import dense
 from jaxml.curvature.embedding import zero_unit, zero_unit_eigenvalues
 from jaxml.curvature.escape import Escape, escape
 from jaxml.curvature.inertia import Inertia, eigenvalues, inertia, inertia_from_eigenvalues
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
+from jaxml.curvature.outcomes import (
+    AT_INFINITY, FLAT, GRADIENT_FLAT, KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Criteria, outcome, signs,
+)
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
 from jaxml.curvature.ratio import layerwise_gauss_newton_ratio, minimum_ratios, positive_share, sampling_ratio
 from jaxml.curvature.search import (

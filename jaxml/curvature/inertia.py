@@ -94,7 +94,10 @@ def inertia_from_eigenvalues(values: Array, *, tolerance: float | np.ndarray) ->
     host = np.asarray(jax.device_get(values))
     _check_tolerance(tolerance)
     if not np.isfinite(host).all():
-        raise InputError("Some eigenvalues are not finite: leave out the networks that diverged.")
+        raise InputError(
+            "Some eigenvalues are not finite: leave out the networks that diverged, and points at which the "
+            "loss has no second derivative (a norm or a square root at 0)."
+        )
     bound = np.asarray(tolerance)[..., np.newaxis]
     positive, negative = (host > bound).sum(-1), (host < -bound).sum(-1)
     return Inertia(positive, host.shape[-1] - positive - negative, negative)
@@ -123,7 +126,10 @@ def _checked(matrix: Array) -> np.ndarray:
     if host.dtype not in (np.float32, np.float64):
         raise InputError(f"LAPACK does not take {host.dtype}: cast the matrix to float32 or float64.")
     if not np.isfinite(host).all():
-        raise InputError("The matrix has entries that are not finite: leave out the networks that diverged.")
+        raise InputError(
+            "The matrix has entries that are not finite: leave out the networks that diverged, and points at "
+            "which the loss has no second derivative (a norm or a square root at 0)."
+        )
     return host
 
 

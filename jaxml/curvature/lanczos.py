@@ -1,12 +1,16 @@
 """The ends of the spectrum from products alone."""
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.tree_util import Partial
 from jaxtyping import Float
 
 from jaxml import memory, tree
+from jaxml.curvature.programs import run, traced
+from jaxml.curvature.space import check_space
 from jaxml.types import InputError, Key, Matvec, Params, Scalar
 
 
@@ -65,10 +69,35 @@ def lanczos(matvec: Matvec, start: Params, *, depth: int) -> Krylov:
     >>> krylov.tridiagonal.tolist()
     [[1.0, 0.0], [0.0, 2.0]]
     """
+    dtype, size = check_space(start), tree.size(start)
+    if not 1 <= depth <= size:
+        raise InputError(f"Depth {depth} does not fit {size} parameters: take 1 to {size}.")
+    memory.require(krylov_bytes(size, depth, dtype), f"A Krylov basis of depth {depth}", "lower the depth")
+    return _run(_lanczos, matvec, (depth,), start)
+
+
+def krylov_bytes(size: int, depth: int, dtype: Any) -> int:
+    """Bytes of the basis and of the vectors beside it; a product's own working memory comes on top."""
+    return (depth + 5) * size * jnp.dtype(dtype).itemsize
+
+
+def _run(function: Any, matvec: Matvec, fixed: tuple[int, ...], *operands: Any) -> Any:
+    """`function(matvec, *fixed, *operands)`, by a program that is kept where the map is a pytree."""
+    if isinstance(matvec, Partial):
+        residuals, structure = jax.tree.flatten(matvec)
+        return run(_folded, (function, structure, fixed), residuals, operands)
+    return function(matvec, *fixed, *operands)
+
+
+def _folded(
+    function: Any, structure: Any, fixed: tuple[int, ...], residuals: list[Any], operands: tuple[Any, ...]
+) -> Any:
+    """The function of the map whose structure is fixed and whose residuals are operands."""
+    return function(jax.tree.unflatten(structure, residuals), *fixed, *operands)
+
+
+def _lanczos(matvec: Matvec, depth: int, start: Params) -> Krylov:
     vector, unravel = tree.ravel(start)
-    if not 1 <= depth <= vector.size:
-        raise InputError(f"Depth {depth} does not fit {vector.size} parameters: take 1 to {vector.size}.")
-    memory.require((depth + 4) * vector.nbytes, f"A Krylov basis of depth {depth}", "lower the depth")
     negligible = jnp.asarray(10 * jnp.finfo(vector.dtype).eps, vector.dtype)
 
     def step(k: jax.Array, carry: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
@@ -95,7 +124,8 @@ def extremes(matvec: Matvec, params: Params, *, count: int, depth: int = 100, ke
     """The lowest `count` and the highest `count` eigenvalues of a symmetric matrix, and their vectors.
 
     The Ritz pairs of `lanczos` from a random start: `depth` products, and 2 `count` more, by which each
-    residual is measured and not estimated. Memory: `depth` vectors of parameters. Works inside `jit`.
+    residual is measured and not estimated. Memory: `depth` vectors of parameters. Works inside `jit`;
+    outside, the program of a `hessian_product` is kept, so that only the first call compiles.
 
     The ends converge first, and the better they are separated the sooner: raise the depth until the
     residuals are small against the gaps that matter. An eigenvalue of multiplicity m shows once, unless
@@ -109,7 +139,8 @@ def extremes(matvec: Matvec, params: Params, *, count: int, depth: int = 100, ke
         key: of the start.
 
     Raises:
-        InputError: `count` is too large, or the basis does not fit in memory.
+        InputError: `count` is too large; the basis does not fit in memory; the parameters are empty, or not
+            of one precision; outside `jit`, the products are not finite. Inside, the result is NaN then.
 
     Source: Golub and Van Loan 2013, Matrix Computations, sections 8.1 and 10.1.
 
@@ -117,24 +148,38 @@ def extremes(matvec: Matvec, params: Params, *, count: int, depth: int = 100, ke
     >>> bool(jnp.allclose(ends.values, jnp.array([0.0, 3.0]), atol=1e-5))
     True
     """
-    depth = min(depth, tree.size(params))
+    dtype, size = check_space(params), tree.size(params)
+    depth = min(depth, size)
     if not 1 <= count <= depth // 2:
         raise InputError(
             f"{count} eigenvalues at each end do not fit in a depth of {depth} (at most the number of "
             "parameters): lower count, raise depth, or take `dense` and `eigenvalues`."
         )
-    krylov = lanczos(matvec, tree.random_like(params, key), depth=depth)
+    needed = krylov_bytes(size, depth + 4 * count, dtype)
+    memory.require(needed, f"A Krylov basis of depth {depth}", "lower the depth")
+    found = _run(_extremes, matvec, (count, depth), params, key)
+    if not traced(found) and not bool(jnp.all(jnp.isfinite(found.values))):
+        raise InputError(
+            "The products of this map are not finite: leave out networks that diverged, and points at which "
+            "the loss has no second derivative (a norm or a square root at 0)."
+        )
+    return found
+
+
+def _extremes(matvec: Matvec, count: int, depth: int, params: Params, key: Key) -> Extremes:
+    krylov = _lanczos(matvec, depth, tree.random_like(params, key))
     _, unravel = tree.ravel(params)
     ritz, rotation = jnp.linalg.eigh(krylov.tridiagonal)
     ends = jnp.r_[:count, depth - count : depth]
     values = ritz[ends]
     with jax.default_matmul_precision("highest"):
         vectors = jax.vmap(unravel)(rotation[:, ends].T @ krylov.basis)
-        residuals = jax.lax.map(lambda pair: _residual(matvec, *pair), (values, vectors))
+        residuals = jax.lax.map(partial(_residual, matvec), (values, vectors))
     return Extremes(values, vectors, residuals)
 
 
-def _residual(matvec: Matvec, value: Scalar, vector: Params) -> Scalar:
+def _residual(matvec: Matvec, pair: tuple[Scalar, Params]) -> Scalar:
+    value, vector = pair
     return tree.norm(tree.axpy(-value, vector, matvec(vector)))
 
 

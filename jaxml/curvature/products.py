@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from jaxml.curvature.programs import run
+from jaxml.curvature.space import check_leaves
 from jaxml.types import Array, InputError, Matvec, Objective, Params, Scalar
 
 
@@ -16,7 +18,9 @@ def hessian_product(objective: Objective, params: Params, batch: Any) -> Matvec:
     The gradient is linearised once, here, at the highest matrix precision, and its intermediate values
     are kept. A product then costs about one gradient (a gradient recomputed for each product would make
     it two or three) and the memory of one gradient with nothing freed. Called outside `jit` it runs
-    compiled; inside `jit`, `vmap` and `lax.map` it is part of their program.
+    compiled, and so does what takes the product (`dense`, `lanczos`, `extremes`): another call with the
+    same objective and shapes compiles nothing. Inside `jit`, `vmap` and `lax.map` it is part of their
+    program.
 
     Args:
         objective: `(params, batch) -> scalar`, twice differentiable at `params`; at a kink the product
@@ -24,12 +28,20 @@ def hessian_product(objective: Objective, params: Params, batch: Any) -> Matvec:
         params: the point, a pytree.
         batch: whatever the objective reads, a pytree of arrays.
 
+    Raises:
+        InputError: the parameters are empty, or not floating-point arrays.
+
     Source: Pearlmutter 1994, Fast exact multiplication by the Hessian, Neural Computation 6.
 
     >>> product = hessian_product(lambda w, _: (1 - w[0] * w[1]) ** 2, jnp.zeros(2), None)
     >>> product(jnp.array([1.0, 0.0])).tolist()
     [0.0, -2.0]
     """
+    check_leaves(params)
+    return run(_linearised, (objective,), params, batch)
+
+
+def _linearised(objective: Objective, params: Params, batch: Any) -> Matvec:
     gradient = jax.jit(jax.grad(objective))
     with jax.default_matmul_precision("highest"):
         _, product = jax.linearize(lambda point: gradient(point, batch), params)
@@ -47,13 +59,17 @@ def gauss_newton_product(
     It is positive semi-definite, and differs from the Hessian of criterion(outputs(θ)) by the network's
     own curvature, Σ ∂criterion/∂zᵢ ∂²zᵢ/∂θ², which vanishes where the network is linear in its
     parameters or the criterion's gradient is zero. All three maps are linearised once, at the highest
-    matrix precision; a product costs about one gradient.
+    matrix precision; a product costs about one gradient. J is the transpose of the reverse mode's Jᵀ, so
+    that functions with a rule for it alone (`jax.custom_vjp`) can be differentiated.
 
     Args:
         outputs: `(params, batch) -> z`, an array of any shape.
         criterion: `(z, batch) -> scalar`, convex in z.
         params: the point, a pytree.
         batch: whatever the two read, a pytree of arrays.
+
+    Raises:
+        InputError: the parameters are empty, or not floating-point arrays.
 
     Source: Schraudolph 2002, Fast curvature matrix-vector products, Neural Computation 14; Martens 2020,
     arXiv:1412.1193.
@@ -64,12 +80,29 @@ def gauss_newton_product(
     >>> product(jnp.array([1.0, 0.0])).tolist()
     [2.0, 4.0]
     """
+    check_leaves(params)
+    return run(_generalised, (outputs, criterion), params, batch)
+
+
+def _generalised(
+    outputs: Callable[[Params, Any], jax.Array],
+    criterion: Callable[[jax.Array, Any], Scalar],
+    params: Params,
+    batch: Any,
+) -> Matvec:
     network, slope = jax.jit(outputs), jax.jit(jax.grad(criterion))
     with jax.default_matmul_precision("highest"):
-        predicted, push = jax.linearize(lambda point: network(point, batch), params)
+        predicted, pull = jax.vjp(lambda point: network(point, batch), params)
         _, bend = jax.linearize(lambda point: slope(point, batch), predicted)
-        pull = jax.linear_transpose(push, params)
-    return lambda vector: pull(bend(push(vector)))[0]
+    return jax.tree_util.Partial(_jacobian_product, pull, bend, predicted)
+
+
+def _jacobian_product(
+    pull: Callable[[jax.Array], tuple[Params]], bend: Matvec, predicted: jax.Array, vector: Params
+) -> Params:
+    push = jax.linear_transpose(lambda z: pull(z)[0], predicted)
+    with jax.default_matmul_precision("highest"):
+        return pull(bend(push(vector)[0]))[0]
 
 
 def stacked(objective: Objective, shares: Float[Array, " batches"]) -> Objective:

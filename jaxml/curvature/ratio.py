@@ -5,12 +5,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxml import tree
 from jaxml.curvature.dense import dense
 from jaxml.curvature.products import hessian_product
+from jaxml.curvature.space import check_space
 from jaxml.types import Array, InputError, Key, Objective, Params, Scalar
 
 
@@ -48,18 +50,25 @@ def minimum_ratios(
         radii: in units of ‖θ‖.
         pairs: of opposite neighbours at each radius, in the same directions at all of them.
         key: of these directions.
+
+    Raises:
+        InputError: the parameters are empty, or not of one precision. Where the network has diverged the
+            ratios are NaN.
     """
+    check_space(params)
     single, single_batch = jax.tree.map(_float32, (params, batch))
     product, size = hessian_product(objective, single, single_batch), tree.norm(params)
 
     def sampled(part: jax.Array) -> Scalar:
         return sampling_ratio(objective, params, batch, radius=part * size, pairs=pairs, key=key)
 
-    return Ratios(
+    known = jnp.isfinite(objective(params, batch))
+    ratios = Ratios(
         jnp.asarray(positive_share(jnp.linalg.eigvalsh(dense(product, single))), size.dtype),
         layerwise_gauss_newton_ratio(outputs, single, single_batch).astype(size.dtype),
         jax.lax.map(sampled, jnp.asarray(radii, size.dtype)),
     )
+    return jax.tree.map(lambda ratio: jnp.where(known, ratio, jnp.nan), ratios)
 
 
 def _float32(x: Array) -> jax.Array:
@@ -70,12 +79,15 @@ def positive_share(eigenvalues: Float[Array, "*matrices p"]) -> Float[Array, "*m
     """The share of eigenvalues above 0, as computed.
 
     An eigenvalue that is 0 in exact arithmetic comes out as rounding of either sign, so where n₀ is most
-    of p the share is about one half whatever the point is. `inertia` counts with a tolerance.
+    of p the share is about one half whatever the point is. `inertia` counts with a tolerance. Where an
+    eigenvalue is NaN the share is NaN.
 
     >>> float(positive_share(jnp.array([-1.0, 0.0, 2.0, 5.0])))
     0.5
     """
-    return (eigenvalues > 0).mean(axis=-1)
+    share = (eigenvalues > 0).mean(axis=-1)
+    numbers = jnp if isinstance(eigenvalues, jax.Array) else np
+    return numbers.where(numbers.isnan(eigenvalues).any(axis=-1), np.nan, share)
 
 
 def sampling_ratio(
@@ -85,7 +97,9 @@ def sampling_ratio(
 
     Where the gradient is not 0, one of two opposite neighbours lies higher if r is small, so the ratio
     tends to 1/2, free of sampling error. At a critical point it tends to P(uᵀHu > 0), which is 1 at a
-    minimum and close to 1 at a saddle whose few negative eigenvalues are small against the trace.
+    minimum and close to 1 at a saddle whose few negative eigenvalues are small against the trace. A loss
+    of +inf lies higher than any other; where L(θ) is not finite, or a neighbour's loss is NaN, the ratio
+    is NaN.
 
     Args:
         objective: `(params, batch) -> scalar`. The memory is that of 2 `pairs` of its values at once.
@@ -95,15 +109,23 @@ def sampling_ratio(
         pairs: how many u.
         key: the same key gives the same directions at every point and radius.
 
+    Raises:
+        InputError: no pair; the parameters are empty, or not of one precision.
+
     >>> bowl, slope, choice = lambda w, _: w @ w, lambda w, _: w[0], {"pairs": 8, "key": jax.random.key(0)}
     >>> [float(sampling_ratio(loss, jnp.zeros(2), None, radius=1.0, **choice)) for loss in (bowl, slope)]
     [1.0, 0.5]
     """
+    if pairs < 1:
+        raise InputError(f"{pairs} pairs of neighbours give no ratio: take 1 or more.")
+    check_space(params)
     flat, fold = tree.ravel(params)
     draws = jax.random.normal(key, (pairs, flat.size), jnp.float32).astype(flat.dtype)
     steps = jnp.asarray(radius, flat.dtype) * draws / jnp.linalg.norm(draws, axis=1, keepdims=True)
     losses = jax.vmap(lambda step: objective(fold(flat + step), batch))(jnp.concatenate([steps, -steps]))
-    return jnp.mean(losses > objective(params, batch), dtype=flat.dtype)
+    here = objective(params, batch)
+    known = jnp.isfinite(here) & ~jnp.any(jnp.isnan(losses))
+    return jnp.where(known, jnp.mean(losses > here, dtype=flat.dtype), jnp.nan)
 
 
 def layerwise_gauss_newton_ratio(

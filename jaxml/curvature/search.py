@@ -11,12 +11,16 @@ from typing import Any, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxml import tree
-from jaxml.curvature.certificate import MINIMUM, SADDLE, Certificate, Criteria, certify, outcome
+from jaxml.curvature.certificate import Certificate, certify, length_scale, zero_tolerance
 from jaxml.curvature.dense import dense
+from jaxml.curvature.outcomes import MINIMUM, SADDLE, Criteria, outcome
 from jaxml.curvature.products import hessian_product
-from jaxml.types import Objective, Params, Scalar
+from jaxml.curvature.programs import run
+from jaxml.curvature.space import check_deterministic, check_space
+from jaxml.types import InputError, Objective, Params, Scalar
 
 
 class Search(NamedTuple):
@@ -54,16 +58,30 @@ def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidate
         objective: `(params, batch) -> scalar`.
         starts: a pytree with a leading axis, one start a network: parameters, or whatever the way unpacks.
         batch: passed to the objective.
+
+    Outside `jit` the program is kept: another search by the same way, objective and shapes compiles nothing.
+
+    Raises:
+        InputError: the starts lack the leading axis; and whatever `certify` refuses.
     """
-    objective = jax.jit(objective)  # traced and lowered once, though differentiated in many places
-
-    def one(start: Any, batch: Any) -> Candidates:
-        found = way(objective, start, batch)
-        return Candidates(
-            tree.ravel(found.params)[0], found.iterations, certify(objective, found.params, batch)
+    lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(starts)}
+    if len(lengths) != 1 or lengths == {()}:
+        raise InputError(
+            f"The leaves of the starts begin with axes of {sorted(lengths)}: stack the starts, one row a "
+            "network, so that every leaf has the same leading axis (leaf[None] for one network)."
         )
+    return run(_search, (way, objective), starts, batch)
 
-    return jax.jit(lambda starts, batch: jax.lax.map(lambda start: one(start, batch), starts))(starts, batch)
+
+def _search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidates:
+    once = jax.jit(objective)  # traced and lowered once, though differentiated in many places
+
+    def one(start: Any) -> Candidates:
+        found = way(once, start, batch)
+        check_deterministic(objective, found.params, batch)
+        return Candidates(tree.ravel(found.params)[0], found.iterations, certify(once, found.params, batch))
+
+    return jax.lax.map(one, starts)
 
 
 def certified(candidates: Candidates, criteria: Criteria = Criteria()) -> Candidates:  # noqa: B008  # immutable
@@ -110,18 +128,23 @@ def gradient_norm_descent(
     """Levenberg-Marquardt on ‖∇L‖²: δ = -(H² + μI)⁻¹ H ∇L, which prescribes no index.
 
     Of 24 dampings μ, spread over the squared spectrum, every iteration takes the one with the smallest
-    new gradient norm; steps are shortened to `radius`. It ends at `tolerance`, where no damping helps any
-    more (a kink, a gradient that is merely flat), or when the iterations are spent.
+    new gradient norm; steps are shortened to `radius`. It ends where that norm is at most `tolerance` times
+    ‖H‖ (as it was before the last step), where no damping helps any more (a kink, a gradient that is
+    merely flat), or when the iterations are spent.
 
     Source: Levenberg 1944; Marquardt 1963; for networks, Frye et al. 2021, arXiv:2003.10397.
     """
+    check_space(params)
     flat, fold = tree.ravel(params)
-    grade = lambda x: jnp.linalg.norm(tree.ravel(jax.grad(objective)(fold(x), batch))[0])  # noqa: E731  # of a flat vector
+    least = _tolerance(tolerance, flat)
     dampings = jnp.logspace(-16, 2, 24, dtype=flat.dtype)
 
+    def grade(x: jax.Array) -> jax.Array:
+        return jnp.linalg.norm(tree.ravel(jax.grad(objective)(fold(x), batch))[0])
+
     def improving(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        _, norm, count, progress = carry
-        return (norm > tolerance) & (count < iterations) & progress
+        _, _, count, progress = carry
+        return (count < iterations) & progress
 
     def iterate(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]):
         x, norm, count, _ = carry
@@ -136,9 +159,11 @@ def gradient_norm_descent(
         reached, norms = jax.vmap(attempt)(dampings)
         best = jnp.argmin(jnp.where(jnp.isfinite(norms), norms, jnp.inf))
         better = norms[best] < norm
-        return jnp.where(better, reached[best], x), jnp.where(better, norms[best], norm), count + 1, better
+        x, norm = jnp.where(better, reached[best], x), jnp.where(better, norms[best], norm)
+        return x, norm, count + 1, better & (norm > least * jnp.sqrt(largest) * _unit(x))
 
-    start = (flat, grade(flat), jnp.int32(0), jnp.bool_(True))
+    norm = grade(flat)
+    start = (flat, norm, jnp.int32(0), norm > 0)
     x, norm, count, _ = jax.lax.while_loop(improving, iterate, start)
     return Search(fold(x), norm, count)
 
@@ -156,32 +181,68 @@ def eigenvector_following(
     """Climb the `index` lowest modes of the Hessian and descend all others: δᵢ = ±gᵢ / |λᵢ|.
 
     Near a critical point of that index this is Newton's method. With index 0 it is Newton on the
-    absolute Hessian, which no saddle attracts. Steps are shortened to `radius`. The index may be
-    traced; that it is prescribed says nothing about how common such points are.
+    absolute Hessian, which no saddle attracts. Steps are shortened to `radius`. It ends where ‖∇L‖ is at
+    most `tolerance` times ‖H‖, a distance, or when the iterations are spent. Curvatures below the
+    certificate's tolerance for zero count as that tolerance, so that rounding moves no point along its
+    flat directions. That the index is prescribed says nothing about how common such points are.
+
+    A loss of degree 0 in some weights (weight normalisation) has Hw = -∇L: steps lead to w = 0, where it is
+    singular, and such a search ends on a kink. Fix ‖w‖, or take `gradient_norm_descent`.
+
+    Args:
+        objective: `(params, batch) -> scalar`.
+        params: the start.
+        batch: passed to the objective.
+        index: how many modes to climb, from 0 to the number of parameters. It may be traced; then a
+            number outside this range cannot be refused, and ends in NaN.
+        iterations: at most.
+        radius: of a step.
+        tolerance: below 4 eps it is 4 eps.
+
+    Raises:
+        InputError: the index is outside its range; the parameters are no space (`certify`).
 
     Source: Cerjan and Miller 1981, J. Chem. Phys. 75; index 0: Dauphin et al. 2014, arXiv:1406.2572.
     """
+    dtype, size = check_space(params), tree.size(params)
+    if not isinstance(index, Tracer) and not 0 <= index <= size:
+        raise InputError(f"There are no {index} modes to climb among {size} parameters: take 0 to {size}.")
     flat, fold = tree.ravel(params)
-    climbs = jnp.arange(flat.size) < index
-    floor = jnp.asarray(jnp.finfo(flat.dtype).eps, flat.dtype)
+    climbs = jnp.arange(size) < index
+    flat = jnp.where((index >= 0) & (index <= size), flat, jnp.nan)
+    floor, least = jnp.asarray(zero_tolerance(dtype), dtype), _tolerance(tolerance, flat)
 
-    def searching(carry: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
-        _, norm, count = carry
-        return (norm > tolerance) & (count < iterations) & jnp.isfinite(norm)
+    def gradient_norm(x: jax.Array) -> jax.Array:
+        return jnp.linalg.norm(tree.ravel(jax.grad(objective)(fold(x), batch))[0])
 
-    def iterate(carry: tuple[jax.Array, jax.Array, jax.Array]):
-        x, _, count = carry
+    def searching(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
+        _, norm, enough, count = carry
+        return (norm > enough) & (count < iterations) & jnp.isfinite(norm)
+
+    def iterate(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]):
+        x, _, _, count = carry
         modes = _modes(objective, fold(x), batch)
-        newton = modes.coordinates / (jnp.abs(modes.values) + floor * jnp.max(jnp.abs(modes.values)))
+        sizes = jnp.abs(modes.values)
+        largest = jnp.max(sizes)
+        smallest = floor * largest + jnp.asarray(jnp.finfo(dtype).tiny, dtype)
+        newton = modes.coordinates / jnp.maximum(sizes, smallest)
         step = modes.vectors @ jnp.where(climbs, newton, -newton)
         x = x + _shortened(step, radius)
-        grads, _ = tree.ravel(jax.grad(objective)(fold(x), batch))
-        return x, jnp.linalg.norm(grads), count + 1
+        return x, gradient_norm(x), least * largest * _unit(x), count + 1
 
-    start = (flat, jnp.asarray(jnp.inf, flat.dtype), jnp.int32(0))
-    start = iterate(start)
-    x, norm, count = jax.lax.while_loop(searching, iterate, start)
+    start = (flat, gradient_norm(flat), jnp.zeros((), dtype), jnp.int32(0))
+    x, norm, _, count = jax.lax.while_loop(searching, iterate, start)
     return Search(fold(x), norm, count)
+
+
+def _tolerance(tolerance: float, like: jax.Array) -> jax.Array:
+    """The tolerance, or what rounding allows."""
+    return jnp.asarray(max(tolerance, 4 * float(jnp.finfo(like.dtype).eps)), like.dtype)
+
+
+def _unit(x: jax.Array) -> jax.Array:
+    """The length that a tolerance is a part of: 1, or less where the parameters are small."""
+    return jnp.minimum(length_scale(jnp.linalg.norm(x), x.dtype), 1)
 
 
 def _shortened(step: jax.Array, radius: float) -> jax.Array:

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxml import randomness
+from jaxml.learn.grid import lanes_of
 from jaxml.learn.hyper import validate
 from jaxml.learn.rates import Family
 from jaxml.learn.sweep import Runs, compiled, run
@@ -60,11 +62,12 @@ def compare(
     lanes: int,
     tuning_seeds: int = 3,
     seeds: int = 8,
+    seed: int = 0,
     keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
 ) -> dict[str, Contest]:
     """Tunes every entrant over its own grid, then runs its best point on seeds that tuning has not seen.
 
-    Seeds 0 ... tuning_seeds - 1 tune, the next `seeds` judge. Each entrant is one compilation, whatever its
+    The first `tuning_seeds` seeds tune, the next `seeds` judge. Each entrant is one compilation, whatever its
     grid. A run that diverges is a result: it loses, and is counted.
 
     Args:
@@ -75,12 +78,15 @@ def compare(
         lanes: how many runs advance together.
         tuning_seeds: runs of each point.
         seeds: runs of the best point.
+        seed: moves all seeds, as `randomness.seeds` says; 0 begins with the seed 0.
         keep: `(name, compute) -> value`, where storage, resuming and progress hang.
 
     Raises:
-        InputError: no entrants, grids of unequal size, no seeds, or a probe without "loss".
+        InputError: no entrants, grids of unequal size, no seeds, a probe without "loss", or a grid that
+            cannot run, such as one over a field that its entrant does not read. All grids are looked at
+            before the first is run.
     """
-    sizes = {name: len(np.atleast_1d(each.grid.lr)) for name, each in entrants.items()}
+    sizes = {name: lanes_of(each.grid) for name, each in entrants.items()}
     if not sizes or min(tuning_seeds, seeds) < 1:
         raise InputError("A comparison needs entrants and seeds: give at least one of each.")
     if len(set(sizes.values())) > 1:
@@ -88,22 +94,45 @@ def compare(
             f"The grids have {', '.join(f'{count} ({name})' for name, count in sizes.items())} points: "
             "tune all over equally many, or the better tuned one wins."
         )
+    trainings = {name: experiment(each.family) for name, each in entrants.items()}
+    for name, training in trainings.items():
+        _require_entrant(name, entrants[name].grid, training)
+    tuning = np.array(randomness.seeds(seed, tuning_seeds), np.int32)
+    judging = np.array(randomness.seeds(seed, seeds, skip=tuning_seeds), np.int32)
     return {
-        name: _contest(name, experiment(each.family), each.grid, target, lanes, (tuning_seeds, seeds), keep)
+        name: _contest(name, trainings[name], each.grid, target, lanes, (tuning, judging), keep)
         for name, each in entrants.items()
     }
 
 
-def _contest(
-    name: str, training: Training, grid: Any, target: float, lanes: int, seeds: tuple[int, int], keep: Any
-) -> Contest:
+def _require_entrant(name: str, grid: Any, training: Training) -> None:
+    """Refuses a grid that cannot be tuned over, before anything is computed."""
+    missing = sorted({"lr", "seed"} - set(grid._fields))
+    if missing:
+        raise InputError(
+            f"The grid of {name} has no {missing[0]}, by which a comparison tells runs apart: "
+            "add a field of that name."
+        )
     validate(grid)
-    tuning, fresh = np.arange(seeds[0], dtype=np.int32), np.arange(seeds[0], sum(seeds), dtype=np.int32)
+    training.check(grid)
+
+
+def _contest(
+    name: str,
+    training: Training,
+    grid: Any,
+    target: float,
+    lanes: int,
+    seeds: tuple[np.ndarray, np.ndarray],
+    keep: Any,
+) -> Contest:
+    tuning, fresh = seeds
     points = len(grid.lr)
-    lanes_of = _seeded(grid, np.repeat(np.arange(points), len(tuning)), np.tile(tuning, points))
-    width = np.arange(lanes) % len(lanes_of.lr)
-    program = compiled(training, type(grid)(*(np.asarray(c)[width] for c in lanes_of)), lanes=lanes)
-    tuned = run(program, training, lanes_of, name=f"{name} tuning", keep=keep)
+    tuned_over = _seeded(grid, np.repeat(np.arange(points), len(tuning)), np.tile(tuning, points))
+    width = np.arange(lanes) % len(tuned_over.lr)
+    first = type(grid)(*(np.asarray(column)[width] for column in tuned_over))
+    program = compiled(training, first, lanes=lanes)
+    tuned = run(program, training, tuned_over, name=f"{name} tuning", keep=keep)
     losses = _last(tuned)["loss"].reshape(points, len(tuning))
     losses = np.where(np.isfinite(losses), losses, np.inf)
     median = np.median(losses, axis=1)
@@ -160,7 +189,7 @@ def summary(
     Args:
         contests: from `compare`.
         target: that was asked for.
-        interval: `samples -> (estimate, low, high, n)`, such as `partial(record.bootstrap, np.median)`.
+        interval: `samples -> (estimate, low, high, ...)`, such as `partial(record.bootstrap, np.median)`.
     """
     first = next(iter(contests.values()))
     quantities = [name for name, values in first.final.items() if values.ndim == 1]
@@ -190,7 +219,7 @@ def summary(
 
 
 def _cell(found: Any) -> str:
-    estimate, low, high, _ = found
+    estimate, low, high = found[:3]
     return f"{estimate:.3g} [{low:.3g}, {high:.3g}]"
 
 

@@ -1,10 +1,8 @@
 """Hyperparameters: traced numbers, a grid of them, and the one check that they make sense."""
 
-import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 
 from jaxml.types import InputError
@@ -19,7 +17,7 @@ class Hyper(NamedTuple):
         second_moment: how much of the last mean square is kept; Adam's β₂, RMSProp's α.
         epsilon: added to the root of the mean square.
         weight_decay: added to the gradient as weight_decay · θ, or to the step where it is decoupled.
-        horizon: the length of the schedule in updates.
+        horizon: the length of the schedule in updates; 0 is none, which only a shape that reads none accepts.
         warmup: the length of the warm-up in updates; 0 is none.
         period: updates between two meetings: Lookahead's k, SAM's 2, an average's points, SOAP's turns.
         pull: Lookahead's α, how far a slow step goes.
@@ -28,7 +26,7 @@ class Hyper(NamedTuple):
         clip: gradients are shortened to this length.
         noise: variance of the noise on the first gradient.
         trust: LARS's η, a layer's rate over ‖θ‖/‖g‖.
-        final_lr: the rate to which AdaBound's bounds close.
+        final_lr: the rate to which AdaBound's bounds close: 0.1 in its paper, whatever lr.
         tolerance: of the rate that SWATS waits for.
         seed: of initialisation, batches and noise.
     """
@@ -38,7 +36,7 @@ class Hyper(NamedTuple):
     second_moment: Any = 0.999
     epsilon: Any = 1e-8
     weight_decay: Any = 0.0
-    horizon: Any = 1.0
+    horizon: Any = 0.0
     warmup: Any = 0.0
     period: Any = 5
     pull: Any = 0.5
@@ -54,6 +52,7 @@ class Hyper(NamedTuple):
 
 _FRACTION = (lambda x: (x >= 0) & (x < 1), "must lie in [0, 1)")
 _NOT_NEGATIVE = (lambda x: x >= 0, "must not be negative")
+_UNIT = (lambda x: (x >= 0) & (x <= 1), "must lie in [0, 1]")
 _POSITIVE = (lambda x: x > 0, "must be positive")
 
 RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
@@ -62,10 +61,10 @@ RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "second_moment": _FRACTION,
     "epsilon": _NOT_NEGATIVE,
     "weight_decay": _NOT_NEGATIVE,
-    "horizon": _POSITIVE,
+    "horizon": _NOT_NEGATIVE,
     "warmup": _NOT_NEGATIVE,
     "period": _POSITIVE,
-    "pull": (lambda x: (x >= 0) & (x <= 1), "must lie in [0, 1]"),
+    "pull": _UNIT,
     "radius": _NOT_NEGATIVE,
     "average_from": _POSITIVE,
     "clip": _POSITIVE,
@@ -99,46 +98,10 @@ def validate(hyper: Any) -> Any:
             raise InputError(f"{name} {words}, not {values[~holds(values)][0]:g}: correct or drop it.")
     if {"warmup", "horizon"} <= fields.keys():
         horizon, rise = np.broadcast_arrays(fields["horizon"], fields["warmup"])
-        late = (rise > horizon) & (horizon > 1)
+        late = (rise > horizon) & (horizon > 0)
         if np.any(late):
             raise InputError(
                 f"a warm-up of {rise[late][0]:g} updates outlasts the horizon of {horizon[late][0]:g}: "
                 "shorten it, or train longer."
             )
     return hyper
-
-
-def grid(kind: Any, **axes: Any) -> Any:
-    """Every combination of the given values, as one `kind` whose fields are arrays `[lanes]`.
-
-    Lanes come in C order of the keywords, so results reshape to the lengths of the axes; fields not
-    named keep their default.
-
-    >>> grid(Hyper, lr=[0.1, 0.2], seed=range(3)).seed.tolist()
-    [0, 1, 2, 0, 1, 2]
-
-    Raises:
-        InputError: an axis is empty, unknown, or breaks a rule of `validate`.
-    """
-    known = kind._fields
-    unknown = sorted(axes.keys() - set(known))
-    if unknown:
-        raise InputError(f"{unknown[0]} is no hyperparameter here: choose among {', '.join(known)}.")
-    missing = [name for name in known if name not in axes and name not in kind._field_defaults]
-    if missing:
-        raise InputError(f"{missing[0]} has no default: give it at least one value.")
-    values = {name: list(np.atleast_1d(axis)) for name, axis in axes.items()}
-    empty = [name for name, axis in values.items() if not axis]
-    if empty:
-        raise InputError(f"the axis {empty[0]} of the grid is empty: give at least one value.")
-    lanes = list(itertools.product(*values.values()))
-    columns = dict(zip(values, zip(*lanes, strict=True), strict=True)) if axes else {}
-    full = kind(**columns)._asdict()
-    return validate(kind(**{name: _column(kind, name, value, len(lanes)) for name, value in full.items()}))
-
-
-def _column(kind: Any, name: str, value: Any, lanes: int) -> np.ndarray:
-    """One value a lane; int32 for fields that are whole by default or annotation, else floating point."""
-    whole = isinstance(kind._field_defaults.get(name), int) or kind.__annotations__.get(name) is int
-    dtype = np.int32 if whole else jnp.result_type(float)
-    return np.array(np.broadcast_to(np.asarray(value, dtype), (lanes,)))

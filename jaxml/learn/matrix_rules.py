@@ -26,14 +26,16 @@ def _trust_ratio(u, g, p, memory, t, h):
 
 
 def _orthogonal(u, g, p, memory, t, h):
-    rows, columns = u.shape
-    x = u.T if rows > columns else u
+    matrix = _flattened(u)
+    inputs, outputs = matrix.shape
+    x = matrix.T if inputs > outputs else matrix
     x = x / (jnp.linalg.norm(x) + 1e-7)
     a, b, c = NEWTON_SCHULZ
     for _ in range(5):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.T if rows > columns else x) * max(1.0, rows / columns) ** 0.5, memory
+    x = x.T if inputs > outputs else x
+    return (x * max(1.0, outputs / inputs) ** 0.5).reshape(u.shape), memory
 
 
 def _factors(leaf):
@@ -98,11 +100,16 @@ def _power(matrix, exponent, h):
 decay = Rule(stateless, _decay)
 """u + weight_decay p."""
 local_rate = Rule(stateless, _local_rate)
-"""trust ‖p‖ / (‖g‖ + weight_decay ‖p‖) (u + weight_decay p). You et al. 2017, arXiv:1708.03888."""
+"""trust ‖p‖ / (‖g‖ + weight_decay ‖p‖) (u + weight_decay p), factor 1 where a norm is 0.
+
+You et al. 2017, arXiv:1708.03888."""
 trust_ratio = Rule(stateless, _trust_ratio)
-"""‖p‖ / ‖u‖ u. You et al. 2020, arXiv:1904.00962."""
+"""‖p‖ / ‖u‖ u, and u where a norm is 0. You et al. 2020, arXiv:1904.00962."""
 orthogonal = Rule(stateless, _orthogonal)
-"""About U Vᵀ of u = U Σ Vᵀ, by five Newton-Schulz steps, times √max(1, rows / columns). Jordan 2024."""
+"""About U Vᵀ of u = U Σ Vᵀ, by five Newton-Schulz steps, times √max(1, outputs / inputs). Jordan 2024.
+
+Kernels are [inputs, outputs] here, where PyTorch has their transposes; those of a convolution, [height,
+width, inputs, outputs], count as a matrix of height · width · inputs by outputs."""
 kronecker_root = Rule(_factors, _preconditioned)
 """L^-¼ u R^-¼, L = εI + Σ g gᵀ and R = εI + Σ gᵀ g; of vectors H^-½ u, H = εI + Σ g gᵀ. O(n³) an axis.
 
@@ -110,14 +117,15 @@ More than two axes count as a matrix of the last. Gupta, Koren and Singer 2018, 
 kronecker_basis = Rule(_basis, _rotated)
 """Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], which every `period` updates turn by a step of QR.
 
-The first gradient only chooses them; vectors get Adam. O(n³) an axis. Vyas et al. 2024, arXiv:2409.11321."""
+The first gradient only chooses them; vectors get Adam. O(n³) an axis. Vyas et al. 2024, arXiv:2409.11321,
+whose code counts a period from the second gradient, so that its bases turn one gradient later than these."""
 
 
 def on_matrices(matrix: Rule, other: Rule) -> Rule:
-    """One rule for leaves of two axes, and one for the others."""
+    """One rule for leaves of two axes or more, and one for the others."""
 
     def choice(leaf):
-        return matrix if jnp.ndim(leaf) == 2 else other
+        return matrix if jnp.ndim(leaf) >= 2 else other
 
     return Rule(
         lambda leaf: choice(leaf).remember(leaf),

@@ -1,24 +1,136 @@
-"""How the rate moves: the last part of every optimizer."""
+"""How the rate moves: the last part of every optimizer, and what a family is."""
 
+import inspect
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from jax.core import Tracer
 
 from jaxml import tree
-from jaxml.learn.schedules import Shape, constant, warmup
-from jaxml.types import Params, Scalar
+from jaxml.learn.dataflow import depends
+from jaxml.learn.schedules import Shape, constant
+from jaxml.learn.warmups import warmup
+from jaxml.types import InputError, Params, Scalar
 
 Family: TypeAlias = Callable[..., optax.GradientTransformation]
-"""`(hyper, shape) -> optax.GradientTransformation`, called inside the traced function."""
+"""`(hyper, shape) -> optax.GradientTransformation`, called inside the traced function.
+
+A plain `hyper -> optax.GradientTransformation` will do wherever a family is asked for: `as_family` adapts it.
+"""
+
+_NEEDS_NUMBERS = (
+    jax.errors.TracerBoolConversionError,
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.TracerArrayConversionError,
+)
+
+
+def as_family(family: Family) -> Family:
+    """`(hyper, shape) -> chain` of any family, also of one that takes the hyperparameters alone.
+
+    The updates of such a one are multiplied by shape(step, horizon), which is its rate where its updates
+    are proportional to it, as Optax's are. A family that brings a shape of its own, such as
+    `partial(learn.adam, shape=learn.cosine)`, keeps it unless another than `constant` is handed in.
+
+    Raises:
+        InputError: when it is called, the family decides on a traced number, as Optax's schedules do.
+    """
+    place = _place_of_shape(family)
+
+    def adapted(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
+        try:
+            if place is None:
+                chain = family(hyper)
+                return chain if shape is constant else optax.chain(chain, _scale_by_shape(hyper, shape))
+            if shape is constant and place.default is not inspect.Parameter.empty:
+                return family(hyper)
+            if place.kind is inspect.Parameter.KEYWORD_ONLY:
+                return family(hyper, **{place.name: shape})
+            return family(hyper, shape)
+        except _NEEDS_NUMBERS as error:
+            raise InputError(_undecidable(error)) from error
+        except TypeError as error:  # a traced number as a key of a dict, such as a boundary
+            if "Tracer" not in str(error):
+                raise
+            raise InputError(_undecidable(error)) from error
+
+    return adapted
+
+
+def _place_of_shape(family: Family) -> inspect.Parameter | None:
+    """The parameter that takes the shape: the one of that name, or a second that is no plain value."""
+    parameters = list(inspect.signature(family).parameters.values())
+    for parameter in parameters:
+        if parameter.name == "shape" or parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            return parameter
+    if len(parameters) < 2 or parameters[1].kind is inspect.Parameter.VAR_KEYWORD:
+        return None
+    second = parameters[1]
+    return second if second.default is second.empty or callable(second.default) else None
+
+
+def _undecidable(error: Exception) -> str:
+    first = str(error).splitlines()[0].rstrip(".")
+    return (
+        "An optimizer is built of traced hyperparameters, and this one needs their values when it is built, "
+        f"as Optax's schedules do ({first}): take a shape of learn.SHAPES, such as learn.cosine, with "
+        "hyper.horizon and hyper.warmup, through learn.scale_by_rate(hyper, shape)."
+    )
 
 
 def rate_at(hyper: Any, shape: Shape = constant) -> Callable[[Any], Scalar]:
-    """step ↦ lr · shape(step, horizon), after a warm-up of `hyper.warmup` updates if it has one."""
+    """step ↦ lr · shape(step, horizon), after a warm-up of `hyper.warmup` updates if it has one.
+
+    Raises:
+        InputError: the shape reads the horizon, and none is given.
+    """
     rate_shape = warmup(shape, getattr(hyper, "warmup", 0.0))
-    return lambda step: rate_shape(step, hyper.horizon) * jnp.asarray(hyper.lr, jnp.result_type(float))
+    horizon = horizon_of(hyper, rate_shape)
+    return lambda step: rate_shape(step, horizon) * jnp.asarray(hyper.lr, jnp.result_type(float))
+
+
+def horizon_of(hyper: Any, shape: Shape) -> Any:
+    """The horizon that a shape is to be given: any number to a shape that does not read it.
+
+    A traced horizon of 0, which is none, becomes nan, so that the first update shows it.
+
+    Raises:
+        InputError: the shape reads the horizon, and none is given.
+    """
+    horizon = getattr(hyper, "horizon", 0.0)
+    if isinstance(horizon, Tracer):
+        real = jnp.asarray(horizon, jnp.result_type(float))
+        return jnp.where(real > 0, real, jnp.asarray(math.nan, real.dtype))
+    if not is_zero(horizon):
+        return horizon
+    if reads_horizon(shape):
+        raise InputError(without_horizon("The shape of the learning rate"))
+    return 1.0
+
+
+def reads_horizon(shape: Shape) -> bool:
+    """Whether the rate depends on the horizon, by the flow of data through the shape."""
+    real = jax.ShapeDtypeStruct((), jnp.result_type(float))
+    return depends(shape, jax.ShapeDtypeStruct((), jnp.int32), real)[1]
+
+
+def is_zero(number: Any) -> bool:
+    """Whether a number is known to be 0 while the program is traced."""
+    return not isinstance(number, Tracer) and not np.any(np.asarray(number))
+
+
+def without_horizon(reader: str) -> str:
+    """The sentence that asks for a horizon."""
+    return (
+        f"{reader} reads the horizon, and none is given: set hyper.horizon to the length of the run in "
+        "updates, or take a shape that needs none, such as learn.constant."
+    )
 
 
 class RateState(NamedTuple):
@@ -30,10 +142,24 @@ class RateState(NamedTuple):
 def scale_by_rate(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
     """u ← -lr · shape(step, horizon) · u, after a warm-up of `hyper.warmup` updates if it has one.
 
-    Reads `lr`, `horizon` and, where it exists, `warmup` of any NamedTuple; so a shape handed in is not to
-    be wrapped in `schedules.warmup` with the same length.
+    Reads `lr` and, where they exist, `horizon` and `warmup` of any NamedTuple; so a shape handed in is not
+    to be wrapped in `warmup` with the same length.
+
+    Raises:
+        InputError: the shape reads the horizon, and none is given.
     """
     rate = rate_at(hyper, shape)
+    return _scale_by(lambda step: -rate(step))
+
+
+def _scale_by_shape(hyper: Any, shape: Shape) -> optax.GradientTransformation:
+    """u ← shape(step, horizon) · u."""
+    horizon = horizon_of(hyper, shape)
+    return _scale_by(lambda step: shape(step, horizon))
+
+
+def _scale_by(factor: Callable[[Any], Scalar]) -> optax.GradientTransformation:
+    """u ← factor(step) · u, steps counted from 0."""
 
     def init(params: Params) -> RateState:
         del params
@@ -41,6 +167,6 @@ def scale_by_rate(hyper: Any, shape: Shape = constant) -> optax.GradientTransfor
 
     def apply(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, RateState]:
         del params
-        return tree.scale(-rate(state.step), updates), RateState(state.step + 1)
+        return tree.scale(factor(state.step), updates), RateState(state.step + 1)
 
     return optax.GradientTransformation(init, apply)

@@ -148,27 +148,19 @@ def _ratio_of_moving_means(u, g, p, memory, t, h):
     return step, (v, _mean_square(step, memory[1], h))
 
 
-def _bounded(rule):
-    """The scaling of another rule, held between two rates that meet at `final_lr`."""
+def _rectified(long_enough):
+    """The rectified scaling where the length of the averages will do, and none before."""
 
     def apply(u, g, p, memory, t, h):
-        scale, memory = rule(jnp.ones_like(u), g, p, memory, t, h)
-        lr = jnp.maximum(h.lr, jnp.finfo(u.dtype).tiny)
-        speed = (1 - h.second_moment) * t
-        low, high = h.final_lr * (1 - 1 / (speed + 1)), h.final_lr * (1 + 1 / speed)
-        return jnp.clip(lr * scale, low, high) / lr * u, memory
+        v = _mean_square(g, memory[0], h)
+        limit = 2 / (1 - h.second_moment) - 1
+        power = h.second_moment**t
+        length = limit - 2 * t * power / (1 - power)
+        ratio = (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
+        scaled = jnp.sqrt(jnp.maximum(ratio, 0)) * u / (jnp.sqrt(v / (1 - power)) + h.epsilon)
+        return jnp.where(long_enough(length), scaled, u), (v,)
 
     return apply
-
-
-def _rectified(u, g, p, memory, t, h):
-    v = _mean_square(g, memory[0], h)
-    limit = 2 / (1 - h.second_moment) - 1
-    power = h.second_moment**t
-    length = limit - 2 * t * power / (1 - power)
-    ratio = (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
-    scaled = jnp.sqrt(jnp.maximum(ratio, 0)) * u / (jnp.sqrt(v / (1 - power)) + h.epsilon)
-    return jnp.where(length >= 5, scaled, u), (v,)
 
 
 def _sign(u, g, p, memory, t, h):
@@ -191,12 +183,12 @@ unbiased_root_of_largest = Rule(twice, _unbiased_root_of_largest)
 """u / (√(max v / (1-β₂ᵗ)) + ε), as PyTorch has AMSGrad."""
 ratio_of_moving_means = Rule(twice, _ratio_of_moving_means)
 """√(E[Δ²] + ε) / √(E[g²] + ε) u, Δ the steps so far, before the rate. Zeiler 2012, arXiv:1212.5701."""
-bounded_root = Rule(once, _bounded(_root_of_moving_mean))
-"""u times lr / √v held in final_lr (1 - 1/((1-β₂)t + 1)) ... (1 + 1/((1-β₂)t)). Luo et al. 2019."""
-bounded_root_of_largest = Rule(twice, _bounded(_root_of_largest))
-"""The same of the largest v so far: AMSBound. Luo et al. 2019, arXiv:1902.09843."""
-rectified_root = Rule(once, _rectified)
-"""r u / (√v̂ + ε) once the averages' length ρ is 5 or more, u before. Liu et al. 2020, arXiv:1908.03265."""
+rectified_root = Rule(once, _rectified(lambda length: length >= 5))
+"""r u / (√v̂ + ε) once the averages' length ρ is 5 or more, u before: the authors' code.
+
+Liu et al. 2020, arXiv:1908.03265, whose algorithm 2 has ρ > 4; PyTorch has ρ > 5."""
+rectified_root_above_four = Rule(once, _rectified(lambda length: length > 4))
+"""The same once ρ is more than 4, as in the paper's algorithm 2."""
 sign = Rule(stateless, _sign)
 """sign(u)."""
 

@@ -155,7 +155,9 @@ def restarts(step: Any, horizon: Any, *, cycles: int = 3, growth: Any = 2.0) -> 
 def one_cycle(step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, final: Any = 4e-6) -> Scalar:
     """A cosine from `first` to 1 over the part `rise` of the horizon, then one down to `final`.
 
-    Source: Smith and Topin 2018, arXiv:1708.07120; halves of cosines as in PyTorch.
+    The peak is at rise · horizon and the end at the horizon; `torch_one_cycle` has PyTorch's phases.
+
+    Source: Smith and Topin 2018, arXiv:1708.07120; halves of cosines and the values are PyTorch's.
 
     >>> [round(float(one_cycle(t, 10.0)), 6) for t in (0, 3, 10)]
     [0.04, 1.0, 4e-06]
@@ -163,6 +165,24 @@ def one_cycle(step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, fi
     done, rise = _progress(step, horizon), _real(rise)
     rises = done < rise
     part = jnp.where(rises, 1 - done / rise, (done - rise) / (1 - rise))
+    floor = jnp.where(rises, _real(first), _real(final))
+    return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
+
+
+def torch_one_cycle(
+    step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, final: Any = 4e-6
+) -> Scalar:
+    """`one_cycle` whose phases end at rise · horizon - 1 and horizon - 1: the last update has `final`.
+
+    Source: PyTorch's OneCycleLR at its defaults.
+
+    >>> [round(float(torch_one_cycle(t, 10.0)), 6) for t in (0, 2, 9)]
+    [0.04, 1.0, 4e-06]
+    """
+    peak, last = _real(rise) * _real(horizon) - 1, _real(horizon) - 1
+    step = jnp.minimum(_real(step), last)
+    rises = step < peak
+    part = jnp.where(rises, 1 - step / jnp.maximum(peak, 1), (step - peak) / (last - peak))
     floor = jnp.where(rises, _real(first), _real(final))
     return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
 
@@ -191,34 +211,6 @@ def cosine(step: Any, horizon: Any) -> Scalar:
     return (1 + jnp.cos(jnp.pi * _progress(step, horizon))) / 2
 
 
-def warmup(shape: Shape, length: Any) -> Shape:
-    """(step + 1) / length for the first `length` steps, then `shape` over what is left of the horizon.
-
-    A length of 0, which may be traced, is no warm-up.
-
-    >>> [float(warmup(linear, 2)(t, 4.0)) for t in (0, 1, 2, 3)]
-    [0.5, 1.0, 1.0, 0.5]
-    """
-
-    def warmed(step: Any, horizon: Any) -> Scalar:
-        step, horizon, rise = _real(step), _real(horizon), _real(length)
-        after = shape(jnp.maximum(step - rise, 0), horizon - rise)
-        return jnp.where(step < rise, jnp.minimum((step + 1) / jnp.maximum(rise, 1), 1), after)
-
-    return warmed
-
-
-def exponential_warmup(shape: Shape, length: Any) -> Shape:
-    """(1 - e^(-(step + 1) / length)) · shape(step, horizon).
-
-    Source: Ma and Yarats 2021, arXiv:1910.04209, section 5: length = 1 / (1 - β₂) for Adam.
-
-    >>> round(float(exponential_warmup(constant, 2)(1, 9.0)), 6)
-    0.632121
-    """
-    return lambda step, horizon: -jnp.expm1(-(_real(step) + 1) / _real(length)) * shape(step, horizon)
-
-
 SHAPES = {
     "constant": constant,
     "step": step_decay,
@@ -233,6 +225,7 @@ SHAPES = {
     "exponential_triangular": exponential_triangular,
     "restarts": restarts,
     "one_cycle": one_cycle,
+    "torch_one_cycle": torch_one_cycle,
     "stable_decay": stable_decay,
 }
 """The shapes by the names that a command line or a Config may use."""

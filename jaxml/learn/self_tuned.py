@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxml import tree
+from jaxml.learn.precision import in_single
 from jaxml.learn.rates import rate_at, scale_by_rate
 from jaxml.learn.schedules import Shape, constant
 from jaxml.types import Params
@@ -28,8 +29,10 @@ def swats(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
     """Adam, until the rate at which SGD would make Adam's step settles to `tolerance`; then SGD at it.
 
     The rate is γ = pᵀp / (-pᵀg) of Adam's step p, averaged by β₂. SGD has momentum β₁ and takes
-    (1 - β₁) times the rate found.
+    (1 - β₁) times the rate found. The gradient is that of the loss plus weight_decay ‖θ‖²/2, which the
+    paper leaves out.
 
+    Reads: lr, warmup, weight_decay, momentum, second_moment, epsilon, tolerance.
     Source: Keskar and Socher 2017, arXiv:1712.07628, algorithm 1.
     """
 
@@ -58,7 +61,9 @@ def swats(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
         after = SwitchState(count, mean, square, velocity, estimate, rate, state.switched | settled)
         return tree.scale(-1 / jnp.maximum(hyper.lr, 1e-30), step), after
 
-    return optax.chain(optax.GradientTransformation(init, apply), scale_by_rate(hyper, shape))
+    decay = optax.add_decayed_weights(hyper.weight_decay)
+    switching = optax.GradientTransformation(init, apply)
+    return in_single(optax.chain(decay, switching, scale_by_rate(hyper, shape)))
 
 
 class DistanceState(NamedTuple):
@@ -78,6 +83,7 @@ def prodigy(hyper: Any, shape: Shape = constant, *, first: float = 1e-6) -> opta
 
     d starts at `first`; `hyper.lr` is a factor of it, meant to be 1.
 
+    Reads: lr, warmup, weight_decay, momentum, second_moment, epsilon.
     Source: Mishchenko and Defazio 2024, arXiv:2306.06101, algorithm 4.
     """
     rate_of = rate_at(hyper, shape)
@@ -106,4 +112,4 @@ def prodigy(hyper: Any, shape: Shape = constant, *, first: float = 1e-6) -> opta
         update = jax.tree.map(step, mean, square, params)
         return update, DistanceState(state.step + 1, mean, square, state.start, numerator, total, distance)
 
-    return optax.GradientTransformation(init, apply)
+    return in_single(optax.GradientTransformation(init, apply))

@@ -1,12 +1,15 @@
 """A grid of hyperparameters and seeds as one compiled program, in chunks of lanes that fit in memory."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxml import memory
+from jaxml.learn import gathering
+from jaxml.learn.grid import lanes_of, require_precision
 from jaxml.learn.hyper import validate
 from jaxml.learn.optimizers import evaluation_params
 from jaxml.learn.train import Trace, Training
@@ -53,19 +56,24 @@ def sweep(
     `lax.map`: the choice for code with early stopping. Initialisation is mapped, not vmapped, which
     compiles several times faster. The number of lanes changes rounding, so it belongs in a Config.
 
+    Memory: one chunk at its peak, and the outputs of all lanes, which are gathered as the chunks end.
+
     Args:
-        training: the experiment.
+        training: the experiment. Parameters, model state and probe may be any pytrees.
         hypers: a grid, as `learn.grid` gives it.
         lanes: how many lanes advance together.
         name: of the stages that `keep` is given; each sweep of a study needs its own.
         keep: `(name, compute) -> value`, called once a chunk: where storage, resuming and progress hang.
+            The value is a dict of plain arrays by their place in the outputs, whatever the pytrees.
 
     Raises:
-        InputError: `lanes` is not positive, a hyperparameter breaks its rule, a schedule outlasts the run,
-            or the program does not fit in memory.
+        InputError: `lanes` is not positive, `hypers` is no grid, a hyperparameter breaks its rule, a
+            schedule outlasts the run, the grid is less precise than the parameters, the program or its
+            gathered outputs do not fit in memory, or `keep` returns a chunk of another program.
     """
-    total = _lanes(_checked(training, hypers))
-    program = compiled(training, _chunk(hypers, 0, min(lanes, total) if lanes > 1 else total), lanes=lanes)
+    total = _checked(training, hypers)
+    first = _chunk(hypers, 0, min(lanes, total) if lanes > 1 else total)
+    program = compiled(training, first, lanes=lanes)
     return run(program, training, hypers, name=name, keep=keep)
 
 
@@ -80,28 +88,30 @@ def run(
     """Runs every lane of a grid by a program that is compiled already, whatever grid that was for.
 
     Raises:
-        InputError: a hyperparameter breaks its rule, or a schedule or a warm-up outlasts the run.
+        InputError: as `sweep`.
     """
-    total, width = _lanes(_checked(training, hypers)), program.width
-    chunks = [
-        keep(
-            f"{name} {start}-{min(start + width, total) - 1}",
-            lambda start=start: jax.device_get(program.run(_chunk(hypers, start, width), training.data)),
-        )
-        for start in range(0, total, width)
-    ]
-    joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:total], *chunks)
-    return Runs(hypers, *joined)
+    total, width = _checked(training, hypers), program.width
+    outputs = program.run.out_info
+    _require_room(program, total)
+    gathered = gathering.empty(outputs, total)
+    for start in range(0, total, width):
+        stop = min(start + width, total)
+        stage = f"{name} {start}-{stop - 1}"
+        compute = partial(_computed, program, training, hypers, start)
+        gathering.place(gathered, keep(stage, compute), outputs, start, stage)
+    return Runs(hypers, *gathering.restored(gathered, outputs))
 
 
 def compiled(training: Training, hypers: Any, *, lanes: int) -> Program:
     """The program that initialises and runs as many lanes as `hypers` has, and fits in memory.
 
     Raises:
-        InputError: `lanes` is not positive, or the program does not fit in memory.
+        InputError: `lanes` is not positive, `hypers` is no grid or less precise than the parameters,
+            or the program does not fit in memory.
     """
     if lanes < 1:
         raise InputError(f"{lanes} lanes cannot advance together: choose 1 or more.")
+    width = lanes_of(hypers)
 
     def program(hypers: Any, data: Any) -> tuple[Params, Any, Any, Trace]:
         states = jax.lax.map(training.init, hypers)
@@ -116,13 +126,15 @@ def compiled(training: Training, hypers: Any, *, lanes: int) -> Program:
             trace,
         )
 
-    executable = jax.jit(program).lower(hypers, training.data).compile()
+    lowered = jax.jit(program).lower(hypers, training.data)
+    require_precision(hypers, lowered.out_info[0])
+    executable = lowered.compile()
     memory.require(
         bytes_of(executable),
         f"A program of {lanes} lanes",
         "let fewer lanes advance together, or record less",
     )
-    return Program(executable, _lanes(hypers))
+    return Program(executable, width)
 
 
 def bytes_of(executable: Any) -> int:
@@ -131,23 +143,41 @@ def bytes_of(executable: Any) -> int:
     return plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
 
 
-def _checked(training: Training, hypers: Any) -> Any:
-    """The grid, if it makes sense and its schedules end within the run."""
+def _require_room(program: Program, total: int) -> None:
+    """Refuses a sweep whose gathered outputs do not fit on the host beside the chunk that is computed."""
+    outputs = program.run.out_info
+    on_host = jax.local_devices()[0].platform == "cpu"
+    chunk = bytes_of(program.run) if on_host else gathering.bytes_of(outputs, program.width)
+    memory.require(
+        chunk + gathering.bytes_of(outputs, total),
+        f"A sweep of {total} lanes, whose outputs are gathered,",
+        "sweep fewer lanes at a time, or record less",
+        free=None if on_host else memory.host_bytes(),
+    )
+
+
+def _checked(training: Training, hypers: Any) -> int:
+    """How many lanes a grid has, if it makes sense, is read, and its schedules end within the run."""
+    total = lanes_of(hypers)
+    validate(hypers)
     for field in ("horizon", "warmup"):
-        length = np.max(getattr(validate(hypers), field, 0))
+        length = np.max(getattr(hypers, field, 0))
         if length > training.steps:
             raise InputError(
                 f"a {field} of {length:g} updates outlasts the run of {training.steps}: "
                 "shorten it, or train longer."
             )
-    return hypers
+    training.check(hypers)
+    return total
 
 
-def _lanes(hypers: Any) -> int:
-    return len(jax.tree.leaves(hypers)[0])
+def _computed(program: Program, training: Training, hypers: Any, start: int) -> dict[str, np.ndarray]:
+    """The outputs of the chunk that begins at lane `start`, as plain arrays on the host."""
+    chunk = _chunk(hypers, start, program.width)
+    return gathering.plain(jax.device_get(program.run(chunk, training.data)))
 
 
 def _chunk(hypers: Any, start: int, width: int) -> Any:
     """Lanes start ... start + width - 1, the last lane repeated where the grid has ended."""
-    index = np.minimum(np.arange(start, start + width), _lanes(hypers) - 1)
+    index = np.minimum(np.arange(start, start + width), lanes_of(hypers) - 1)
     return jax.tree.map(lambda column: np.asarray(column)[index], hypers)

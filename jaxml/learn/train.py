@@ -1,16 +1,20 @@
 """Training as a pure function of its hyperparameters: init, step and run over nested scans."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from jaxml import tree
+from jaxml.learn import reading
 from jaxml.learn.batches import Batches
-from jaxml.learn.optimizers import evaluation_params, update
-from jaxml.learn.rates import Family
+from jaxml.learn.door import begin, update
+from jaxml.learn.evaluation import evaluation_params
+from jaxml.learn.precision import at_least_single
+from jaxml.learn.rates import Family, as_family
+from jaxml.learn.trainable import trainable_start
 from jaxml.types import Batch, InputError, Key, Objective, Params, TrainingLoss
 
 
@@ -19,8 +23,11 @@ class TrainState(NamedTuple):
 
     Attributes:
         step: updates made, int32.
-        diverged_at: the step at which loss or parameters stopped being finite, or -1. From there on
-            the lane is frozen at its last finite parameters.
+        diverged_at: the step at which the parameters stopped being finite, or from which on the loss
+            has not been; or -1.
+        frozen: whether the run stands still, at its last finite parameters: once they are no longer
+            finite, or the loss is not although its gradient is. A chain that answers a gradient that is
+            not finite by a step that is, such as `optax.apply_if_finite` or `zero_nans`, goes on.
     """
 
     hyper: Any
@@ -31,6 +38,7 @@ class TrainState(NamedTuple):
     opt_state: Any
     probe: Any
     diverged_at: jax.Array
+    frozen: jax.Array
 
 
 class Info(NamedTuple):
@@ -99,6 +107,8 @@ class Training(NamedTuple):
         data: what `run` is given.
         steps: updates in one `run`.
         every: updates between two probes.
+        check: `grid -> grid`, which refuses one over a field that neither optimizer nor probe reads, and
+            one without the horizon that the optimizer's schedule reads.
     """
 
     init: Callable[[Any], TrainState]
@@ -107,6 +117,7 @@ class Training(NamedTuple):
     data: Any
     steps: int
     every: int
+    check: Callable[[Any], Any] = lambda hypers: hypers
 
 
 def training(
@@ -127,7 +138,8 @@ def training(
     Args:
         start: `key -> (params, model_state)`.
         loss: `(params, model_state, batch, key) -> (loss, model_state)`.
-        family: `hyper -> GradientTransformation`; `hyper` needs the fields it reads, and `seed`.
+        family: `hyper -> GradientTransformation`, or `(hyper, shape) -> GradientTransformation`; `hyper`
+            needs the fields it reads, and `seed`.
         batches: the stream of batches.
         steps: updates in one `run`.
         every: updates between two probes; divides `steps`. All of them when not given.
@@ -136,6 +148,8 @@ def training(
     Raises:
         InputError: `every` does not divide `steps`.
     """
+    start = trainable_start(start)
+    family = as_family(family)
     every = every or steps
     if steps < 1 or steps % every:
         raise InputError(f"{steps} steps cannot be probed every {every}: choose a divisor of {steps}.")
@@ -144,25 +158,24 @@ def training(
         key = jax.random.key(hyper.seed)
         params, model_state = start(jax.random.fold_in(key, 0))
         hyper = _in_dtype_of(params, hyper)
-        none = jnp.int32(-1)
-        opt_state = family(hyper).init(params)
-        return TrainState(hyper, key, jnp.int32(0), params, model_state, opt_state, probe.init(params), none)
+        opt_state, probed = begin(family(hyper), params), probe.init(params)
+        none, running = jnp.int32(-1), jnp.bool_(False)
+        return TrainState(hyper, key, jnp.int32(0), params, model_state, opt_state, probed, none, running)
 
     def step(state: TrainState, batch: Batch) -> tuple[TrainState, Info]:
         key = jax.random.fold_in(jax.random.fold_in(state.key, 2), state.step)
         value_and_grad = jax.value_and_grad(loss, has_aux=True)
         (value, model_state), grads = value_and_grad(state.params, state.model_state, batch, key)
-        params, opt_state = update(family(state.hyper), grads, state.opt_state, state.params)
-        finite = jnp.isfinite(value) & jnp.isfinite(tree.norm(params))
-        fresh = (state.diverged_at < 0) & ~finite
-        diverged_at = jnp.where(fresh, state.step, state.diverged_at)
-        new = (params, model_state, opt_state)
-        old = (state.params, state.model_state, state.opt_state)
-        params, model_state, opt_state = tree.where(diverged_at < 0, new, old)
-        state = TrainState(
-            state.hyper, state.key, state.step + 1, params, model_state, opt_state, state.probe, diverged_at
+
+        def value_fn(params: Params) -> jax.Array:
+            return loss(params, state.model_state, batch, key)[0]
+
+        optimizer = family(state.hyper)
+        params, opt_state = update(
+            optimizer, grads, state.opt_state, state.params, value=value, value_fn=value_fn
         )
-        return state, Info(value, tree.norm(grads))
+        new = state._replace(params=params, model_state=model_state, opt_state=opt_state)
+        return _judged(state, new, value, grads), Info(value, tree.norm(grads))
 
     def run(state: TrainState, data: Any) -> tuple[TrainState, Trace]:
         batch_key = jax.random.fold_in(state.key, 1)
@@ -178,53 +191,45 @@ def training(
         state, (info, observed) = jax.lax.scan(segment, state, length=steps // every)
         return state, Trace(info.loss.reshape(steps), info.gradient_norm.reshape(steps), observed)
 
-    return Training(init, step, run, batches.data, steps, every)
+    check = partial(reading.check_training, init=init, start=start, family=family, probe=probe)
+    return Training(init, step, run, batches.data, steps, every, check)
 
 
-class Descent(NamedTuple):
-    """Where a descent ended, and per step the loss before it and what was observed."""
+def _judged(old: TrainState, new: TrainState, value: jax.Array, grads: Params) -> TrainState:
+    """The state after an update: the new one, or the old one where the run has diverged.
 
-    params: Params
-    loss: jax.Array
-    observed: Any
-
-
-def descend(
-    objective: Objective,
-    optimizer: optax.GradientTransformation,
-    params: Params,
-    batch: Any,
-    *,
-    steps: int,
-    observe: Callable[[Params], Any] = lambda params: (),
-) -> Descent:
-    """`steps` updates on one fixed batch, as a scan: gradient descent, where the optimizer is SGD.
-
-    For closed-form surfaces and for the minimisation that precedes a critical-point search; nothing is
-    frozen, so a divergence shows as the infinities that it is. `observe(params)` is stacked over the
-    steps, before each update: `observe=lambda params: params` records the path.
+    A finite step on a gradient that is not finite is the chain's answer to it: the run goes on, with the
+    model's state as it was, and has diverged if the loss never is finite again.
     """
-
-    def one(carry: tuple[Params, Any], _: None) -> tuple[tuple[Params, Any], tuple[jax.Array, Any]]:
-        params, opt_state = carry
-        value, grads = jax.value_and_grad(objective)(params, batch)
-        return update(optimizer, grads, opt_state, params), (value, observe(params))
-
-    (params, _), (losses, observed) = jax.lax.scan(one, (params, optimizer.init(params)), length=steps)
-    return Descent(params, losses, observed)
-
-
-def minimiser(
-    optimizer: optax.GradientTransformation, *, steps: int
-) -> Callable[[Objective, Params, Any], Params]:
-    """`(objective, params, batch) -> params` after `steps` updates of `descend`."""
-    return lambda objective, params, batch: descend(objective, optimizer, params, batch, steps=steps).params
+    healthy, finite = jnp.isfinite(value), jnp.isfinite(tree.norm(new.params))
+    frozen = old.frozen | ~finite | (~healthy & _finite(grads))
+    since = jnp.where(old.diverged_at < 0, old.step, old.diverged_at)
+    model_state = tree.where(healthy, new.model_state, old.model_state)
+    after = (new.params, model_state, new.opt_state)
+    before = (old.params, old.model_state, old.opt_state)
+    params, model_state, opt_state = tree.where(frozen, before, after)
+    return old._replace(
+        step=old.step + 1,
+        params=params,
+        model_state=model_state,
+        opt_state=opt_state,
+        diverged_at=jnp.where(frozen | ~healthy, since, jnp.int32(-1)),
+        frozen=frozen,
+    )
 
 
 def _in_dtype_of(params: Params, hyper: Any) -> Any:
-    """The floating-point fields of `hyper` in the dtype of the parameters, the others in int32."""
-    dtype = jnp.result_type(*jax.tree.leaves(params))
-    return jax.tree.map(
-        lambda x: jnp.asarray(x, dtype if jnp.issubdtype(jnp.result_type(x), jnp.floating) else jnp.int32),
-        hyper,
-    )
+    """The floating-point fields of `hyper` in the dtype of the parameters, or in float32 where that is
+    narrower; the others in int32.
+    """
+    dtype = at_least_single(jnp.result_type(*jax.tree.leaves(params)))
+
+    def cast(x: Any) -> jax.Array:
+        return jnp.asarray(x, dtype if jnp.issubdtype(jnp.result_type(x), jnp.floating) else jnp.int32)
+
+    return jax.tree.map(cast, hyper)
+
+
+def _finite(x: Params) -> jax.Array:
+    """Whether every entry is finite."""
+    return jax.tree.reduce(jnp.logical_and, jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), x))

@@ -107,8 +107,10 @@ def ledger(path: Path, own: Any = None) -> dict[str, Claim]:
     Raises:
         InputError: one of them breaks the format.
     """
-    known = claims.ledger(path.resolve().parent)
-    return claims.merged(known, claims.parse(own or {}, f"CLAIMS in {path}"), f"CLAIMS in {path}")
+    known, origin = claims.ledger(path.resolve().parent), f"CLAIMS in {path}"
+    if not isinstance(own or {}, Mapping):
+        raise InputError(f"{origin} is no table of claims by id: write one, or give the name another use.")
+    return claims.merged(known, claims.parse(own or {}, origin), origin)
 
 
 def _check_fields(path: Path, config: type[Any]) -> None:

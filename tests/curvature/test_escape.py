@@ -169,3 +169,20 @@ def test_lengths_that_make_no_step_are_refused(options):
             {"a": jnp.ones(()), "b": jnp.ones(())},
             **options,
         )
+
+
+@pytest.mark.oracle
+def test_the_change_is_honest_where_every_step_leads_up():
+    up, down = along(4), along(0)
+    assert (up.length, up.drop) == (0, 0)
+    np.testing.assert_allclose(up.change, EIGENVALUES[4] * 1e-3**2 / 2, rtol=1e-6)  # of the shortest step
+    np.testing.assert_allclose(down.change, -down.drop, rtol=1e-12)
+    nowhere = along(0, objective=lambda x, matrix: jnp.where(x[0] == CENTRE[0], 1.0, jnp.nan))
+    assert (nowhere.length, nowhere.drop, nowhere.change) == (0, 0, np.inf)
+
+
+@pytest.mark.invariance
+@pytest.mark.parametrize("direction", [jnp.ones((1, 1)), jnp.ones(3), {"a": jnp.ones((3, 1))}])
+def test_directions_that_would_broadcast_are_refused(direction):
+    with pytest.raises(InputError, match="direction"):
+        escape(lambda w, _: -jnp.sum(w**2), jnp.zeros((3, 1)), None, direction)

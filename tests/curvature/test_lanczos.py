@@ -217,3 +217,49 @@ def test_basis_that_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setattr(memory, "available_bytes", lambda: 100)
     with pytest.raises(InputError, match="lower the depth"):
         lanczos(lambda v: v, jnp.ones(20), depth=10)
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize(("size", "depth", "count"), [(20000, 50, 2), (3000, 100, 5)])
+def test_the_estimate_is_what_the_compiler_reserves(size, depth, count, monkeypatch):
+    needed = []
+    monkeypatch.setattr(memory, "require", lambda amount, *_: needed.append(amount))
+    vector = jnp.ones(size, jnp.float32)
+
+    def reserved(function):
+        plan = jax.jit(function).lower(vector).compile().memory_analysis()
+        return plan.temp_size_in_bytes + plan.output_size_in_bytes
+
+    basis = reserved(lambda v: lanczos(lambda x: 2 * x, v, depth=depth))
+    assert 0.8 < needed[0] / basis < 1.25
+    both = reserved(lambda v: extremes(lambda x: 2 * x, v, count=count, depth=depth, key=jax.random.key(0)))
+    assert 0.8 < needed[1] / both < 1.25
+
+
+@pytest.mark.oracle
+def test_depth_one_is_the_rayleigh_quotient():
+    krylov = in_precision(np.float64, functools.partial(decomposed, depth=1), with_spectrum("generic"), START)
+    unit = START / np.linalg.norm(START)
+    np.testing.assert_allclose(krylov.tridiagonal, [[unit @ with_spectrum("generic") @ unit]], rtol=1e-12)
+    check_identities(with_spectrum("generic"), krylov, 1e-13)
+
+
+@pytest.mark.oracle
+def test_count_may_be_half_the_depth_and_no_more():
+    search = functools.partial(ends, count=SIZE // 2, depth=SIZE, key=jax.random.key(1))
+    found = in_precision(np.float64, search, with_spectrum("generic"))
+    np.testing.assert_allclose(found.values, SPECTRA["generic"], rtol=0, atol=1e-12)
+    with pytest.raises(InputError, match="lower count"):
+        extremes(lambda v: v, jnp.ones(SIZE), count=SIZE // 2 + 1, depth=SIZE, key=jax.random.key(1))
+
+
+@pytest.mark.statistics
+def test_the_fresh_direction_has_no_preferred_sign_or_axis():
+    """At A = 0 every direction but the first is fresh: its entries are as often below 0 as above."""
+    size = 4000
+    krylov = lanczos(lambda v: 0 * v, jnp.eye(1, size)[0], depth=5)
+    fresh = np.asarray(krylov.basis)[1:, 1:]
+    for row in fresh:
+        assert abs(np.mean(row > 0) - 0.5) < 4 * 0.5 / np.sqrt(size)
+        assert np.abs(row).max() < 2 * np.sqrt(3 / size)  # uniform: no entry beyond √3 standard deviations
+    np.testing.assert_allclose(fresh @ fresh.T, np.eye(4), atol=1e-5)

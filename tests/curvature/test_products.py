@@ -289,3 +289,23 @@ def test_stacked_refuses_shares_that_do_not_fit():
     batches, shares = parts(3)
     with pytest.raises(InputError, match="stack one batch for each share"):
         stacked(CASES["network"].objective, shares[:2])(folded(THETA), batches)
+
+
+@pytest.mark.oracle
+def test_functions_with_a_rule_for_the_reverse_mode_alone_have_products():
+    """tanh and the squared error as `custom_vjp`: forward mode is not defined for them."""
+
+    @jax.custom_vjp
+    def squash(z):
+        return jnp.tanh(z)
+
+    @jax.custom_vjp
+    def half_square(z):
+        return jnp.sum(z**2) / 2
+
+    squash.defvjp(lambda z: (jnp.tanh(z), z), lambda z, g: ((1 - jnp.tanh(z) ** 2) * g,))
+    half_square.defvjp(lambda z: (jnp.sum(z**2) / 2, z), lambda z, g: (z * g,))
+    point, inputs = jnp.array([0.3, -0.7]), jnp.array([1.0, 2.0])
+    product = gauss_newton_product(lambda w, x: x * squash(w), lambda z, _: half_square(z), point, inputs)
+    slopes = inputs * (1 - np.tanh(np.asarray(point)) ** 2)
+    np.testing.assert_allclose(product(jnp.array([1.0, 3.0])), slopes**2 * np.array([1.0, 3.0]), rtol=1e-5)

@@ -163,3 +163,34 @@ def test_radii_are_in_units_of_the_norm_and_neighbours_compared_in_double():
             for slope in (0.0, 1e-3)
         ]
     assert found == [[0.0, 0.0, 1.0], [0.5, 0.5, 1.0]]
+
+
+@pytest.mark.identity
+def test_what_is_not_known_is_no_ratio():
+    """NaN eigenvalues, a NaN loss, NaN parameters: NaN; a loss of +inf lies higher than any other."""
+    values = np.array([[np.nan, 1.0], [-1.0, 1.0]])
+    np.testing.assert_array_equal(positive_share(values), [np.nan, 0.5])
+    np.testing.assert_array_equal(positive_share(jnp.asarray(values)), [np.nan, 0.5])
+    settings = {"radius": 1.0, "pairs": 4, "key": KEY}
+    nan = jnp.full(3, jnp.nan)
+    assert jnp.isnan(sampling_ratio(lambda w, _: jnp.sum(w**2), nan, None, **settings))
+    beside = sampling_ratio(lambda w, _: jnp.where(w[0] > 0, jnp.nan, 0.0), jnp.zeros(3), None, **settings)
+    assert jnp.isnan(beside)
+    walled = sampling_ratio(lambda w, _: jnp.where(w @ w > 0.5, jnp.inf, 0.0), jnp.zeros(3), None, **settings)
+    assert float(walled) == 1.0
+    found = minimum_ratios(
+        lambda w, _: jnp.sum(w**2),
+        lambda w, _: w**2,
+        jnp.full((2, 3), jnp.nan),
+        None,
+        radii=np.array([1.0]),
+        pairs=2,
+        key=KEY,
+    )
+    assert all(bool(jnp.isnan(ratio).all()) for ratio in found)
+
+
+@pytest.mark.invariance
+def test_no_pairs_are_refused():
+    with pytest.raises(InputError, match="1 or more"):
+        sampling_ratio(lambda w, _: w @ w, jnp.ones(2), None, radius=1.0, pairs=0, key=KEY)

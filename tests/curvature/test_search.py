@@ -10,6 +10,7 @@ import pytest
 from jaxml import curvature, tree
 from jaxml.curvature import (
     AT_INFINITY,
+    FLAT,
     GRADIENT_FLAT,
     KINK,
     MINIMUM,
@@ -165,7 +166,8 @@ def test_what_is_not_finite_is_not_converged():
     nan = np.full(2, np.nan)
     certificate = Certificate(nan, nan, nan, nan, nan, nan, np.full((2, 3), np.nan))
     assert (curvature.outcome(certificate) == NOT_CONVERGED).all()
-    assert {MINIMUM, SADDLE, KINK, GRADIENT_FLAT, AT_INFINITY, NOT_CONVERGED} == set(range(len(OUTCOMES)))
+    codes = [MINIMUM, SADDLE, KINK, GRADIENT_FLAT, AT_INFINITY, NOT_CONVERGED, FLAT]
+    assert codes == list(range(len(OUTCOMES)))
 
 
 def softmax_network(decay):
@@ -220,3 +222,24 @@ def test_candidates_are_rows():
     assert isinstance(found, Candidates)
     assert found.params.shape == (5, 2)
     assert found.certificate.eigenvalues.shape == (5, 2)
+
+
+@pytest.mark.oracle
+def test_iterations_are_those_that_were_made():
+    """Newton's step is exact on a quadratic: as many iterations as steps of the radius lead there."""
+
+    def bowl(params, _):
+        return jnp.sum(params["x"] ** 2)
+
+    for distance, radius, expected in ((1.0, 2.0, 1), (1.0, 0.3, 4), (0.0, 0.3, 0)):
+        found = curvature.eigenvector_following(
+            bowl, {"x": jnp.array([distance, 0.0])}, None, index=0, radius=radius
+        )
+        assert int(found.iterations) == expected
+        np.testing.assert_allclose(found.params["x"], 0, atol=1e-15)
+    spent = curvature.eigenvector_following(bowl, {"x": jnp.ones(2)}, None, index=0, radius=0.1, iterations=3)
+    assert int(spent.iterations) == 3
+    np.testing.assert_allclose(tree.norm(spent.params), np.sqrt(2) - 0.3, rtol=1e-12)
+    free = curvature.gradient_norm_descent(bowl, {"x": jnp.ones(2)}, None, radius=0.1, iterations=3)
+    assert int(free.iterations) == 3
+    assert int(curvature.gradient_norm_descent(bowl, {"x": jnp.zeros(2)}, None).iterations) == 0

@@ -191,43 +191,71 @@ def unbiased_amsgrad(gradient, start, rates, h):
     return walk(direction, gradient, start, rates, l2=h.weight_decay)
 
 
-def clipped(t, m, v, h):
-    """m times Luo et al.'s clipped rate, over the peak rate: its 1/sqrt(t) comes with the rates."""
-    low = h.final_lr * (1 - 1 / ((1 - h.second_moment) * t + 1))
-    high = h.final_lr * (1 + 1 / ((1 - h.second_moment) * t))
-    return np.clip(h.lr / (np.sqrt(v) + h.epsilon), low, high) * m / h.lr
+def bounds(t, h):
+    """Luo et al. 2019, section 4: eta_l(t) and eta_u(t) about the final rate, 0.1 in the paper."""
+    slow = (1 - h.second_moment) * t
+    return h.final_lr - h.final_lr / (slow + 1), h.final_lr + h.final_lr / slow
 
 
-def adabound(gradient, start, rates, h):
-    """Luo et al. 2019, arXiv:1902.09843, algorithm 2."""
-
-    def direction(t, g, w, s):
-        m, v = moments(g, s, h)
-        return clipped(t, m, v, h)
-
-    return walk(direction, gradient, start, rates, l2=h.weight_decay)
+def bounded(t, m, v, h):
+    """Algorithms 2 and 3: eta = Clip(alpha / sqrt(V), eta_l, eta_u) / sqrt(t), x <- x - eta m; over alpha."""
+    eta = np.clip(h.lr / (np.sqrt(v) + h.epsilon), *bounds(t, h)) / np.sqrt(t)
+    return eta * m / h.lr
 
 
-def amsbound(gradient, start, rates, h):
-    """Luo et al. 2019, arXiv:1902.09843, algorithm 3."""
+def ported(t, m, v, h):
+    """The authors' PyTorch code: Adam's corrected step size over sqrt(v) + eps, clamped, times m; over lr.
 
-    def direction(t, g, w, s):
-        m, v = moments(g, s, h)
-        s["max"] = np.maximum(s["max"], v)
-        return clipped(t, m, s["max"], h)
+    Its final rate moves with the schedule as lr / base_lr, which the rates of the walk bring.
+    """
+    size = h.lr * np.sqrt(1 - h.second_moment**t) / (1 - h.momentum**t)
+    return np.clip(size / (np.sqrt(v) + h.epsilon), *bounds(t, h)) * m / h.lr
 
-    return walk(direction, gradient, start, rates, l2=h.weight_decay)
+
+def of_moments(rate):
+    """The walk whose direction is rate(t, m, v, h)."""
+
+    def path(gradient, start, rates, h):
+        def direction(t, g, w, s):
+            return rate(t, *moments(g, s, h), h)
+
+        return walk(direction, gradient, start, rates, l2=h.weight_decay)
+
+    return path
+
+
+def of_largest(rate):
+    """The walk whose direction is rate(t, m, max v, h)."""
+
+    def path(gradient, start, rates, h):
+        def direction(t, g, w, s):
+            m, v = moments(g, s, h)
+            s["max"] = np.maximum(s["max"], v)
+            return rate(t, m, s["max"], h)
+
+        return walk(direction, gradient, start, rates, l2=h.weight_decay)
+
+    return path
 
 
 def radam(gradient, start, rates, h):
-    """Liu et al. 2020, arXiv:1908.03265, algorithm 2, with the authors' threshold rho_t >= 5."""
+    """Liu et al. 2020, arXiv:1908.03265, algorithm 2, with the threshold rho_t >= 5 of the authors' code."""
+    return rectified(gradient, start, rates, h, lambda rho: rho >= 5)
+
+
+def radam_above_four(gradient, start, rates, h):
+    """Liu et al. 2020, arXiv:1908.03265, algorithm 2: rho_t > 4."""
+    return rectified(gradient, start, rates, h, lambda rho: rho > 4)
+
+
+def rectified(gradient, start, rates, h, tractable):
     b2 = h.second_moment
     limit = 2 / (1 - b2) - 1
 
     def direction(t, g, w, s):
         m, v = moments(g, s, h)
         mhat, rho = m / (1 - h.momentum**t), limit - 2 * t * b2**t / (1 - b2**t)
-        if rho < 5:
+        if not tractable(rho):
             return mhat
         r = np.sqrt((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho))
         return r * mhat / (np.sqrt(v / (1 - b2**t)) + h.epsilon)
@@ -236,12 +264,12 @@ def radam(gradient, start, rates, h):
 
 
 def swats(gradient, start, rates, h):
-    """Keskar & Socher 2017, arXiv:1712.07628, algorithm 1; one scalar over all leaves."""
+    """Keskar & Socher 2017, arXiv:1712.07628, algorithm 1 on a decayed loss; one scalar for all."""
     b1, b2, average, scale = h.momentum, h.second_moment, 0.0, None
     theta, memory, path = dict(start), {k: defaultdict(float) for k in start}, []
     velocity = dict.fromkeys(start, 0.0)
     for t, rate in enumerate(rates, 1):
-        g = gradient(theta)
+        g = {k: slope + h.weight_decay * theta[k] for k, slope in gradient(theta).items()}
         if scale is not None:  # the SGD phase
             velocity = {k: b1 * velocity[k] + g[k] for k in g}
             theta = {k: w - (1 - b1) * scale * (rate / h.lr) * velocity[k] for k, w in theta.items()}
@@ -296,6 +324,18 @@ def lars(gradient, start, rates, h):
     return walk(direction, gradient, start, rates)
 
 
+def lars_inside(gradient, start, rates, h):
+    """You et al. 2017, arXiv:1708.03888, algorithm 1: v <- m v + gamma_t lambda (g + beta w), w <- w - v."""
+
+    def direction(t, g, w, s):
+        size, slope = np.linalg.norm(w), np.linalg.norm(g)
+        local = h.trust * size / (slope + h.weight_decay * size) if size > 0 and slope > 0 else 1.0
+        s["v"] = h.momentum * s["v"] + rates[t - 1] * local * (g + h.weight_decay * w)
+        return s["v"]
+
+    return walk(direction, gradient, start, np.ones(len(rates)))
+
+
 def lamb(gradient, start, rates, h):
     """You et al. 2020, arXiv:1904.00962, algorithm 2 with phi the identity."""
 
@@ -321,13 +361,21 @@ def newton_schulz(u):
 
 
 def muon(gradient, start, rates, h):
-    """Jordan 2024, kellerjordan.github.io/posts/muon; Adam on vectors, decay decoupled."""
+    """Jordan 2024, kellerjordan.github.io/posts/muon; Adam on vectors, decay decoupled.
+
+    There a weight is [out, in], a filter [out, in, h, w] flattened to [out, in h w], and the factor
+    max(1, rows / columns)^0.5 is that of out / in. Kernels here are [in, out] and [h, w, in, out].
+    """
 
     def direction(t, g, w, s):
-        if g.ndim != 2:
+        if g.ndim < 2:
             return corrected(t, g, s, h)
         s["m"] = h.momentum * s["m"] + g
-        return newton_schulz(h.momentum * s["m"] + g) * np.sqrt(max(1, g.shape[0] / g.shape[1]))
+        kernel = h.momentum * s["m"] + g
+        weight = np.moveaxis(kernel, -1, 0).reshape(kernel.shape[-1], -1)
+        rows, columns = weight.shape
+        update = newton_schulz(weight) * max(1, rows / columns) ** 0.5
+        return np.moveaxis(update.reshape(rows, *kernel.shape[:-1]), 0, -1)
 
     return walk(direction, gradient, start, rates, decay=h.weight_decay)
 
@@ -459,8 +507,13 @@ ORACLES = {
     for oracle in (
         *(sgd, momentum, averaged_momentum, nag, averaged_nag),
         *(adagrad, mean_square_adagrad, rmsprop, rmsprop_inside, adadelta),
-        *(adam, adamw, nadam, amsgrad, unbiased_amsgrad, adabound, amsbound, radam, swats),
-        *(sgdw, lion, lars, lamb, muon, shampoo, soap, prodigy),
+        *(adam, adamw, nadam, amsgrad, unbiased_amsgrad, radam, radam_above_four, swats),
+        *(sgdw, lion, lars, lars_inside, lamb, muon, shampoo, soap, prodigy),
     )
+} | {
+    "adabound": of_moments(bounded),
+    "amsbound": of_largest(bounded),
+    "unbiased_adabound": of_moments(ported),
+    "unbiased_amsbound": of_largest(ported),
 }
 WRAPPERS = {"sam": sam, "averaged": averaged, "schedule_free": schedule_free}

@@ -141,14 +141,6 @@ def test_a_users_own_chain_takes_part():
             ),
             "measuring",
         ),
-        (
-            lambda: learn.range_test(experiment, learn.sgd, learn.Hyper(lr=0.1), low=1.0, high=0.1),
-            "low < high",
-        ),
-        (
-            lambda: learn.range_test(experiment, learn.sgd, learn.Hyper(lr=0.1), low=1e3, high=1e4),
-            "never fell",
-        ),
     ],
 )
 def test_bad_input_is_a_sentence(call, word):
@@ -157,31 +149,81 @@ def test_bad_input_is_a_sentence(call, word):
 
 
 @pytest.mark.oracle
-def test_a_range_test_climbs_and_recommends_rates_that_train():
-    """On a quadratic descent diverges beyond 2 / λ; the recommended range lies below, and trains."""
-    found = learn.range_test(experiment, learn.sgd, learn.Hyper(lr=0.1), low=1e-3, high=1e3, seeds=3)
-    np.testing.assert_allclose(found.rates, 1e-3 * 1e6 ** (np.arange(STEPS) / STEPS), rtol=1e-12)
-    assert found.loss.shape == (3, STEPS)
-    assert 1e-3 < found.low < found.high
-    assert found.low < 2.0 / SCALES[0]
-    tuned = learn.compare(experiment, {"x": entrant(learn.sgd, [found.low])}, target=0.1, lanes=3)["x"]
-    assert (tuned.diverged_at < 0).all()
-    assert np.median(tuned.final["loss"]) < 0.5 * np.median(found.loss[:, 0])
+def test_a_target_that_is_reached_exactly_is_reached():
+    """One step of descent at the rate 1 / λ ends at 0, where the loss is 0 and stays."""
+    steep = learn.measuring({"loss": lambda params: 0.5 * params["x"] ** 2})
+
+    def one(key):
+        return {"x": 1 + jax.random.uniform(key)}, {}
+
+    def bowl(params, state, batch, key):
+        return 0.5 * params["x"] ** 2 + 0 * jnp.sum(batch.weights), state
+
+    def line(family):
+        return learn.training(one, bowl, family, learn.full(DATA), steps=6, every=2, probe=steep)
+
+    found = learn.compare(line, {"x": entrant(learn.sgd, [1.0])}, target=0.0, lanes=2, seeds=2)["x"]
+    assert (found.curves["loss"] == 0).all()
+    assert found.steps_to_target.tolist() == [2, 2]
+
+
+def quartic(family):
+    """Descent on p⁴ / 4 from p at the rate 1: p ← p - p³ shrinks below √2 and explodes above."""
+
+    def one(key):
+        return {"x": jax.random.uniform(key, minval=0.5, maxval=2.5)}, {}
+
+    def height(params):
+        return 0.25 * params["x"] ** 4
+
+    def bowl(params, state, batch, key):
+        return height(params) + 0 * jnp.sum(batch.weights), state
+
+    probe = learn.measuring({"loss": height})
+    return learn.training(one, bowl, family, learn.full(DATA), steps=40, every=4, probe=probe)
 
 
 @pytest.mark.oracle
-def test_the_rate_of_a_range_test_is_what_the_optimizer_used():
-    """One coordinate under sgd: the steps' ratios to the gradients are the rates."""
+def test_where_some_seeds_diverge_the_others_are_summed_up():
+    found = learn.compare(quartic, {"x": entrant(learn.sgd, [1.0])}, target=0.1, lanes=4)["x"]
+    starts = [
+        float(jax.random.uniform(jax.random.fold_in(jax.random.key(s), 0), minval=0.5, maxval=2.5))
+        for s in range(3, 11)
+    ]
+    explodes = np.array(starts) > np.sqrt(2)
+    assert explodes.any() and not explodes.all()
+    np.testing.assert_array_equal(found.diverged_at >= 0, explodes)
+    np.testing.assert_array_equal(np.isnan(found.final["loss"]), explodes)
+    np.testing.assert_array_equal(np.isinf(found.steps_to_target), explodes)
+    seen = []
 
-    def one(key):
-        return jnp.array(1.0), {}
+    def interval(samples):
+        seen.append(np.asarray(samples))
+        return float(np.median(samples)), float(np.min(samples)), float(np.max(samples)), len(samples)
 
-    def bowl(params, state, batch, key):
-        return 0.5 * params**2 + 0 * jnp.sum(batch.weights), state
+    row = learn.summary({"x": found}, 0.1, interval)[1]
+    np.testing.assert_array_equal(seen[0], found.final["loss"][~explodes])
+    assert row[3].startswith(f"{np.median(found.final['loss'][~explodes]):.3g} [")
+    assert row[-2:] == (f"{8 - explodes.sum()}/8", f"{explodes.sum()}/8")
 
-    def line(family):
-        return learn.training(one, bowl, family, learn.full(DATA), steps=20)
 
-    found = learn.range_test(line, learn.sgd, learn.Hyper(lr=1.0), low=1e-3, high=0.5, seeds=1)
-    points = np.sqrt(2 * found.loss[0])
-    np.testing.assert_allclose(1 - points[1:] / points[:-1], found.rates[:-1], rtol=1e-3)
+def never(name, compute):
+    raise AssertionError("computed before all grids were looked at")
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize(
+    ("second", "sentence"),
+    [
+        (entrant(learn.sgd, RATES[:2], clip=[0.1, 1.0]), "clip, which the optimizer does not read"),
+        (learn.Entrant(learn.sgd, learn.Hyper(lr=0.1)), "one number a lane"),
+        (
+            learn.Entrant(learn.sgd, learn.grid(learn.Hyper, lr=RATES)._replace(lr=-np.ones(4))),
+            "lr must not be negative",
+        ),
+    ],
+)
+def test_a_grid_that_cannot_run_is_refused_before_the_first_is_run(second, sentence):
+    entrants = {"good": entrant(learn.sgd), "bad": second}
+    with pytest.raises(InputError, match=sentence):
+        learn.compare(experiment, entrants, target=0.1, lanes=2, keep=never)

@@ -38,6 +38,8 @@ def twelve_lanes():
         learn.Hyper(lr=0.1),
         learn.Hyper(lr=0.1, momentum=0.0, second_moment=0.0),
         learn.Hyper(lr=0.1, warmup=5.0),
+        learn.Hyper(lr=0.1, pull=0.0),
+        learn.Hyper(lr=0.1, pull=1.0),
         learn.Hyper(lr=0.1, horizon=10.0, warmup=10.0),
         twelve_lanes(),
         jax.tree.map(jnp.asarray, twelve_lanes()),
@@ -67,6 +69,9 @@ def test_validate_lets_pass(good):
         ("warmup", 10.5),
         ("warmup", np.array([3.0, 11.0], np.float32)),
         ("seed", np.zeros(0, np.int32)),
+        ("pull", 2.0),
+        ("pull", -0.1),
+        ("horizon", -1.0),
     ],
 )
 def test_validate_names_what_is_wrong(field, value):

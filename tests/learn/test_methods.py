@@ -40,8 +40,13 @@ START = {
 ROTATION = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
 MATRIX = ROTATION @ np.diag(np.logspace(-2, 1, 6)) @ ROTATION.T
 WRAPPED = {"sam": learn.sharpness_aware, "averaged": learn.averaged, "schedule_free": learn.schedule_free}
-UNDECAYED = ("mean_square_adagrad", "sam", "schedule_free", "swats")
-SPECIAL = {"prodigy": {"lr": 0.7}, "shampoo": {"epsilon": 0.02}, "muon": {"momentum": 0.95}}
+UNDECAYED = ("mean_square_adagrad", "sam", "schedule_free")
+SPECIAL = {
+    "prodigy": {"lr": 0.7},
+    "shampoo": {"epsilon": 0.02},
+    "muon": {"momentum": 0.95},
+    "swats": {"weight_decay": 0.03},
+}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,6 +1,7 @@
 """Unit-peak shapes against their closed forms, with traced steps, horizons and warm-up lengths."""
 
 import functools
+import importlib
 import math
 
 import jax
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxml import learn
+from jaxml.types import InputError
 
 # (step, horizon) -> [0, 1], in Python's float64.
 ORACLES = {
@@ -28,6 +30,7 @@ ORACLES = {
     "exponential_triangular": lambda t, horizon: 0.1 + 0.9 * triangle(t, horizon / 4) * 0.1 ** (t / horizon),
     "restarts": lambda t, horizon: sgdr(t, horizon / 7),
     "one_cycle": lambda t, horizon: one_cycle(t, 0.3 * horizon, horizon),
+    "torch_one_cycle": lambda t, horizon: one_cycle(t, 0.3 * horizon - 1, horizon - 1),
     "transformer": lambda t, horizon: min((4000 / (t + 1)) ** 0.5, (t + 1) / 4000),
 }
 
@@ -49,12 +52,13 @@ def sgdr(t, length):
 
 def one_cycle(t, peak, end):
     """A half cosine from 0.04 to 1 at the peak, and one from there to 4e-6 at the end."""
+    t = min(t, end)
     if t < peak:
         return 0.04 + 0.96 * (1 - math.cos(math.pi * t / peak)) / 2
     return 4e-6 + (1 - 4e-6) * (1 + math.cos(math.pi * (t - peak) / (end - peak))) / 2
 
 
-RISING = ("triangular", "exponential_triangular", "one_cycle", "transformer")
+RISING = ("triangular", "exponential_triangular", "one_cycle", "torch_one_cycle", "transformer")
 LONGEST = 400
 FIFTY_TIMES = settings(max_examples=50, deadline=None, database=None)
 every_shape = pytest.mark.parametrize("name", ORACLES)
@@ -115,6 +119,30 @@ def test_shape_is_its_closed_form_in_float64(name):
 @every_shape
 def test_shape_takes_plain_numbers(name):
     np.testing.assert_allclose(float(getattr(learn, name)(7, 20)), ORACLES[name](7, 20), rtol=1e-6)
+
+
+@pytest.mark.oracle
+def test_documentation_against_source_the_phases_of_pytorch_end_one_update_earlier():
+    """OneCycleLR of 10 updates: its peak at 0.3 · 10 - 1, its lowest at the last update; ours at 3 and 10."""
+    assert [at(learn.torch_one_cycle, t, 10) for t in (2, 9)] == pytest.approx([1.0, 4e-6], rel=1e-5)
+    assert [at(learn.one_cycle, t, 10) for t in (3, 10)] == pytest.approx([1.0, 4e-6], rel=1e-5)
+
+
+@pytest.mark.bench
+@pytest.mark.oracle
+@pytest.mark.parametrize("total", [10, 37, 200])
+def test_the_one_cycle_of_pytorch(total):
+    torch = importlib.import_module("torch")
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=total, cycle_momentum=False)
+    theirs = []
+    for _ in range(total):
+        theirs.append(cycle.get_last_lr()[0])
+        optimizer.step()
+        if len(theirs) < total:
+            cycle.step()
+    ours = [at(learn.torch_one_cycle, t, total) for t in range(total)]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.oracle
@@ -225,6 +253,30 @@ def test_lanes_of_unequal_horizons_equal_a_loop():
         together = jax.vmap(table(name))(jnp.asarray(horizons), jnp.asarray(lengths))
         alone = [values(name, h, n) for h, n in zip(horizons, lengths, strict=True)]
         np.testing.assert_allclose(np.asarray(together), alone, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize("name", ORACLES)
+def test_a_default_horizon_stops_no_run_but_is_refused_where_it_is_read(name):
+    """Also under a warm-up of its own; a shape that does not read it needs none."""
+    shape = getattr(learn, name)
+    if name in ("constant", "inverse", "inverse_sqrt", "transformer"):
+        rate = learn.rate_at(learn.Hyper(lr=0.1, warmup=3.0), shape)
+        np.testing.assert_allclose(float(rate(3)), 0.1 * ORACLES[name](0, 1), rtol=1e-6)
+    else:
+        with pytest.raises(InputError, match="reads the horizon, and none is given: set"):
+            learn.rate_at(learn.Hyper(lr=0.1), shape)
+        with pytest.raises(InputError, match="reads the horizon"):
+            jax.jit(lambda lr: learn.rate_at(learn.Hyper(lr=lr), shape)(0))(0.1)
+
+
+@pytest.mark.identity
+def test_a_default_horizon_that_is_traced_shows_at_the_first_update():
+    def rate(hyper, shape):
+        return learn.rate_at(hyper, shape)(0)
+
+    assert math.isnan(jax.jit(functools.partial(rate, shape=learn.cosine))(learn.Hyper(lr=0.1)))
+    assert float(jax.jit(functools.partial(rate, shape=learn.constant))(learn.Hyper(lr=0.5))) == 0.5
 
 
 @pytest.mark.oracle

@@ -6,6 +6,7 @@ import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxml import learn, memory, tree
@@ -120,6 +121,146 @@ def test_a_diverged_lane_is_frozen_and_its_neighbours_keep_their_bits():
     )
 
 
+def poisoned():
+    """The data in order, four a batch, with one example of nan: each third batch, from step 1, is bad."""
+    inputs, targets, weights = data()
+    inputs = inputs[:12].copy()
+    inputs[5] = np.nan
+    return learn.in_order(Batch(inputs, targets[:12], weights[:12]), 4)
+
+
+def skipping(family, steps=STEPS, batches=None):
+    training = learn.training(start, loss, family, batches or poisoned(), steps=steps)
+    return learn.sweep(training, learn.grid(learn.Hyper, lr=[0.05]), lanes=1)
+
+
+def zeroing(hyper):
+    return optax.chain(optax.zero_nans(), optax.sgd(hyper.lr))
+
+
+def tolerant(hyper):
+    return optax.apply_if_finite(optax.sgd(hyper.lr), 3)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("family", [zeroing, tolerant])
+def test_a_chain_that_skips_bad_steps_goes_on(family):
+    """Against gradient descent in NumPy that leaves out the bad batches."""
+    runs = skipping(family)
+    assert runs.diverged_at.tolist() == [-1]
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, float), start(initial_key(0))[0])
+    inputs, targets, _ = (np.asarray(field, float) for field in poisoned().data)
+    for step in range(STEPS):
+        index = step % 3 * 4 + np.arange(4)
+        index = index[index < len(inputs)]
+        x, y = inputs[index], targets[index]
+        if np.isfinite(x).all():
+            residual = x @ params["w"] + params["b"] - y
+            slopes = {"w": 2 * x.T @ residual / len(x), "b": 2 * residual.mean(0)}
+            params = {name: params[name] - 0.05 * slopes[name] for name in params}
+    for name, leaf in params.items():
+        np.testing.assert_allclose(runs.params[name][0], leaf, rtol=1e-4, atol=1e-6)
+
+
+def initial_key(seed):
+    return jax.random.fold_in(jax.random.key(seed), 0)
+
+
+@pytest.mark.invariance
+def test_a_plain_chain_is_frozen_at_the_first_bad_step():
+    runs, before = skipping(learn.sgd), skipping(learn.sgd, steps=1)
+    assert runs.diverged_at.tolist() == [1] and before.diverged_at.tolist() == [-1]
+    assert equal(runs.params, before.params)
+
+
+@pytest.mark.identity
+def test_a_loss_that_stays_bad_for_good_has_diverged_where_it_became_bad():
+    """The chain skips each step from 0 on, so the parameters are finite; yet nothing was learned."""
+    inputs, targets, weights = data()
+    everywhere = learn.full(Batch(np.full_like(inputs, np.nan), targets, weights))
+    runs = skipping(zeroing, batches=everywhere)
+    assert runs.diverged_at.tolist() == [0]
+    assert equal(runs.params["w"][0], start(initial_key(0))[0]["w"])
+
+
+@pytest.mark.identity
+def test_a_finite_gradient_of_a_loss_that_is_not_finite_freezes_at_once():
+    def overflowing(params, state, batch, key):
+        return loss(params, state, batch, key)[0] + jnp.float32(np.inf), state
+
+    training = learn.training(start, overflowing, learn.sgd, learn.full(data()), steps=3)
+    runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.05]), lanes=1)
+    assert runs.diverged_at.tolist() == [0]
+    assert equal(runs.params["w"][0], start(initial_key(0))[0]["w"])
+
+
+@pytest.mark.identity
+def test_a_run_that_diverges_at_its_very_first_step_is_frozen():
+    """Its parameters overflow at step 0; what follows leaves them where they began."""
+    training = learn.training(start, loss, learn.sgd, learn.full(data()), steps=4)
+    runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[3e38, 0.05]), lanes=2)
+    assert runs.diverged_at.tolist() == [0, -1]
+    assert equal(runs.params["w"][0], start(initial_key(0))[0]["w"])
+    assert not equal(runs.params["w"][1], start(initial_key(0))[0]["w"])
+    assert np.all(runs.trace.loss[0] == runs.trace.loss[0, 0])
+
+
+@pytest.mark.invariance
+def test_a_bad_step_that_is_skipped_leaves_the_state_of_the_model():
+    """A running mean of the inputs, which one example of nan would spoil for ever."""
+
+    def averaging(params, state, batch, key):
+        return loss(params, {}, batch, key)[0], {"mean": 0.5 * state["mean"] + 0.5 * jnp.mean(batch.inputs)}
+
+    def begin(key):
+        return start(key)[0], {"mean": jnp.zeros(())}
+
+    training = learn.training(begin, averaging, zeroing, poisoned(), steps=STEPS - 1)
+    runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.05]), lanes=1)
+    assert np.isfinite(runs.model_state["mean"]).all()
+
+
+@pytest.mark.identity
+def test_hyperparameters_stay_float32_under_bfloat16():
+    """β₂ = 0.999 is 1 in bfloat16, and Adam divides by 1 - β₂ᵗ."""
+    narrow = Batch(*(jnp.asarray(field, jnp.bfloat16) for field in data()))
+
+    def begin(key):
+        return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), start(key)[0]), {}
+
+    training = learn.training(begin, loss, learn.adam, learn.full(narrow), steps=40)
+    assert training.init(learn.Hyper(lr=0.1)).hyper.second_moment == np.float32(0.999)
+    runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.05]), lanes=1)
+    assert runs.diverged_at.tolist() == [-1]
+    assert runs.params["w"].dtype == jnp.bfloat16
+    assert runs.trace.loss[0, -1].astype(float) < 0.1 * runs.trace.loss[0, 0].astype(float)
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize(
+    ("axes", "sentence"),
+    [
+        ({"clip": [1e-9, 1e9]}, "the grid varies clip, which the optimizer does not read"),
+        ({"horizon": [0.0]}, "reads the horizon, and none is given"),
+    ],
+)
+def test_an_unread_hyperparameter_or_a_missing_horizon_is_refused(axes, sentence):
+    grid = learn.grid(learn.Hyper, **{"lr": [0.1], "horizon": [STEPS]} | axes)
+    with pytest.raises(InputError, match=sentence):
+        experiment().check(grid)
+
+
+@pytest.mark.identity
+def test_a_grid_that_is_read_passes_also_where_only_the_probe_reads_it():
+    def seen(state, train):
+        return state, train.hyper.radius * train.params["b"]
+
+    radii = learn.grid(learn.Hyper, lr=[0.1, 0.2], radius=[0.0, 1.0], horizon=[STEPS], seed=range(2))
+    assert experiment(probe=learn.Probe(lambda params: (), seen)).check(radii) is radii
+    with pytest.raises(InputError, match="varies radius"):
+        experiment().check(radii)
+
+
 @pytest.mark.compiles_once
 def test_a_grid_of_hyperparameters_traces_its_loss_once_a_program():
     traces = []
@@ -139,7 +280,7 @@ def test_a_grid_of_hyperparameters_traces_its_loss_once_a_program():
 def test_probes_run_after_every_k_steps_and_carry_their_state():
     counting = learn.Probe(lambda params: jnp.int32(0), lambda count, state: (count + 1, (count, state.step)))
     training = experiment(every=4, probe=counting)
-    _, trace = jax.jit(training.run)(training.init(learn.Hyper(lr=0.1)), training.data)
+    _, trace = jax.jit(training.run)(training.init(learn.Hyper(lr=0.1, horizon=float(STEPS))), training.data)
     count, step = trace.probed
     assert count.tolist() == [0, 1, 2]
     assert step.tolist() == [4, 8, 12]
@@ -151,7 +292,8 @@ def test_the_gradient_norm_probe_sees_all_data():
         return loss(params, {}, batch, None)[0]
 
     training = experiment(every=STEPS, probe=learn.gradient_norm(objective, data()))
-    end, trace = jax.jit(training.run)(training.init(learn.Hyper(lr=0.1)), training.data)
+    begun = training.init(learn.Hyper(lr=0.1, horizon=float(STEPS)))
+    end, trace = jax.jit(training.run)(begun, training.data)
     np.testing.assert_allclose(trace.probed[0], tree.norm(jax.grad(objective)(end.params, data())), rtol=1e-5)
 
 
@@ -181,7 +323,8 @@ def test_every_chunk_passes_through_keep():
         names.append(name)
         return compute()
 
-    learn.sweep(experiment(), learn.grid(learn.Hyper, lr=[0.1], seed=range(5)), lanes=2, keep=keep)
+    grid = learn.grid(learn.Hyper, lr=[0.1], horizon=[STEPS], seed=range(5))
+    learn.sweep(experiment(), grid, lanes=2, keep=keep)
     assert names == ["lanes 0-1", "lanes 2-3", "lanes 4-4"]
 
 

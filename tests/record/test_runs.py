@@ -19,9 +19,9 @@ FINDINGS = judged(
     ]
 )
 FACTS = {
-    "config": {}, "platform": "cpu", "versions": {}, "settings": {}, "code": {"study": "c"}, "imported": {}, "needs": [],
-    "data": {}, "judging": {}, "before": "b", "differs": {}, "smoke": False, "about": {"title": "t"},
-    "device": {"kind": "cpu", "count": 1}, "dtype": "float32",
+    "config": {}, "platform": "cpu", "versions": {}, "settings": {}, "code": {"study": "c"}, "imported": {},
+    "needs": [], "data": {}, "judging": {}, "before": "b", "differs": {}, "smoke": False,
+    "about": {"title": "t"}, "device": {"kind": "cpu", "count": 1}, "dtype": "float32",
 }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def test_timings_may_be_missing(toy_path):
     ("C150a, A3.", "C150a, C999.", "speaks of 'C999'"),
     ("Claims: C001, C150a, A3.", "Claims:", "announces no claim"),
     ("fail: bool", "smoke: bool", "name of an option"),
+    ("calls = []", "calls = []\nCLAIMS = ['C001']", "is no table of claims"),
 ])  # fmt: skip
 def test_load_says_what_is_missing(toy_path, old, new, word):
     source = toy_path.read_text()
