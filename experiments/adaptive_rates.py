@@ -7,13 +7,14 @@ its minimum, with the start: what does not depend on the axes takes the same pat
 Claims: C078, C079, C080, C081, C082, C083, C084, C085, A4, A5, A9, A10.
 Sources: Duchi, Hazan and Singer 2011; Tieleman and Hinton 2012; Kingma and Ba 2015, arXiv:1412.6980.
 Cost: 9 seconds on 2 cores: 10 programs of 100,000 steps.
-Expect: adaptive rates arrive where descent does not; turned by 45 degrees most of that is gone.
+Expect: adaptive rates arrive in a budget too short for descent; rotated by 45 degrees they lose most of it.
 Run: jaxml run adaptive_rates
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,38 +22,70 @@ import numpy as np
 
 from jaxml import learn, problem, record
 from jaxml.record.figures import label, panels
+from jaxml.types import Array
 
 ANGLES = np.radians([0.0, 5.0, 15.0, 45.0])
-PLAIN, ADAPTIVE = np.array([[1e-8, 1e-7, 3e-7, 1e-6, 1.1e-6, 1.2e-6], [0.1, 0.3, 0.5, 1.0, 3.0, 10.0]])
-START, CLOSE = np.array([-120.0, -4.0]), 100.0  # of the excess of the squared error over its least
+PLAIN = np.array([1e-8, 1e-7, 3e-7, 1e-6, 1.1e-6, 1.2e-6])
+ADAPTIVE = np.array([0.1, 0.3, 0.5, 1.0, 3.0, 10.0])
+MODERATE = slice(0, 4)  # of ADAPTIVE, the rates up to 1
+START, CLOSE = np.array([-120.0, -4.0]), 100.0  # of the suboptimality, a squared error
 DATA = problem.pokemon_cp(dtype=np.float64)
 DESIGN, HEIGHTS = np.hstack([np.ones_like(DATA.inputs), DATA.inputs]), DATA.targets[:, 0]
 BEST, CURVATURE = np.linalg.lstsq(DESIGN, HEIGHTS)[0], 2 * DESIGN.T @ DESIGN
+NEVER = 1e9  # updates of a method that does not arrive
+
+SURFACE = "squared error of a line through ten Pokémon"
 
 
 class Runs(NamedTuple):
     """What became of one method at each rate and angle; steps and bursts count from the start."""
 
-    steps: jax.Array  # [rate, angle], until the excess is first below CLOSE, or inf
+    steps: jax.Array  # [rate, angle], until the suboptimality is first below CLOSE, or inf
     bursts: jax.Array  # [rate, angle], how often |w - w*| rises beyond 1
-    end: jax.Array  # [rate, angle, 2], turned back
-    excess: jax.Array  # [rate, angle], of the squared error at the end over its least
+    end: jax.Array  # [rate, angle, 2], rotated back
+    excess: jax.Array  # [rate, angle], of the squared error at the end over its minimum
     path: jax.Array  # [rate, angle, look, 2], at geometrically spaced steps
 
 
-METHODS = {  # family, schedule, rates, second moment; "course" is the lecture's Adagrad
-    "descent": (learn.sgd, learn.constant, PLAIN, 0.0),
-    "momentum": (learn.momentum, learn.constant, PLAIN, 0.0),
-    "course": (learn.mean_square_adagrad, learn.constant, ADAPTIVE, 0.0),
-    "course_inverse_sqrt": (learn.mean_square_adagrad, learn.inverse_sqrt, ADAPTIVE, 0.0),
-    "course_exponential": (learn.mean_square_adagrad, learn.exponential, ADAPTIVE, 0.0),
-    "course_cosine": (learn.mean_square_adagrad, learn.cosine, ADAPTIVE, 0.0),
-    "adagrad": (learn.adagrad, learn.constant, ADAPTIVE, 0.0),
-    "rmsprop": (learn.rmsprop, learn.constant, ADAPTIVE, 0.9),
-    "rmsprop_cosine": (learn.rmsprop, learn.cosine, ADAPTIVE, 0.99),
-    "adam": (learn.adam, learn.constant, ADAPTIVE, 0.999),
+class Result(NamedTuple):
+    """Runs by method; "course" is the lecture's Adagrad."""
+
+    descent: Runs
+    momentum: Runs
+    course: Runs
+    course_inverse_sqrt: Runs
+    course_exponential: Runs
+    course_cosine: Runs
+    adagrad: Runs
+    rmsprop: Runs
+    rmsprop_cosine: Runs
+    adam: Runs
+    updates: Array  # [], of each run
+
+
+class Method(NamedTuple):
+    """An optimizer, its schedule, the rates it is run at, and its second moment's decay."""
+
+    family: learn.Family
+    shape: Callable[..., Any]
+    rates: np.ndarray = ADAPTIVE
+    second_moment: float = 0.0
+
+
+LECTURE = {
+    "course": Method(learn.mean_square_adagrad, learn.constant),
+    "course_inverse_sqrt": Method(learn.mean_square_adagrad, learn.inverse_sqrt),
+    "course_exponential": Method(learn.mean_square_adagrad, learn.exponential),
+    "course_cosine": Method(learn.mean_square_adagrad, learn.cosine),
 }
-Result = NamedTuple("Result", [(name, Runs) for name in METHODS])  # pyright: ignore
+PUBLISHED = {
+    "descent": Method(learn.sgd, learn.constant, PLAIN),
+    "momentum": Method(learn.momentum, learn.constant, PLAIN),
+    "adagrad": Method(learn.adagrad, learn.constant),
+    "rmsprop": Method(learn.rmsprop, learn.constant, second_moment=0.9),
+    "rmsprop_cosine": Method(learn.rmsprop, learn.cosine, second_moment=0.99),
+    "adam": Method(learn.adam, learn.constant, second_moment=0.999),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,20 +93,25 @@ class Config:
     """How long every method runs."""
 
     steps: int = 100_000
-    dtype: str = "float64"
 
 
 SMOKE = Config(steps=300)
 
 
 def _run(config, method, rate, angle):
-    family, shape, _, second_moment = method
     turn = jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
-    back = lambda params: BEST + turn.T @ (params - BEST)  # noqa: E731  # to the data's coordinates
-    error = lambda params, _: jnp.sum((HEIGHTS - DESIGN @ back(params)) ** 2)  # noqa: E731  # Σ (y - b - wx)²
-    hyper = learn.Hyper(lr=rate, second_moment=second_moment, horizon=float(config.steps))
+    horizon = float(config.steps)
+    hyper = learn.Hyper(lr=rate, second_moment=method.second_moment, horizon=horizon)
+
+    def back(params):  # to the data's coordinates
+        return BEST + turn.T @ (params - BEST)
+
+    def error(params, _):  # Σ (y - b - wx)²
+        return jnp.sum((HEIGHTS - DESIGN @ back(params)) ** 2)
+
     start, least = BEST + turn @ (START - BEST), jnp.sum((HEIGHTS - DESIGN @ BEST) ** 2)
-    run = learn.descend(error, family(hyper, shape), start, None, steps=config.steps, observe=back)
+    optimizer = method.family(hyper, method.shape)
+    run = learn.descend(error, optimizer, start, None, steps=config.steps, observe=back)
     close, far = run.loss - least < CLOSE, jnp.abs(run.observed[:, 1] - BEST[1]) > 1
     seen = np.unique(np.geomspace(1, config.steps, 400).astype(int)) - 1
     steps = jnp.where(jnp.any(close), jnp.argmax(close).astype(float), jnp.inf)
@@ -81,51 +119,284 @@ def _run(config, method, rate, angle):
     return Runs(steps, bursts, back(run.params), error(run.params, None) - least, run.observed[seen])
 
 
+def _program(config, method):
+    """All runs of a method: rates on the first axis, angles on the second."""
+    at_angles = jax.vmap(partial(_run, config, method), (None, 0))
+    return jax.jit(jax.vmap(at_angles, (0, None)))
+
+
 def study(config, keep):
     """One program a method, its rates and angles as lanes."""
     with jax.enable_x64(True):
-        lanes = lambda each: jax.vmap(jax.vmap(partial(_run, config, each), (None, 0)), (0, None))  # noqa: E731
-        programs = ((name, jax.jit(lanes(each)), each[2]) for name, each in METHODS.items())
-        return Result(*(keep(name, partial(program, rates, ANGLES)) for name, program, rates in programs))
+        runs = {}
+        for name, method in (LECTURE | PUBLISHED).items():
+            program = _program(config, method)
+            runs[name] = keep(name, partial(program, method.rates, ANGLES))
+        return Result(**runs, updates=np.array(config.steps))
+
+
+def _bursts(runs):
+    """How often w leaves the neighbourhood of its optimum, over the rates up to 1 together."""
+    return record.certain(np.sum(runs.bursts[MODERATE, 0]), of=runs.excess)
+
+
+def _suboptimality(runs):
+    """At the end by rate, on the surface as it is; what overflows is the largest of all."""
+    return np.nan_to_num(runs.excess[:, 0], nan=1e300, posinf=1e300)
+
+
+def _arrival(runs, rates=slice(None)):
+    """Updates until the suboptimality is below CLOSE at the best rate, on the surface as it is."""
+    return record.certain(np.minimum(np.min(runs.steps[rates, 0]), NEVER))
+
+
+def _slowdown(result, runs):
+    """Updates on the surface rotated by 45 degrees over those without; a run that fails has the budget's."""
+    straight, *_, rotated = np.minimum(np.min(runs.steps, axis=0), result.updates)
+    return record.certain(rotated / straight)
+
+
+def _setting(result, rates):
+    return f"{SURFACE}, rates {rates.min():g} to {rates.max():g}, {result.updates:,} updates"
 
 
 def findings(result):
-    """Nothing is random. Arrivals are at the best of a method's rates, 1e9 steps where there is none."""
-    exact, runs = partial(record.exact, unit="1", dtype="float64"), result._asdict()
-    first, (values, vectors) = START - 0.01 * CURVATURE @ (START - BEST), np.linalg.eigh(CURVATURE)
-    excess = {name: np.nan_to_num(each.excess[:, 0], nan=1e300, posinf=1e300) for name, each in runs.items()}
-    bursts = {name: float(np.sum(each.bursts[:4, 0])) for name, each in runs.items()}
-    arrival = {name: np.minimum(np.min(each.steps, axis=0), 1e9) for name, each in runs.items()}
-    above = (
-        ("C079", "Descent arrives at no constant rate: least excess.", excess["descent"].min(), CLOSE, "SSE"),
-        ("C079", "Beyond η = 2/λ it blows up: excess.", excess["descent"][-1], 1e6, "SSE"),
-        ("A10", "At η = 0.01 b goes beyond 0 at once, not to -134.", first[0], 0.0, "1"),
-        ("C080", "The lecture's Adagrad bursts: excursions, η <= 1.", bursts["course"], 0.0, "1"),
-        ("C083", "At η = 0.1 RMSProp does not settle: excess.", excess["rmsprop"][0], CLOSE, "SSE"),
-        *(("A9", f"Turned by 45°, {name} needs more: ratio.", np.divide(*arrival[name][[3, 0]]), 3.0, "1")
-          for name in ("adagrad", "adam", "rmsprop_cosine")),
-    )  # fmt: skip
-    below = (
-        ("C081", "Duchi's does not: excursions, η <= 1.", bursts["adagrad"], 0.5, "1"),
-        *(("C085", f"Decay removes the bursts: excursions, {name}.", bursts[name], 0.5, "1")
-          for name in ("course_inverse_sqrt", "course_exponential", "course_cosine")),
-        ("C083", "With cosine decay RMSProp settles: excess.", excess["rmsprop_cosine"][0], CLOSE, "SSE"),
-        *((claim, f"{name} arrives within {steps:g} steps.", arrival[name][0], steps, "steps")
-          for claim, name, steps in (("C082", "adagrad", 1e5), ("C084", "adam", 1e4))),
-        ("A9", "The long axis lies along a coordinate: angle.", np.degrees(np.abs(vectors[1, 0])), 1.0, "°"),
-        ("A9", "Turned, momentum does not: ratio.", np.divide(*arrival["momentum"][[3, 0]]), 1.01, "1"),
-    )  # fmt: skip
+    """Nothing is random. Arrivals are at the best of a method's rates."""
     return (
-        exact("C078", "The minimum is at (-188.433, 2.66945): error in half units of the last digit.",
-              (BEST - [-188.433, 2.66945]) / [5e-4, 5e-6], 1.0),
-        exact("A5", "The curvatures are 5.573 and 1.7468e6.", values / [5.573, 1.7468e6] - 1, 1e-4),
-        exact("A5", "At η = 1e-7 it ends at (-123.7, 2.483).", result[0].end[1, 0] - [-123.7, 2.483], 0.05),
-        exact("A4", "The course's under 1/√t is Duchi's: distance of the ends.",
-              (runs["course_inverse_sqrt"].end - runs["adagrad"].end)[:, 0], 1e-6),
-        *(rule(claim, statement, record.certain(float(value)), bound, unit=unit, dtype="float64")
-          for rule, rows in ((record.above, above), (record.below, below))
-          for claim, statement, value, bound, unit in rows),
-    )  # fmt: skip
+        *_surface(result),
+        *_descent(result),
+        *_lecture_rule(result),
+        *_published(result),
+        *_neighbours(result),
+        *_decays(result),
+        *_rotation(result),
+    )
+
+
+def _surface(result):
+    values = np.linalg.eigvalsh(CURVATURE)
+    tiny_rate = result.descent.end[1, 0]  # of the rate 1e-7, at angle 0
+    return (
+        record.deciding(
+            "C078",
+            "The squared error of a line through the ten Pokémon is smallest at b = -188.433, "
+            "w = 2.66945, to half a unit of the last digit.",
+            record.largest((BEST - [-188.433, 2.66945]) / [5e-4, 5e-6]),
+            record.at_most(1.0),
+            unit="error",
+            setting=SURFACE,
+        ),
+        record.deciding(
+            "A5",
+            "The Hessian of the squared error of a line through the ten Pokémon has the eigenvalues 5.573 "
+            "and 1.7468e6.",
+            record.largest(values / [5.573, 1.7468e6] - 1),
+            record.at_most(1e-4),
+            unit="relative error",
+            setting=SURFACE,
+        ),
+        record.deciding(
+            "A5",
+            "Gradient descent with rate 1e-7 ends at (-123.7, 2.483), as the lecture's panel shows.",
+            record.largest(tiny_rate - [-123.7, 2.483]),
+            record.at_most(0.05),
+            unit="error",
+            setting=f"{SURFACE}, {result.updates:,} updates",
+        ),
+    )
+
+
+def _descent(result):
+    suboptimality = _suboptimality(result.descent)
+    slope = (CURVATURE @ (START - BEST))[0]  # ∂/∂b of the summed squared error
+    moves = 0.01 * np.abs(slope) / np.array([1, len(HEIGHTS)])  # of the summed and the mean error
+    setting = _setting(result, PLAIN)
+    return (
+        record.deciding(
+            "C079",
+            "Gradient descent with a constant rate comes within a squared error of 100 of the optimum at "
+            "no rate tried.",
+            record.certain(suboptimality.min()),
+            record.above(CLOSE),
+            unit="squared error",
+            setting=setting,
+        ),
+        record.supporting(
+            "C079",
+            "Gradient descent with a rate beyond two over the largest eigenvalue blows up.",
+            record.certain(suboptimality[-1]),
+            record.above(1e6),
+            unit="squared error",
+            setting=setting,
+        ),
+        record.deciding(
+            "A10",
+            "The first update of plain gradient descent with rate 0.01 moves b many times as far as the 3.5 "
+            "of the slide, for the summed and for the mean squared error.",
+            record.certain(moves.min() / 3.5),
+            record.above(1.0, margin=1.0, reason="a length read off a plot is right to a factor of two"),
+            unit="ratio",
+            setting=f"{SURFACE}, from b = -120, w = -4",
+        ),
+    )
+
+
+def _lecture_rule(result):
+    setting = _setting(result, ADAPTIVE[MODERATE])
+    return (
+        record.deciding(
+            "C080",
+            "With the root mean square of all past gradients as divisor, a constant rate reaches the "
+            "optimum.",
+            _arrival(result.course, MODERATE),
+            record.below(float(result.updates)),
+            unit="updates",
+            setting=setting,
+        ),
+        record.deciding(
+            "C080",
+            "With the root mean square of all past gradients as divisor, w bursts out of its optimum again.",
+            _bursts(result.course),
+            record.above(0.0),
+            unit="count",
+            setting=setting,
+        ),
+        record.deciding(
+            "A4",
+            "With rates that fall as 1/√t the lecture's rule ends where the published Adagrad does.",
+            record.largest((result.course_inverse_sqrt.end - result.adagrad.end)[:, 0]),
+            record.at_most(1e-6),
+            unit="distance",
+            setting=_setting(result, ADAPTIVE),
+        ),
+    )
+
+
+def _published(result):
+    return (
+        record.deciding(
+            "C081",
+            "Adagrad as published reaches the optimum.",
+            _arrival(result.adagrad),
+            record.below(float(result.updates)),
+            unit="updates",
+            setting=_setting(result, ADAPTIVE),
+        ),
+        record.deciding(
+            "C081",
+            "Adagrad as published does not burst out of the optimum.",
+            _bursts(result.adagrad),
+            record.at_most(0.0),
+            unit="count",
+            setting=_setting(result, ADAPTIVE[MODERATE]),
+        ),
+    )
+
+
+def _neighbours(result):
+    """Beside C082, C083 and C084."""
+    setting = _setting(result, ADAPTIVE)
+    return (
+        record.supporting(  # the rates of the two directions are not compared
+            "C082",
+            "Adagrad, which has a rate for each parameter, reaches the optimum.",
+            _arrival(result.adagrad),
+            record.below(float(result.updates)),
+            unit="updates",
+            setting=setting,
+        ),
+        record.supporting(  # no slope changes here
+            "C083",
+            "RMSProp with decay 0.9 and a constant rate of 0.1 does not settle at the optimum.",
+            record.certain(_suboptimality(result.rmsprop)[0]),
+            record.above(CLOSE),
+            unit="squared error",
+            setting=f"{SURFACE}, {result.updates:,} updates",
+        ),
+        record.supporting(
+            "C083",
+            "RMSProp with decay 0.99 and a rate that falls from 0.1 along a cosine settles at the optimum.",
+            record.certain(_suboptimality(result.rmsprop_cosine)[0]),
+            record.below(CLOSE),
+            unit="squared error",
+            setting=f"{SURFACE}, {result.updates:,} updates",
+        ),
+        record.supporting(  # its best rate is not its default one
+            "C084",
+            "Adam with its best rate reaches the optimum within 10,000 updates.",
+            _arrival(result.adam),
+            record.below(1e4),
+            unit="updates",
+            setting=setting,
+        ),
+    )
+
+
+def _decays(result):
+    setting = _setting(result, ADAPTIVE[MODERATE])
+    decays = {
+        "1/√t": result.course_inverse_sqrt,
+        "an exponential to a hundredth": result.course_exponential,
+        "a cosine to zero": result.course_cosine,
+    }
+    rows = []
+    for shape, runs in decays.items():
+        rows.append(
+            record.deciding(
+                "C085",
+                "A rate that decays removes the bursts of division by the root mean square of all past "
+                "gradients.",
+                _bursts(runs),
+                record.at_most(0.0),
+                unit="count",
+                setting=f"{setting}, decay by {shape}",
+            )
+        )
+    return rows
+
+
+def _rotation(result):
+    _, vectors = np.linalg.eigh(CURVATURE)
+    rows = [
+        record.deciding(
+            "A9",
+            "The long axis of the surface lies within a degree of a parameter's axis.",
+            record.certain(np.degrees(np.abs(vectors[1, 0]))),
+            record.below(1.0),
+            unit="degrees",
+            setting=SURFACE,
+        )
+    ]
+    adaptive = {
+        "Adagrad": result.adagrad,
+        "Adam": result.adam,
+        "RMSProp with decay 0.99 and a cosine": result.rmsprop_cosine,
+    }
+    five_percent = "5 % of the updates is less than what a finer grid of rates changes"
+    for name, runs in adaptive.items():
+        rows.append(
+            record.deciding(
+                "A9",
+                f"{name} needs more updates where the surface is rotated by 45 degrees, the whole "
+                "budget where it fails.",
+                _slowdown(result, runs),
+                record.above(1.0, margin=0.05, reason=five_percent),
+                unit="ratio",
+                setting=_setting(result, ADAPTIVE),
+            )
+        )
+    rows.append(
+        record.supporting(
+            "A9",
+            "Gradient descent with momentum needs as many updates where the surface is rotated by "
+            "45 degrees.",
+            _slowdown(result, result.momentum),
+            record.near(1.0, margin=0.05, reason=five_percent),
+            unit="ratio",
+            setting=_setting(result, PLAIN),
+        )
+    )
+    return rows
 
 
 def figures(result):

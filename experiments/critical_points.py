@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxml import curvature, learn, problem, record
+from jaxml import curvature, learn, problem, randomness, record
 from jaxml.curvature import OUTCOMES, Candidates
 from jaxml.record.figures import label, panels, stacked_shares, symmetric_log
 from jaxml.types import Array
@@ -37,7 +37,7 @@ class Config:
     examples: int = 500
     iterations: int = 300
     minimise: int = 3000  # Adam steps before a search
-    dtype: str = "float64"
+    seed: int = 0
 
 
 SMOKE = Config(networks=4, digits=2, examples=60, iterations=30, minimise=300)
@@ -61,72 +61,186 @@ def study(config, keep):
     free = partial(curvature.gradient_norm_descent, iterations=config.iterations)
     follow = partial(curvature.eigenvector_following, iterations=config.iterations)
     minimise = learn.minimiser(learn.adam(learn.Hyper(lr=0.01)), steps=config.minimise)
+    newton = curvature.after(minimise, partial(follow, index=0))
 
     def climb(objective, start, batch):
-        return follow(objective, start[0], batch, index=start[1])
+        params, index = start
+        return follow(objective, params, batch, index=index)
 
     def search(name, task, way, starts):
-        return keep(name, partial(curvature.search, way, problem.objective(*task[:3]), starts, task.batch))
+        objective = problem.objective(*task[:3])
+        return keep(name, partial(curvature.search, way, objective, starts, task.batch))
 
     with jax.enable_x64(True):
-        relu, smooth = problem.relu_sinc(20), partial(problem.tanh_sinc, decay=DECAY, scale=2.0)
-        untrained, seeds = (relu, smooth(5), smooth(2)), partial(problem.networks, count=config.networks)
-        families = tuple(zip(Result._fields, untrained, map(seeds, untrained), strict=False))
-        climbed, indices = problem.tanh_sinc(10), jnp.resize(jnp.asarray(config.indices), config.networks)
-        digits, wide = (problem.softmax_digits(w, decay=DECAY, examples=config.examples) for w in (4, 5))
-        newton = curvature.after(minimise, partial(follow, index=0))
-        minima = search("digits", digits, newton, problem.networks(digits, config.digits))
+        smooth = partial(problem.tanh_sinc, decay=DECAY, scale=2.0)
+        softmax = partial(problem.softmax_digits, decay=DECAY, examples=config.examples)
+        relu, tanh, narrow, followed = problem.relu_sinc(20), smooth(5), smooth(2), problem.tanh_sinc(10)
+        digits, wide = softmax(4), softmax(5)
+        starts = partial(_networks, randomness.seeds(config.seed, config.networks))
+        indices = jnp.resize(jnp.asarray(config.indices), config.networks)
+        few = _networks(randomness.seeds(config.seed, config.digits), digits)
+        minima = search("digits", digits, newton, few)
         wider, theory = keep("embedding", partial(_embed, digits, minima))
         return Result(
-            **{name: search(name, task, free, starts) for name, task, starts in families},
-            followed_tanh=search("followed_tanh", climbed, climb, (seeds(climbed), indices)),
-            trained_relu=search("trained_relu", relu, curvature.after(minimise, free), families[0][2]),
+            relu=search("relu", relu, free, starts(relu)),
+            tanh=search("tanh", tanh, free, starts(tanh)),
+            narrow_tanh=search("narrow_tanh", narrow, free, starts(narrow)),
+            followed_tanh=search("followed_tanh", followed, climb, (starts(followed), indices)),
+            trained_relu=search("trained_relu", relu, curvature.after(minimise, free), starts(relu)),
             digits=minima,
             embedded_digits=search("embedded_digits", wide, curvature.stay, wider),
             embedded_theory=theory,
         )
 
 
+def _networks(seeds, task):
+    """The task's initial parameters of these seeds, stacked on a leading axis."""
+
+    def params(seed):
+        return task.model.init(jax.random.key(seed), task.batch.inputs)[0]
+
+    return jax.lax.map(params, np.asarray(seeds))
+
+
 def _embed(task, minima):
     """The digits networks with a zero unit added, and the spectra that theory gives them."""
-    fold = problem.unravel(task)
+    unravel = problem.unravel(task)
 
     def one(point):
-        errors = problem.output_errors(task, fold(point))
+        params = unravel(point)
+        errors = problem.output_errors(task, params)
         added = curvature.zero_unit_eigenvalues(errors, task.batch.inputs, task.batch.weights)
-        return curvature.zero_unit(fold(point), "layer_00", "layer_01"), added + 2 * DECAY
+        return curvature.zero_unit(params, "layer_00", "layer_01"), added + 2 * DECAY
 
     wider, added = jax.lax.map(one, minima.params)
     return wider, np.sort(np.hstack([minima.certificate.eigenvalues, added]))
 
 
 def _index_and_loss(candidates):
-    sure = curvature.certified(candidates).certificate
-    return np.asarray(curvature.signs(sure).negative), np.round(sure.loss, 9)  # rounding noise has no rank
+    """Of every certified point."""
+    certificate = curvature.certified(candidates).certificate
+    loss = np.round(certificate.loss, 9)  # rounding noise has no rank
+    return np.asarray(curvature.signs(certificate).negative), loss
+
+
+def _distinct(candidates):
+    """Index and loss of every distinct certified point: images by symmetry share both, to 6 digits."""
+    index, loss = _index_and_loss(candidates)
+    pairs = np.stack([index, np.round(loss, 6)], axis=1)
+    _, first = np.unique(pairs, axis=0, return_index=True)
+    return index[first], loss[first]
+
+
+def _ends(candidates, *codes):
+    """The fraction of searches that end in one of these outcomes."""
+    outcome = curvature.outcome(candidates.certificate)
+    return record.proportion(np.isin(outcome, codes), of=candidates.certificate.loss)
+
+
+def _sinc(candidates, network, search):
+    """The setting of a family that fits SINC."""
+    networks, weights = candidates.params.shape
+    return f"sin(5πx)/(5πx) at 64 points, {network}, {weights} weights, {networks} networks, {search}"
+
+
+def _digits(candidates, network):
+    networks, weights = candidates.params.shape
+    return f"8x8 digits, {network}, {weights} weights, weight decay {DECAY}, {networks} networks"
+
+
+FREE = "gradient-norm descent from random weights"
+TRAINED = "Adam, then gradient-norm descent"
 
 
 def findings(result):
-    """Families without a prescribed index speak for C052 and C053; every family is judged alone."""
-    rank = partial(record.bootstrap, record.correlation)
-    tanh, narrow = _index_and_loss(result.tanh)[0], _index_and_loss(result.narrow_tanh)[0]
-    ends = lambda each, *codes: record.proportion(np.isin(curvature.outcome(each.certificate), codes))  # noqa: E731
-    theory, spectra = result.embedded_theory, result.embedded_digits.certificate.eigenvalues
-    above, below, exact = (partial(f, dtype="float64") for f in (record.above, record.below, record.exact))
+    """Supporting all: see what each cannot decide. Every family is judged alone, by its distinct points."""
+    return (*_minima(result), *_index_against_loss(result), *_digits_minima(result), *_methods(result))
+
+
+def _minima(result):
+    (tanh, loss), (narrow, _) = _distinct(result.tanh), _distinct(result.narrow_tanh)
+    widths = np.repeat([5, 2], [len(tanh), len(narrow)]).astype(loss.dtype)
+    minimum = np.append(tanh, narrow) == 0
     return (
-        below("C052", "Wider tanh networks have rarer minima: ρ(width, critical point is a minimum).",
-              rank(np.repeat([5, 2], [len(tanh), len(narrow)]), np.append(tanh, narrow) == 0), 0.0, unit="1"),
-        *(above("C053", f"{name} on SINC: a higher loss goes with a higher index: ρ(index, loss).",
-                rank(*_index_and_loss(family)), 0.0, unit="1")
-          for name, family in zip(("ReLU", "tanh", "narrow tanh"), result[:3], strict=True)),
-        below("C053", "No true minimum is ever seen: share of digits networks that end in one.",
-              ends(result.digits, curvature.MINIMUM), 0.05, unit="1"),
-        exact("C053", "On digits, a minimum with a zero unit added has the closed form's spectrum.",
-              np.abs(spectra - theory).max(axis=1) / theory[:, -1], theory.shape[1] * 2e-15, unit="‖H‖"),
-        above("C058", "A special method is needed and works: share of trained networks that it certifies.",
-              ends(result.trained_relu, curvature.MINIMUM, curvature.SADDLE), 0.5, unit="1"),
-        above("C060", "Kinks matter: share of searches from random ReLU networks that end on one.",
-              ends(result.relu, curvature.KINK), 0.5, unit="1"),
-    )  # fmt: skip
+        record.supporting(  # two widths are no trend
+            "C052",
+            "Distinct critical points of tanh networks are more rarely minima in the wider of two widths.",
+            record.bootstrap(record.correlation, widths, minimum),
+            record.below(0.0),
+            unit="correlation",
+            setting=f"sin(5πx)/(5πx) at 64 points, 5 and 2 tanh units, weight decay {DECAY}, {FREE}",
+            figure="loss_against_index",
+        ),
+    )
+
+
+def _index_against_loss(result):
+    """The index has no part in the claim's ratio, and nothing here was trained."""
+    relu, tanh, narrow = "20 ReLUs", f"5 tanh units, decay {DECAY}", f"2 tanh units, decay {DECAY}"
+    families = ((result.relu, relu), (result.tanh, tanh), (result.narrow_tanh, narrow))
+    rows = []
+    for family, network in families:
+        rows.append(
+            record.supporting(
+                "C053",
+                "Among distinct critical points a higher loss goes with more negative eigenvalues.",
+                record.bootstrap(record.correlation, *_distinct(family)),
+                record.above(0.0),
+                unit="correlation",
+                setting=_sinc(family, network, FREE),
+                figure="loss_against_index",
+            )
+        )
+    return rows
+
+
+def _digits_minima(result):
+    theory, spectra = result.embedded_theory, result.embedded_digits.certificate.eigenvalues
+    return (
+        record.supporting(  # searched for at index 0
+            "C053",
+            "Fewer than 1 network in 20 ends in a minimum when Newton's method on the absolute Hessian "
+            "follows training.",
+            _ends(result.digits, curvature.MINIMUM),
+            record.below(0.05),
+            unit="fraction",
+            setting=_digits(result.digits, "4 tanh units"),
+            figure="outcomes",
+        ),
+        record.supporting(
+            "C053",
+            "A minimum to which a hidden unit of zero weights is added has the spectrum of the closed form.",
+            record.largest(np.abs(spectra - theory).max(axis=1) / theory[:, -1]),
+            record.at_most(theory.shape[1] * 2e-15),
+            unit="‖H‖",
+            setting=_digits(result.embedded_digits, "4 tanh units and a zero unit"),
+            figure="spectra",
+        ),
+    )
+
+
+def _methods(result):
+    return (
+        record.supporting(
+            "C058",
+            "More than half of trained networks reach a certified critical point by descent on the "
+            "gradient norm.",
+            _ends(result.trained_relu, curvature.MINIMUM, curvature.SADDLE, curvature.FLAT),
+            record.above(0.5),
+            unit="fraction",
+            setting=_sinc(result.trained_relu, "20 ReLUs", TRAINED),
+            figure="outcomes",
+        ),
+        record.supporting(
+            "C060",
+            "More than half of the searches from random ReLU networks end on a kink.",
+            _ends(result.relu, curvature.KINK),
+            record.above(0.5),
+            unit="fraction",
+            setting=_sinc(result.relu, "20 ReLUs", FREE),
+            figure="outcomes",
+        ),
+    )
 
 
 def figures(result):
@@ -139,7 +253,8 @@ def figures(result):
         axis.set_xticks(range(6))
         label(axis, name.replace("_", " "), "index (negative eigenvalues)", "loss (mean squared error)")
     ends, (axis,) = panels(width=8.0)
-    stacked_shares(axis, {name: np.bincount(c, minlength=6) / len(c) for name, c in codes.items()}, OUTCOMES)
+    counts = {name: np.bincount(ended, minlength=len(OUTCOMES)) for name, ended in codes.items()}
+    stacked_shares(axis, {name: count / np.sum(count) for name, count in counts.items()}, OUTCOMES)
     label(axis, "", "share of networks searched", "family")
     spectra, axes = panels(1, 3)
     for axis, name in zip(axes, ("tanh", "trained_relu", "embedded_digits"), strict=True):

@@ -10,19 +10,24 @@ Run: jaxml run gradient_descent
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxml import learn, problem, record
+from jaxml import learn, problem, randomness, record
 from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 EPS = float(np.finfo(np.float64).eps)
 MAXIMA = (2.028757838, 7.978665712)  # of x sin x on (0, 14): tan x = -x
+MINIMA = np.array([0.0, 4.913180439, 11.085538406])  # of x sin x on [0, 14]
+STATIONARY = 1e-8  # a gradient norm below it counts as zero
+
+PARABOLA = "f(x) = (x - 1)² + 1 from x = 6"
+WAVES = "f(x) = x sin x on [0, 14]"
+BILINEAR = "f(w) = (1 - w₁w₂)² at 20 normal points"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +37,13 @@ class Config:
     steps: int = 1000
     starts: int = 1400  # in (0, 14], for x sin x
     rates: tuple[float, ...] = (0.05, 0.2, 0.5, 0.7, 0.95, 1.05, 1.5)
-    networks: int = 40
+    networks: int = 80
     network_steps: int = 5000
-    dtype: str = "float64"
+    lanes: int = 80
+    seed: int = 0
 
 
-SMOKE = Config(steps=400, starts=56, networks=4, network_steps=50)
+SMOKE = Config(steps=400, starts=56, networks=4, network_steps=50, lanes=4)
 
 
 class Result(NamedTuple):
@@ -48,10 +54,12 @@ class Result(NamedTuple):
     swept: Array  # [rate, step + 1], the same at other rates
     starts: Array  # [start], x_0 on x sin x
     ends: Array  # [start]
-    rises: Array  # [start], f after a small step along the derivative, minus f before
+    slopes: Array  # [start], f' of x sin x
+    rises: Array  # [start], f after x has grown by 1e-6, minus f before
     turned: Array  # [point], angle between -∇ and the best of all directions, radians
     network_loss: Array  # [network], at the end
     network_gradient: Array  # [network], ‖∇L‖ at the end
+    network_steps: Array  # [], updates of each
 
 
 def _path(objective, x, rate, steps):
@@ -75,14 +83,16 @@ def study(config, keep):
     def toys():
         six, rates = jnp.asarray(6.0), jnp.asarray(config.rates)
         starts = jnp.linspace(0, 14, config.starts + 1)[1:]
-        points = jax.random.normal(jax.random.key(0), (20, 2))
+        points = jax.random.normal(randomness.key(config.seed), (20, 2))
+        height = jax.vmap(lambda x: problem.x_sin_x(x, None))
         return {
             "path": _path(problem.parabola, six, 0.05, config.steps),
             "rates": rates,
             "swept": jax.vmap(lambda rate: _path(problem.parabola, six, rate, 60))(rates),
             "starts": starts,
             "ends": jax.vmap(lambda x: _path(problem.x_sin_x, x, 0.01, 4000)[-1])(starts),
-            "rises": jax.vmap(lambda x: _path(problem.x_sin_x, x, -1e-3, 1))(starts) @ jnp.array([-1.0, 1.0]),
+            "slopes": jax.vmap(jax.grad(problem.x_sin_x), (0, None))(starts, None),
+            "rises": height(starts + 1e-6) - height(starts),
             "turned": jax.vmap(_turned)(points),
         }
 
@@ -90,40 +100,135 @@ def study(config, keep):
         task = problem.relu_sinc(8)
         start, loss = problem.start(task.model, task.batch.inputs), problem.training_loss(*task[:3])
         training = learn.training(start, loss, learn.sgd, learn.full(task.batch), steps=config.network_steps)
-        grid = learn.grid(learn.Hyper, lr=[0.1], seed=range(config.networks))
-        trace = learn.sweep(training, grid, lanes=config.networks, keep=keep).trace
+        grid = learn.grid(learn.Hyper, lr=[0.1], seed=randomness.seeds(config.seed, config.networks))
+        trace = learn.sweep(training, grid, lanes=config.lanes, keep=keep).trace
         closed = keep("toys", jax.jit(toys))
-    return Result(**closed, network_loss=trace.loss[:, -1], network_gradient=trace.gradient_norm[:, -1])
+    return Result(
+        **closed,
+        network_loss=trace.loss[:, -1],
+        network_gradient=trace.gradient_norm[:, -1],
+        network_steps=np.array(config.network_steps),
+    )
 
 
 def findings(result):
-    """Closed forms to rounding; shares with exact intervals."""
-    kinds = record.exact, record.above, record.below
-    exact, above, below = (partial(kind, unit="1", dtype="float64") for kind in kinds)
+    """Closed forms to rounding; the ends of networks with exact intervals."""
+    return (*_parabola(result), *_waves(result), *_networks(result))
+
+
+def _parabola(result):
     moves = np.abs(np.diff(result.path))
-    closed = 1 + 5 * 0.9 ** np.arange(len(result.path))
+    closed_form = 1 + 5 * 0.9 ** np.arange(len(result.path))
     converges = np.abs(result.swept[:, -1] - 1) < 5
-    minima = np.array([0.0, 4.913180439, 11.085538406])[np.searchsorted(MAXIMA, result.starts)]
-    found = len(np.unique(np.round(result.ends, 4)))
-    still = result.network_gradient <= 1e-8
-    caught = still & (result.network_loss > 2 * result.network_loss.min())
+    idle = np.mean(moves == 0)
     return (
-        exact("C158", "From 6 at η = 0.05, x_t = 1 + 5 · 0.9ᵗ.", result.path - closed, 60 * EPS),
-        above("C158", "Most of 1000 steps are idle: their share.", record.certain(np.mean(moves == 0)), 0.5),
-        exact("C015", "At a constant rate steps shrink with the slope: |Δ_t+1| / |Δ_t| = 0.9.",
-              moves[1:100] / moves[:99] - 0.9, 60 * EPS / moves[99]),
-        exact("C160", "A step too large walks off: it converges iff 0 < η < 1 (mismatches).",
-              (converges != (result.rates < 1)).astype(float), 0.0),
-        exact("C159", "The start decides: descent ends in its basin's minimum.", result.ends - minima, 1e-6),
-        exact("C159", "x sin x has two minima on [0, 14] (found beyond two).", np.array([found - 2.0]), 0.0),
-        exact("C161", "-∇ is the direction of steepest descent.", result.turned, np.pi / 3600),
-        above("X1", "Where f' > 0, increasing x lowers f: share of starts.",
-              record.proportion(result.rises < 0), 0.5),
-        above("C013", "Networks stop because the budget ends: share with ‖∇L‖ > 1e-8 at the end.",
-              record.proportion(~still), 0.5),
-        below("C013", "Poor critical points are no problem: share caught at one, above twice the best loss.",
-              record.proportion(caught), 0.05),
-    )  # fmt: skip
+        record.deciding(
+            "C158",
+            "Gradient descent with rate 0.05 visits x_t = 1 + 5 · 0.9ᵗ.",
+            record.largest(result.path - closed_form),
+            record.at_most(60 * EPS),
+            unit="error",
+            setting=PARABOLA,
+            figure="paths",
+        ),
+        record.supporting(
+            "C158",
+            "More than half of the updates of gradient descent no longer change x.",
+            record.certain(idle),
+            record.above(0.5),
+            unit="fraction",
+            setting=f"{PARABOLA}, rate 0.05, {len(moves)} updates",
+            figure="paths",
+        ),
+        record.deciding(
+            "C015",
+            "At a constant rate the step of gradient descent shrinks with the gradient, by 0.9 an update.",
+            record.largest((moves[1:100] / moves[:99] - 0.9) * moves[99] / moves[0]),
+            record.at_most(60 * EPS),
+            unit="relative error",
+            setting=PARABOLA,
+            figure="paths",
+        ),
+        record.deciding(
+            "C160",
+            "Gradient descent converges for every rate between 0 and 1 and leaves the curve above 1.",
+            record.largest((converges != (result.rates < 1)).astype(result.rates.dtype)),
+            record.at_most(0.0),
+            unit="mismatches",
+            setting=f"{PARABOLA}, rates {result.rates.min():g} to {result.rates.max():g}",
+            figure="paths",
+        ),
+        record.deciding(
+            "C161",
+            "The negative gradient is the direction in which the function falls fastest.",
+            record.largest(result.turned),
+            record.at_most(np.pi / 3600),
+            unit="radians",
+            setting=BILINEAR,
+        ),
+    )
+
+
+def _waves(result):
+    basin = np.searchsorted(MAXIMA, result.starts)
+    found = np.unique(np.round(result.ends, 4))
+    rising = result.slopes > 0
+    lowered = np.mean(result.rises[rising] < 0, dtype=result.rises.dtype)
+    return (
+        record.deciding(
+            "C159",
+            "Gradient descent with rate 0.01 ends in the minimum of the basin in which it starts.",
+            record.largest(result.ends - MINIMA[basin]),
+            record.at_most(1e-6),
+            unit="distance",
+            setting=f"{WAVES}, {len(result.starts)} starts",
+            figure="basins",
+        ),
+        record.supporting(
+            "C159",
+            "Gradient descent reaches no more than two distinct minima.",
+            record.certain(len(found) - 2.0, of=result.ends),
+            record.at_most(0.0),
+            unit="count",
+            setting=f"{WAVES}, {len(result.starts)} starts; 0 is a third, which the drawing leaves out",
+            figure="basins",
+        ),
+        record.deciding(
+            "X1",
+            "Where the derivative is positive, increasing x lowers the function.",
+            record.certain(lowered),
+            record.above(0.5),
+            unit="fraction",
+            setting=f"{WAVES}, the {rising.sum()} of {len(rising)} grid points with positive derivative",
+            figure="basins",
+        ),
+    )
+
+
+def _networks(result):
+    stationary = result.network_gradient <= STATIONARY
+    caught = stationary & (result.network_loss > 2 * result.network_loss.min())
+    setting = f"sin(5πx)/(5πx), networks of 8 ReLUs, full-batch descent for {result.network_steps} updates"
+    return (
+        record.deciding(
+            "C013",
+            "Most networks stop because the budget ends, with a gradient norm above 1e-8.",
+            record.proportion(~stationary, of=result.network_gradient),
+            record.above(0.5),
+            unit="fraction",
+            setting=setting,
+            figure="paths",
+        ),
+        record.deciding(
+            "C013",
+            "Fewer than 1 network in 20 is caught at a critical point of more than twice the best loss.",
+            record.proportion(caught, of=result.network_loss),
+            record.below(0.05),
+            unit="fraction",
+            setting=setting,
+            figure="paths",
+        ),
+    )
 
 
 def figures(result):

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxml import learn, problem, record
+from jaxml import learn, problem, randomness, record
 from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
@@ -32,9 +32,9 @@ BETA, SPEEDS = 1 - 2 / (ROOT + 1), np.array([4 / (1 + 1 / ROOT) ** 2, 1]) / CURV
 RATES, USUAL = np.append(0.05 * 1.1 ** np.arange(46) / CURVES[1], SPEEDS), np.array([0.9])
 BETAS = np.sort(np.append(1 - np.logspace(-4, -0.7, 17), [BETA**2, BETA]))
 ADAPTIVE, (SHARES, STEP) = np.logspace(-2, 2, 33), np.linspace(0.5, 4, 700, retstep=True)
-ROSENBROCK = lambda x, _: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2  # noqa: E731
-SQUARES = lambda x, _: jnp.sum((HEIGHTS - DESIGN @ x) ** 2)  # noqa: E731
-SINE, COUNTS = lambda x, _: problem.x_sin_x(x[0], None), ("once", "for good")
+COUNTS = "once", "for good"
+NEVER = 1e9  # stands for the updates of a method that never is close
+RAVINE = "squared error of a line through ten Pokémon, κ = 3.13e5"
 PAIR, ADAMS = {"NAG": learn.nag, "momentum": learn.momentum}, {"Nadam": learn.nadam, "Adam": learn.adam}
 
 
@@ -45,7 +45,7 @@ class Config:
     steps: int = 20_000
     descent: int = 450_000
     starts: int = 30
-    dtype: str = "float64"
+    seed: int = 0
 
 
 SMOKE = Config(steps=60, descent=60, starts=4)
@@ -60,6 +60,24 @@ class Result(NamedTuple):
     descent: Array  # [1, rate, count]
     adams: Array  # [method, 1, rate, count]
     largest: Array  # [method, share], the last |x| over the first on λx²/2 at β = 0.9
+    steps: Array  # [], updates of a run along the ravine
+    descent_steps: Array  # [], of descent there
+
+
+def _rosenbrock(x, _):
+    return (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2
+
+
+def _squares(x, _):
+    return jnp.sum((HEIGHTS - DESIGN @ x) ** 2)
+
+
+def _sine(x, _):
+    return problem.x_sin_x(x[0], None)
+
+
+def _bowl(x, _):
+    return x**2 / 2
 
 
 def _run(function, steps, family, x, lr, beta):
@@ -69,7 +87,7 @@ def _run(function, steps, family, x, lr, beta):
 
 def _counts(steps, family, lr, beta):
     """Steps along the ravine until the error is close, and until it stays so through the last half."""
-    close = _run(SQUARES, steps, family, jnp.array(START), lr, beta).loss < SQUARES(BEST, None) + CLOSE
+    close = _run(_squares, steps, family, jnp.array(START), lr, beta).loss < _squares(BEST, None) + CLOSE
     stays = jnp.argmax(jnp.cumprod(close[::-1])[::-1])
     return jnp.stack([jnp.argmax(close), jnp.where(2 * stays <= steps, stays, 0)])
 
@@ -82,66 +100,196 @@ def _apart(function, lr, x):
         m = 0.9 * carry[1] + jax.grad(function)(ahead, None)
         return (carry[0] - lr * m, m), ahead
 
-    path = lambda x: _run(function, 200, learn.nag, x, lr, 0.9).observed  # noqa: E731
+    def path(x):
+        return _run(function, 200, learn.nag, x, lr, 0.9).observed
+
     walked, copied = path(x), jax.lax.scan(step, (x, jnp.zeros_like(x)), length=200)[1]
     pull = lr * jnp.abs(jax.vmap(jax.grad(function), (0, None))(walked, None)).max() / 0.1
     grown = jnp.abs(jax.jacfwd(path)(x)).max()  # how far neighbours part
     return jnp.abs(walked - copied).max() / (800 * EPS * (jnp.abs(walked).max() + pull) * (1 + grown))
 
 
+def _apart_everywhere(points):
+    """`_apart` on three functions, `[function, start]`."""
+    given = (
+        (_squares, SPEEDS[1] / 2, BEST + points),
+        (_rosenbrock, 1e-4, points),
+        (_sine, 0.01, 7 + 3 * points),
+    )
+    return jnp.stack([jax.vmap(partial(_apart, function, lr))(starts) for function, lr, starts in given])
+
+
+def _laws():
+    """Errors along the flat axis of NAG, Polyak's momentum and descent, `[3, step]`."""
+    laws = (learn.nag, SPEEDS[1], BETA), (learn.momentum, SPEEDS[0], BETA**2), (learn.sgd, SPEEDS[1], 0.0)
+    walked = [_run(_squares, 3000, family, jnp.array(START), lr, beta).observed for family, lr, beta in laws]
+    return jnp.stack(walked) @ AXES[:, 0] - BEST @ AXES[:, 0]
+
+
+def _grid_of_counts(steps, family, rates, betas):
+    """`_counts` by `[β, rate, count]`."""
+    by_rate = jax.vmap(partial(_counts, steps, family), (0, None))
+    return jax.vmap(by_rate, (None, 0))(rates, betas)
+
+
+def _counts_of(families, steps, rates, betas):
+    """`_grid_of_counts` of several methods, `[method, β, rate, count]`."""
+    return jnp.stack([_grid_of_counts(steps, family, rates, betas) for family in families.values()])
+
+
+def _ends():
+    """The last |x| on x²/2 by method and share of the largest rate, from 1 at β = 0.9."""
+
+    def last(family, lr):
+        return jnp.abs(_run(_bowl, 4000, family, jnp.ones(()), lr, 0.9).params)
+
+    return jnp.stack([jax.vmap(partial(last, family))(SHARES) for family in PAIR.values()])
+
+
 def study(config, keep):
     """One program for each part."""
-    points = np.random.default_rng(0).uniform(-2, 2, (config.starts, 2))
-    given = (SQUARES, SPEEDS[1] / 2, BEST + points), (ROSENBROCK, 1e-4, points), (SINE, 0.01, 7 + 3 * points)
-    laws = (learn.nag, SPEEDS[1], BETA), (learn.momentum, SPEEDS[0], BETA**2), (learn.sgd, SPEEDS[1], 0.0)
-    last = lambda f, share: _run(lambda x, _: x**2 / 2, 4000, f, jnp.ones(()), share, 0.9).params  # noqa: E731
-    over = lambda *given: jax.vmap(jax.vmap(partial(_counts, *given[:2]), (0, None)), (None, 0))(*given[2:])  # noqa: E731
+    (seed,) = randomness.seeds(config.seed, 1)
+    points = np.random.default_rng(seed).uniform(-2, 2, (config.starts, 2))
     parts = {
-        "apart": lambda: jnp.stack([jax.vmap(partial(_apart, f, lr))(xs) for f, lr, xs in given]),
-        "law": lambda: jnp.stack([_run(SQUARES, 3000, f, jnp.array(START), *law).observed
-                                  for f, *law in laws]) @ AXES[:, 0] - BEST @ AXES[:, 0],
-        "ravine": lambda: jnp.stack([over(config.steps, f, RATES, BETAS) for f in PAIR.values()]),
-        "descent": lambda: over(config.descent, learn.sgd, RATES, np.zeros(1)),
-        "adams": lambda: jnp.stack([over(config.steps, f, ADAPTIVE, USUAL) for f in ADAMS.values()]),
-        "largest": lambda: jnp.abs(jnp.stack([jax.vmap(partial(last, f))(SHARES) for f in PAIR.values()])),
-    }  # fmt: skip
+        "apart": partial(_apart_everywhere, points),
+        "law": _laws,
+        "ravine": partial(_counts_of, PAIR, config.steps, RATES, BETAS),
+        "descent": partial(_grid_of_counts, config.descent, learn.sgd, RATES, np.zeros(1)),
+        "adams": partial(_counts_of, ADAMS, config.steps, ADAPTIVE, USUAL),
+        "largest": _ends,
+    }
     with jax.enable_x64(True):
-        return Result(**{name: keep(name, jax.jit(part)) for name, part in parts.items()})
+        found = {name: keep(name, jax.jit(part)) for name, part in parts.items()}
+    return Result(**found, steps=np.array(config.steps), descent_steps=np.array(config.descent))
 
 
 def findings(result):
-    """Only starts are random. Each method is at its best on one grid, 1e9 steps if it never is close."""
-    kinds, t, rho = (record.exact, record.above, record.below), np.arange(result.law.shape[1]), 1 - 1 / ROOT
-    exact, above, below = (partial(kind, unit="1", dtype="float64") for kind in kinds)
-    laws = (1 + ((1 - (1 + BETA) / ROOT**2) / rho - 1) * t) * rho**t, (1 - 1 / ROOT**2) ** t
-    errors = result.law[[0, 2]] / result.law[[0, 2], :1] / laws - 1
-    best = lambda x: np.where(x > 0, x, 1e9).reshape(-1, 2).min(axis=0)  # noqa: E731
-    ahead, momentum, descent, nadam, adam = map(best, (*result.ravine, result.descent, *result.adams))
-    falls = np.log(np.abs(result.law[:, len(t) // 2] / result.law[:, -1]))
-    pairs = ("C121", "momentum", "NAG", momentum, ahead), ("C122", "Adam", "Nadam", adam, nadam)
+    """Only starts are random. Each method is at its best on one grid, NEVER if it never is close."""
+    return (*_paths(result), *_rates_of_fall(result), *_races(result))
+
+
+def _paths(result):
+    """The two forms, and the largest stable rates."""
+    largest = np.array([SHARES[last < 1].max() for last in result.largest])
     return (
-        exact("C121", "The form with a copy walks the same path: errors in bounds.", result.apart, 1.0),
-        exact("C121", "NAG's error falls as (1 + kt)(1 - 1/√κ)ᵗ at η = 1/λ.", errors[0], len(t) * EPS**0.5),
-        exact("C121", "Descent's falls as (1 - 1/κ)ᵗ there.", errors[1], 4 * len(t) * EPS),
-        *(rule("C121", f"NAG's falls {what}: ratio of log falls.", record.certain(falls[0] / falls[k]), 1.0)
-          for rule, what, k in ((above, "faster than descent's", 2), (below, "slower than Polyak's", 1))),
-        above("C121", "Descent takes more steps: ratio.", record.certain(descent[0] / ahead[0]), 1.0),
-        *(above(claim, f"{a} takes more steps than {b} until close {count}: ratio.",
-                record.certain(x[k] / y[k]), 1.0)
-          for claim, a, b, x, y in pairs for k, count in enumerate(COUNTS[: 2 if claim == "C121" else 1])),
-        exact("C121", "The largest η is (2 + 2β)/(1 + 2β)/λ for NAG, 2(1 + β)/λ for momentum: in 1/λ.",
-              np.array([SHARES[last < 1].max() for last in result.largest]) - [3.8 / 2.8, 3.8], STEP),
-    )  # fmt: skip
+        record.deciding(
+            "C121",
+            "Without a second copy of the parameters Nesterov's gradient walks the same path as with it: "
+            "the error over a bound on rounding.",
+            record.largest(result.apart),
+            record.at_most(1.0),
+            unit="ratio",
+            setting=(
+                f"the squared error of a line, Rosenbrock's function and x sin x, "
+                f"{result.apart.shape[1]} starts each, 200 updates"
+            ),
+        ),
+        record.supporting(
+            "C121",
+            "The largest stable rate is (2 + 2β)/(1 + 2β)/λ of Nesterov's gradient, 2(1 + β)/λ of momentum.",
+            record.largest(largest - [3.8 / 2.8, 3.8]),
+            record.at_most(STEP),
+            unit="error",
+            setting="f(x) = x²/2, β = 0.9, 4,000 updates; to a step of the grid of rates",
+        ),
+    )
+
+
+def _rates_of_fall(result):
+    """Errors along the flat axis of the ravine, against closed forms and each other."""
+    t, rho = np.arange(result.law.shape[1]), 1 - 1 / ROOT
+    nesterov = (1 + ((1 - (1 + BETA) / ROOT**2) / rho - 1) * t) * rho**t
+    descent = (1 - 1 / ROOT**2) ** t
+    errors = result.law[[0, 2]] / result.law[[0, 2], :1] / [nesterov, descent] - 1
+    falls = np.log(np.abs(result.law[:, len(t) // 2] / result.law[:, -1]))
+    setting = f"{RAVINE}, {len(t):,} updates along the flat axis"
+    margin = {"margin": 0.05, "reason": "5 % of a rate is not felt"}
+    return (
+        record.supporting(
+            "C121",
+            "The error of Nesterov's gradient at η = 1/λ falls as (1 + kt)(1 - 1/√κ)ᵗ.",
+            record.largest(errors[0]),
+            record.at_most(len(t) * EPS**0.5),
+            unit="relative error",
+            setting=setting,
+        ),
+        record.supporting(
+            "C121",
+            "The error of gradient descent at η = 1/λ falls as (1 - 1/κ)ᵗ.",
+            record.largest(errors[1]),
+            record.at_most(4 * len(t) * EPS),
+            unit="relative error",
+            setting=setting,
+        ),
+        record.supporting(
+            "C121",
+            "The error of Nesterov's gradient falls faster than gradient descent's: ratio of exponents.",
+            record.certain(falls[0] / falls[2]),
+            record.above(1.0, **margin),
+            unit="ratio",
+            setting=setting,
+        ),
+        record.supporting(
+            "C121",
+            "The error of Nesterov's gradient falls more slowly than Polyak's: ratio of exponents.",
+            record.certain(falls[0] / falls[1]),
+            record.below(1.0, **margin),
+            unit="ratio",
+            setting=setting,
+        ),
+    )
+
+
+def _races(result):
+    """Updates until close to the least error, each method at its best."""
+    ahead, momentum = (_fewest(counts) for counts in result.ravine)
+    nadam, adam = (_fewest(counts) for counts in result.adams)
+    descent = _fewest(result.descent)
+    once, for_good = (
+        f"{RAVINE}, updates until within {CLOSE:g} of the least error {count}, each at its best rate and β, "
+        f"{result.steps:,} updates, of descent {result.descent_steps:,}"
+        for count in COUNTS
+    )
+    return (
+        _race("C121", "gradient descent", "Nesterov's gradient", descent[0] / ahead[0], once),
+        _race("C121", "momentum", "Nesterov's gradient", momentum[0] / ahead[0], once),
+        _race("C121", "momentum", "Nesterov's gradient", momentum[1] / ahead[1], for_good),
+        _race("C122", "Adam", "Nadam", adam[0] / nadam[0], once),
+    )
+
+
+def _fewest(counts):
+    """The fewest updates `[count]` over β and rates `[β, rate, count]`, where 0 is never."""
+    return np.where(counts > 0, counts, NEVER).reshape(-1, len(COUNTS)).min(axis=0)
+
+
+def _race(claim, slower, faster, ratio, setting):
+    return record.supporting(
+        claim,
+        f"{slower[0].upper()}{slower[1:]} needs more updates than {faster}.",
+        record.certain(ratio),
+        record.above(1.0, margin=0.05, reason="5 % of the updates is less than a step of the grid of rates"),
+        unit="ratio",
+        setting=setting,
+    )
+
+
+def _rows(counts):
+    """Of counts `[method, row, column, count]` the fewest over columns, `[row, count and method]`."""
+    fewest = np.moveaxis(np.where(counts > 0, counts, np.inf), -1, 0).min(axis=-1)
+    return fewest.reshape(2 * len(COUNTS), -1).T
+
+
+def _labels(pair):
+    return [f"{name}, {count}" for count in COUNTS for name in pair]
 
 
 def figures(result):
     """Errors along the flat axis, steps by β, and steps by Adam's rate."""
     figure, axes = panels(1, 3)
     axes[0].semilogy(np.abs(result.law.T), label=["NAG", "Polyak's", "descent"])
-    rows = lambda x: np.moveaxis(np.where(x > 0, x, np.inf), -1, 0).min(axis=-1).reshape(4, -1).T  # noqa: E731
-    names = lambda pair: [f"{name}, {count}" for count in COUNTS for name in pair]  # noqa: E731
-    axes[1].loglog(1 - BETAS, rows(result.ravine), label=names(PAIR), markevery=1)
-    axes[2].loglog(ADAPTIVE, rows(result.adams.swapaxes(1, 2)), label=names(ADAMS), markevery=1)
+    axes[1].loglog(1 - BETAS, _rows(result.ravine), label=_labels(PAIR), markevery=1)
+    axes[2].loglog(ADAPTIVE, _rows(result.adams.swapaxes(1, 2)), label=_labels(ADAMS), markevery=1)
     label(axes[0], "Ravine, each at its asymptotic rate", "step", "error along the flat axis")
     label(axes[1], "Each β at its best rate", "1 - β", "steps to 100 above the least error")
     label(axes[2], "β₁ = 0.9 (empty: never for good)", "rate η (1)", "steps to 100 above the least error")

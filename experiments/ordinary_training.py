@@ -6,7 +6,7 @@ over training. What a method made for it reaches from there is in `critical_poin
 Claims: C058.
 Source: the lecture's remark that training stops long before the gradient vanishes.
 Cost: 8 seconds on 2 cores: 160 runs in two compiled programs.
-Expect: SGD stays away by its noise; gradient descent comes closer, and seldom arrives within the budget.
+Expect: SGD stays away by its noise; gradient descent comes closer, and arrives in some runs.
 Run: jaxml run ordinary_training
 """
 
@@ -16,11 +16,13 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from jaxml import learn, problem, record
+from jaxml import learn, problem, randomness, record
 from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 METHODS = {"SGD, batches of 8": 8, "gradient descent": 64}
+LOOKS = 50  # at the gradient norm
+CRITICAL = 1e-8  # a gradient norm that a certified critical point may have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,16 +32,18 @@ class Config:
     seeds: int = 80
     steps: int = 10000
     lr: float = 0.02
-    dtype: str = "float64"
+    lanes: int = 80
+    seed: int = 0
 
 
-SMOKE = Config(seeds=4, steps=100)
+SMOKE = Config(seeds=4, steps=100, lanes=4)
 
 
 class Result(NamedTuple):
     """‖∇L‖ on all data; infinite or NaN from where a run diverged."""
 
     gradient_norms: Array  # [method, seed, probe], at 50 moments
+    updates: Array  # [], of each run
 
 
 def study(config, keep):
@@ -48,26 +52,47 @@ def study(config, keep):
         task = problem.relu_sinc(20)
         start, loss = problem.start(task.model, task.batch.inputs), problem.training_loss(*task[:3])
         probe = learn.gradient_norm(problem.objective(*task[:3]), task.batch)
-        grid = learn.grid(learn.Hyper, lr=[config.lr], seed=range(config.seeds))
+        grid = learn.grid(learn.Hyper, lr=[config.lr], seed=randomness.seeds(config.seed, config.seeds))
         runs = []
         for name, size in METHODS.items():
-            batches, every = learn.shuffled(task.batch, size), config.steps // 50
+            batches, every = learn.shuffled(task.batch, size), config.steps // LOOKS
             training = learn.training(
                 start, loss, learn.momentum, batches, steps=config.steps, every=every, probe=probe
             )
-            runs.append(learn.sweep(training, grid, lanes=config.seeds, name=name, keep=keep))
-    return Result(np.stack([run.trace.probed for run in runs]))
+            runs.append(learn.sweep(training, grid, lanes=config.lanes, name=name, keep=keep))
+    norms = np.stack([run.trace.probed for run in runs])
+    return Result(norms, np.array(config.steps))
 
 
 def findings(result):
     """A run arrives where ‖∇L‖ on all data falls to 1e-8, as a certified critical point demands."""
-    arrived = np.nanmin(result.gradient_norms, axis=2) <= 1e-8
-    statement = "{} reaches no critical point: share of runs with ‖∇L‖ <= 1e-8."
-    return tuple(
-        record.below("C058", statement.format(name), record.proportion(came), 0.05, unit="1",
-                     dtype="float64")
-        for name, came in zip(METHODS, arrived, strict=True)
-    )  # fmt: skip
+    stochastic, full = result.gradient_norms
+    setting = f"sin(5πx)/(5πx) at 64 points, network of 20 ReLUs, 61 weights, {result.updates:,} updates"
+    return (
+        record.deciding(
+            "C058",
+            "Mini-batch training with momentum stops before a critical point: fewer than 1 run in 20 "
+            "comes to a gradient norm of 1e-8.",
+            _arrived(stochastic),
+            record.below(0.05),
+            unit="fraction",
+            setting=f"{setting}, batches of 8",
+        ),
+        record.deciding(
+            "C058",
+            "Full-batch training with momentum stops before a critical point: fewer than 1 run in 20 "
+            "comes to a gradient norm of 1e-8.",
+            _arrived(full),
+            record.below(0.05),
+            unit="fraction",
+            setting=f"{setting}, all examples at once",
+        ),
+    )
+
+
+def _arrived(norms):
+    """The fraction of runs [seed, probe] that are ever seen at a critical point."""
+    return record.proportion(np.nanmin(norms, axis=1) <= CRITICAL, of=norms)
 
 
 def figures(result):

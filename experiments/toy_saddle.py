@@ -16,11 +16,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxml import curvature, learn, problem, record
+from jaxml import curvature, learn, problem, randomness, record
 from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 ROUNDING = 20 * float(np.finfo(np.float64).eps)
+TOY = "L = (1 - w₁w₂)², one example, no activation"
+NONDEGENERATE = slice(0, 2)  # rows of `around`: the saddle and the minimum
+DEGENERATE = slice(2, 4)  # w⁴ and w³
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,28 +34,29 @@ class Config:
     neighbours: int = 2000
     steps: int = 2000
     rate: float = 0.05
-    dtype: str = "float64"
+    seed: int = 0
 
 
 SMOKE = Config(points=20, neighbours=100, steps=400)
 
 
 class Result(NamedTuple):
-    """What formulas and Hessians say; `around` has one row a function (L, w⁴ and w³, each at 0)."""
+    """What formulas and Hessians say; `around` looks at L at 0, (x - 1)² + 1 at 1, and w⁴ and w³ at 0."""
 
     formula_error: Array  # [point], of gradient and Hessian, relative to 1 + ‖H‖
     saddle: Array  # [2], eigenvalues at the origin
-    around: Array  # [function, 4]: shares of neighbours above and below, lowest and highest eigenvalue
+    around: Array  # [function, 4]: fractions of neighbours above and below, lowest and highest eigenvalue
     lengths: Array  # [length], ε
     losses: Array  # [length], L(ε, ε)
     valley: Array  # [point], w₁ where w₁w₂ = 1
     valley_eigenvalues: Array  # [point, 2]
-    path: Array  # [step, 2], descent from beside the saddle
-    trapped: Array  # [start], distance to the saddle after descent from w₁ = -w₂
+    path: Array  # [step, 2], gradient descent from beside the saddle
+    trapped: Array  # [start], distance to the saddle after gradient descent from w₁ = -w₂
 
 
 def _spectrum(objective, point):
-    return jnp.linalg.eigvalsh(curvature.dense(curvature.hessian_product(objective, point, None), point))
+    product = curvature.hessian_product(objective, point, None)
+    return jnp.linalg.eigvalsh(curvature.dense(product, point))
 
 
 def _formula_error(w):
@@ -66,12 +70,31 @@ def _formula_error(w):
     return jnp.maximum(jnp.abs(first).max(), jnp.abs(second).max()) / (1 + jnp.abs(hessian).max())
 
 
-def _around(objective, point, count):
-    """Shares of neighbours within 0.01 that lie above and below, and the ends of the spectrum."""
-    offsets = 0.01 * jax.random.uniform(jax.random.key(0), (count, *point.shape), minval=-1, maxval=1)
-    change = jax.vmap(lambda offset: objective(point + offset, None))(offsets) - objective(point, None)
-    shares = jnp.stack([change > 0, change < 0]).mean(axis=1, dtype=float)
-    return jnp.concatenate([shares, _spectrum(objective, point)[jnp.array([0, -1])]])
+def _around(config, objective, point):
+    """Fractions of neighbours within 0.01 that lie above and below, and the ends of the spectrum."""
+    key, shape = randomness.key(config.seed), (config.neighbours, *point.shape)
+    offsets = 0.01 * jax.random.uniform(key, shape, minval=-1, maxval=1)
+    losses = jax.vmap(lambda offset: objective(point + offset, None))(offsets)
+    change = losses - objective(point, None)
+    fractions = jnp.stack([change > 0, change < 0]).mean(axis=1, dtype=float)
+    return jnp.concatenate([fractions, _spectrum(objective, point)[jnp.array([0, -1])]])
+
+
+def _of_vector(function):
+    """A function of one number as one of a vector of length 1."""
+    return lambda w, batch: function(w[0], batch)
+
+
+def _points_of_zero_gradient(config):
+    """What lies around each, a row of `around`."""
+    zero, one = jnp.zeros(1), jnp.ones(1)
+    rows = [
+        _around(config, problem.bilinear, jnp.zeros(2)),
+        _around(config, _of_vector(problem.parabola), one),
+        _around(config, _of_vector(problem.quartic), zero),
+        _around(config, _of_vector(problem.cubic), zero),
+    ]
+    return jnp.stack(rows)
 
 
 def study(config, keep):
@@ -81,27 +104,25 @@ def study(config, keep):
         sgd = learn.sgd(learn.Hyper(lr=config.rate))
         return learn.descend(problem.bilinear, sgd, start, None, steps=config.steps, observe=lambda w: w)
 
+    def trapped(w):
+        return jnp.linalg.norm(descend(jnp.stack([w, -w])).params)
+
     def compute():
-        valley = jnp.concatenate([sign * jnp.geomspace(0.2, 5, config.points) for sign in (-1, 1)])
+        points = jax.random.normal(randomness.key(config.seed), (config.points, 2))
+        branch = jnp.geomspace(0.2, 5, config.points)
+        valley = jnp.concatenate([-branch, branch])
+        minima = jnp.stack([valley, 1 / valley], axis=1)
         lengths = jnp.linspace(-0.1, 0.1, 41)
-        powers = [lambda w, _, f=f: f(w[0], None) for f in (problem.quartic, problem.cubic)]
-        cases = zip((problem.bilinear, *powers), (jnp.zeros(2), jnp.zeros(1), jnp.zeros(1)), strict=True)
         return Result(
-            formula_error=jax.lax.map(
-                _formula_error, jax.random.normal(jax.random.key(0), (config.points, 2))
-            ),
+            formula_error=jax.lax.map(_formula_error, points),
             saddle=_spectrum(problem.bilinear, jnp.zeros(2)),
-            around=jnp.stack([_around(*case, config.neighbours) for case in cases]),
+            around=_points_of_zero_gradient(config),
             lengths=lengths,
             losses=jax.vmap(lambda e: problem.bilinear(e * jnp.ones(2), None))(lengths),
             valley=valley,
-            valley_eigenvalues=jax.lax.map(
-                partial(_spectrum, problem.bilinear), jnp.stack([valley, 1 / valley], axis=1)
-            ),
+            valley_eigenvalues=jax.lax.map(partial(_spectrum, problem.bilinear), minima),
             path=descend(jnp.array([0.011, 0.01])).observed,
-            trapped=jax.vmap(lambda w: jnp.linalg.norm(descend(jnp.stack([w, -w])).params))(
-                jnp.linspace(0.1, 1.5, 15)
-            ),
+            trapped=jax.vmap(trapped)(jnp.linspace(0.1, 1.5, 15)),
         )
 
     with jax.enable_x64(True):
@@ -109,27 +130,117 @@ def study(config, keep):
 
 
 def findings(result):
-    """Formulas to rounding; what the test misses is counted."""
-    exact = partial(record.exact, unit="1", dtype="float64")
-    (above, below, *_), (quartic_above, _, *quartic), (_, cubic_below, *cubic) = result.around
+    """Formulas to rounding; what the test of the eigenvalues' signs tells and misses is counted."""
+    return (*_signs(result), *_slide(result), *_valley(result))
+
+
+def _sides(around):
+    """Whether the spectrum and the neighbours see something above and below [function, 2], each."""
+    spectrum = np.stack([around[:, 3] > ROUNDING, around[:, 2] < -ROUNDING], axis=1)
+    return spectrum, around[:, :2] > 0
+
+
+def _signs(result):
+    spectrum, neighbours = _sides(result.around)
+    mismatches = (spectrum != neighbours).astype(result.around.dtype)
+    saddle = result.around[0, :2]
+    flat = result.around[DEGENERATE]
+    quartic_above, cubic_below = flat[0, 0], flat[1, 1]
+    shortfalls = np.array([1 - quartic_above, max(0.4 - cubic_below, 0)])
+    sampled = f"{len(result.around)} functions of one or two weights, random neighbours within 0.01"
+    return (
+        record.deciding(
+            "C047",
+            "Where no eigenvalue of the Hessian is zero, their signs tell a saddle, which has "
+            "neighbours above and below, from a minimum, all of whose neighbours lie above.",
+            record.largest(mismatches[NONDEGENERATE]),
+            record.at_most(0.0),
+            unit="mismatches",
+            setting=f"{TOY}, at the origin, and (x - 1)² + 1 at x = 1",
+        ),
+        record.supporting(
+            "C047",
+            "At a saddle at least 3 of 10 neighbours lie above and at least 3 of 10 below.",
+            record.largest(np.maximum(0.3 - saddle, 0)),
+            record.at_most(0.0),
+            unit="error",
+            setting=sampled,
+        ),
+        record.supporting(
+            "C047",
+            "A Hessian of zero decides nothing: w⁴ and w³ both have it at 0, where all neighbours "
+            "of w⁴ lie above and at least 4 of 10 of w³ below.",
+            record.largest(np.append(flat[:, 2:], shortfalls)),
+            record.at_most(ROUNDING),
+            unit="error",
+            setting=sampled,
+        ),
+    )
+
+
+def _slide(result):
+    return (
+        record.deciding(
+            "C048",
+            "The gradient and the Hessian of (1 - w₁w₂)² are those on the slide.",
+            record.largest(result.formula_error),
+            record.at_most(ROUNDING),
+            unit="relative error",
+            setting=TOY,
+        ),
+        record.deciding(
+            "C048",
+            "At the origin (1 - w₁w₂)² has a saddle, where the eigenvalues of the Hessian are -2 and 2.",
+            record.largest(result.saddle - [-2, 2]),
+            record.at_most(ROUNDING),
+            unit="error",
+            setting=TOY,
+        ),
+        record.supporting(
+            "C048",
+            "Gradient descent that starts on the line w₁ = -w₂ converges to the saddle of (1 - w₁w₂)².",
+            record.largest(result.trapped),
+            record.at_most(1e-9),
+            unit="distance",
+            setting=f"{TOY}, {len(result.trapped)} starts, {len(result.path)} updates",
+        ),
+        record.deciding(
+            "C049",
+            "Along (1, 1), the eigenvector of the eigenvalue -2 at the saddle, the loss "
+            "(1 - w₁w₂)² is (1 - ε²)², which is below 1 wherever ε ≠ 0.",
+            record.largest(result.losses - (1 - result.lengths**2) ** 2),
+            record.at_most(ROUNDING),
+            unit="error",
+            setting=TOY,
+        ),
+    )
+
+
+def _valley(result):
     steep = 2 * (result.valley**2 + result.valley**-2)
     theory = np.stack([np.zeros_like(steep), steep], axis=1)
-    passing = result.valley_eigenvalues[:, 0] > ROUNDING * steep
+    relative = result.valley_eigenvalues / steep[:, None]
+    positive = np.sum(relative > ROUNDING, axis=1)
+    setting = f"{TOY}, {len(steep)} points of w₁w₂ = 1"
     return (
-        exact("C048", "∂L/∂w and H are those on the slide.", result.formula_error, ROUNDING),
-        exact("C048", "At the origin the eigenvalues are ±2.", result.saddle - [-2, 2], ROUNDING),
-        exact("C047", "At a saddle neighbours lie above and below, at least 3 of 10 each (share missing).",
-              np.maximum(0.3 - np.array([above, below]), 0), 0.0),
-        exact("C047", "H = 0 decides nothing: all neighbours of w⁴ lie above, 4 of 10 of w³ below.",
-              np.array([*quartic, *cubic, 1 - quartic_above, max(0.4 - cubic_below, 0)]), ROUNDING),
-        exact("C049", "Along (1, 1) the loss is (1 - ε²)², below 1 wherever ε ≠ 0.",
-              result.losses - (1 - result.lengths**2) ** 2, ROUNDING),
-        exact("A3", "On the valley w₁w₂ = 1 the eigenvalues are 0 and 2(w₁² + w₂²).",
-              (result.valley_eigenvalues - theory) / steep[:, None], ROUNDING),
-        record.above("A3", "Global minima pass the test that all eigenvalues are positive: their share.",
-                     record.proportion(passing), 0.5, unit="1", dtype="float64"),
-        exact("C048", "Descent from w₁ = -w₂ converges into the saddle: its distance.", result.trapped, 1e-9),
-    )  # fmt: skip
+        record.deciding(
+            "A3",
+            "At every minimum of (1 - w₁w₂)² the eigenvalues of the Hessian are 0 and 2(w₁² + w₂²).",
+            record.largest((result.valley_eigenvalues - theory) / steep[:, None]),
+            record.at_most(ROUNDING),
+            unit="relative error",
+            setting=setting,
+        ),
+        record.deciding(
+            "A3",
+            "At every minimum of (1 - w₁w₂)² one eigenvalue of two is positive: the minimum ratio "
+            "is 0.5, and the test that all be positive fails.",
+            record.largest((positive != 1).astype(steep.dtype)),
+            record.at_most(0.0),
+            unit="mismatches",
+            setting=setting,
+        ),
+    )
 
 
 def figures(result):

@@ -12,11 +12,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxml import shipped
-from jaxml.commands.catalogue import check_field, find, proposal
+from jaxml.commands.catalogue import check_field, claim_names, claims_named, find
 from jaxml.commands.usage import USAGE, USAGES
-from jaxml.commands.words import RUN, RUNS, at_most_one, fields_of, parsed, path_of
+from jaxml.commands.words import REPLICATE, RUN, RUNS, at_most_one, fields_of, parsed, path_of, proposal
 from jaxml.errors import InputError
 from jaxml.source import Description, describe
+
+_HELP = ("-h", "--help")
+_STUDY_OPTIONS = {"run": RUN, "replicate": REPLICATE}
+"""The options of the commands that take studies, by command."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,34 +42,46 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except Exception:
         traceback.print_exc()
-        print(
-            "jaxml: this is a defect of jaxml or of the study, not of your input: report the lines above, "
-            "the command and the output of `jaxml doctor` to the authors named in CITATION.cff.",
-            file=sys.stderr,
-        )
+        print(f"jaxml: {_defect(command, words)}", file=sys.stderr)
         return 3
 
 
+def _defect(command: str, words: list[str]) -> str:
+    """What to do about an exception that is no refusal."""
+    report = "report the lines above, the command and the output of `jaxml doctor` to the authors named in"
+    fields = fields_of(words)[1] if command == "run" else {}
+    if not fields:
+        return f"this is a defect of jaxml or of the study, not of your input: {report} CITATION.cff."
+    given = ", ".join(f"--{field}" for field in fields)
+    return (
+        f"the study may not be able to use what you gave to {given}: try another value, or none; "
+        f"if this stays it is a defect of jaxml or of the study: {report} CITATION.cff."
+    )
+
+
 def _answered(command: str, words: list[str]) -> int:
-    helps = {"-h", "--help"} & {command, *words}
-    if command == "help" or command in ("-h", "--help"):
+    if command in ("help", *_HELP):
         print(USAGE)
         return 0
     if command not in _COMMANDS:
         raise InputError(f"There is no command {command!r}: {proposal(command, _COMMANDS)}")
-    if helps:
-        return _help(command, [word for word in words if not word.startswith("-")])
+    if any(word in _HELP for word in words):
+        return _help(command, [word for word in words if word not in _HELP])
     return _COMMANDS[command](words)
 
 
-def _help(command: str, names: list[str]) -> int:
+def _help(command: str, words: list[str]) -> int:
     """The usage of a command; of `run`, the fields of the studies that are named as well."""
     print(USAGES[command])
-    if command in ("run", "replicate") and names:
+    if command not in _STUDY_OPTIONS:
+        return 0
+    own = fields_of(words)[0] if command == "run" else words
+    values = parsed(own, "studies", _STUDY_OPTIONS[command])
+    if values.studies:
         from jaxml.commands import studies
 
         print()
-        studies.show([describe(find(name)) for name in names], Path("runs"))
+        studies.show([describe(find(name)) for name in values.studies], values.runs)
     return 0
 
 
@@ -122,8 +138,7 @@ def _named(names: Sequence[str], command: str) -> list[Description]:
 
 
 def _replicate(words: list[str]) -> int:
-    options = {**RUNS, "--smoke": {"action": "store_true"}, "--times": {"type": int, "default": 2}}
-    values = parsed(words, "studies", options)
+    values = parsed(words, "studies", REPLICATE)
     descriptions = _named(values.studies, "replicate")
     _prepare()
     from jaxml.commands import replicate
@@ -134,6 +149,7 @@ def _replicate(words: list[str]) -> int:
 
 def _claims(words: list[str]) -> int:
     values = parsed(words, "names", RUNS)
+    claims_named(values.names, claim_names(values.runs))  # a wrong name is refused before JAX is imported
     from jaxml.commands import claims
 
     claims.show(values.names, values.runs)

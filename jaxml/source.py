@@ -92,11 +92,22 @@ def _defined(module: ast.Module) -> set[str]:
 
 
 def _fields(module: ast.Module) -> dict[str, str]:
-    (config,) = [
-        node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Config"
-    ] or [None]
-    fields = {}
-    for node in config.body if config else ():
+    """Of the last `Config`, those of its bases first; none where a part of it is not in this file."""
+    classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
+    return _class_fields("Config", classes) or {}
+
+
+def _class_fields(name: str, classes: Mapping[str, ast.ClassDef]) -> dict[str, str] | None:
+    if name not in classes:
+        return None
+    others = {other: node for other, node in classes.items() if other != name}
+    fields: dict[str, str] = {}
+    for base in reversed(classes[name].bases):
+        inherited = _class_fields(ast.unparse(base), others)
+        if inherited is None:
+            return None
+        fields |= inherited
+    for node in classes[name].body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             default = f" = {ast.unparse(node.value)}" if node.value else ""
             fields[node.target.id] = ast.unparse(node.annotation) + default

@@ -557,3 +557,12 @@ def test_no_module_of_the_library_acts_when_it_is_imported(path: Path) -> None:
     """So that a module which is imported but not reached cannot change a result."""
     if path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in FRONT_DOOR:
         assert not [each for each in outline(path.read_bytes()).statements if each.effect]
+
+
+@pytest.mark.golden
+def test_a_digest_is_the_same_in_every_python(tmp_path):
+    path = tmp_path / "study.py"
+    path.write_text(
+        "class Config:\n    seed: int = 0\n\ndef study(config, keep):\n    return f'{config.seed:>3}'\n"
+    )
+    assert computing(path).parts["study"][:16] == "7e24855e3c6f470c"

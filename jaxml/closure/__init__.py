@@ -8,4 +8,4 @@ function that changes another module's variables on import.
 """
 
 from jaxml.closure.parts import Closure, changes
-from jaxml.closure.reach import COMPUTING, JUDGING, computing, judging
+from jaxml.closure.reach import COMPUTING, JUDGING, asserting, computing, judging

@@ -17,7 +17,8 @@ COMPUTING = ("Config", "Result", "SMOKE", "study", "timings", "NEEDS")
 JUDGING = ("findings", "figures")
 """The names of a study that judge and draw what was computed."""
 
-_JUDGES = ("finding", "statistics", "figures")
+_JUDGES = ("finding", "statistics")
+_ARTISTS = ("figures",)
 _FRONT_DOOR = (["__main__"], ["bench"], ["commands"], ["studies"])
 _LOADED: Chain = ("",)
 _WHOLE = {("eval",), ("exec",), ("globals",)}
@@ -60,7 +61,20 @@ def judging(path: str | Path, *, package: Path | None = None) -> Closure:
     Raises:
         InputError: the study, or a module that it imports, is no Python.
     """
-    return _closed(path, package, JUDGING, _JUDGES)
+    return _closed(path, package, JUDGING, (*_JUDGES, *_ARTISTS))
+
+
+def asserting(path: str | Path, *, package: Path | None = None) -> Closure:
+    """The code that decides a study's verdicts alone: what its findings reach, and no figure.
+
+    Args:
+        path: the study's file.
+        package: the folder of jaxml, where it is not this one.
+
+    Raises:
+        InputError: the study, or a module that it imports, is no Python.
+    """
+    return _closed(path, package, JUDGING[:1], _JUDGES)
 
 
 def _closed(path: str | Path, package: Path | None, roots: Iterable[str], judges: Iterable[str]) -> Closure:

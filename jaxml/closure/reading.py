@@ -195,7 +195,21 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _digest(node: ast.AST) -> str:
-    return hashlib.sha256(ast.dump(node).encode()).hexdigest()
+    return hashlib.sha256(_syntax(node).encode()).hexdigest()
+
+
+def _syntax(value: object) -> str:
+    """The syntax as text, the same in every Python: fields that are empty say nothing.
+
+    `ast.dump` names other fields in each version.
+    """
+    if isinstance(value, ast.AST):
+        named = ((name, getattr(value, name, None)) for name in value._fields)
+        parts = [f"{name}={_syntax(part)}" for name, part in named if part is not None and part != []]
+        return f"{type(value).__name__}({', '.join(parts)})"
+    if isinstance(value, list):
+        return f"[{', '.join(_syntax(each) for each in value)}]"
+    return repr(value)
 
 
 def _drop_texts(node: ast.AST) -> None:

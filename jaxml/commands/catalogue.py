@@ -1,10 +1,13 @@
-"""Which studies there are, and the nearest to a name that is wrong."""
+"""Which studies and claims there are, and the nearest to a name that is wrong. No JAX is imported."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
-from jaxml import shipped
+from jaxml import claims, shipped
+from jaxml.commands.words import path_of, proposal
 from jaxml.errors import InputError
 from jaxml.source import Description
 
@@ -12,10 +15,15 @@ from jaxml.source import Description
 def known() -> dict[str, Path]:
     """The studies that a name finds: those in `experiments/` here, then those that come with jaxml."""
     found: dict[str, Path] = {}
-    for place in (Path.cwd() / "experiments", shipped.studies()):
+    for place in _places():
         for path in sorted(place.glob("[!_]*.py")):
             found.setdefault(path.stem, path)
     return found
+
+
+def _places() -> tuple[Path, ...]:
+    """The folders of studies: the one here, then the one that comes with jaxml."""
+    return tuple(dict.fromkeys((Path.cwd() / "experiments", shipped.studies())))
 
 
 def find(name: str) -> Path:
@@ -24,7 +32,7 @@ def find(name: str) -> Path:
     Raises:
         InputError: there is no such study; proposes the nearest.
     """
-    path = Path(name).expanduser()
+    path = path_of(name)
     if path.suffix == ".py" or len(path.parts) != 1:
         if path.is_file():
             return path
@@ -38,29 +46,82 @@ def find(name: str) -> Path:
     return studies[name]
 
 
-def proposal(name: str, choices: Iterable[str]) -> str:
-    """The nearest of the choices, or all of them, as the end of a sentence.
-
-    >>> proposal("reprot", ["run", "report"]), proposal("x", ["run", "report"])
-    ("did you mean 'report'?", 'choose from run, report.')
-    """
-    choices = list(choices)
-    near = get_close_matches(name, choices, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    return f"choose from {', '.join(choices)}." if choices else "there are none here."
-
-
 def check_field(field: str, descriptions: Iterable[Description], options: Iterable[str]) -> None:
-    """Passes if one of the studies has the field; `options` are the words that it may have been meant for.
+    """Passes if one of the studies has the field, or may have it: its source does not tell its fields.
+
+    Raises:
+        InputError: none has it, as `require_field`.
+    """
+    fields = {each.name: tuple(each.fields) for each in descriptions}
+    if all(fields.values()):
+        require_field(field, fields, options)
+
+
+def require_field(field: str, fields: Mapping[str, Sequence[str]], options: Iterable[str]) -> None:
+    """Passes if one of the studies has the field.
+
+    Args:
+        field: its name.
+        fields: the names of the fields, by study.
+        options: the words that it may have been meant for.
 
     Raises:
         InputError: none has it; names the fields that there are.
     """
-    fields = {each.name: tuple(each.fields) for each in descriptions}
     every = [name for names in fields.values() for name in names]
     if field not in every:
         near = get_close_matches(f"--{field}", [*(f"--{name}" for name in every), *options], n=1)
         proposed = f"did you mean {near[0]}? " if near else ""
         valid = "; ".join(f"{study} has {', '.join(names) or 'none'}" for study, names in fields.items())
         raise InputError(f"There is no field --{field}: {proposed}{valid}.")
+
+
+def claim_names(runs: Path) -> list[str]:
+    """Ids and topics: of the ledger, and of the claims that studies brought to the verdicts and runs here.
+
+    A manifest that cannot be read brings nothing; who reads the whole run announces it.
+
+    Raises:
+        InputError: a ledger of claims breaks its format.
+    """
+    places = _places()
+    ledger = claims.ledger(*places)
+    names = dict.fromkeys([*ledger, *(claim.topic for claim in ledger.values())])
+    verdicts = [path for place in places for path in place.glob("verdicts/*.json")]
+    manifests = [_table(table_in(path), "manifest") for path in verdicts]
+    manifests += [table_in(path) for path in runs.glob("*/*/manifest.json")]
+    for manifest in manifests:
+        for name, table in _table(manifest, "own_claims").items():
+            names |= dict.fromkeys((name, str(_table({name: table}, name).get("topic", name))))
+    return list(names)
+
+
+def table_in(path: Path) -> dict[str, Any]:
+    """The table in a JSON file, empty where there is none to be read."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _table(outer: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The table of this name within another one, empty where there is none."""
+    inner = outer.get(name)
+    return inner if isinstance(inner, dict) else {}
+
+
+def claims_named(words: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Ids and topics as `names` writes them; all words together may name one topic.
+
+    Raises:
+        InputError: a word that is neither; proposes the nearest.
+    """
+    spelled = {name.lower(): name for name in names}
+    together = spelled.get(" ".join(words).lower())
+    if together is not None:
+        return [together]
+    for word in words:
+        if word.lower() not in spelled:
+            raise InputError(f"There is no claim and no topic {word!r}: {claims.proposal(word, names)}")
+    return [spelled[word.lower()] for word in words]

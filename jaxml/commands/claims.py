@@ -7,10 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jaxml import claims
-from jaxml.commands.collected import Collected, collected, stale_verdicts
+from jaxml.commands.catalogue import claims_named
+from jaxml.commands.collected import Collected, collected, outdated
 from jaxml.commands.run import COLOURS, wide_console
-from jaxml.errors import InputError
 from jaxml.record.answers import Answer, Evidence, answers, stance
 from jaxml.record.tables import MARKS, by_topic, held_against, held_in, markdown_tally, measured, scope
 
@@ -29,27 +28,11 @@ def show(words: Sequence[str], runs: Path) -> None:
     topics = by_topic(replies)
     if not words:
         _overview(console, replies, topics)
-    for name in _resolved(words, known, topics):
+    for name in claims_named(words, [*known.claims, *topics]):
         if name in topics:
             _topic(console, name, topics[name])
         else:
             _claim(console, replies[name], known)
-
-
-def _resolved(words: Sequence[str], known: Collected, topics: Mapping[str, object]) -> list[str]:
-    """Ids and topics as the ledger writes them."""
-    text = " ".join(words).lower()
-    if text in topics:
-        return [text]
-    spelled = {name.lower(): name for name in (*known.claims, *topics)}
-    names = []
-    for word in words:
-        name = spelled.get(word.lower())
-        if name is None:
-            similar = claims.proposal(word, [*known.claims, *topics])
-            raise InputError(f"There is no claim and no topic {word!r}: {similar}")
-        names.append(name)
-    return names
 
 
 def _overview(
@@ -113,5 +96,5 @@ def _findings(title: str, evidence: Sequence[Evidence]) -> Table:
 def _note_stale(console: Console, answer: Answer, known: Collected) -> None:
     studies = dict.fromkeys(each.study for each in (*answer.deciding, *answer.supporting))
     for study in studies:
-        if stale_verdicts(known.found[study]):
+        if outdated(known.found[study], known.files.get(study)):
             console.print(f"The findings of {study} were made by other code: `jaxml run {study}` again.")

@@ -4,22 +4,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxml import claims, shipped
+from jaxml import claims, closure, shipped
 from jaxml.claims import Claim
 from jaxml.commands.catalogue import known
 from jaxml.errors import InputError
-from jaxml.freshness import judging_changed, stale
+from jaxml.freshness import code_changes, judging_changed, stale
+from jaxml.record.finding import Finding
+from jaxml.record.judging import refresh
 from jaxml.record.runs import Listed, load_findings, readable_runs
-from jaxml.record.store import refresh
 from jaxml.record.study import load
 from jaxml.record.verdicts import FOLDER, Replicate, Verdicts, load_verdicts
-from jaxml.source import describe
 
-_KEPT = ("hash", "code", "config", "platform", "versions", "device", "dtype", "finished", "wall_seconds")
+_KEPT = (
+    "hash", "code", "asserting", "config", "platform", "settings", "versions", "device", "dtype", "finished",
+    "wall_seconds", "own_claims",
+)  # fmt: skip
 """What of a manifest is committed: nothing in it names the machine."""
 
 _ROUNDING = ({"lanes"},)
 """Fields that change rounding alone."""
+
+_USUAL = {
+    "jax_enable_x64": False,
+    "jax_default_matmul_precision": None,
+    "jax_disable_most_optimizations": False,
+    "jax_random_seed_offset": 0,
+    "XLA_FLAGS": "",
+}
+"""The settings of runs that enter tables, on a CPU; studies in float64 switch it on themselves."""
 
 Announce = Callable[[str], None]
 
@@ -31,40 +43,58 @@ class Collected(NamedTuple):
         claims: the ledger, with the claims that studies bring.
         found: by study.
         folders: by study, the run here that `found` was made from, where there is one.
-        others: by study, its runs here with a smoke config or one that flags changed.
+        others: by study, its runs here that enter no answer: smoke runs, and runs that flags changed.
+        files: by study, its file, where it is known.
+        damaged: what could not be read of the committed verdicts, a sentence each.
     """
 
     claims: Mapping[str, Claim]
     found: Mapping[str, Verdicts]
     folders: Mapping[str, Path]
     others: Mapping[str, Sequence[Listed]]
+    files: Mapping[str, Path]
+    damaged: Sequence[str]
+
+
+class _Counted(NamedTuple):
+    """A run that may enter a table, with its findings."""
+
+    folder: Path
+    manifest: Mapping[str, Any]
+    findings: tuple[Finding, ...]
 
 
 def collected(runs: Path, announce: Announce) -> Collected:
-    """The committed verdicts of all known studies, replaced by the runs under `runs` that may replace them.
+    """The committed verdicts of all known studies, replaced by the runs that may replace them.
 
-    A run counts if it is whole, up to date, and of the default config; one that differs in the seed or in the
-    number of lanes alone counts as a replicate. Every other run is left out, and a stale one is announced.
+    A run counts if it is whole, up to date, of the default config, and made under the usual settings; one
+    that differs in the seed or in the number of lanes alone counts as a replicate. Every other run is left
+    out, and it is announced why.
 
     Raises:
         InputError: `runs` is a file, or a ledger of claims breaks its format.
     """
-    found = committed(announce)
-    folders: dict[str, Path] = {}
+    damaged: list[str] = []
+    found = committed(damaged.append)
+    for sentence in damaged:
+        announce(f"note: passed over, {sentence}")
     listed = readable_runs(runs, announce)
-    for study, path in _studies(listed).items():
-        mine = tuple(_countable(study, path, listed, announce))
-        updated = _updated(study, found.get(study), mine)
+    files = {**known(), **_files(listed)}
+    folders: dict[str, Path] = {}
+    others: dict[str, list[Listed]] = {}
+    for each in listed:
+        if kind(each.manifest) == "other":
+            others.setdefault(each.folder.parent.name, []).append(each)
+    for study in sorted({each.folder.parent.name for each in listed}):
+        mine = tuple(_counted(study, files[study], listed, announce))
+        updated = _updated(study, found.get(study), mine, announce)
         if updated is not None:
             found[study] = updated
         for each in mine:
             if not each.manifest["differs"]:
                 folders[study] = each.folder
-    others: dict[str, list[Listed]] = {}
-    for each in listed:
-        if kind(each.manifest) == "other":
-            others.setdefault(each.folder.parent.name, []).append(each)
-    return Collected(_claims(found), dict(sorted(found.items())), folders, others)
+    ordered = dict(sorted(found.items()))
+    return Collected(_claims(ordered, announce), ordered, folders, others, files, damaged)
 
 
 def committed(announce: Announce) -> dict[str, Verdicts]:
@@ -75,7 +105,7 @@ def committed(announce: Announce) -> dict[str, Verdicts]:
             try:
                 found.setdefault(path.stem, load_verdicts(path))
             except InputError as reason:
-                announce(f"note: passed over, {reason}")
+                announce(str(reason))
     return found
 
 
@@ -84,33 +114,25 @@ def _places() -> tuple[Path, ...]:
     return tuple(dict.fromkeys((here, shipped.studies())))
 
 
-def _claims(found: Mapping[str, Verdicts]) -> dict[str, Claim]:
+def _claims(found: Mapping[str, Verdicts], announce: Announce) -> dict[str, Claim]:
     """The ledger, and what the studies of these verdicts bring with them."""
-    known_claims = claims.ledger(*_places())
-    own = [
-        claims.parse(each.manifest.get("own_claims", {}), f"the verdicts of {each.study}")
-        for each in found.values()
-    ]
-    for brought in own:
-        known_claims = {**brought, **known_claims}
-    return known_claims
+    everything = claims.ledger(*_places())
+    for each in found.values():
+        brought = claims.parse(each.manifest.get("own_claims", {}), f"the verdicts of {each.study}")
+        for name, claim in brought.items():
+            if everything.setdefault(name, claim) != claim:
+                announce(f"note: two studies bring a claim {name!r}; {each.study}'s is not the one shown.")
+    return everything
 
 
-def _studies(listed: Sequence[Listed]) -> dict[str, Path]:
-    """The studies that have runs, with their files."""
-    paths = known()
-    names = sorted({each.folder.parent.name for each in listed})
-    return {name: Path(_file(name, listed, paths)) for name in names}
+def _files(listed: Sequence[Listed]) -> dict[str, Path]:
+    """The files that the newest runs of studies outside the known folders name; they are read, never run."""
+    here = known()
+    named = {each.folder.parent.name: Path(str(each.manifest.get("file", ""))) for each in listed}
+    return {study: path for study, path in named.items() if study not in here}
 
 
-def _file(name: str, listed: Sequence[Listed], paths: Mapping[str, Path]) -> str | Path:
-    if name in paths:
-        return paths[name]
-    files = [each.manifest.get("file", "") for each in listed if each.folder.parent.name == name]
-    return files[-1]
-
-
-def _countable(study: str, path: Path, listed: Sequence[Listed], announce: Announce) -> Iterator[Listed]:
+def _counted(study: str, path: Path, listed: Sequence[Listed], announce: Announce) -> Iterator[_Counted]:
     """The runs of a study that may enter a table."""
     for each in listed:
         if each.folder.parent.name != study or kind(each.manifest) == "other":
@@ -119,52 +141,70 @@ def _countable(study: str, path: Path, listed: Sequence[Listed], announce: Annou
         if reasons:
             announce(f"note: {each.folder} is stale ({'; '.join(reasons)}) and left out: run {study} again.")
             continue
-        yield each
+        try:
+            yield _Counted(*each, load_findings(each.folder))
+        except InputError as reason:
+            announce(f"note: passed over, {reason}")
 
 
 def kind(manifest: Mapping[str, Any]) -> str:
     """What a run is to the tables: "default", "replicate", or "other", which never enters them."""
     differing = set(manifest["differs"])
-    if manifest["smoke"]:
+    if manifest["smoke"] or not _usual(manifest):
         return "other"
     if not differing:
         return "default"
     return "replicate" if differing in ({"seed"}, *_ROUNDING) else "other"
 
 
-def _updated(study: str, before: Verdicts | None, mine: Sequence[Listed]) -> Verdicts | None:
+def _usual(manifest: Mapping[str, Any]) -> bool:
+    """Whether a run was made under the usual settings; on accelerators precision and flags may differ."""
+    free = (
+        () if str(manifest["platform"]).startswith("cpu") else ("jax_default_matmul_precision", "XLA_FLAGS")
+    )
+    settings = manifest["settings"]
+    return all(settings.get(name, usual) == usual for name, usual in _USUAL.items() if name not in free)
+
+
+def _updated(
+    study: str, before: Verdicts | None, mine: Sequence[_Counted], announce: Announce
+) -> Verdicts | None:
     """The verdicts of a study with what its runs here add; None where they add nothing."""
     defaults = [each for each in mine if not each.manifest["differs"]]
-    further = [_replicate(each) for each in mine if each.manifest["differs"]]
     if defaults:
         newest = defaults[-1]
-        earlier = before.replicates if before is not None and _same_code(before, newest.manifest) else ()
-        return Verdicts(
-            study,
-            newest.manifest["about"]["title"],
-            _kept(newest.manifest),
-            load_findings(newest.folder),
-            _joined(earlier, further),
-        )
-    if before is None or not further:
+        question = newest.manifest["about"]["title"]
+        before = Verdicts(study, question, _kept(newest.manifest), newest.findings, _earlier(before, newest))
+    further = [each for each in mine if each.manifest["differs"]]
+    if before is None:
+        if further:
+            announce(f"note: {study} has runs from other seeds alone: `jaxml run {study}` makes the first.")
         return None
-    if not all(_same_code(before, each.manifest) for each in mine):
+    fitting = [each for each in further if _same_code(before, each.manifest)]
+    if len(fitting) < len(further):
+        announce(f"note: replicates of {study} by other code than its verdicts are left out.")
+    if not (defaults or fitting):
         return None
-    return before._replace(replicates=_joined(before.replicates, further))
+    return before._replace(replicates=_joined(before.replicates, [_replicate(each) for each in fitting]))
+
+
+def _earlier(before: Verdicts | None, newest: _Counted) -> tuple[Replicate, ...]:
+    """The committed replicates, if they are of the same code."""
+    return before.replicates if before is not None and _same_code(before, newest.manifest) else ()
 
 
 def _same_code(before: Verdicts, manifest: Mapping[str, Any]) -> bool:
-    return before.manifest.get("code") == manifest["code"]
+    """Whether arrays and findings were made by the same code."""
+    return all(before.manifest.get(name) == manifest[name] for name in ("code", "asserting"))
 
 
 def _kept(manifest: Mapping[str, Any]) -> dict[str, Any]:
     data = {name: entry["digest"] for name, entry in manifest["data"].items()}
-    kept = {name: manifest[name] for name in _KEPT}
-    return kept | {"data": data, "own_claims": manifest.get("own_claims", {})}
+    return {name: manifest[name] for name in _KEPT} | {"data": data}
 
 
-def _replicate(each: Listed) -> Replicate:
-    return Replicate(each.manifest["differs"], each.manifest["hash"], load_findings(each.folder))
+def _replicate(each: _Counted) -> Replicate:
+    return Replicate(each.manifest["differs"], each.manifest["hash"], each.findings)
 
 
 def _joined(earlier: Sequence[Replicate], further: Sequence[Replicate]) -> tuple[Replicate, ...]:
@@ -173,40 +213,26 @@ def _joined(earlier: Sequence[Replicate], further: Sequence[Replicate]) -> tuple
     return tuple(by_difference[key] for key in sorted(by_difference))
 
 
-def stale_verdicts(found: Verdicts) -> bool:
-    """Whether other code than today's made committed verdicts; so it is if their study is not found here."""
-    path = known().get(found.study)
-    return path is None or bool(code_changes(found, path))
-
-
-def code_changes(found: Verdicts, path: Path) -> tuple[str, ...]:
-    """What has changed in the code since verdicts were made."""
-    from_manifest = {"code": found.manifest["code"], "versions": {}, "data": {}}
-    return tuple(each for each in stale(from_manifest, path) if "not recorded" not in each)
+def outdated(found: Verdicts, path: Path | None) -> bool:
+    """Whether other code than today's made verdicts; so it is if their study is not found here."""
+    if path is None or code_changes(found.manifest["code"], path):
+        return True
+    return closure.asserting(path).digest != found.manifest.get("asserting")
 
 
 def refresh_findings(runs: Path, announce: Announce) -> None:
     """Makes the findings and figures of up-to-date runs again where only their code has changed.
 
-    Raises:
-        InputError: a study breaks its contract.
+    Only studies in the known folders are imported; a manifest never says which file to run. What cannot be
+    made again is announced.
     """
-    listed = readable_runs(runs)
-    for study, path in _studies(listed).items():
-        for each in listed:
-            if each.folder.parent.name != study or not path.is_file() or stale(each.manifest, path):
-                continue
-            if judging_changed(each.manifest, path):
-                announce(f"{study}: findings and figures are made again, from the stored arrays")
-                refresh(load(path), each.folder)
-
-
-def titles() -> dict[str, str]:
-    """The question of each known study."""
-    found = {}
-    for name, path in known().items():
-        try:
-            found[name] = describe(path).title
-        except InputError:
+    paths = known()
+    for folder, manifest in readable_runs(runs):
+        path = paths.get(folder.parent.name)
+        if path is None or stale(manifest, path) or not judging_changed(manifest, path):
             continue
-    return found
+        announce(f"{folder.parent.name}: findings and figures are made again, from the stored arrays")
+        try:
+            refresh(load(path), folder)
+        except InputError as reason:
+            announce(f"note: {folder} keeps its findings, {reason}")

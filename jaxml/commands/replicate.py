@@ -10,10 +10,11 @@ from rich.text import Text
 
 from jaxml.commands.devices import backend
 from jaxml.commands.run import COLOURS, run_once, short, wide_console
+from jaxml.commands.variants import configured
 from jaxml.record import Study, load, load_run
 from jaxml.record.finding import Finding
 from jaxml.record.tables import measured
-from jaxml.record.verdicts import Replicate, held
+from jaxml.record.verdicts import Replicate, counterpart, held
 from jaxml.source import Description
 from jaxml.types import InputError
 
@@ -40,13 +41,20 @@ def replicate(descriptions: Sequence[Description], *, times: int, smoke: bool, r
         others = [_replicate(study, values, smoke, runs) for values in plans[study.name]]
         lost += show(study.name, first.findings, others)
     plural = "verdict" if lost == 1 else "verdicts"
-    print(f"{lost or 'No'} deciding {plural} changed. `make tables` enters how often each held.")
+    further = (
+        "A smoke config says nothing of the claims." if smoke else "`make tables` enters how often each held."
+    )
+    print(f"{lost or 'No'} deciding {plural} changed. {further}")
 
 
 def differences(study: Study, times: int, *, smoke: bool) -> Iterator[Mapping[str, Any]]:
-    """What each replicate changes: the seed 1, 2, ..., then the number of lanes."""
+    """What each replicate changes: the seed 1, 2, ..., then the number of lanes.
+
+    Raises:
+        InputError: the study's Config has a field without a default.
+    """
     hints = typing.get_type_hints(study.Config)
-    usual = study.smoke if smoke else study.Config()
+    usual = configured(study, {}, smoke=smoke)
     if "seed" in hints:
         yield from ({"seed": seed} for seed in range(1, times + 1))
     if "lanes" in hints:
@@ -79,15 +87,15 @@ def show(name: str, findings: Sequence[Finding], others: Sequence[Replicate]) ->
         cells = [_cell(finding, each) for each in others]
         claim = finding.claim if finding.role == "deciding" else f"({finding.claim})"
         counts = f"{fared.held}/{fared.times}", f"{fared.overlapping}/{fared.times}"
-        first = Text(f"{finding.verdict}\n{measured(finding)}", COLOURS.get(finding.verdict, ""))
-        table.add_row(claim, finding.statement, first, *cells, *counts)
+        table.add_row(claim, finding.statement, _shown(finding), *cells, *counts)
     wide_console().print(table)
     return lost
 
 
 def _cell(finding: Finding, other: Replicate) -> Text:
-    key = (finding.claim, finding.statement, finding.setting)
-    for each in other.findings:
-        if (each.claim, each.statement, each.setting) == key:
-            return Text(f"{each.verdict}\n{measured(each)}", COLOURS.get(each.verdict, ""))
-    return Text("not found")
+    again = counterpart(finding, other.findings)
+    return Text("not found") if again is None else _shown(again)
+
+
+def _shown(finding: Finding) -> Text:
+    return Text(f"{finding.verdict}\n{measured(finding)}", COLOURS.get(finding.verdict, ""))

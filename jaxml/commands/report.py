@@ -5,10 +5,11 @@ from pathlib import Path
 
 from jaxml import bench
 from jaxml.commands.catalogue import known
-from jaxml.commands.collected import Collected, collected, refresh_findings, stale_verdicts
+from jaxml.commands.collected import Collected, collected, outdated, refresh_findings
 from jaxml.commands.run import short
 from jaxml.commands.runs import note
 from jaxml.record.answers import Answer, answers
+from jaxml.record.archive import writing
 from jaxml.record.finding import Finding
 from jaxml.record.report import write_ledger
 from jaxml.record.runs import Listed, load_findings
@@ -33,13 +34,20 @@ def report(runs: Path, document: Path | None) -> None:
     """
     refresh_findings(runs, note)
     everything = collected(runs, note)
+    if document is not None and everything.damaged:
+        raise InputError(f"{everything.damaged[0]} No table is written before that is mended.")
     if not (everything.found or everything.others):
         raise InputError(f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another folder.")
     replies = answers(everything.claims, list(everything.found.values()))
     page = runs / "report.html"
-    runs.mkdir(parents=True, exist_ok=True)
+    with writing(runs):
+        runs.mkdir(parents=True, exist_ok=True)
     found, folders = _with_others(everything)
     others = {study: _columns(listed) for study, listed in everything.others.items()}
+
+    def stale_verdicts(verdicts: Verdicts) -> bool:
+        return outdated(verdicts, everything.files.get(verdicts.study))
+
     write_ledger(page, replies, found, folders, others=others, stale=stale_verdicts)
     print(f"Report: {page}")
     if document is not None:
@@ -63,13 +71,16 @@ def _columns(listed: Sequence[Listed]) -> list[tuple[str, tuple[Finding, ...]]]:
     columns = []
     for folder, manifest in listed:
         title = "smoke" if manifest["smoke"] else short(manifest["differs"])
-        columns.append((title, load_findings(folder)))
+        try:
+            columns.append((title, load_findings(folder)))
+        except InputError as reason:
+            note(f"note: passed over, {reason}")
     return columns
 
 
 def _fill(document: Path, everything: Collected, replies: Mapping[str, Answer]) -> None:
     """Puts each table between its markers in the document."""
-    text = document.read_text(encoding="utf-8") if document.is_file() else ""
+    text = _text(document)
     tables: dict[str, Table] = {
         "tally": lambda _, replies: markdown_tally(replies),
         "answers": lambda _, replies: markdown_answers(replies),
@@ -82,6 +93,13 @@ def _fill(document: Path, everything: Collected, replies: Mapping[str, Answer]) 
         if table := tables[marker](everything, replies):  # without committed benchmarks the old table stays
             replace_between(document, marker, table)
     print(f"Tables in {document}: {', '.join(wanted)}")
+
+
+def _text(document: Path) -> str:
+    try:
+        return document.read_text(encoding="utf-8") if document.is_file() else ""
+    except (OSError, UnicodeDecodeError) as reason:
+        raise InputError(f"{document} cannot be read as text ({reason}): save it as UTF-8.") from reason
 
 
 def _commit(everything: Collected) -> None:

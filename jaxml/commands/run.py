@@ -1,6 +1,7 @@
 """`jaxml run`: studies in turn, in one process, and what became of their claims."""
 
 import contextlib
+import dataclasses
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from jaxml.commands.catalogue import require_field
 from jaxml.commands.devices import backend
 from jaxml.commands.variants import Overrides, configured, variants
+from jaxml.commands.words import RUN
 from jaxml.record import Study, list_runs, load, load_run
 from jaxml.record.store import Needed, execute
 from jaxml.record.tables import held_against, measured
@@ -28,10 +31,14 @@ def run(
     """Runs each study with each of its configs, smoke or whole, and prints the verdicts.
 
     Raises:
-        InputError: a study breaks its contract, a value does not fit its field, or `runs` cannot be written.
+        InputError: a study breaks its contract, no study has a field that is given, a value does not fit its
+            field, or `runs` cannot be written.
     """
     backend()  # refuses in a sentence where JAX cannot start
     studies = [load(each.path) for each in descriptions]
+    fields = {study.name: [field.name for field in dataclasses.fields(study.Config)] for study in studies}
+    for name in overrides:
+        require_field(name, fields, RUN)
     gc.freeze()  # what is imported stays; walking it at every collection costs a tenth of the tracing
     planned = [(study, values) for study in studies for values in variants(study, overrides)]
     for study, values in planned:
@@ -79,17 +86,22 @@ def fulfil(
         announce: receives short lines of progress.
 
     Raises:
-        InputError: a needed study is missing or needs this one, or its run fails.
+        InputError: a needed study is missing, the needs go round in a circle, or a run fails.
     """
-    found = []
-    for name in study.needs:
-        need = load(study.path.with_name(f"{name}.py"))
-        if study.name in need.needs:
-            raise InputError(f"{study.name} and {name} need each other: let one of them stand alone.")
-        earlier = fulfil(need, config, runs=runs, announce=announce)
-        folder = execute(need, config(need), earlier, runs=runs, announce=announce)
-        found.append(Needed(need, folder))
-    return tuple(found)
+
+    def fulfilled(each: Study, chain: tuple[str, ...]) -> tuple[Needed, ...]:
+        found = []
+        for name in each.needs:
+            if name in chain:
+                circle = " needs ".join((*chain[chain.index(name) :], name))
+                raise InputError(f"{circle}: let one of them stand alone.")
+            need = load(each.path.with_name(f"{name}.py"))
+            earlier = fulfilled(need, (*chain, name))
+            folder = execute(need, config(need), earlier, runs=runs, announce=announce)
+            found.append(Needed(need, folder))
+        return tuple(found)
+
+    return fulfilled(study, (study.name,))
 
 
 @contextlib.contextmanager
@@ -132,14 +144,14 @@ def show_variants(name: str, folders: Sequence[Path]) -> None:
     console = wide_console()
     loaded = [load_run(folder) for folder in folders]
     titles = [short(run_.manifest["differs"]) for run_ in loaded]
-    table = Table("claim", "statement", *titles, title=f"{name}, run by run")
-    cells: dict[tuple[str, str], dict[str, str]] = {}
-    for title, run_ in zip(titles, loaded, strict=True):
+    table = Table("claim", "statement", "setting", *titles, title=f"{name}, run by run")
+    cells: dict[tuple[str, str, str], list[str]] = {}
+    for column, run_ in enumerate(loaded):
         for each in run_.findings:
-            row = cells.setdefault((each.claim, each.statement), {})
-            row[title] = f"{each.verdict}: {measured(each)}"
-    for (claim, statement), row in cells.items():
-        table.add_row(claim, statement, *(row.get(title, "") for title in titles))
+            row = cells.setdefault((each.claim, each.statement, each.setting), [""] * len(loaded))
+            row[column] = f"{each.verdict}: {measured(each)}"
+    for finding, row in cells.items():
+        table.add_row(*finding, *row)
     console.print(table)
 
 

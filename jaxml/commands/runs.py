@@ -15,7 +15,7 @@ from jaxml.commands.catalogue import known
 from jaxml.commands.run import short, wide_console
 from jaxml.freshness import stale
 from jaxml.record.archive import replacing
-from jaxml.record.runs import Listed, load_findings, load_run, readable_runs
+from jaxml.record.runs import Run, load_run, readable_runs
 from jaxml.types import InputError
 
 COLUMNS: tuple[str, ...] = (
@@ -48,10 +48,12 @@ def show(runs: Path) -> None:
 def export(runs: Path, *, as_csv: Path | None, as_json: Path | None) -> None:
     """Writes findings and scalars of all runs, a row each, for pandas and its like; `-` is standard output.
 
+    A complex scalar has two rows, NAME.real and NAME.imag. A damaged run is announced and passed over.
+
     Raises:
         InputError: there are no runs, or a file cannot be written.
     """
-    rows = [row for each in readable_runs(runs, note) for row in _rows(each)]
+    rows = _readable_rows(runs)
     if not rows:
         raise InputError(f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another folder.")
     if as_csv is not None:
@@ -60,17 +62,27 @@ def export(runs: Path, *, as_csv: Path | None, as_json: Path | None) -> None:
         _write_json(as_json, rows)
 
 
-def _rows(listed: Listed) -> Iterator[dict[str, Any]]:
-    manifest = listed.manifest
+def _readable_rows(runs: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for listed in readable_runs(runs, note):
+        try:
+            rows += list(_rows(load_run(listed.folder)))
+        except InputError as reason:
+            note(f"note: passed over, {reason}")
+    return rows
+
+
+def _rows(run: Run) -> Iterator[dict[str, Any]]:
+    manifest = run.manifest
     common = {
-        "study": listed.folder.parent.name,
-        "run": listed.folder.name,
+        "study": run.folder.parent.name,
+        "run": run.folder.name,
         "seed": manifest["config"].get("seed", ""),
         "differs": json.dumps(manifest["differs"]),
         "smoke": manifest["smoke"],
         "finished": manifest["finished"],
     }
-    for finding in load_findings(listed.folder):
+    for finding in run.findings:
         yield common | {
             "kind": "finding",
             "claim": finding.claim,
@@ -85,10 +97,20 @@ def _rows(listed: Listed) -> Iterator[dict[str, Any]]:
             "dtype": finding.dtype,
             "verdict": finding.verdict,
         }
-    for name, array in load_run(listed.folder).result.items():
-        if array.size == 1 and np.issubdtype(array.dtype, np.number):
-            scalar = {"kind": "scalar", "name": name, "value": array.item(), "dtype": str(array.dtype)}
+    for name, array in run.result.items():
+        for part, value in _scalars(array).items():
+            scalar = {"kind": "scalar", "name": name + part, "value": value, "dtype": str(array.dtype)}
             yield common | scalar
+
+
+def _scalars(array: np.ndarray) -> dict[str, int | float]:
+    """A lone number by the ending that its name takes: two of a complex one, none of a larger array."""
+    if array.size != 1 or not np.issubdtype(array.dtype, np.number):
+        return {}
+    value = array.item()
+    if isinstance(value, complex):
+        return {".real": value.real, ".imag": value.imag}
+    return {"": value}
 
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

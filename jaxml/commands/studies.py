@@ -1,14 +1,12 @@
 """`jaxml studies`: the list, or one study in full, without importing JAX."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from jaxml.commands.catalogue import known
+from jaxml.commands.catalogue import known, table_in
 from jaxml.errors import InputError
 from jaxml.freshness import stale
 from jaxml.source import Description, describe
@@ -39,26 +37,26 @@ def show(descriptions: Sequence[Description], runs: Path) -> None:
             console.print(f"{label}: {text}")
         for field, annotation in each.fields.items():
             console.print(f"  --{field}: {annotation}")
+        if not each.fields:
+            console.print("  Its Config has no fields, or takes them from another file.")
         console.print()
 
 
 def state(description: Description, runs: Path) -> str:
-    """Whether the study has a run, whether it is up to date, and if not what has changed since."""
+    """Whether the study has a run, whether it is up to date, and if not what has changed since.
+
+    Runs of the default config count; only where there are none do those with other configs, then smoke runs.
+    """
     manifests = (runs / description.name).glob("*/manifest.json")
-    made = [_manifest(path) for path in manifests if "." not in path.parent.name]
+    made = [table_in(path) for path in manifests if "." not in path.parent.name]
     if not made:
         return "not run"
-    usual = [each for each in made if not each.get("smoke")]
-    newest = sorted(usual or made, key=lambda each: str(each.get("finished", "")))
-    changes = [stale(each, description.path) for each in newest]
+    full = [each for each in made if not each.get("smoke")]
+    usual = [each for each in full if not each.get("differs")]
+    oldest_first = sorted(usual or full or made, key=lambda each: str(each.get("finished", "")))
+    changes = [stale(each, description.path) for each in oldest_first]
     if all(changes):
         return f"stale: {'; '.join(changes[-1])}"
-    return "up to date" if usual else "smoke only"
-
-
-def _manifest(path: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return manifest if isinstance(manifest, dict) else {}
+    if usual:
+        return "up to date"
+    return "only with other configs" if full else "smoke only"

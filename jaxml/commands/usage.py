@@ -33,7 +33,8 @@ jaxml run STUDY... [--smoke] [--field value ...] [--runs DIR] [--again] [--requi
 Runs studies, by name or path, judges their claims, and writes a report.
   --smoke                a config that takes seconds and says nothing of the claims
   --seed N               other randomness; 0 is the committed one
-  --field 50,100,200     any field of a study's Config; several values make several runs
+  --field 50,100,200     any field of a study's Config; several values make several runs;
+                         a comma within a value is written \\, as in --title 'a\\,b'
   --runs DIR             where runs are kept (runs)
   --again                compute even what is there already
   --require-accelerator  stop where JAX finds only the CPU

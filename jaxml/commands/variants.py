@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import itertools
+import re
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,10 +21,11 @@ Overrides = Mapping[str, Sequence[str]]
 def variants(study: Study, overrides: Overrides) -> list[dict[str, Any]]:
     """Every combination of the values given to the study's fields; `--field 50,100` gives two.
 
-    In a field that holds several values commas separate those, as spaces do.
+    In a field that holds several values commas separate those, as spaces do. A comma after a backslash
+    separates nothing and stays in its value.
 
     Raises:
-        InputError: a value does not fit its field.
+        InputError: a value does not fit its field, or there are only commas.
     """
     hints = typing.get_type_hints(study.Config)
     fields = [name for name in overrides if name in hints]
@@ -44,16 +46,32 @@ def configured(study: Study, values: Mapping[str, Any], *, smoke: bool) -> Any:
 
 
 def _choices(field: str, hint: Any, words: Sequence[str]) -> list[Any]:
+    parts = [part for word in words for part in _split(word)]
+    separated = any(_SEPARATOR.search(word) for word in words)
+    if separated and not parts:
+        raise InputError(f"--{field} is given {' '.join(words)!r}, which holds no value: write one or more.")
     if _holds_several(hint):
-        parts = [part for word in words for part in _split(word)]
         return [_value(field, hint, parts)]
-    if len(words) == 1 and "," in words[0]:
-        return [_value(field, hint, [part]) for part in _split(words[0])]
-    return [_value(field, hint, words)]
+    if separated and len(words) == 1:
+        return [_value(field, hint, [part]) for part in parts]
+    return [_value(field, hint, [_plain(word) for word in words])]
+
+
+_SEPARATOR = re.compile(r"(?<!\\),")
 
 
 def _split(word: str) -> list[str]:
-    return [part.strip() for part in word.split(",") if part.strip()]
+    r"""The values between the commas of a word.
+
+    >>> _split(r"1, 2,"), _split(r"a\,b,c")
+    (['1', '2'], ['a,b', 'c'])
+    """
+    parts = [part.strip() for part in _SEPARATOR.split(word)]
+    return [_plain(part) for part in parts if part]
+
+
+def _plain(part: str) -> str:
+    return part.replace(r"\,", ",")
 
 
 def _holds_several(hint: Any) -> bool:

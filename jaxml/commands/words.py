@@ -1,17 +1,37 @@
 """The words of a command line, taken apart."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from jaxml.commands.catalogue import proposal
 from jaxml.errors import InputError
 
 
 def path_of(text: str) -> Path:
-    """The path, with `~` spelled out."""
-    return Path(text).expanduser()
+    """The path, with `~` spelled out.
+
+    Raises:
+        InputError: the system knows no such home.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"The home folder in {text} is not known: write the path in full.") from error
+
+
+def proposal(name: str, choices: Iterable[str]) -> str:
+    """The nearest of the choices, or all of them, as the end of a sentence.
+
+    >>> proposal("reprot", ["run", "report"]), proposal("x", ["run", "report"])
+    ("did you mean 'report'?", 'choose from run, report.')
+    """
+    choices = list(choices)
+    near = get_close_matches(name, choices, n=1)
+    if near:
+        return f"did you mean {near[0]!r}?"
+    return f"choose from {', '.join(choices)}." if choices else "there are none here."
 
 
 Options: TypeAlias = Mapping[str, Mapping[str, Any]]
@@ -24,13 +44,14 @@ RUN: Options = {
     "--again": {"action": "store_true"},
     "--require-accelerator": {"action": "store_true"},
 }
+REPLICATE: Options = {**RUNS, "--smoke": {"action": "store_true"}, "--times": {"type": int, "default": 2}}
 
 
 def parsed(words: Sequence[str], positional: str, options: Options) -> argparse.Namespace:
     """The words as arguments, any number of positional ones.
 
     Raises:
-        InputError: an option that there is not, or one without its value.
+        InputError: an option that there is not, one without its value, or one whose value is refused.
     """
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument(positional, nargs="*")
@@ -39,6 +60,8 @@ def parsed(words: Sequence[str], positional: str, options: Options) -> argparse.
     try:
         values, rest = parser.parse_known_intermixed_args(words)
     except argparse.ArgumentError as error:
+        if isinstance(error.__context__, InputError):  # argparse would replace its sentence
+            raise error.__context__ from None
         raise InputError(f"{error.argument_name}: {error.message}.") from error
     if rest:
         raise InputError(f"There is no option {rest[0]}: {proposal(rest[0], options)}")

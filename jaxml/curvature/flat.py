@@ -51,7 +51,8 @@ def flat_change(local: Local, zero: jax.Array, length: jax.Array, lengths: jax.A
     shorter one, and a power of the length above 8.5 would be needed to come so far since, it is equal at
     θ, and the change is that of a kink further out (a ReLU network's plateau).
 
-    The unit is the rounding of L, as measured and as estimated; what the relaxation leaves; and uᵀHu/2
+    The unit is the rounding of L, as measured and as estimated; what the relaxation leaves; the slope that
+    is left at θ, which the certificate judges by itself and the change is measured without; and uᵀHu/2
     itself where it is positive, which is what eigenvalues below the tolerance may explain. Where it is
     negative a fall is no less a fall: there |f(u) - L| is measured.
 
@@ -72,13 +73,16 @@ def flat_change(local: Local, zero: jax.Array, length: jax.Array, lengths: jax.A
     before, nudged = local.losses[0], local.losses[1:]
     rounding = 8 * jnp.max(jnp.abs(nudged - before)) + _eps(before, 32.0) * jnp.abs(before)
 
+    _, grads = local.both(local.point)
+
     def probe(direction: jax.Array, bend: jax.Array, part: jax.Array) -> tuple[jax.Array, jax.Array]:
         away = part * length
         value, left = _relaxed(local, local.point + away * direction, inverse)
         expected = bend * away**2
         stiff = jnp.max(jnp.abs(local.values)) * away**2
-        unit = rounding + _eps(value, 100.0) * stiff + 4 * left
-        change = value - before
+        slope = away * jnp.vdot(grads, direction)
+        unit = rounding + _eps(value, 100.0) * stiff + 4 * left + jnp.abs(slope)
+        change = value - before - slope
         up = expected > 0
         return jnp.abs(jnp.where(up, change - expected, change)), unit + jnp.maximum(expected, 0)
 

@@ -19,16 +19,20 @@ def config_to_json(config: Any) -> dict[str, Any]:
         InputError: a value of the wrong type.
     """
     values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
-    return json.loads(json.dumps(_checked(type(config), values), default=_plain))
+    return json.loads(json.dumps(_plain(_checked(type(config), values))))
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for, as text: a path, or the name of an Enum's member."""
+    """What JSON has no word for, as text: a path, or the name of an Enum's member; in keys as well."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, Path):
         return str(value)
-    raise TypeError(f"{value!r} has no JSON form")
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
 
 
 def config_from_json(config_type: type[Any], mapping: Mapping[str, Any]) -> Any:
@@ -77,8 +81,31 @@ def _cast(value: Any, hint: Any) -> Any:
     if origin in (tuple, list) and isinstance(value, list | tuple):
         return origin(_items(value, origin, arguments))
     if origin is dict and isinstance(value, dict):
-        return {_cast(key, arguments[0]): _cast(item, arguments[1]) for key, item in value.items()}
+        return {_cast_key(key, arguments[0]): _cast(item, arguments[1]) for key, item in value.items()}
     return _cast_single(value, hint)
+
+
+def _cast_key(key: Any, hint: Any) -> Any:
+    """The key in the hinted type, or the text that JSON makes of it: `1` is `"1"` there.
+
+    Raises:
+        TypeError: it does not fit, or its text is read back as another key, as in `dict[str | int, float]`.
+        ValueError: text that is no number.
+    """
+    cast = _from_key(key, hint)
+    (text,) = json.loads(json.dumps({_plain(cast): None}))
+    if repr(_from_key(text, hint)) != repr(cast):  # 1, True and 1.0 are equal, and NaN is not
+        raise TypeError(f"{key!r} cannot be told from {text!r}")
+    return cast
+
+
+def _from_key(key: Any, hint: Any) -> Any:
+    try:
+        return _cast(key, hint)
+    except (TypeError, ValueError):
+        if not isinstance(key, str):
+            raise
+    return _cast(json.loads(key), hint)
 
 
 def _first_fit(value: Any, options: tuple[Any, ...]) -> Any:

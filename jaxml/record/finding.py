@@ -147,6 +147,11 @@ def _checked(assertion: Assertion) -> Assertion:
         raise InputError(
             f"A finding on {claim} says {unit!r} of what was measured as {measured.unit!r}: write the latter."
         )
+    if assertion.rule.sign == "≤" and measured.at is not None:
+        raise InputError(
+            f"A finding on {claim} holds a random quantity against a tolerance: use record.below, which can "
+            "leave it undecided."
+        )
     lowest, highest = UNITS[unit]
     if not (math.isnan(measured.estimate) or lowest <= measured.estimate <= highest):
         raise InputError(
@@ -162,8 +167,15 @@ def judged(assertions: Sequence[Assertion]) -> tuple[Finding, ...]:
     interval at level 1 - 0.05/m decides are decided; with the k that are left it goes on at 1 - 0.05/k,
     until none is decided any more. What nothing random entered costs no error.
 
+    Raises:
+        InputError: two assertions of one claim, statement and setting, which replicates could not tell apart.
+
     Source: Holm 1979, Scandinavian Journal of Statistics 6.
     """
+    keys = [(each.claim, each.statement, each.setting) for each in assertions]
+    twice = [key for key in keys if keys.count(key) > 1]
+    if twice:
+        raise InputError(f"Two findings say of {twice[0][0]} the same in one setting: tell them apart.")
     levels = _levels(assertions)
     return tuple(_finding(each, levels.get(index)) for index, each in enumerate(assertions))
 

@@ -21,6 +21,7 @@ from jaxml.provenance import Reading
 from jaxml.record.config import config_to_json
 from jaxml.record.stages import Stage
 from jaxml.record.study import Study
+from jaxml.types import InputError
 
 _IDENTITY = ("study", "config", "platform", "versions", "settings", "code", "imported", "needs")
 _SETTINGS = (
@@ -31,6 +32,14 @@ _SETTINGS = (
     "jax_disable_jit",
     "jax_disable_most_optimizations",
     "jax_optimization_level",
+    "jax_exec_time_optimization_effort",
+    "jax_random_seed_offset",
+    "jax_high_dynamic_range_gumbel",
+    "jax_threefry_gpu_kernel_lowering",
+    "jax_use_direct_linearize",
+    "jax_softmax_custom_jvp",
+    "jax_use_magma",
+    "jax_numpy_dtype_promotion",
 )
 _THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _DEVICE_COUNT = "--xla_force_host_platform_device_count"
@@ -71,7 +80,7 @@ def identity(study: Study, config: Any, needed: Sequence[Mapping[str, Any]] = ()
     return {
         "study": study.name,
         "config": config_to_json(config),
-        "platform": jax.default_backend(),
+        "platform": platform(),
         "versions": versions(),
         "settings": settings(),
         "code": dict(study.computing),
@@ -83,6 +92,11 @@ def identity(study: Study, config: Any, needed: Sequence[Mapping[str, Any]] = ()
 def _identity_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
     marks = {name: manifest[name] for name in _IDENTITY}
     return marks | {"data": contents(manifest["data"])}
+
+
+def platform() -> str:
+    """Backend and kind of device: "cpu: cpu", "gpu: NVIDIA H100 80GB HBM3"."""
+    return f"{jax.default_backend()}: {jax.devices()[0].device_kind}"
 
 
 def settings() -> dict[str, Any]:
@@ -113,12 +127,18 @@ def full_hash(marks: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -
 
 
 def readings_to_json(readings: Iterable[Reading]) -> dict[str, dict[str, Any]]:
-    """What was read, by name, as the manifest holds it."""
+    """What was read, by name, as the manifest holds it.
+
+    Raises:
+        InputError: a file changed between two readings.
+    """
     found: dict[str, dict[str, Any]] = {}
     for reading in readings:
         name, *_ = reading
         while name in found and found[name]["path"] != reading.path:
             name += "'"  # another file of the same name
+        if name in found and found[name]["digest"] != reading.digest:
+            raise InputError(f"{name} changed while the run read it: let it rest, and run again.")
         found[name] = {"digest": reading.digest, "path": reading.path, "file_digest": reading.file_digest}
     return found
 
@@ -147,6 +167,7 @@ def manifest(
         "before": run_hash(marks),
         "data": dict(data),
         "judging": dict(study.judging),
+        "asserting": study.asserting,
         "differs": differs(config),
         "smoke": config == study.smoke,
         "dtype": _dtypes(arrays.values()),

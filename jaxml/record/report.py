@@ -1,7 +1,9 @@
 """What a reader sees: the page of one run, and the page of all claims, each one self-contained file."""
 
 import base64
+import itertools
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -28,6 +30,9 @@ _ENVIRONMENT = jinja2.Environment(
 Column: TypeAlias = tuple[str, Sequence[Finding]]
 """A run that is compared: what sets it apart, and its findings."""
 
+_PAGE_IDS = frozenset({"find", "hits", "studies"})
+"""The ids that the page itself uses."""
+
 _FILES = ("result.npz", "findings.json", "manifest.json", "report.html")
 
 
@@ -52,19 +57,40 @@ class _Section(NamedTuple):
 
 
 class _Comparison(NamedTuple):
-    """Runs of one study side by side: a title a run, and by finding one cell a run."""
+    """Runs of one study side by side.
+
+    Attributes:
+        titles: one a run.
+        rows: by claim, statement and setting a cell for each run, "" where it has no such finding.
+    """
 
     titles: Sequence[str]
-    rows: Mapping[tuple[str, str], Mapping[str, str]]
+    rows: Mapping[tuple[str, str, str], Sequence[str]]
+
+    def titled(self, cells: Sequence[str]) -> Iterable[tuple[str, str]]:
+        """Each cell of a row with the title of its run."""
+        return zip(self.titles, cells, strict=True)
 
 
-def write_report(folder: Path) -> None:
+class _Anchors(NamedTuple):
+    """The `id` of each claim, topic and study on a page, no two of them alike."""
+
+    claims: Mapping[str, str]
+    topics: Mapping[str, str]
+    studies: Mapping[str, str]
+
+
+def write_report(folder: Path, manifest: Mapping[str, Any] | None = None) -> None:
     """Writes `report.html` into a run's folder: its claims with what it found, figures, circumstances.
+
+    Args:
+        folder: of the run.
+        manifest: its manifest, where the folder does not hold it yet.
 
     Raises:
         InputError: the manifest or the findings are missing or damaged, or the folder cannot be written.
     """
-    manifest = load_manifest(folder)
+    manifest = load_manifest(folder) if manifest is None else manifest
     study, about = str(manifest["study"]), manifest["about"]
     found = Verdicts(study, about["title"], manifest, load_findings(folder), ())
     own = claims.parse(manifest.get("own_claims", {}), str(folder))
@@ -108,11 +134,12 @@ def write_ledger(
 def _write(
     path: Path, title: str, replies: Mapping[str, Answer], sections: Mapping[str, _Section], *, smoke: bool
 ) -> None:
+    topics = tables.by_topic(replies)
     page = _ENVIRONMENT.get_template("report.html").render(
         title=title,
         smoke=smoke,
         tally=tables.tally(replies.values()),
-        topics=tables.by_topic(replies),
+        topics=topics,
         sections=sections,
         marks=tables.MARKS,
         scope=tables.scope,
@@ -122,14 +149,44 @@ def _write(
         held_in=tables.held_in,
         stance=stance,
         picture=_picture_of(sections),
-        anchor=_anchor,
+        capitalised=tables.capitalised,
+        anchors=_anchors(replies, topics, sections),
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _anchor(topic: str) -> str:
-    return "topic-" + topic.replace(" ", "-")
+def _anchors(names: Iterable[str], topics: Iterable[str], studies: Iterable[str]) -> _Anchors:
+    """A claim's anchor is its id where that is plain and free, so that `report.html#C053` works.
+
+    >>> _anchors(["C053", "find", "a/b", "a%b"], [], []).claims
+    {'C053': 'C053', 'find': 'claim-find', 'a/b': 'claim-a-b', 'a%b': 'claim-a-b-2'}
+    """
+    ids = list(names)
+    plain = [name for name in ids if _is_free(name)]
+    others = [name for name in ids if not _is_free(name)]
+    claimed = dict(zip(plain, plain, strict=True)) | _slugs("claim-", others, plain)
+    return _Anchors(
+        {name: claimed[name] for name in ids}, _slugs("topic-", topics), _slugs("study-", studies)
+    )
+
+
+def _is_free(name: str) -> bool:
+    """Whether an id can stand in an address as it is, and nothing else of the page can have it."""
+    plain = re.fullmatch(r"[A-Za-z][\w.-]*", name) is not None
+    return plain and name not in _PAGE_IDS and not name.startswith(("topic-", "study-"))
+
+
+def _slugs(prefix: str, names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
+    """By name the prefix and what is plain of the name, with a number behind it where that is taken."""
+    used = set(taken)
+    slugs: dict[str, str] = {}
+    for name in names:
+        slug = prefix + re.sub(r"[^\w.-]+", "-", name).strip("-")
+        numbered = (f"{slug}-{number}" for number in itertools.count(2))
+        slugs[name] = next(each for each in itertools.chain([slug], numbered) if each not in used)
+        used.add(slugs[name])
+    return slugs
 
 
 def _picture_of(sections: Mapping[str, _Section]) -> Callable[[Answer], tuple[str, _Picture] | None]:
@@ -156,11 +213,13 @@ def _section(found: Verdicts, folder: Path | None, page: Path, *, stale: bool) -
 
 
 def _compared(columns: Sequence[Column]) -> _Comparison:
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for title, findings in columns:
+    rows: dict[tuple[str, str, str], list[str]] = {}
+    for index, (_, findings) in enumerate(columns):
         for finding in findings:
-            row = rows.setdefault((finding.claim, finding.statement), {})
-            row[title] = f"{finding.verdict}: {tables.measured(finding)}"
+            key = (finding.claim, finding.statement, finding.setting)
+            cells = rows.setdefault(key, [""] * len(columns))
+            cell = f"{finding.verdict}: {tables.measured(finding)}"
+            cells[index] = f"{cells[index]}; {cell}" if cells[index] else cell
     return _Comparison([title for title, _ in columns], rows)
 
 

@@ -8,6 +8,7 @@ from jaxml.types import InputError
 Verdict: TypeAlias = Literal["supported", "refuted", "no effect", "undecided"]
 Sign: TypeAlias = Literal[">", "<", "≈", "≤"]
 
+SIGNS: tuple[Sign, ...] = (">", "<", "≈", "≤")
 VERDICTS: tuple[Verdict, ...] = ("supported", "refuted", "no effect", "undecided")
 
 
@@ -86,9 +87,14 @@ def verdict(low: float, high: float, rule: Rule) -> Verdict:
     >>> verdict(0.0, 1e-9, at_most(1e-12))
     'refuted'
 
+    Raises:
+        InputError: no such sign, or a negative margin.
+
     Source: Kruschke 2018, Advances in Methods and Practices in Psychological Science 1, the region of
         practical equivalence.
     """
+    if rule.sign not in SIGNS or rule.margin < 0:
+        raise InputError(f"{rule!r} is no rule: make one by above, below, near or at_most.")
     if rule.sign == "≤":
         return "supported" if high <= rule.threshold else "refuted"
     lower, upper = rule.threshold - rule.margin, rule.threshold + rule.margin

@@ -19,6 +19,20 @@ _REQUIRED = (
 )  # fmt: skip
 
 
+_MAPPINGS = (
+    "config",
+    "versions",
+    "settings",
+    "code",
+    "imported",
+    "data",
+    "judging",
+    "differs",
+    "about",
+    "device",
+)
+
+
 class Run(NamedTuple):
     """A run, as its folder holds it.
 
@@ -128,6 +142,10 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / "manifest.json"
     manifest = _json(path)
+    wrong = [name for name in _MAPPINGS if not isinstance(_of(manifest, name, {}), dict)]
+    nested = [*_of(manifest, "data", {}).values(), *_of(manifest, "needs", [])] if not wrong else []
+    if wrong or not all(isinstance(each, dict) for each in nested):
+        raise _damaged(path, f"{(wrong or ['data or needs'])[0]} has another form")
     if not (isinstance(manifest, dict) and all(name in manifest for name in _REQUIRED)):
         missing = [name for name in _REQUIRED if name not in (manifest if isinstance(manifest, dict) else {})]
         raise _damaged(path, "it lacks " + ", ".join(missing))
@@ -148,6 +166,10 @@ def load_findings(folder: Path) -> tuple[Finding, ...]:
         raise _damaged(path, str(error)) from error
 
 
+def _of(manifest: Any, name: str, default: Any) -> Any:
+    return manifest.get(name, default) if isinstance(manifest, dict) else default
+
+
 def list_runs(runs: str | Path) -> tuple[Path, ...]:
     """The folders of all whole runs, sorted; unfinished and replaced ones are passed over.
 
@@ -155,9 +177,15 @@ def list_runs(runs: str | Path) -> tuple[Path, ...]:
         InputError: `runs` is a file.
     """
     runs = Path(runs)
-    if runs.exists() and not runs.is_dir():
-        raise InputError(f"{runs} is a file: name the folder of the runs.")
-    return tuple(sorted(p for p in runs.glob("*/*") if re.fullmatch("[0-9a-f]{12}", p.name) and p.is_dir()))
+    try:
+        if runs.exists() and not runs.is_dir():
+            raise InputError(f"{runs} is a file: name the folder of the runs.")
+        folders = [path for path in runs.glob("*/*") if re.fullmatch("[0-9a-f]{12}", path.name)]
+        return tuple(sorted(path for path in folders if path.is_dir()))
+    except OSError as error:
+        raise InputError(
+            f"{runs} cannot be read ({error.strerror}): name a folder that you may read."
+        ) from error
 
 
 class Listed(NamedTuple):
@@ -204,10 +232,10 @@ def _bits(array: np.ndarray | None) -> Any:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run the study again with --again.") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
 
 

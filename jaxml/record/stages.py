@@ -1,12 +1,12 @@
 """A study's side door: stages that outlive an interruption."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote, unquote
 
-from jaxml.provenance import Reading, collecting, report, unchanged
+from jaxml.provenance import Reading, report, unchanged
 from jaxml.record.archive import host, load_tree, save_tree, writing
 from jaxml.types import InputError
 
@@ -36,12 +36,19 @@ def plain_keep(name: str, compute: Callable[[], Any]) -> Any:
     return host(compute())
 
 
-def storing(folder: Path, announce: Callable[[str], None]) -> tuple[Keep, dict[str, Stage]]:
+def storing(
+    folder: Path, announce: Callable[[str], None], readings: Sequence[Reading] = ()
+) -> tuple[Keep, dict[str, Stage]]:
     """A `keep` that stores under `folder`, and the record of its stages, which fills as they pass.
 
     Computed or loaded, a value comes back in the same form with the same bits. A damaged file is
     announced and computed again, and so is one whose data have changed since. A stage file is written
-    whole or not at all; it holds what was read as well, so that a resumed run knows it too.
+    whole or not at all; it holds all that the run had read by then, so that a resumed run knows it too.
+
+    Args:
+        folder: of the files.
+        announce: receives a line a stage.
+        readings: what the run has read so far, as `provenance.collecting` fills it.
     """
     stages: dict[str, Stage] = {}
     used: set[str] = set()
@@ -54,7 +61,7 @@ def storing(folder: Path, announce: Callable[[str], None]) -> tuple[Keep, dict[s
         stored = _stored(path, announce)
         kept = stored is not None
         if stored is None:
-            stored = _computed(compute)
+            stored = _computed(compute, readings)
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             save_tree(path, stored)
@@ -68,10 +75,9 @@ def storing(folder: Path, announce: Callable[[str], None]) -> tuple[Keep, dict[s
     return keep, stages
 
 
-def _computed(compute: Callable[[], Any]) -> dict[str, Any]:
+def _computed(compute: Callable[[], Any], readings: Sequence[Reading]) -> dict[str, Any]:
     start = time.perf_counter()
-    with collecting() as readings:
-        value = host(compute())
+    value = host(compute())
     seconds = time.perf_counter() - start
     return {"value": value, "seconds": seconds, "readings": [tuple(reading) for reading in readings]}
 

@@ -3,32 +3,21 @@
 import os
 import shutil
 import time
-from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 from jaxml.provenance import Reading, collecting, unchanged
 from jaxml.record.archive import host, writing
 from jaxml.record.clock import compilation
-from jaxml.record.figures import save
-from jaxml.record.finding import Assertion, Finding, judged
+from jaxml.record.judging import FIGURES, draw, findings_of, measured_by, outdated, refresh
 from jaxml.record.lock import LOCK, locked
 from jaxml.record.manifest import Spent, identity, manifest, readings_to_json, run_hash
 from jaxml.record.report import write_report
 from jaxml.record.runs import Run as Run
 from jaxml.record.runs import compare as compare
-from jaxml.record.runs import (
-    flat,
-    load_manifest,
-    readable_runs,
-    restored,
-    save_findings,
-    save_manifest,
-    save_run,
-)
+from jaxml.record.runs import flat, load_manifest, readable_runs, restored, save_run
 from jaxml.record.runs import list_runs as list_runs
 from jaxml.record.runs import load_run as load_run
 from jaxml.record.stages import plain_keep as plain_keep
@@ -36,7 +25,7 @@ from jaxml.record.stages import storing
 from jaxml.record.study import Study
 from jaxml.types import InputError
 
-_STAGES, _FIGURES = "stages", "figures"
+_STAGES = "stages"
 
 
 class Needed(NamedTuple):
@@ -78,6 +67,7 @@ def execute(
     earlier = [load_run(each.folder) for each in needed]
     marks = identity(study, config, [run.manifest for run in earlier])
     results = [restored(each.study.Result, run.result) for each, run in zip(needed, earlier, strict=True)]
+    data = _data_of([run.manifest for run in earlier])
     place = Path(runs) / study.name
     partial = place / f"{run_hash(marks)}.partial"
     final = None if again else standing(place, marks)
@@ -87,13 +77,21 @@ def execute(
             if final is not None:
                 _abandon(partial)
             else:
-                final = place / _attempt(study, (config, results), marks, partial, announce)
+                final = place / _attempt(study, (config, results, data), marks, partial, announce)
                 _publish(partial, final)
-    elif load_manifest(final)["judging"] != study.judging:
+    elif outdated(study, load_manifest(final)):
         announce(f"{study.name}: findings and figures are made again, from the stored arrays")
         refresh(study, final)
     announce(f"{study.name}: {final}")
     return final
+
+
+def _data_of(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the needed runs read, so that this run is stale when it changes."""
+    found: dict[str, Any] = {}
+    for each in manifests:
+        found |= {f"{each['study']}: {name}": entry for name, entry in each["data"].items()}
+    return found
 
 
 def standing(place: Path, marks: Mapping[str, Any]) -> Path | None:
@@ -117,78 +115,36 @@ def _silent(line: str) -> None:
 
 def _attempt(
     study: Study,
-    given: tuple[Any, Sequence[Any]],
+    given: tuple[Any, Sequence[Any], Mapping[str, Any]],
     marks: Mapping[str, Any],
     folder: Path,
     announce: Callable[[str], None],
 ) -> str:
     """Computes, judges and draws into the folder, and returns the run's hash."""
-    config, results = given
+    config, results, needed = given
     started, start = _now(), time.perf_counter()
-    keep, stages = storing(folder / _STAGES, announce)
     with compilation() as compiled, collecting() as readings:
+        keep, stages = storing(folder / _STAGES, announce, readings)
         result = _hosted(study.study(config, keep, *results), study.Result)
         timings = None if study.timings is None else _hosted(study.timings(config), tuple)
     earlier = sum(stage.seconds for stage in stages.values() if stage.kept)
     spent = Spent(started, _now(), time.perf_counter() - start + earlier, sum(compiled), stages)
-    data = readings_to_json([*study.readings, *readings])
     arrays = flat(result)
-    measured = _measured(result, timings)
+    measured = measured_by(result, timings)
+    with collecting() as later:
+        findings = findings_of(study, measured)
+        draw(study.figures(*measured), folder / FIGURES)
+    data = {**needed, **readings_to_json([*study.readings, *readings, *later])}
     run = Run(
         folder,
         manifest(study, config, marks, spent, data, arrays),
         arrays,
         None if timings is None else timings._asdict(),
-        _judged(study, measured),
+        findings,
     )
     save_run(run)
-    _draw(study.figures(*measured), folder / _FIGURES)
     write_report(folder)
     return run.manifest["hash"]
-
-
-def refresh(study: Study, folder: Path) -> None:
-    """Makes findings, figures and report of a run again from its stored arrays.
-
-    Raises:
-        InputError: a file of the run is damaged, an array is missing, or the study breaks its contract.
-    """
-    run = load_run(folder, judged=False)
-    measured = _restored(study, run)
-    findings = _judged(study, measured)
-    with locked(folder.with_name(f"{folder.name}.refresh")) as work:
-        drawn = work / _FIGURES
-        _draw(study.figures(*measured), drawn)
-        with writing(folder):
-            shutil.rmtree(folder / _FIGURES, ignore_errors=True)
-            os.replace(drawn, folder / _FIGURES)
-        save_findings(folder, findings)
-        save_manifest(folder, {**run.manifest, "judging": dict(study.judging), "about": dict(study.about)})
-        write_report(folder)
-        shutil.rmtree(work)
-
-
-def restudied(study: Study, run: Run) -> tuple[Finding, ...]:
-    """The findings that the stored arrays of a run give now.
-
-    Raises:
-        InputError: an array is missing, or the study breaks its contract.
-    """
-    return _judged(study, _restored(study, run))
-
-
-def _restored(study: Study, run: Run) -> tuple[Any, ...]:
-    """What findings and figures receive, from the stored arrays."""
-    timings = None
-    if run.timings is not None:
-        kind = namedtuple("Timings", list(run.timings))  # type: ignore[misc]  # fields of the file
-        timings = kind(**run.timings)
-    return _measured(restored(study.Result, run.result), timings)
-
-
-def _measured(result: Any, timings: Any) -> tuple[Any, ...]:
-    """What findings and figures receive."""
-    return (result,) if timings is None else (result, timings)
 
 
 def _hosted(values: Any, kind: type[tuple]) -> Any:
@@ -196,30 +152,6 @@ def _hosted(values: Any, kind: type[tuple]) -> Any:
     if not (isinstance(values, kind) and hasattr(values, "_fields")):
         raise InputError(f"The study returned a {type(values).__name__}: return its Result or its Timings.")
     return host(values)
-
-
-def _judged(study: Study, measured: tuple[Any, ...]) -> tuple[Finding, ...]:
-    """The study's assertions, judged together, each of a claim that it announces."""
-    assertions = study.findings(*measured)
-    for each in assertions if isinstance(assertions, tuple | list) else (assertions,):
-        if not isinstance(each, Assertion):
-            raise InputError(
-                f"{study.name} found {each!r}: make each finding by record.deciding or record.supporting."
-            )
-        if each.claim not in study.announced:
-            raise InputError(
-                f"{study.name} has a finding on {each.claim}, which its `Claims:` line leaves out: add it."
-            )
-    return judged(assertions)
-
-
-def _draw(figures: Any, folder: Path) -> None:
-    if not (isinstance(figures, Mapping) and all(hasattr(figure, "savefig") for figure in figures.values())):
-        raise InputError(f"{figures!r} is no dict of figures: make each by `panels`.")
-    with writing(folder):
-        folder.mkdir(exist_ok=True)
-        for name, figure in figures.items():
-            save(figure, folder / f"{quote(name, safe='')}.png")
 
 
 def _publish(partial: Path, final: Path) -> None:

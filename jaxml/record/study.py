@@ -35,6 +35,7 @@ class Study(NamedTuple):
         readings: what was read when the file was imported.
         computing: the digests of the code that decides its arrays, taken before the import.
         judging: of the code that decides its findings and figures.
+        asserting: the digest of the code that decides its findings alone.
         about: what its docstring says: title, summary, and the labelled paragraphs in lower case.
     """
 
@@ -52,6 +53,7 @@ class Study(NamedTuple):
     readings: tuple[Reading, ...]
     computing: Mapping[str, str]
     judging: Mapping[str, str]
+    asserting: str
     about: Mapping[str, str]
 
 
@@ -71,6 +73,7 @@ def load(path: str | Path) -> Study:
     path = Path(path)
     description = describe(path)
     computing, judging = closure.computing(path), closure.judging(path)
+    asserting = closure.asserting(path)
     with provenance.collecting() as readings:
         module = _imported(path.resolve(), local=[name for name in computing.parts if name.endswith(".py")])
     absent = {"NEEDS": ()}
@@ -92,6 +95,7 @@ def load(path: str | Path) -> Study:
         readings=tuple(readings),
         computing=computing.parts,
         judging=judging.parts,
+        asserting=asserting.digest,
         about=_about(description),
     )
 
@@ -157,7 +161,8 @@ def _imported(path: Path, local: Iterable[str]) -> types.ModuleType:
     sys.modules[module.__name__] = module
     for name in local:
         sys.modules.pop(Path(name).with_suffix("").as_posix().replace("/", "."), None)
-    sys.path.insert(0, str(path.parent))
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))  # for good: `study` may import when it runs
     try:
         specification.loader.exec_module(module)
     except Exception as error:
@@ -166,6 +171,4 @@ def _imported(path: Path, local: Iterable[str]) -> types.ModuleType:
             sys.modules[module.__name__] = earlier
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"{path} fails on import ({reason}): correct it first.") from error
-    finally:
-        sys.path.remove(str(path.parent))
     return module

@@ -1,5 +1,6 @@
 """The tables that documents quote: answers by topic, and every finding under its claim."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +18,15 @@ MARKS = {
     "not yet tested": "–",
 }
 """A mark for each reply; words always stand beside it."""
+
+
+def capitalised(text: str) -> str:
+    """The text with its first character in upper case, and all others as they are.
+
+    >>> capitalised("slide 12 on ReLU")
+    'Slide 12 on ReLU'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def measured(finding: Finding) -> str:
@@ -44,15 +54,20 @@ def held_against(finding: Finding) -> str:
 
 
 def _digits(finding: Finding) -> tuple[str, ...]:
-    """Value, ends, threshold and margin in equally many digits."""
+    """Value, ends, threshold and margin in equally many digits; the margin in 3.
+
+    Up to 15 digits a decimal number comes back as it was written. Numbers that differ only beyond them are
+    given by the shortest texts that read back as the same numbers.
+    """
     rule = finding.rule
-    numbers = (finding.measured, finding.low, finding.high, rule.threshold)
-    texts: list[str] = []
-    for digits in range(3, 18):
-        texts = [f"{number:.{digits}g}" for number in numbers]
-        if len(set(texts)) == len(set(numbers)):
-            break
-    return (*texts, f"{rule.margin:.3g}")
+    measured = (finding.measured, finding.low, finding.high, rule.threshold)
+    numbers = [number + 0.0 for number in measured]  # -0.0 becomes 0.0
+    distinct = {number for number in numbers if math.isfinite(number)}
+    for digits in range(3, 16):
+        if len({f"{number:.{digits}g}" for number in distinct}) == len(distinct):
+            texts = [f"{number:.{digits}g}" for number in numbers]
+            return (*texts, f"{rule.margin:.3g}")
+    return (*(repr(number).removesuffix(".0") for number in numbers), f"{rule.margin:.3g}")
 
 
 def units(finding: Finding) -> str:
@@ -106,7 +121,9 @@ def markdown_answers(answers: Mapping[str, Answer]) -> str:
     for topic, members in by_topic(answers).items():
         tested = [answer for answer in members if answer.reply != "not yet tested"]
         waiting = len(members) - len(tested)
-        lines.append(f"| **{topic}** | {len(tested)} of {len(members)} tested, {waiting} not yet | | | |")
+        lines.append(
+            f"| **{_cell(topic)}** | {len(tested)} of {len(members)} tested, {waiting} not yet | | | |"
+        )
         lines += [_answer_line(answer) for answer in tested]
     return "\n".join(lines)
 
@@ -138,7 +155,7 @@ def markdown_verdicts(answers: Mapping[str, Answer]) -> str:
         tested = [answer for answer in members if answer.deciding or answer.supporting]
         if not tested:
             continue
-        parts += [f"## {topic.capitalize()}", ""]
+        parts += [f"## {_plain(capitalised(topic))}", ""]
         for answer in tested:
             parts += [*_claim_section(answer), ""]
     return "\n".join(parts).rstrip()
@@ -176,7 +193,12 @@ def _finding_line(evidence: Evidence) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(_plain(cell).replace('|', chr(92) + '|') for cell in cells)} |"
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """One line that cannot end a cell."""
+    return _plain(text).replace("|", r"\|")
 
 
 def _plain(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxml.record.archive import replacing
+from jaxml.record.archive import replacing, writing
 from jaxml.record.finding import Finding
 from jaxml.record.rule import Rule, verdict
 from jaxml.types import InputError
@@ -50,7 +50,7 @@ class Verdicts(NamedTuple):
 
 
 class Held(NamedTuple):
-    """How one finding fared in the replicates that have it.
+    """How one finding fared in the replicates.
 
     Attributes:
         held: in how many the verdict was the same.
@@ -64,17 +64,21 @@ class Held(NamedTuple):
 
 
 def held(finding: Finding, replicates: Iterable[Replicate]) -> Held:
-    """How often a verdict held, by claim, statement and setting."""
-    others = [
-        other
-        for each in replicates
-        for other in each.findings
-        if (other.claim, other.statement, other.setting)
-        == (finding.claim, finding.statement, finding.setting)
-    ]
-    same = sum(other.verdict == finding.verdict for other in others)
-    overlapping = sum(other.low <= finding.high and finding.low <= other.high for other in others)
+    """How often a verdict held; a replicate that lacks the finding is one in which it did not."""
+    others = [counterpart(finding, each.findings) for each in replicates]
+    found = [other for other in others if other is not None]
+    same = sum(other.verdict == finding.verdict for other in found)
+    overlapping = sum(other.low <= finding.high and finding.low <= other.high for other in found)
     return Held(same, overlapping, len(others))
+
+
+def counterpart(finding: Finding, findings: Iterable[Finding]) -> Finding | None:
+    """The finding of another run with the same claim, statement and setting, if there is one."""
+    key = (finding.claim, finding.statement, finding.setting)
+    for other in findings:
+        if (other.claim, other.statement, other.setting) == key:
+            return other
+    return None
 
 
 def save_verdicts(folder: Path, found: Verdicts) -> Path:
@@ -84,7 +88,8 @@ def save_verdicts(folder: Path, found: Verdicts) -> Path:
         InputError: the folder cannot be written.
     """
     path = folder / f"{found.study}.json"
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     content = {
         "study": found.study,
         "question": found.question,
@@ -108,6 +113,8 @@ def load_verdicts(path: Path) -> Verdicts:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if content["study"] != path.stem or not isinstance(content["manifest"], dict):
+            raise ValueError(f"it is of {content['study']!r}")
         return Verdicts(
             content["study"],
             content["question"],
@@ -115,7 +122,7 @@ def load_verdicts(path: Path) -> Verdicts:
             tuple(finding_from_json(entry) for entry in content["findings"]),
             tuple(_replicate(entry) for entry in content["replicates"]),
         )
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, OSError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"{path} is damaged ({error}): restore it, or run the study again.") from error
 
 
@@ -139,11 +146,13 @@ def finding_from_json(entry: Mapping[str, Any]) -> Finding:
     """The finding that `finding_to_json` wrote.
 
     Raises:
-        InputError: the verdict does not follow from the interval and the rule.
+        InputError: the verdict does not follow from the interval and the rule, or the role is none.
         KeyError, TypeError, ValueError: the entry has another form.
     """
     numbers = {name: float(entry[name]) for name in _NUMBERS}
     finding = Finding(**{**entry, **numbers, "rule": Rule(**entry["rule"])})
+    if finding.role not in ("deciding", "supporting"):
+        raise InputError(f"{finding.role!r} on {finding.claim} is no role: make the findings again")
     implied = verdict(finding.low, finding.high, finding.rule)
     if finding.verdict != implied:
         raise InputError(

@@ -100,7 +100,7 @@ def test_replicates_are_matched_by_claim_statement_and_setting():
         again(2, assertion("refuted", statement="Another.")),
         again(3, assertion("refuted", claim="C002")),
     ]
-    assert held(finding, others) == (0, 0, 0)
+    assert held(finding, others) == (0, 0, 3), "a replicate that lacks the finding did not hold it"
     assert held(finding, [again(4, assertion("refuted"))]) == (0, 0, 1)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from jaxml.record.finding import UNITS, deciding, judged, supporting
-from jaxml.record.rule import above, at_most, below, near, verdict
+from jaxml.record.rule import Rule, above, at_most, below, near, verdict
 from jaxml.record.statistics import Interval, bootstrap, certain, largest, proportion
 from jaxml.types import InputError
 
@@ -89,6 +89,11 @@ def test_every_unit_has_a_range():
     lambda: above(np.nan), lambda: below(np.inf), lambda: at_most(np.nan),
     lambda: above(0.0, margin=-0.1, reason=REASON),
     lambda: above(0.0, margin=0.1),
+    lambda: verdict(0.0, 1.0, Rule("~", 0.0)),
+    lambda: verdict(0.0, 1.0, Rule(">", 0.0, -1.0)),
+    lambda: deciding("C048", "s", proportion(np.ones(9, bool), of=np.ones(9)), at_most(0.1), unit="fraction",
+                     setting="t"),
+    lambda: judged([deciding("C048", "s", INTERVAL, above(0.0), **WHERE)] * 2),
     lambda: deciding("C048", " ", INTERVAL, above(0.0), **WHERE),
     lambda: deciding("C048", "s", INTERVAL, above(0.0), unit="difference", setting=""),
 ])  # fmt: skip
@@ -129,8 +134,8 @@ def test_deciding_findings_share_one_error_by_holms_procedure(seed):
 
 def test_supporting_and_deterministic_findings_cost_no_error():
     alone = judged([deciding("C048", "a", normal(0.1), above(0.0), **WHERE)])
-    others = [supporting("C048", "b", normal(0.1), above(0.0), **WHERE) for _ in range(20)]
-    exact = [deciding("C048", "c", certain(np.float64(1)), above(0.0), **WHERE) for _ in range(20)]
+    others = [supporting("C048", f"b{k}", normal(0.1), above(0.0), **WHERE) for k in range(20)]
+    exact = [deciding("C048", f"c{k}", certain(np.float64(1)), above(0.0), **WHERE) for k in range(20)]
     together = judged([deciding("C048", "a", normal(0.1), above(0.0), **WHERE), *others, *exact])
     assert together[0] == alone[0] and alone[0].level == 0.95 and alone[0].verdict == "supported"
     assert {finding.level for finding in together[1:21]} == {0.95}

@@ -27,6 +27,29 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
+READER = """
+from jaxml.problem import read
+TABLE = read(__file__.replace("toy.py", "imported.csv"))
+
+def _stage(scale, seeds, seed=0):
+    read(__file__.replace("toy.py", "staged.csv"))
+    return _stage_before(scale, seeds, seed)
+
+def study(config, keep):
+    read(__file__.replace("toy.py", "given.csv"))
+    return study_before(config, keep)
+"""
+FILES = ("imported.csv", "staged.csv", "given.csv")
+
+
+def write_reader(toy_path: Path) -> None:
+    """A toy that reads on import, before its stages, and within them."""
+    for file in FILES:
+        toy_path.with_name(file).write_text("1,2")
+    source = toy_path.read_text().replace("def _stage(", "def _stage_before(")
+    toy_path.write_text(source.replace("def study(", "def study_before(") + READER)
+
+
 def test_a_run_is_whole_and_is_not_repeated(toy, tmp_path):
     lines: list[str] = []
     folder = execute(toy, toy.smoke, runs=tmp_path / "runs", announce=lines.append)
@@ -66,9 +89,7 @@ def test_resumed_is_uninterrupted(toy, tmp_path):
 
 
 def test_a_resumed_run_knows_what_its_first_attempt_read(toy_path, tmp_path):
-    for file in ("imported.csv", "staged.csv"):
-        (tmp_path / file).write_text("1,2")
-    toy_path.write_text(toy_path.read_text().replace("def _stage(", "def _stage_before(") + READER)
+    write_reader(toy_path)
     toy, lines = load(toy_path), []
     interrupt(toy).append(2.0)
     with pytest.raises(KeyboardInterrupt):
@@ -78,11 +99,9 @@ def test_a_resumed_run_knows_what_its_first_attempt_read(toy_path, tmp_path):
     assert "kept" in lines[0] and "staged.csv" in load_run(folder).manifest["data"]
 
 
-@pytest.mark.parametrize("name", ["imported.csv", "staged.csv"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_stage_whose_data_changed_is_computed_again(toy_path, tmp_path, name):
-    for file in ("imported.csv", "staged.csv"):
-        (tmp_path / file).write_text("1,2")
-    toy_path.write_text(toy_path.read_text().replace("def _stage(", "def _stage_before(") + READER)
+    write_reader(toy_path)
     toy, lines = load(toy_path), []
     interrupt(toy).append(2.0)
     with pytest.raises(KeyboardInterrupt):
@@ -159,24 +178,12 @@ def test_the_hash_is_of_the_code_that_the_run_began_with(toy, toy_path, tmp_path
     assert load_run(folder).manifest["code"] == toy.computing
 
 
-READER = """
-from jaxml.problem import read
-TABLE = read(__file__.replace("toy.py", "imported.csv"))
-
-def _stage(scale, seeds, seed=0):
-    read(__file__.replace("toy.py", "staged.csv"))
-    return _stage_before(scale, seeds, seed)
-"""
-
-
-@pytest.mark.parametrize("name", ["imported.csv", "staged.csv"])
+@pytest.mark.parametrize("name", FILES)
 def test_changed_data_are_another_run(toy_path, tmp_path, name):
-    for file in ("imported.csv", "staged.csv"):
-        (tmp_path / file).write_text("1,2")
-    toy_path.write_text(toy_path.read_text().replace("def _stage(", "def _stage_before(") + READER)
+    write_reader(toy_path)
     toy = load(toy_path)
     folder = execute(toy, toy.smoke, runs=tmp_path / "runs")
-    assert set(load_run(folder).manifest["data"]) == {"imported.csv", "staged.csv"}
+    assert set(load_run(folder).manifest["data"]) == set(FILES)
     assert execute(toy, toy.smoke, runs=tmp_path / "runs") == folder
     (tmp_path / name).write_text("3,4")
     again = load(toy_path)
@@ -203,7 +210,9 @@ def test_a_run_that_another_process_finished_meanwhile_is_taken(toy, tmp_path, m
     assert contents(folder) == before and list(folder.parent.iterdir()) == [folder]
 
 
-@pytest.mark.parametrize("victim", ["numpy.lib.format.write_array", "os.replace", "jaxml.record.store.save"])
+@pytest.mark.parametrize(
+    "victim", ["numpy.lib.format.write_array", "os.replace", "jaxml.record.judging.save"]
+)
 def test_a_full_disk_loses_nothing(toy, tmp_path, monkeypatch, victim):
     earlier = execute(toy, toy.Config(seeds=3), runs=tmp_path)
     before = contents(earlier)
@@ -256,3 +265,41 @@ def test_a_study_without_timings(toy_path, tmp_path):
     assert run.timings is None and not (run.folder / "timings.npz").exists()
     np.testing.assert_array_equal(run.result["parity"], [np.nan, 1.0])
     assert json.loads((run.folder / "findings.json").read_text())[0]["rule"]["sign"] == ">"
+
+
+def test_a_claim_that_a_study_adds_enters_its_run(toy, toy_path, tmp_path):
+    folder = execute(toy, toy.smoke, runs=tmp_path / "runs")
+    edit(toy_path, "C150a, A3.", "C150a, A3, mine.")
+    source = toy_path.read_text().replace('"A3", "It grows fourfold."', '"mine", "It grows fourfold."')
+    table = {"mine": {"topic": "mine", "kind": "empirical", "claim": "Power grows."}}
+    toy_path.write_text(source + f"\nCLAIMS = {table!r}\n")
+    changed = load(toy_path)
+    assert execute(changed, changed.smoke, runs=tmp_path / "runs") == folder and calls(changed) == []
+    assert load_run(folder).manifest["own_claims"]["mine"]["claim"] == "Power grows."
+    assert "Power grows." in (folder / "report.html").read_text()
+
+
+def test_an_interrupted_refresh_is_done_again(toy, toy_path, tmp_path, monkeypatch):
+    folder = execute(toy, toy.smoke, runs=tmp_path)
+    edit(toy_path, '"It grows fourfold."', '"It grows four times."')
+    changed = load(toy_path)
+    with monkeypatch.context() as patched:
+        patched.setattr("jaxml.record.judging.write_report", lambda *_: interrupt(changed)["no such"])
+        with pytest.raises(TypeError):
+            execute(changed, changed.smoke, runs=tmp_path)
+    execute(changed, changed.smoke, runs=tmp_path)
+    assert "It grows four times." in (folder / "report.html").read_text()
+    assert load_run(folder).findings[1].statement == "It grows four times."
+
+
+def test_data_that_findings_read_are_part_of_the_run(toy_path, tmp_path):
+    (tmp_path / "reference.csv").write_text("1")
+    source = toy_path.read_text().replace(
+        "    growth = result", '    read(__file__.replace("toy.py", "reference.csv"))\n    growth = result'
+    )
+    toy_path.write_text(source + "\nfrom jaxml.problem import read\n")
+    toy = load(toy_path)
+    folder = execute(toy, toy.smoke, runs=tmp_path / "runs")
+    assert set(load_run(folder).manifest["data"]) == {"reference.csv"}
+    (tmp_path / "reference.csv").write_text("2")
+    assert execute(toy, toy.smoke, runs=tmp_path / "runs") != folder
