@@ -76,9 +76,10 @@ def study(config, keep):
         softmax = partial(problem.softmax_digits, decay=DECAY, examples=config.examples)
         relu, tanh, narrow, followed = problem.relu_sinc(20), smooth(5), smooth(2), problem.tanh_sinc(10)
         digits, wide = softmax(4), softmax(5)
-        starts = partial(_networks, randomness.seeds(config.seed, config.networks))
+        seeds = randomness.seeds(config.seed, config.networks)
+        starts = partial(problem.networks, seeds=seeds)
         indices = jnp.resize(jnp.asarray(config.indices), config.networks)
-        few = _networks(randomness.seeds(config.seed, config.digits), digits)
+        few = problem.networks(digits, randomness.seeds(config.seed, config.digits))
         minima = search("digits", digits, newton, few)
         wider, theory = keep("embedding", partial(_embed, digits, minima))
         return Result(
@@ -91,15 +92,6 @@ def study(config, keep):
             embedded_digits=search("embedded_digits", wide, curvature.stay, wider),
             embedded_theory=theory,
         )
-
-
-def _networks(seeds, task):
-    """The task's initial parameters of these seeds, stacked on a leading axis."""
-
-    def params(seed):
-        return task.model.init(jax.random.key(seed), task.batch.inputs)[0]
-
-    return jax.lax.map(params, np.asarray(seeds))
 
 
 def _embed(task, minima):

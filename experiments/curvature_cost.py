@@ -76,16 +76,10 @@ def _costs(task, key):
     return gradient, product, lowest, columns
 
 
-def _networks(config, task):
-    """Initial parameters of COLUMNS networks, stacked on a leading axis."""
-    seeds = np.asarray(randomness.seeds(config.seed, COLUMNS))
-    return jax.lax.map(lambda seed: task.model.init(jax.random.key(seed), task.batch.inputs)[0], seeds)
-
-
 def _problem(config, width):
     """A task, its first network, others of its shape, and the functions that are timed."""
     task = problem.softmax_digits(width)
-    networks = _networks(config, task)
+    networks = problem.networks(task, randomness.seeds(config.seed, COLUMNS))
     params = jax.tree.map(lambda leaf: leaf[0], networks)
     return task, params, networks, _costs(task, randomness.key(config.seed, 1))
 

@@ -100,18 +100,13 @@ def _critical(candidates):
     return jax.tree.map(lambda column: np.asarray(column)[critical], candidates)
 
 
-def _networks(config, task):
-    """Initial parameters of as many networks as the config says, stacked on a leading axis."""
-    seeds = np.asarray(randomness.seeds(config.seed, config.random))
-    return jax.lax.map(lambda seed: task.model.init(jax.random.key(seed), task.batch.inputs)[0], seeds)
-
-
 def _fits(config, task):
     """The homework's networks, trained to a perfect fit."""
     newton = partial(curvature.eigenvector_following, index=0, iterations=20)
     adam = learn.minimiser(learn.adam(learn.Hyper(lr=3e-3)), steps=4000)
     objective = problem.objective(*task[:3])
-    return curvature.search(curvature.after(adam, newton), objective, _networks(config, task), task.batch)
+    starts = problem.networks(task, randomness.seeds(config.seed, config.random))
+    return curvature.search(curvature.after(adam, newton), objective, starts, task.batch)
 
 
 def _measure(config, task, critical):
@@ -122,7 +117,8 @@ def _measure(config, task, critical):
     def ratios(point):  # [2 + radius]
         return tree.ravel(measure(unravel(point), task.batch, key=key))[0]
 
-    random = jax.vmap(lambda params: tree.ravel(params)[0])(_networks(config, task))
+    networks = problem.networks(task, randomness.seeds(config.seed, config.random))
+    random = jax.vmap(lambda params: tree.ravel(params)[0])(networks)
     table = jax.jit(partial(jax.lax.map, ratios))(np.concatenate([critical.params, random]))
     mismatches = _mismatches(objective, unravel, task.batch, critical)
     return Family(critical.certificate, mismatches, *np.split(table, [len(critical.params)]))

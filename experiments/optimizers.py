@@ -125,12 +125,20 @@ def _quantities(contest):
     return np.stack([contest.curves[quantity] for quantity in QUANTITIES])
 
 
+def _clothing(config):
+    """Pictures drawn anew with the seed, from all that there are to train on and to test."""
+    everything = problem.fashion_mnist()
+    train = problem.split(everything.train, config.clothing, key=randomness.key(config.seed, 2)).train
+    test = problem.split(everything.test, config.clothing // 5, key=randomness.key(config.seed, 3)).train
+    return Dataset(train, test)
+
+
 def study(config, keep):
     """Four programs a kind of data: two methods, tuned and untuned."""
     digits = problem.split(problem.digits(), config.digits, key=randomness.key(config.seed))
     images = Dataset(*(part._replace(inputs=part.inputs.reshape(-1, 8, 8, 1)) for part in digits))
     if config.clothing:
-        images = problem.fashion_mnist(train=config.clothing, test=config.clothing // 5)
+        images = _clothing(config)
     models = problem.mlp((config.width, 10), jax.nn.relu), problem.cnn(config.channels, 10)
     races, weights, sides = [], [], []
     for name, model, data in zip(DATA, models, (digits, images), strict=True):

@@ -1,10 +1,11 @@
 """Fixed problems that several studies look at, so that they speak of the same networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.typing import DTypeLike
 
 from jaxml import tree
@@ -29,10 +30,18 @@ class Task(NamedTuple):
     batch: Batch
 
 
-def networks(task: Task, count: int) -> Params:
-    """The task's first `count` initial parameters, of the seeds 0, 1, ..., stacked on a leading axis."""
-    seeds = jnp.arange(count)
-    return jax.lax.map(lambda seed: task.model.init(jax.random.key(seed), task.batch.inputs)[0], seeds)
+def networks(task: Task, seeds: Sequence[int]) -> Params:
+    """The task's initial parameters of these seeds, stacked on a leading axis.
+
+    Args:
+        task: whose model is initialised.
+        seeds: one a network, such as `range(40)` or `randomness.seeds(config.seed, 40)`.
+    """
+
+    def params(seed: jax.Array) -> Params:
+        return task.model.init(jax.random.key(seed), task.batch.inputs)[0]
+
+    return jax.lax.map(params, jnp.asarray(np.asarray(seeds)))
 
 
 def unravel(task: Task) -> Callable[[jax.Array], Params]:

@@ -70,3 +70,12 @@ def test_a_text_comes_from_a_mirror_plain_and_checked(tmp_path, monkeypatch):
     cached.write_bytes(LINE + b"!")
     with pytest.raises(InputError, match=r"input\.txt holds other content than was published"):
         shakespeare(context=2, train=3, test=3)
+
+
+@pytest.mark.skipif("JAXML_DATA_DIR" not in os.environ, reason="the plays are not on this machine")
+def test_a_text_may_begin_anywhere():
+    content = (Path(os.environ["JAXML_DATA_DIR"]) / "tinyshakespeare" / "input.txt").read_bytes()
+    known = sorted(set(content))
+    train, test = shakespeare(context=2, train=5, test=3, start=1000)
+    assert _read(train.inputs[0], known) == content[1000:1002]
+    assert known[test.targets[-1]] == content[999]

@@ -3,7 +3,7 @@ import enum
 import json
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import pytest
 
@@ -139,6 +139,62 @@ def test_paths_enums_lists_and_dicts_survive_json():
     assert config_from_json(Rich, values) == config
     with pytest.raises(InputError, match="shade"):
         config_from_json(Rich, values | {"shade": "GREY"})
+
+
+class Tone(enum.StrEnum):
+    DEEP = "low"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Keyed:
+    numbers: dict[int, float] = dataclasses.field(default_factory=dict)
+    rates: dict[float, int] = dataclasses.field(default_factory=dict)
+    flags: dict[bool, str] = dataclasses.field(default_factory=dict)
+    files: dict[Path, int] = dataclasses.field(default_factory=dict)
+    shades: dict[Shade, Tone] = dataclasses.field(default_factory=dict)
+    widths: dict[Literal[1, "two"], int] = dataclasses.field(default_factory=dict)
+    optional: dict[int | None, int] = dataclasses.field(default_factory=dict)
+    nested: tuple[dict[int, list[Path]], ...] = ()
+    mixed: dict[str | int, int] = dataclasses.field(default_factory=dict)
+
+
+def test_keys_survive_json_in_their_types():
+    config = Keyed(
+        numbers={1: 2.0, -3: 4.5},
+        rates={0.1: 1, 1e-30: 2, float("inf"): 3},
+        flags={True: "yes", False: "no"},
+        files={Path("a/b"): 1},
+        shades={Shade.LIGHT: Tone.DEEP},
+        widths={1: 2, "two": 3},
+        optional={None: 1, 2: 3},
+        nested=({1: [Path("c")]},),
+        mixed={"one": 1},
+    )
+    values = json.loads(json.dumps(config_to_json(config)))
+    assert values["numbers"] == {"1": 2.0, "-3": 4.5} and values["shades"] == {"LIGHT": "DEEP"}
+    again = config_from_json(Keyed, values)
+    assert again == config and repr(again) == repr(config)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"numbers": {"x": 1.0}},
+        {"numbers": {"1.5": 1.0}},
+        {"numbers": {"true": 1.0}},
+        {"flags": {"1": "yes"}},
+        {"shades": {"GREY": "DEEP"}},
+    ],
+)
+def test_a_key_of_another_type_is_refused(change):
+    with pytest.raises(InputError, match=next(iter(change))):
+        config_from_json(Keyed, config_to_json(Keyed()) | change)
+
+
+@pytest.mark.parametrize("mixed", [{1: 2}, {"1": 2, 1: 3}])
+def test_a_key_that_json_would_change_is_refused(mixed):
+    with pytest.raises(InputError, match="mixed"):
+        config_to_json(Keyed(mixed=mixed))
 
 
 def test_claims_beside_a_study_and_in_it_are_known(toy_path, tmp_path):

@@ -16,7 +16,9 @@ SHAKESPEARE = FileSet(
 )
 
 
-def shakespeare(*, context: int, train: int, test: int, dtype: DTypeLike = np.float32) -> Dataset:
+def shakespeare(
+    *, context: int, train: int, test: int, start: int = 0, dtype: DTypeLike = np.float32
+) -> Dataset:
     """The next of 65 characters after `context` others, in Shakespeare: 1,115,394 characters of plays.
 
     The file is looked for as those of `fashion_mnist` are, in folders called `tinyshakespeare` (1 MB).
@@ -25,6 +27,7 @@ def shakespeare(*, context: int, train: int, test: int, dtype: DTypeLike = np.fl
         context: characters that are seen.
         train: examples, from the first position on.
         test: examples, up to the last position.
+        start: the character at which the text begins; what stands before it follows at the end.
         dtype: of the inputs.
 
     Returns:
@@ -37,7 +40,8 @@ def shakespeare(*, context: int, train: int, test: int, dtype: DTypeLike = np.fl
     Source: Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks", its text.
     """
     content = published(SHAKESPEARE, "input.txt")
-    return windows(content, context=context, train=train, test=test, dtype=dtype)
+    rotated = content[start:] + content[:start]
+    return windows(rotated, context=context, train=train, test=test, dtype=dtype)
 
 
 def windows(text: bytes, *, context: int, train: int, test: int, dtype: DTypeLike = np.float32) -> Dataset:
