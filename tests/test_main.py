@@ -381,7 +381,7 @@ def test_claims_are_shown_with_their_answers(place: Path, capsys: pytest.Capture
     assert main(["run", "tiny"]) == 0
     capsys.readouterr()
     for words, expected in {
-        "C158": "✓ supported", "c002": "Not yet tested", "": "2 of 208 claims are tested",
+        "C158": "✓ supported", "c002": "No study has a deciding finding", "": "2 of 208 claims are tested",
         "gradient descent": "C158", "Momentum": "C073",
     }.items():  # fmt: skip
         assert main(["claims", *words.split()]) == 0

@@ -62,6 +62,8 @@ def _claim(console: Console, answer: Answer, known: Collected) -> None:
     console.print(Text(f"{MARKS[answer.reply]} {answer.reply}", REPLY_COLOURS.get(answer.reply, "")))
     if answer.sides:
         console.print(scope(answer))
+    if not answer.deciding:
+        console.print("No study has a deciding finding on it.")
     facts = {
         "Topic": f"{claim.topic} ({claim.kind})",
         "Said in": claim.where,
@@ -73,24 +75,28 @@ def _claim(console: Console, answer: Answer, known: Collected) -> None:
     for label, text in facts.items():
         if text:
             console.print(f"{label}: {text}")
-    for title, evidence in (("Deciding", answer.deciding), ("Supporting", answer.supporting)):
-        if evidence:
-            console.print(_findings(title, evidence))
-    if not answer.deciding:
-        console.print("Not yet tested: no study has a deciding finding on it.")
+    _findings(console, "Deciding findings", answer.deciding)
+    _findings(console, "Supporting findings, which decide nothing", answer.supporting)
     _note_stale(console, answer, known)
     console.print()
 
 
-def _findings(title: str, evidence: Sequence[Evidence]) -> Table:
-    table = Table("statement", "setting", "measured", "held against", "verdict", "held", "study", title=title)
+def _findings(console: Console, title: str, evidence: Sequence[Evidence]) -> None:
+    """Prints findings under the study and the setting that they share, a line each where it fits."""
+    if not evidence:
+        return
+    console.print(f"\n{title}", style="bold")
+    settings: dict[tuple[str, str], list[Evidence]] = {}
     for each in evidence:
-        finding = each.finding
-        verdict = Text(stance(each), COLOURS.get(stance(each), ""))
-        number = f"{measured(finding)} {finding.unit}"
-        row = (finding.statement, finding.setting, number, held_against(finding))
-        table.add_row(*row, verdict, held_in(each), each.study)
-    return table
+        settings.setdefault((each.study, each.finding.setting), []).append(each)
+    for (study, setting), members in settings.items():
+        console.print(f"{study}: {setting}", style="dim")
+        for each in members:
+            finding = each.finding
+            verdict = Text(f"  {MARKS[stance(each)]} ", COLOURS.get(stance(each), ""))
+            number = f"{measured(finding)} {finding.unit}, held against {held_against(finding)}"
+            again = f", held again {held_in(each)}" if each.held.times else ""
+            console.print(Text.assemble(verdict, f"{finding.statement} {number}{again}"))
 
 
 def _note_stale(console: Console, answer: Answer, known: Collected) -> None:
