@@ -138,7 +138,7 @@ def _accuracies(result):
             rows.append(
                 record.deciding(
                     "C162",
-                    f"Kernels of 0.01·randn train to a higher accuracy than {name}.",
+                    f"First kernels of 0.01·randn train to a higher accuracy than {name}.",
                     record.paired(accuracy[SMALL], accuracy[rival]),
                     record.above(0.0, margin=0.005, reason="half a point is less than what seeds move"),
                     unit="accuracy difference",
@@ -148,7 +148,7 @@ def _accuracies(result):
         rows.append(
             record.deciding(
                 "C162",
-                "Kernels of 0.01·randn train to within 2 points of the accuracy of Xavier's kernels.",
+                "First kernels of 0.01·randn train to within 2 points of the accuracy of Xavier's kernels.",
                 record.paired(accuracy[XAVIER], accuracy[SMALL]),
                 record.below(0.02, margin=0.005, reason="half a point is less than what seeds move"),
                 unit="accuracy difference",
@@ -267,7 +267,7 @@ def _trained(result, depth):
     rates = result.accuracy.shape[2]
     return (
         f"training accuracy on 8x8 digits, dense tanh network of {_layers(depth)}, "
-        f"{result.steps} updates by momentum at the best of {rates} rates"
+        f"{result.steps} updates of SGD with momentum at each seed's best of {rates} rates"
     )
 
 

@@ -38,6 +38,7 @@ STRETCHES, MEMORIES = (2.5, 3.0, 5.0, 10.0), np.logspace(-5, -1, 13)  # C, and 1
 RATES, TUNING = (0.1, 0.3, 1.0, 3.0), 2  # and how many games choose among them
 LONG, LONGER = 6, 3  # MEMORIES[LONG] is 0.001, MEMORIES[LONGER] 0.0001
 RANDOM = "slopes 1010 with probability 0.01, else -10"
+PLACES = "a convex game on [-1, 1] whose best point is -1"
 SIDE, WHY = 0.1, "a twentieth of the interval from -1 to 1"  # of places
 CRITICAL = 2 * 0.2 * 10300 / 10302020  # 2E[g]E[g²]/E[g³], where Adam's first-order drift changes sign
 
@@ -136,7 +137,7 @@ def findings(result):
 def _in_turn(result):
     """Reddi's game: the best of four ends where a loss is claimed, the worst of four where a win is."""
     setting = (
-        f"slopes C, -1, -1 in turn for C = 2.5, 3, 5 and 10, β₁ = 0, β₂ = 1/(1 + C²), "
+        f"{PLACES}, slopes C, -1, -1 in turn for C = 2.5, 3, 5 and 10, β₁ = 0, β₂ = 1/(1 + C²), "
         f"rates falling as 1/√t, {result.updates:,} updates"
     )
     loss, win = record.above(0.0, margin=SIDE, reason=WHY), record.below(0.0, margin=SIDE, reason=WHY)
@@ -146,7 +147,8 @@ def _in_turn(result):
         rows.append(
             role(
                 "C111",
-                f"As small slopes outweigh the rare one, {NAMES[method]} ends nearer the worst point.",
+                f"As small slopes outweigh the rare one, {NAMES[method]} ends nearer the worst point than "
+                "the best.",
                 record.certain(stretched[method].min()),
                 loss,
                 unit="weight",
@@ -179,13 +181,16 @@ def _in_turn(result):
 
 
 def _at_random(result):
-    """Mean places at tuned rates; in the bootstrap two games of each draw tune, and the others judge."""
-    setting = f"{RANDOM}, β₁ = 0.9, β₂ = 0.99, tuned rate, {result.updates:,} updates"
+    """Mean places at tuned rates; in the bootstrap two games of each draw tune, and the others judge.
+
+    Beside C111, which has β₁ = 0.
+    """
+    setting = f"{PLACES}, {RANDOM}, β₁ = 0.9, β₂ = 0.99, tuned rate, {result.updates:,} updates"
     loss, win = record.above(0.0, margin=SIDE, reason=WHY), record.below(0.0, margin=SIDE, reason=WHY)
     rows = []
     for method, played in zip(METHODS, result.played, strict=True):
         loses = method in AVERAGES
-        role = record.deciding if method in ("adam", "amsgrad") else record.supporting
+        role = record.deciding if method == "amsgrad" else record.supporting
         end = "the worst point than the best" if loses else "the best point than the worst"
         rows.append(
             role(
@@ -201,11 +206,11 @@ def _at_random(result):
 
 
 def _remembered(result):
-    """Adam at a rate of 1 by the length of its memory."""
+    """Adam at a rate of 1 by the length of its memory; beside C111, which has β₁ = 0."""
     random = result.memories[:, 1:]
-    setting = f"{RANDOM}, β₁ = 0.9, η = 1/√t, {result.updates:,} updates"
+    setting = f"{PLACES}, {RANDOM}, β₁ = 0.9, η = 1/√t, {result.updates:,} updates"
     return (
-        record.deciding(
+        record.supporting(
             "C111",
             "With β₂ = 0.999 Adam ends nearer the worst point than the best.",
             record.bootstrap(np.mean, random[LONG]),

@@ -184,7 +184,7 @@ def _memory(result):
             unit="ratio",
             setting=f"{script}, {later} steps after the large one",
         ),
-        record.supporting(
+        record.deciding(
             "C112",
             "AMSGrad's effective learning rate never rises.",
             record.largest(np.maximum(rate[:, 1:] / rate[:, :-1], 1) - 1),

@@ -166,6 +166,15 @@ def _signs(result):
             unit="error",
             setting=sampled,
         ),
+        record.deciding(
+            "C047",
+            "Where an eigenvalue of the Hessian is zero the signs still tell the kind of the point: w⁴ and "
+            "w³, both with the Hessian 0, have neighbours on the same sides.",
+            record.largest(np.diff(flat[:, :2] > 0, axis=0).astype(flat.dtype)),
+            record.at_most(0.0),
+            unit="mismatches",
+            setting="w⁴ and w³ at 0",
+        ),
         record.supporting(
             "C047",
             "A Hessian of zero decides nothing: w⁴ and w³ both have it at 0, where all neighbours "
@@ -182,7 +191,8 @@ def _slide(result):
     return (
         record.deciding(
             "C048",
-            "The gradient and the Hessian of (1 - w₁w₂)² are those on the slide.",
+            "The gradient and the Hessian of (1 - w₁w₂)² are those on the slide, with ∂L/∂w₁ = "
+            "2(1 - w₁w₂)(-w₂), ∂²L/∂w₁² = 2w₂² and ∂²L/∂w₁∂w₂ = -2 + 4w₁w₂.",
             record.largest(result.formula_error),
             record.at_most(ROUNDING),
             unit="relative error",
