@@ -6,7 +6,7 @@ its minimum, with the start: what does not depend on the axes takes the same pat
 
 Claims: C078, C079, C080, C081, C082, C083, C084, C085, A4, A5, A9, A10.
 Sources: Duchi, Hazan and Singer 2011; Tieleman and Hinton 2012; Kingma and Ba 2015, arXiv:1412.6980.
-Cost: 9 seconds on 2 cores: 10 programs of 100,000 steps.
+Cost: 20 seconds on 2 cores: 13 programs of 100,000 steps.
 Expect: adaptive rates arrive in a budget too short for descent; rotated by 45 degrees they lose most of it.
 Run: jaxml run adaptive_rates
 """
@@ -27,6 +27,7 @@ from jaxml.types import Array
 ANGLES = np.radians([0.0, 5.0, 15.0, 45.0])
 PLAIN = np.array([1e-8, 1e-7, 3e-7, 1e-6, 1.1e-6, 1.2e-6])
 ADAPTIVE = np.array([0.1, 0.3, 0.5, 1.0, 3.0, 10.0])
+WIDE = np.geomspace(1e-3, 1000.0, 35)  # in steps of 1.5, with the best rates inside
 START, CLOSE = np.array([-120.0, -4.0]), 100.0  # of the suboptimality, a squared error
 DATA = problem.pokemon_cp(dtype=np.float64)
 DESIGN, HEIGHTS = np.hstack([np.ones_like(DATA.inputs), DATA.inputs]), DATA.targets[:, 0]
@@ -40,6 +41,7 @@ class Runs(NamedTuple):
     """What became of one method at each rate and angle; steps and bursts count from the start."""
 
     steps: jax.Array  # [rate, angle], until the suboptimality is first below CLOSE, or inf
+    settled: jax.Array  # [rate, angle], until it is below CLOSE for good, or inf
     bursts: jax.Array  # [rate, angle], how often |w - w*| rises beyond 1
     end: jax.Array  # [rate, angle, 2], rotated back
     excess: jax.Array  # [rate, angle], of the squared error at the end over its minimum
@@ -59,6 +61,9 @@ class Result(NamedTuple):
     rmsprop: Runs
     rmsprop_cosine: Runs
     adam: Runs
+    rotated_adagrad: Runs
+    rotated_adam: Runs
+    rotated_rmsprop: Runs
     updates: Array  # [], of each run
 
 
@@ -84,6 +89,11 @@ PUBLISHED = {
     "rmsprop": Method(learn.rmsprop, learn.constant, second_moment=0.9),
     "rmsprop_cosine": Method(learn.rmsprop, learn.cosine, second_moment=0.99),
     "adam": Method(learn.adam, learn.constant, second_moment=0.999),
+}
+ROTATED = {
+    "rotated_adagrad": Method(learn.adagrad, learn.constant, WIDE),
+    "rotated_adam": Method(learn.adam, learn.constant, WIDE, second_moment=0.999),
+    "rotated_rmsprop": Method(learn.rmsprop, learn.cosine, WIDE, second_moment=0.99),
 }
 
 
@@ -114,8 +124,10 @@ def _run(config, method, rate, angle):
     close, far = run.loss - least < CLOSE, jnp.abs(run.observed[:, 1] - BEST[1]) > 1
     seen = np.unique(np.geomspace(1, config.steps, 400).astype(int)) - 1
     steps = jnp.where(jnp.any(close), jnp.argmax(close).astype(float), jnp.inf)
+    settled = jnp.where(close[-1], config.steps - jnp.argmax(~close[::-1]).astype(float), jnp.inf)
+    settled = jnp.where(jnp.all(close), 0.0, settled)
     bursts = jnp.sum(far[1:] & ~far[:-1])
-    return Runs(steps, bursts, back(run.params), error(run.params, None) - least, run.observed[seen])
+    return Runs(steps, settled, bursts, back(run.params), error(run.params, None) - least, run.observed[seen])
 
 
 def _program(config, method):
@@ -128,7 +140,7 @@ def study(config, keep):
     """One program a method, its rates and angles as lanes."""
     with jax.enable_x64(True):
         runs = {}
-        for name, method in (LECTURE | PUBLISHED).items():
+        for name, method in (LECTURE | PUBLISHED | ROTATED).items():
             program = _program(config, method)
             runs[name] = keep(name, partial(program, method.rates, ANGLES))
         return Result(**runs, updates=np.array(config.steps))
@@ -157,7 +169,7 @@ def _arrival(runs):
 
 def _slowdown(result, runs):
     """Updates on the surface rotated by 45 degrees over those without; a run that fails has the budget's."""
-    straight, *_, rotated = np.minimum(np.min(runs.steps, axis=0), result.updates)
+    straight, *_, rotated = np.minimum(np.min(runs.settled, axis=0), result.updates)
     return record.certain(rotated / straight)
 
 
@@ -400,28 +412,28 @@ def _rotation(result):
         )
     ]
     adaptive = {
-        "Adagrad": result.adagrad,
-        "Adam": result.adam,
-        "RMSProp with decay 0.99 and a cosine": result.rmsprop_cosine,
+        "Adagrad": result.rotated_adagrad,
+        "Adam": result.rotated_adam,
+        "RMSProp with decay 0.99 and a cosine": result.rotated_rmsprop,
     }
     five_percent = "5 % of the updates is less than what a finer grid of rates changes"
     for name, runs in adaptive.items():
         rows.append(
             record.deciding(
                 "A9",
-                f"{name} needs more updates where the surface is rotated by 45 degrees, the whole "
-                "budget where it fails.",
+                f"{name} needs more updates to stay near the optimum where the surface is rotated by 45 "
+                "degrees, the whole budget where it fails.",
                 _slowdown(result, runs),
                 record.above(1.0, margin=0.05, reason=five_percent),
                 unit="ratio",
-                setting=_setting(result, ADAPTIVE),
+                setting=_setting(result, WIDE),
             )
         )
     rows.append(
         record.supporting(
             "A9",
-            "Gradient descent with momentum needs as many updates where the surface is rotated by "
-            "45 degrees.",
+            "Gradient descent with momentum needs as many updates to stay near the optimum where the "
+            "surface is rotated by 45 degrees.",
             _slowdown(result, result.momentum),
             record.near(1.0, margin=0.05, reason=five_percent),
             unit="ratio",

@@ -38,9 +38,9 @@ class Config:
     steps: int = 1000
     starts: int = 1400  # in (0, 14], for x sin x
     rates: tuple[float, ...] = (0.05, 0.2, 0.5, 0.7, 0.95, 1.05, 1.5)
-    networks: int = 80
+    networks: int = 100
     network_steps: int = 5000
-    lanes: int = 80
+    lanes: int = 100
     seed: int = 0
 
 

@@ -35,7 +35,7 @@ class Config:
 
     depths: tuple[int, ...] = (1, 10)  # hidden layers; signals are those of the last
     rates: tuple[float, ...] = (0.01, 0.1)
-    seeds: int = 10
+    seeds: int = 20
     steps: int = 200
     lanes: int = 60
     seed: int = 0

@@ -30,7 +30,7 @@ TOLERANCES = np.array([1e-6, 1e-8, 1e-10])  # of ‖H‖, at which signs are cou
 class Config:
     """How much is measured beside the critical points."""
 
-    random: int = 20  # random networks of each family, and homework networks
+    random: int = 48  # random networks of each family, and homework networks
     examples: int = 500  # of the digits, as in critical_points
     seed: int = 0
 

@@ -29,10 +29,10 @@ CRITICAL = 1e-8  # a gradient norm that a certified critical point may have
 class Config:
     """Runs of each method and their length."""
 
-    seeds: int = 80
+    seeds: int = 100
     steps: int = 10000
     lr: float = 0.02
-    lanes: int = 80
+    lanes: int = 100
     seed: int = 0
 
 

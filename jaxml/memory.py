@@ -124,7 +124,7 @@ def _mounts(root: Path) -> Iterator[tuple[Path, str, _Version]]:
     for line in _lines(root / "proc/self/mountinfo"):
         place, _, kind = line.partition(" - ")
         inside, mount = place.split()[3:5]
-        kind, _, options = kind.split(maxsplit=2)
+        kind, *_, options = kind.split() or ("", "")
         folder = root / mount.replace("\\040", " ").lstrip("/")
         if kind == "cgroup2":
             yield folder, inside, _SECOND

@@ -101,14 +101,20 @@ def zero_tolerance(dtype: Any) -> float:
 
 
 def check_scalar(objective: Objective, params: Params, batch: Any) -> None:
-    """The value of an objective is one number.
+    """The value of an objective is one real number.
 
     Raises:
-        InputError: it has axes.
+        InputError: it has axes, or is of another kind.
     """
-    shape = jnp.shape(jax.eval_shape(objective, params, batch))
-    if shape != ():
-        raise InputError(f"The objective returns an array {shape}: average it, a loss is one number.")
+    value = jax.eval_shape(objective, params, batch)
+    if not hasattr(value, "dtype"):
+        raise InputError(f"The objective returns a {type(value).__name__}: return the loss alone.")
+    if value.shape != ():
+        raise InputError(f"The objective returns an array {value.shape}: average it, a loss is one number.")
+    if not jnp.issubdtype(value.dtype, jnp.floating):
+        raise InputError(
+            f"The objective returns {value.dtype}: cast it to floating point, or take a real part."
+        )
 
 
 def length_scale(size: Any, dtype: Any) -> Any:

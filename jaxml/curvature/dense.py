@@ -36,7 +36,7 @@ def dense(matvec: Matvec, params: Params, *, chunk: int = 32) -> Float[jax.Array
 
     Raises:
         InputError: the matrix and its working memory do not fit; `chunk` is below 1; the parameters
-            are empty, or not of one precision.
+            are empty, or not of one precision; the map leads to another space.
 
     >>> dense(lambda v: {"a": 2 * v["b"], "b": 3 * v["a"]}, {"a": jnp.ones(1), "b": jnp.ones(1)}).tolist()
     [[0.0, 2.0], [3.0, 0.0]]
@@ -46,6 +46,12 @@ def dense(matvec: Matvec, params: Params, *, chunk: int = 32) -> Float[jax.Array
     dtype, size = check_space(params), tree.size(params)
     chunk = min(chunk, size)
     program = _columns(matvec, params, chunk)
+    (image,) = program.out_avals
+    if (image.shape, image.dtype) != ((size, chunk), dtype):
+        raise InputError(
+            f"The map takes {size} numbers of {dtype} to {image.shape[0]} of {image.dtype}: return a pytree "
+            "like the parameters."
+        )
     memory.require(
         size**2 * dtype.itemsize + working_bytes(program.jaxpr),
         f"The dense {size} x {size} matrix",

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxml import tree
+from jaxml.curvature.certificate import check_scalar
 from jaxml.curvature.space import check_deterministic, check_like, check_space
 from jaxml.types import InputError, Objective, Params
 
@@ -59,7 +60,7 @@ def escape(
 
     Raises:
         InputError: no length, or lengths that are not positive and ascending; a direction with other
-            shapes than the parameters, which would broadcast.
+            shapes than the parameters, which would broadcast; an objective whose value is no scalar.
 
     >>> step = escape(lambda w, _: 1 - w[0] ** 2 / 2, jnp.zeros(2), None, jnp.array([5.0, 0.0]), longest=1.0)
     >>> float(abs(step.length)), float(step.drop)
@@ -72,6 +73,7 @@ def escape(
         )
     dtype = check_space(params)
     check_like(direction, params, "direction")
+    check_scalar(objective, params, batch)
     check_deterministic(objective, params, batch)
     unit = tree.scale(1 / tree.norm(direction), direction)
     sizes = jnp.geomspace(shortest, longest, count, dtype=dtype)

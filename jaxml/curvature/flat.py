@@ -109,15 +109,21 @@ def _relaxed(local: Local, start: jax.Array, inverse: jax.Array) -> tuple[jax.Ar
 
 
 def _first(changes: jax.Array, units: jax.Array, lengths: jax.Array) -> jax.Array:
-    """The first significant change, in its unit; the largest of those before it, if a kink explains it."""
-    ratios = jnp.where(changes > 0, changes / units, 0)
+    """The first significant change, in its unit; the largest of those before it, if a kink explains it.
+
+    Where the relaxation ran away, as it may at the longer lengths, nothing is known; NaN if nowhere is.
+    """
+    ratios = jnp.where(changes == 0, 0, changes / units)
+    known = ~jnp.isnan(ratios)
+    ratios = jnp.where(known, ratios, 0)
     index = jnp.argmax(ratios > 1)
     shorter = jnp.arange(lengths.size) < index
     growth = jnp.log(changes[index] / units) / jnp.log(lengths[index] / lengths)
     steep = jnp.any(shorter & (growth > STEEPEST))
     quiet = jnp.max(jnp.where(shorter, ratios, 0))
     found = jnp.where(steep, quiet, ratios[index])
-    return jnp.where(jnp.any(ratios > 1), found, jnp.max(ratios))
+    found = jnp.where(jnp.any(ratios > 1), found, jnp.max(ratios))
+    return jnp.where(known[0], found, jnp.nan)
 
 
 def nudges(point: jax.Array, length: jax.Array) -> jax.Array:

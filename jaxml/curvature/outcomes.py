@@ -74,9 +74,10 @@ def outcome(certificate: Certificate, criteria: Criteria = Criteria()) -> np.nda
     along those that are zero the loss is constant up to rounding, as on the orbit of a symmetry (n₀ says
     how many there are). Else second order cannot classify it, and it is flat to second order: the loss
     changes along the Hessian's kernel by more than second order explains, be it down (a monkey saddle) or
-    up (w⁴). What is not certified is named by the first that holds: kink; at infinity, where the loss and
-    its gradient fall on and on along the Newton step and θ or that step is large; gradient-flat, where the
-    gradient lies in the Hessian's kernel; not converged.
+    up (w⁴). What is not certified is named by the first that holds: at infinity, where the loss and its
+    gradient fall on and on along the Newton step and θ or that step is large (far out on a tail rounding
+    may make the gradient jump, and is no kink); kink; gradient-flat, where the gradient lies in the
+    Hessian's kernel; not converged.
     """
     c = Certificate(*(np.asarray(field) for field in certificate))
     largest = np.max(np.abs(c.eigenvalues), axis=-1)
@@ -90,8 +91,8 @@ def outcome(certificate: Certificate, criteria: Criteria = Criteria()) -> np.nda
         SADDLE: certified & (negative > 0),
         MINIMUM: certified & explained,
         FLAT: certified,
-        KINK: kinked,
         AT_INFINITY: finite & _receding(c, criteria),
+        KINK: kinked,
         GRADIENT_FLAT: finite & (c.alignment < criteria.alignment),
     }
     return np.select(list(cases.values()), list(cases), NOT_CONVERGED)

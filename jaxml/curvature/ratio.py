@@ -12,7 +12,7 @@ from jaxtyping import Float
 from jaxml import tree
 from jaxml.curvature.dense import dense
 from jaxml.curvature.products import hessian_product
-from jaxml.curvature.space import check_space
+from jaxml.curvature.space import check_deterministic, check_space
 from jaxml.types import Array, InputError, Key, Objective, Params, Scalar
 
 
@@ -98,8 +98,8 @@ def sampling_ratio(
     Where the gradient is not 0, one of two opposite neighbours lies higher if r is small, so the ratio
     tends to 1/2, free of sampling error. At a critical point it tends to P(uᵀHu > 0), which is 1 at a
     minimum and close to 1 at a saddle whose few negative eigenvalues are small against the trace. A loss
-    of +inf lies higher than any other; where L(θ) is not finite, or a neighbour's loss is NaN, the ratio
-    is NaN.
+    of +inf lies higher than any other; where L(θ) is not finite, a neighbour's loss is NaN, or r is 0 so
+    that there is no neighbour, the ratio is NaN.
 
     Args:
         objective: `(params, batch) -> scalar`. The memory is that of 2 `pairs` of its values at once.
@@ -110,7 +110,8 @@ def sampling_ratio(
         key: the same key gives the same directions at every point and radius.
 
     Raises:
-        InputError: no pair; the parameters are empty, or not of one precision.
+        InputError: no pair; the parameters are empty, or not of one precision; the objective is another
+            function each time it is traced.
 
     >>> bowl, slope, choice = lambda w, _: w @ w, lambda w, _: w[0], {"pairs": 8, "key": jax.random.key(0)}
     >>> [float(sampling_ratio(loss, jnp.zeros(2), None, radius=1.0, **choice)) for loss in (bowl, slope)]
@@ -119,12 +120,13 @@ def sampling_ratio(
     if pairs < 1:
         raise InputError(f"{pairs} pairs of neighbours give no ratio: take 1 or more.")
     check_space(params)
+    check_deterministic(objective, params, batch)
     flat, fold = tree.ravel(params)
     draws = jax.random.normal(key, (pairs, flat.size), jnp.float32).astype(flat.dtype)
     steps = jnp.asarray(radius, flat.dtype) * draws / jnp.linalg.norm(draws, axis=1, keepdims=True)
     losses = jax.vmap(lambda step: objective(fold(flat + step), batch))(jnp.concatenate([steps, -steps]))
     here = objective(params, batch)
-    known = jnp.isfinite(here) & ~jnp.any(jnp.isnan(losses))
+    known = jnp.isfinite(here) & ~jnp.any(jnp.isnan(losses)) & (jnp.asarray(radius) != 0)
     return jnp.where(known, jnp.mean(losses > here, dtype=flat.dtype), jnp.nan)
 
 

@@ -205,7 +205,7 @@ def eigenvector_following(
     Source: Cerjan and Miller 1981, J. Chem. Phys. 75; index 0: Dauphin et al. 2014, arXiv:1406.2572.
     """
     dtype, size = check_space(params), tree.size(params)
-    if not isinstance(index, Tracer) and not 0 <= index <= size:
+    if not isinstance(index, Tracer) and not (0 <= index <= size and index == int(index)):
         raise InputError(f"There are no {index} modes to climb among {size} parameters: take 0 to {size}.")
     flat, fold = tree.ravel(params)
     climbs = jnp.arange(size) < index

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Int
 
 from jaxml.types import Batch, InputError, Key
@@ -73,7 +74,7 @@ def _hash(x: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _take(data: Batch, index: jax.Array, present: jax.Array) -> Batch:
-    inputs, targets, weights = (jnp.asarray(field)[index] for field in data)
+    inputs, targets, weights = jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], tuple(data))
     return Batch(inputs, targets, jnp.where(present, weights, jnp.zeros_like(weights)))
 
 
@@ -113,13 +114,28 @@ def with_replacement(data: Batch, size: int) -> Batches:
 
 def full(data: Batch) -> Batches:
     """All examples at every update: gradient descent."""
+    _length(data)
     return Batches(data, lambda data, key, step: data, 1)
 
 
 def _checked(data: Batch, size: int) -> int:
-    length = len(data.weights)
-    if not 1 <= size <= length:
+    length = _length(data)
+    if not 1 <= size <= length or int(size) != size:
         raise InputError(
             f"a batch of {size} cannot be taken from {length} examples: choose between 1 and {length}."
         )
+    return length
+
+
+def _length(data: Batch) -> int:
+    """How many examples there are, if there is one, and each has inputs, targets and a weight."""
+    length = len(data.weights)
+    if length < 1:
+        raise InputError("There are no examples to train on: give at least one.")
+    for path, leaf in jax.tree_util.tree_leaves_with_path(data):
+        if np.ndim(leaf) < 1 or len(leaf) != length:
+            raise InputError(
+                f"data{jax.tree_util.keystr(path)} has the shape {np.shape(leaf)} and there are {length} "
+                "weights: give each example inputs, targets and a weight."
+            )
     return length

@@ -82,13 +82,15 @@ def compare(
         keep: `(name, compute) -> value`, where storage, resuming and progress hang.
 
     Raises:
-        InputError: no entrants, grids of unequal size, no seeds, a probe without "loss", or a grid that
-            cannot run, such as one over a field that its entrant does not read. All grids are looked at
-            before the first is run.
+        InputError: no entrants, grids of unequal size, no seeds, a target of nan, a probe without a "loss"
+            of one number, or a grid that cannot run, such as one over a field that its entrant does not
+            read. All grids are looked at before the first is run.
     """
     sizes = {name: lanes_of(each.grid) for name, each in entrants.items()}
     if not sizes or min(tuning_seeds, seeds) < 1:
         raise InputError("A comparison needs entrants and seeds: give at least one of each.")
+    if np.isnan(target):
+        raise InputError("A target of nan is never reached: give the loss whose first reaching is timed.")
     if len(set(sizes.values())) > 1:
         raise InputError(
             f"The grids have {', '.join(f'{count} ({name})' for name, count in sizes.items())} points: "
@@ -167,6 +169,8 @@ def _last(runs: Runs) -> dict[str, np.ndarray]:
         raise InputError(
             'The experiment measures no "loss": give `learn.measuring({"loss": ...})` as its probe.'
         )
+    if np.ndim(probed["loss"]) != 2:
+        raise InputError('The measured "loss" is no single number: measure its mean, or its sum.')
     ended = runs.diverged_at < 0
     last = {name: np.moveaxis(np.asarray(seen)[:, -1], 0, -1) for name, seen in probed.items()}
     return {name: np.moveaxis(np.where(ended, seen, np.nan), -1, 0) for name, seen in last.items()}

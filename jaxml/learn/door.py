@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxml.learn.evaluation import parts
+from jaxml.learn.rates import traced_numbers
 from jaxml.types import InputError, Params
 
 
@@ -14,9 +16,10 @@ def begin(optimizer: optax.GradientTransformation, params: Params) -> Any:
     """The optimizer's state before the first update.
 
     Raises:
-        InputError: the optimizer is `optax.lookahead`, which wants parameters of its own kind.
+        InputError: the optimizer is `optax.lookahead`, which wants parameters of its own kind, or one that
+            decides on a traced number.
     """
-    with jax.numpy_dtype_promotion("standard"):
+    with jax.numpy_dtype_promotion("standard"), traced_numbers():
         opt_state = optimizer.init(params)
     if _holds_lookahead(opt_state):
         raise InputError(
@@ -48,10 +51,13 @@ def update(
         value: the loss there, and
         value_fn: the loss as a function of the parameters: for chains that ask for them, such as
             `optax.contrib.reduce_on_plateau` and `optax.lbfgs`; the others are not given them.
+
+    Raises:
+        InputError: the optimizer decides on a traced number.
     """
     extra = {"value": value, "grad": grads, "value_fn": value_fn}
     given = {name: argument for name, argument in extra.items() if argument is not None}
-    with jax.numpy_dtype_promotion("standard"):
+    with jax.numpy_dtype_promotion("standard"), traced_numbers():
         updates, new_state = step_of(optimizer, grads, opt_state, params, given)
         params = optax.apply_updates(params, updates)
     return params, jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), new_state, opt_state)
@@ -81,4 +87,4 @@ def _holds_lookahead(opt_state: Any) -> bool:
     """Whether Optax's lookahead is part of the chain."""
     if {"fast_state", "steps_since_sync"} <= set(getattr(opt_state, "_fields", ())):
         return True
-    return isinstance(opt_state, tuple | list) and any(map(_holds_lookahead, opt_state))
+    return any(map(_holds_lookahead, parts(opt_state)))

@@ -18,7 +18,9 @@ def evaluation_params(opt_state: Any, params: Params) -> Params:
 
     Lookahead descends from its fast weights and is evaluated at its slow ones; averaging methods
     likewise. An optimizer takes part by a state with a field of that name. Of Optax's own,
-    `contrib.schedule_free` is evaluated at its average and `contrib.sam` at the centre of its climb.
+    `contrib.schedule_free` is evaluated at its average and `contrib.sam` at the centre of its climb. Where
+    `optax.masked` or `optax.partition` hides leaves from one, they are evaluated where another keeps them,
+    else at `params`.
     """
     found = _outermost(opt_state, params)
     return params if found is None else like(found, params)
@@ -27,12 +29,16 @@ def evaluation_params(opt_state: Any, params: Params) -> Params:
 def anchor(opt_state: Any, params: Params) -> Params:
     """The point that an optimizer descends from: one that moves with the parameters, or they themselves."""
     if getattr(opt_state, "MOVES_WITH", ()):
-        return opt_state.evaluation
-    for inner in _parts(opt_state):
-        found = anchor(inner, params)
-        if found is not params:
+        return _filled(opt_state.evaluation, params)
+    if isinstance(opt_state, ScheduleFreeState | optax.contrib.SAMState):
+        point = _point(opt_state, params)
+        return params if point is None else _filled(point, params)
+    found = params
+    for inner in parts(opt_state):
+        found = anchor(inner, found)
+        if found is not params and not isinstance(opt_state, dict):
             return found
-    return params
+    return found
 
 
 def carried(opt_state: Any, shift: Params) -> Any:
@@ -40,29 +46,65 @@ def carried(opt_state: Any, shift: Params) -> Any:
 
     A wrapper says which by a tuple `MOVES_WITH` of names of fields; an average of past points has none.
     """
+    if isinstance(opt_state, dict):
+        return {name: carried(inner, shift) for name, inner in opt_state.items()}
     if not isinstance(opt_state, tuple):
         return opt_state
     names = getattr(opt_state, "_fields", None)
     if names is None:
         return tuple(carried(inner, shift) for inner in opt_state)
-    moving = getattr(opt_state, "MOVES_WITH", ())
+    moving = getattr(opt_state, "MOVES_WITH", _MOVING.get(type(opt_state), ()))
     moved = [
-        tree.axpy(1, shift, value) if name in moving else carried(value, shift)
+        _shifted(value, shift) if name in moving else carried(value, shift)
         for name, value in zip(names, opt_state, strict=True)
     ]
     return type(opt_state)(*moved)
 
 
+_MOVING: dict[type, tuple[str, ...]] = {ScheduleFreeState: ("z",), optax.contrib.SAMState: ("cache",)}
+"""The fields of Optax's own states that move with the parameters."""
+
+
 def _outermost(opt_state: Any, params: Params) -> Params | None:
-    """The first point on the way inwards, breadth before depth."""
-    level = [opt_state]
+    """The first point on the way inwards, breadth before depth; leaves hidden from it from the next."""
+    level, found = [opt_state], None
     while level:
         for state in level:
             point = _point(state, params)
             if point is not None:
-                return point
-        level = [inner for state in level for inner in _parts(state)]
-    return None
+                found = point if found is None else _filled(found, point)
+        if found is not None and not _hidden(found):
+            return found
+        level = [inner for state in level for inner in parts(state)]
+    return None if found is None else _filled(found, params)
+
+
+def _hidden(point: Params) -> bool:
+    """Whether leaves of a point were hidden from the optimizer that keeps it."""
+    return any(map(_is_masked, jax.tree.leaves(point, is_leaf=_is_masked)))
+
+
+def _filled(point: Params, params: Params) -> Params:
+    """The point, with the leaves that were hidden from its optimizer taken from `params`."""
+    return jax.tree.map(
+        lambda own, other: other if _is_masked(own) else own, point, params, is_leaf=_is_masked
+    )
+
+
+def _only(params: Params, point: Params) -> Params:
+    """`params` without the leaves that the point's optimizer does not see."""
+    return jax.tree.map(
+        lambda own, other: own if _is_masked(own) else other, point, params, is_leaf=_is_masked
+    )
+
+
+def _shifted(point: Params | None, shift: Params) -> Params | None:
+    """The point moved by the part of a shift that it sees."""
+    return None if point is None else tree.axpy(1, _only(shift, point), point)
+
+
+def _is_masked(node: Any) -> bool:
+    return isinstance(node, optax.MaskedNode)
 
 
 def _point(state: Any, params: Params) -> Params | None:
@@ -73,10 +115,10 @@ def _point(state: Any, params: Params) -> Params | None:
     if hasattr(state, "evaluation"):
         return state.evaluation
     if isinstance(state, ScheduleFreeState):
-        return _over_runs(schedule_free_eval_params, state.b1)(state, wide(params))
+        return _over_runs(schedule_free_eval_params, state.b1)(state, wide(_only(params, state.z)))
     if isinstance(state, optax.contrib.SAMState) and state.cache is not None:
         climbs = state.steps_since_sync > 0
-        return _over_runs(tree.where, climbs)(climbs, state.cache, params)
+        return _over_runs(tree.where, climbs)(climbs, state.cache, _only(params, state.cache))
     return None
 
 
@@ -87,7 +129,7 @@ def _over_runs(function: Callable[..., Params], scalar: Any) -> Callable[..., Pa
     return function
 
 
-def _parts(state: Any) -> list[Any]:
+def parts(state: Any) -> list[Any]:
     """The states inside a state."""
     if isinstance(state, dict):
         return list(state.values())

@@ -33,7 +33,7 @@ def grid(kind: Any, **axes: Any) -> Any:
             number is not whole where it counts something, or is beyond what its dtype can hold.
     """
     known = getattr(kind, "_fields", None)
-    if known is None:
+    if known is None or not isinstance(kind, type):
         raise InputError(
             f"{_told(kind)} has no fields to make a grid of: give a NamedTuple, such as `learn.Hyper`."
         )
@@ -50,7 +50,10 @@ def grid(kind: Any, **axes: Any) -> Any:
     lanes = list(itertools.product(*values.values()))
     columns = dict(zip(values, zip(*lanes, strict=True), strict=True)) if axes else {}
     full = kind(**columns)._asdict()
-    filled = {name: _column(kind, name, value, len(lanes)) for name, value in full.items()}
+    filled = {
+        name: _column(kind, name, value if name in columns else _default(name, value), len(lanes))
+        for name, value in full.items()
+    }
     return validate(kind(**filled))
 
 
@@ -109,11 +112,16 @@ def counts(kind: Any, name: str) -> bool:
     """Whether a field is whole: by an annotation of int, or by a default that is one."""
     annotation = kind.__annotations__.get(name)
     written = getattr(annotation, "__forward_arg__", annotation)
-    return isinstance(kind._field_defaults.get(name), int) or written in (int, "int")
+    return isinstance(kind._field_defaults.get(name), int | np.integer) or written in (int, "int")
 
 
 def _row(name: str, axis: Any) -> list[Any]:
     """The values of an axis, in their order."""
+    if np.ma.isMaskedArray(axis) and np.ma.is_masked(axis):
+        raise InputError(
+            f"the axis {name} of the grid is masked in part: give the numbers that are meant, "
+            "such as its compressed()."
+        )
     whole = isinstance(axis, str | bytes | set | frozenset | dict) or not isinstance(axis, Iterable)
     if whole or jnp.issubdtype(getattr(axis, "dtype", float), jax.dtypes.extended):
         values = [axis]
@@ -146,9 +154,19 @@ def _told(value: Any) -> str:
     return text if len(text) <= 40 else f"a {type(value).__name__}"
 
 
-def _column(kind: Any, name: str, value: Any, lanes: int) -> np.ndarray:
+def _default(name: str, value: Any) -> tuple[Any, ...]:
+    """The one value of a field that is not named."""
+    row = _row(name, value)
+    if len(row) != 1:
+        raise InputError(
+            f"the default of {name} is {_told(value)}, and a lane has one number a field: "
+            "declare one field a number."
+        )
+    return tuple(row)
+
+
+def _column(kind: Any, name: str, row: tuple[Any, ...], lanes: int) -> np.ndarray:
     """One value a lane; int32 for fields that count, else floating point."""
-    row = value if isinstance(value, tuple) else tuple(_row(name, value))
     numbers = _whole(name, row) if counts(kind, name) else _real(name, row)
     return np.array(np.broadcast_to(numbers, (lanes,)))
 

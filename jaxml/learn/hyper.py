@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxml.types import InputError
@@ -54,6 +55,8 @@ _FRACTION = (lambda x: (x >= 0) & (x < 1), "must lie in [0, 1)")
 _NOT_NEGATIVE = (lambda x: x >= 0, "must not be negative")
 _UNIT = (lambda x: (x >= 0) & (x <= 1), "must lie in [0, 1]")
 _POSITIVE = (lambda x: x > 0, "must be positive")
+_COUNT = (lambda x: (x > 0) & (x == np.floor(x)), "must be a positive whole number")
+_SEED = (lambda x: (x >= 0) & (x == np.floor(x)), "must be a whole number that is not negative")
 
 RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "lr": _NOT_NEGATIVE,
@@ -63,16 +66,16 @@ RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
     "weight_decay": _NOT_NEGATIVE,
     "horizon": _NOT_NEGATIVE,
     "warmup": _NOT_NEGATIVE,
-    "period": _POSITIVE,
+    "period": _COUNT,
     "pull": _UNIT,
     "radius": _NOT_NEGATIVE,
-    "average_from": _POSITIVE,
+    "average_from": _COUNT,
     "clip": _POSITIVE,
     "noise": _NOT_NEGATIVE,
     "trust": _POSITIVE,
     "final_lr": _POSITIVE,
     "tolerance": _NOT_NEGATIVE,
-    "seed": _NOT_NEGATIVE,
+    "seed": _SEED,
 }
 """What a field of that name must satisfy, and the words that say so."""
 
@@ -83,9 +86,14 @@ def validate(hyper: Any) -> Any:
     Any NamedTuple will do: fields are finite numbers, and those with a name in `RULES` obey their rule.
 
     Raises:
-        InputError: a field is empty, not finite, or breaks its rule; or the warm-up outlasts the horizon.
+        InputError: a field holds what is no number, is empty, not finite, or breaks its rule; or the warm-up
+            outlasts the horizon.
     """
-    fields = {name: np.atleast_1d(np.asarray(value)) for name, value in hyper._asdict().items()}
+    if not hasattr(hyper, "_asdict"):
+        raise InputError(
+            f"A {type(hyper).__name__} has no fields to look at: give a NamedTuple, such as `learn.Hyper`."
+        )
+    fields = {name: _numbers(name, value) for name, value in hyper._asdict().items()}
     for name, values in fields.items():
         if values.size == 0:
             raise InputError(f"{name} has no values: give at least one.")
@@ -97,7 +105,7 @@ def validate(hyper: Any) -> Any:
         if not np.all(holds(values)):
             raise InputError(f"{name} {words}, not {values[~holds(values)][0]:g}: correct or drop it.")
     if {"warmup", "horizon"} <= fields.keys():
-        horizon, rise = np.broadcast_arrays(fields["horizon"], fields["warmup"])
+        horizon, rise = _together(fields["horizon"], fields["warmup"])
         late = (rise > horizon) & (horizon > 0)
         if np.any(late):
             raise InputError(
@@ -105,3 +113,27 @@ def validate(hyper: Any) -> Any:
                 "shorten it, or train longer."
             )
     return hyper
+
+
+def _together(horizon: np.ndarray, rise: np.ndarray) -> list[np.ndarray]:
+    """Both, one a lane."""
+    if horizon.size != rise.size and 1 not in (horizon.size, rise.size):
+        raise InputError(
+            f"horizon has {horizon.size} lanes and warmup {rise.size}: make the grid by `learn.grid`, "
+            "which gives each field one number a lane."
+        )
+    return list(np.broadcast_arrays(horizon, rise))
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """The field as an array, if it holds real numbers."""
+    numbers = np.atleast_1d(np.asarray(value))
+    real = any(np.issubdtype(numbers.dtype, kind) for kind in (np.bool_, np.integer, np.floating))
+    if not real and not _is_narrow(numbers.dtype):
+        raise InputError(f"{name} holds {numbers.dtype} where numbers belong: correct or drop it.")
+    return numbers
+
+
+def _is_narrow(dtype: Any) -> bool:
+    """Whether it is one of JAX's own floating-point types, which NumPy does not count among them."""
+    return bool(jnp.issubdtype(dtype, jnp.floating))

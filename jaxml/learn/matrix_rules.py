@@ -1,5 +1,7 @@
 """Rules that look at a whole leaf: its norm, its matrix, its Kronecker factors."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -26,6 +28,8 @@ def _trust_ratio(u, g, p, memory, t, h):
 
 
 def _orthogonal(u, g, p, memory, t, h):
+    if not u.size:
+        return u, memory
     matrix = _flattened(u)
     inputs, outputs = matrix.shape
     x = matrix.T if inputs > outputs else matrix
@@ -44,10 +48,14 @@ def _factors(leaf):
 
 
 def _flattened(leaf):
-    return leaf.reshape(-1) if leaf.ndim < 2 else leaf.reshape(-1, leaf.shape[-1])
+    if leaf.ndim < 2:
+        return leaf.reshape(-1)
+    return leaf.reshape(math.prod(leaf.shape[:-1]), leaf.shape[-1])
 
 
 def _preconditioned(u, g, p, memory, t, h):
+    if not u.size:
+        return u, memory
     step, slope = _flattened(u), _flattened(g)
     if slope.ndim == 1:
         total = memory[0] + jnp.outer(slope, slope)
@@ -67,6 +75,8 @@ def _basis(leaf):
 
 
 def _rotated(u, g, p, memory, t, h):
+    if not u.size:
+        return u, memory
     if u.ndim < 2:
         return ADAM.apply(u, g, p, memory, t, h)
     mean, square, (left, right), (rows, columns) = memory

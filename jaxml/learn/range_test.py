@@ -73,8 +73,9 @@ def range_test(
         seed: moves all seeds, as `randomness.seeds` says.
 
     Raises:
-        InputError: rates out of order, no seeds, fewer than two steps, data that are not finite, a loss
-            that is not finite at first or never falls, or no rate that trains.
+        InputError: rates out of order, no seeds, fewer than two steps, data that are not finite, a family
+            that does not read `hyper.lr`, a loss that is not finite at first or never falls, or no rate
+            that trains.
 
     Source: Smith 2017, arXiv:1506.01186, section 3.3, reads base and maximum from where the accuracy
         begins to rise and where it turns ragged or falls, with rates that climb linearly. Geometric
@@ -91,8 +92,10 @@ def range_test(
     if steps < 2:
         raise InputError("A rate cannot climb in one step: let the experiment make 2 updates or more.")
     _require_finite(training.data)
+    _require_rate(hyper)
     climb = experiment(_climbing(held, low / high, steps))
     point = partial(_lanes, hyper, steps, randomness.seeds(seed, seeds))
+    training.check(_two_rates(point(low), point(high)))
     loss = _losses(sweep(climb, point(high), lanes=seeds))
     rates = np.geomspace(low, high, steps)
     capped = _capped(loss)
@@ -108,6 +111,20 @@ def range_test(
     recommended = _trained(training, point, float(rates[turn]), expected, low)
     begin = min(float(rates[begins]), recommended)
     return RangeTest(rates, loss, smoothed, begin, recommended, float(rates[turn]))
+
+
+def _require_rate(hyper: Any) -> None:
+    """Refuses a point without a rate."""
+    if "lr" not in getattr(hyper, "_fields", ()):
+        raise InputError(
+            f"A {type(hyper).__name__} has no field lr, which a range test moves: give one, such as "
+            "`learn.Hyper(lr=0.1)`."
+        )
+
+
+def _two_rates(low: Any, high: Any) -> Any:
+    """The grid of the first lane at both rates: a family that does not read the rate is to refuse it."""
+    return type(low)(*(np.stack([first[0], last[0]]) for first, last in zip(low, high, strict=True)))
 
 
 class _Fall(NamedTuple):

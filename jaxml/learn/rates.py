@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -12,9 +13,8 @@ import optax
 from jax.core import Tracer
 
 from jaxml import tree
-from jaxml.learn.dataflow import depends
 from jaxml.learn.schedules import Shape, constant
-from jaxml.learn.warmups import warmup
+from jaxml.learn.warmups import reads_horizon, warmup
 from jaxml.types import InputError, Params, Scalar
 
 Family: TypeAlias = Callable[..., optax.GradientTransformation]
@@ -44,7 +44,7 @@ def as_family(family: Family) -> Family:
     place = _place_of_shape(family)
 
     def adapted(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
-        try:
+        with traced_numbers():
             if place is None:
                 chain = family(hyper)
                 return chain if shape is constant else optax.chain(chain, _scale_by_shape(hyper, shape))
@@ -53,14 +53,25 @@ def as_family(family: Family) -> Family:
             if place.kind is inspect.Parameter.KEYWORD_ONLY:
                 return family(hyper, **{place.name: shape})
             return family(hyper, shape)
-        except _NEEDS_NUMBERS as error:
-            raise InputError(_undecidable(error)) from error
-        except TypeError as error:  # a traced number as a key of a dict, such as a boundary
-            if "Tracer" not in str(error):
-                raise
-            raise InputError(_undecidable(error)) from error
 
     return adapted
+
+
+@contextmanager
+def traced_numbers() -> Iterator[None]:
+    """Within it, an optimizer that decides on a traced number says so in a sentence.
+
+    Raises:
+        InputError: in place of JAX's errors of a traced number that is asked for its value.
+    """
+    try:
+        yield
+    except _NEEDS_NUMBERS as error:
+        raise InputError(_undecidable(error)) from error
+    except TypeError as error:  # a traced number as a key of a dict, or called as a schedule
+        if "Tracer" not in str(error):
+            raise
+        raise InputError(_undecidable(error)) from error
 
 
 def _place_of_shape(family: Family) -> inspect.Parameter | None:
@@ -80,7 +91,8 @@ def _undecidable(error: Exception) -> str:
     return (
         "An optimizer is built of traced hyperparameters, and this one needs their values when it is built, "
         f"as Optax's schedules do ({first}): take a shape of learn.SHAPES, such as learn.cosine, with "
-        "hyper.horizon and hyper.warmup, through learn.scale_by_rate(hyper, shape)."
+        "hyper.horizon and hyper.warmup, through learn.scale_by_rate(hyper, shape); and a period of "
+        "Optax's, such as that of optax.MultiSteps, as a plain number."
     )
 
 
@@ -96,28 +108,23 @@ def rate_at(hyper: Any, shape: Shape = constant) -> Callable[[Any], Scalar]:
 
 
 def horizon_of(hyper: Any, shape: Shape) -> Any:
-    """The horizon that a shape is to be given: any number to a shape that does not read it.
+    """The horizon that a shape is to be given: 1 to a shape that does not read it.
 
-    A traced horizon of 0, which is none, becomes nan, so that the first update shows it.
+    So no program depends on a horizon that its shape does not read, though it were handed to a loop or a
+    branch as a whole. A traced horizon of 0, which is none, becomes nan, so that the first update shows it.
 
     Raises:
         InputError: the shape reads the horizon, and none is given.
     """
     horizon = getattr(hyper, "horizon", 0.0)
+    if not reads_horizon(shape):
+        return 1.0
     if isinstance(horizon, Tracer):
         real = jnp.asarray(horizon, jnp.result_type(float))
         return jnp.where(real > 0, real, jnp.asarray(math.nan, real.dtype))
-    if not is_zero(horizon):
-        return horizon
-    if reads_horizon(shape):
+    if is_zero(horizon):
         raise InputError(without_horizon("The shape of the learning rate"))
-    return 1.0
-
-
-def reads_horizon(shape: Shape) -> bool:
-    """Whether the rate depends on the horizon, by the flow of data through the shape."""
-    real = jax.ShapeDtypeStruct((), jnp.result_type(float))
-    return depends(shape, jax.ShapeDtypeStruct((), jnp.int32), real)[1]
+    return horizon
 
 
 def is_zero(number: Any) -> bool:

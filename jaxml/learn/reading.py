@@ -10,7 +10,7 @@ import numpy as np
 from jaxml.learn import door
 from jaxml.learn.dataflow import depends
 from jaxml.learn.hyper import Hyper
-from jaxml.learn.rates import Family, as_family, without_horizon
+from jaxml.learn.rates import Family, as_family, traced_numbers, without_horizon
 from jaxml.types import InputError, Params
 
 POINT = Hyper(lr=1.0, horizon=1.0)
@@ -42,7 +42,8 @@ def reads(family: Family, hyper: Any = POINT, params: Params = PARAMS) -> frozen
     def update(hyper: Any, params: Params, state: Any) -> Any:
         value = jnp.zeros(())
         extra = {"value": value, "grad": params, "value_fn": lambda params: value}
-        return door.step_of(build(hyper), params, state, params, extra)
+        with traced_numbers():
+            return door.step_of(build(hyper), params, state, params, extra)
 
     with jax.numpy_dtype_promotion("standard"):
         state = jax.eval_shape(begin, hyper, params)
@@ -113,7 +114,7 @@ def _seen_by(probe: Any, hyper: Any, state: Any) -> set[str]:
 
 def first(hypers: Any) -> Any:
     """The first point of a grid, or the point itself."""
-    return jax.tree.map(lambda column: np.ravel(np.asarray(column))[0], hypers)
+    return type(hypers)(*(np.ravel(np.asarray(column))[0] for column in hypers))
 
 
 def _abstract(params: Params) -> Params:

@@ -26,6 +26,11 @@ def _progress(step: Any, horizon: Any) -> jax.Array:
     return jnp.clip(_real(step) / _real(horizon), 0, 1)
 
 
+def _over(dividend: jax.Array, divisor: jax.Array) -> jax.Array:
+    """The quotient, and the dividend where the divisor is 0."""
+    return dividend / jnp.where(divisor == 0, 1, divisor)
+
+
 def constant(step: Any, horizon: Any) -> Scalar:
     """1.
 
@@ -105,7 +110,8 @@ def stable_decay(step: Any, horizon: Any, *, decay: Any = 0.2) -> Scalar:
     [1.0, 1.0, 0.5]
     """
     left = jnp.maximum(_real(horizon) - _real(step), 0)
-    return jnp.minimum(left / (_real(horizon) * _real(decay)), 1)
+    falling = jnp.minimum(left / (_real(horizon) * _real(decay)), 1)
+    return jnp.where(left == 0, 0, falling)
 
 
 def triangular(step: Any, horizon: Any, *, cycles: Any = 4, floor: Any = 0.1) -> Scalar:
@@ -164,7 +170,7 @@ def one_cycle(step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, fi
     """
     done, rise = _progress(step, horizon), _real(rise)
     rises = done < rise
-    part = jnp.where(rises, 1 - done / rise, (done - rise) / (1 - rise))
+    part = jnp.where(rises, 1 - done / rise, _over(done - rise, 1 - rise))
     floor = jnp.where(rises, _real(first), _real(final))
     return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
 
@@ -182,7 +188,7 @@ def torch_one_cycle(
     peak, last = _real(rise) * _real(horizon) - 1, _real(horizon) - 1
     step = jnp.minimum(_real(step), last)
     rises = step < peak
-    part = jnp.where(rises, 1 - step / jnp.maximum(peak, 1), (step - peak) / (last - peak))
+    part = jnp.where(rises, 1 - step / jnp.maximum(peak, 1), _over(step - peak, last - peak))
     floor = jnp.where(rises, _real(first), _real(final))
     return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
 

@@ -180,4 +180,4 @@ def _computed(program: Program, training: Training, hypers: Any, start: int) -> 
 def _chunk(hypers: Any, start: int, width: int) -> Any:
     """Lanes start ... start + width - 1, the last lane repeated where the grid has ended."""
     index = np.minimum(np.arange(start, start + width), lanes_of(hypers) - 1)
-    return jax.tree.map(lambda column: np.asarray(column)[index], hypers)
+    return type(hypers)(*(np.asarray(column)[index] for column in hypers))

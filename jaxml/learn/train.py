@@ -12,7 +12,7 @@ from jaxml.learn import reading
 from jaxml.learn.batches import Batches
 from jaxml.learn.door import begin, update
 from jaxml.learn.evaluation import evaluation_params
-from jaxml.learn.precision import at_least_single
+from jaxml.learn.precision import at_least_single, wide
 from jaxml.learn.rates import Family, as_family
 from jaxml.learn.trainable import trainable_start
 from jaxml.types import Batch, InputError, Key, Objective, Params, TrainingLoss
@@ -146,13 +146,11 @@ def training(
         probe: what to observe after every `every` updates.
 
     Raises:
-        InputError: `every` does not divide `steps`.
+        InputError: `steps` or `every` is no positive whole number, or `every` does not divide `steps`.
     """
     start = trainable_start(start)
     family = as_family(family)
-    every = every or steps
-    if steps < 1 or steps % every:
-        raise InputError(f"{steps} steps cannot be probed every {every}: choose a divisor of {steps}.")
+    steps, every = _lengths(steps, every)
 
     def init(hyper: Any) -> TrainState:
         key = jax.random.key(hyper.seed)
@@ -175,7 +173,7 @@ def training(
             optimizer, grads, state.opt_state, state.params, value=value, value_fn=value_fn
         )
         new = state._replace(params=params, model_state=model_state, opt_state=opt_state)
-        return _judged(state, new, value, grads), Info(value, tree.norm(grads))
+        return _judged(state, new, value, grads), Info(value, tree.norm(wide(grads)))
 
     def run(state: TrainState, data: Any) -> tuple[TrainState, Trace]:
         batch_key = jax.random.fold_in(state.key, 1)
@@ -195,13 +193,24 @@ def training(
     return Training(init, step, run, batches.data, steps, every, check)
 
 
+def _lengths(steps: int, every: int | None) -> tuple[int, int]:
+    """The updates of a run and between two probes, if a run is so many times as long."""
+    if steps < 1 or int(steps) != steps:
+        raise InputError(f"A run of {steps} updates cannot be made: choose a whole number, 1 or more.")
+    every = every or steps
+    if every < 1 or int(every) != every or steps % every:
+        raise InputError(f"{steps} steps cannot be probed every {every}: choose a divisor of {steps}.")
+    return int(steps), int(every)
+
+
 def _judged(old: TrainState, new: TrainState, value: jax.Array, grads: Params) -> TrainState:
     """The state after an update: the new one, or the old one where the run has diverged.
 
     A finite step on a gradient that is not finite is the chain's answer to it: the run goes on, with the
     model's state as it was, and has diverged if the loss never is finite again.
     """
-    healthy, finite = jnp.isfinite(value), jnp.isfinite(tree.norm(new.params))
+    healthy = jnp.isfinite(value)
+    finite = jnp.isfinite(tree.norm(wide(new.params)))
     frozen = old.frozen | ~finite | (~healthy & _finite(grads))
     since = jnp.where(old.diverged_at < 0, old.step, old.diverged_at)
     model_state = tree.where(healthy, new.model_state, old.model_state)

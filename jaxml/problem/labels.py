@@ -58,5 +58,5 @@ def labels_of(outputs: Array, targets: Array) -> Array:
         raise InputError(f"There are {len(outputs)} outputs but {len(targets)} labels: give each output one.")
     if not isinstance(targets, Tracer):
         check_labels(targets, outputs.shape[1])
-    # Classes are counted in the labels' dtype, and 8 bits cannot count 300 of them.
-    return targets.astype(jnp.int32) if targets.dtype.itemsize < 4 else targets
+    # Classes are counted in the labels' dtype: 8 bits cannot count 300, and 64 are for `enable_x64` alone.
+    return targets.astype(jnp.int32) if targets.dtype.itemsize < 4 else jnp.asarray(targets)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.typing import ArrayLike
 from jaxtyping import Bool, Float
 
@@ -48,12 +49,17 @@ def huber(
 
     Give another δ by `functools.partial(huber, delta=...)`.
 
+    Raises:
+        InputError: a known δ that is not above 0; see also `mse`.
+
     Source: Huber 1964, "Robust estimation of a location parameter".
 
     >>> huber(jnp.array([[0.5], [3.0]]), jnp.zeros((2, 1))).tolist()
     [0.125, 2.5]
     """
     residual = _residual(outputs, targets)
+    if not isinstance(delta, Tracer) and not (jnp.asarray(delta) > 0).all():
+        raise InputError(f"A huber loss that bends at {delta} has no minimum: give a delta above 0.")
     size, bound = jnp.abs(residual), jnp.asarray(delta, residual.dtype)
     return jnp.mean(jnp.where(size <= bound, jnp.square(residual) / 2, bound * (size - bound / 2)), axis=-1)
 
@@ -134,12 +140,19 @@ def l2(coefficient: ArrayLike) -> Penalty:
     return penalty
 
 
-def weighted_mean(values: Float[Array, " n"], weights: Float[Array, " n"]) -> Scalar:
-    """Σᵢ wᵢ vᵢ / Σᵢ wᵢ; at least one weight must be positive.
+def weighted_mean(values: Float[Array, "..."], weights: Float[Array, "..."]) -> Scalar:
+    """Σᵢ wᵢ vᵢ / Σᵢ wᵢ; NaN where no weight is positive, for then there is no mean.
+
+    Raises:
+        InputError: there is not one value and one weight an example, so that they would broadcast.
 
     >>> float(weighted_mean(jnp.array([1.0, 3.0, 50.0]), jnp.array([1.0, 1.0, 0.0])))
     2.0
     """
+    if values.ndim != 1 or values.shape != weights.shape:
+        raise InputError(
+            f"Losses {values.shape} and weights {weights.shape} differ: give one of each an example, [n]."
+        )
     return jnp.sum(weights * values) / jnp.sum(weights)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxml import curvature
-from jaxml.curvature import KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Certificate
+from jaxml.curvature import AT_INFINITY, KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Certificate
 from jaxml.types import InputError
 
 DRAW = np.random.default_rng(0)
@@ -108,6 +108,45 @@ def test_minima_on_the_orbit_of_a_rotation_are_minima():
     np.testing.assert_allclose(found.certificate.loss, 0.19, rtol=1e-12)
     assert (curvature.outcome(found.certificate) == MINIMUM).all()
     assert (np.asarray(curvature.signs(found.certificate).zero) == 1).all()
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_minima_on_the_orbit_of_a_scaling_are_minima_though_far_from_balanced(dtype):
+    """w₀w₁w₂ = 1, of weights 1 to 1000: steps along the orbit leave where the relaxation converges."""
+    found = curvature.certify(valley, jnp.array([100.0, 0.1, 0.1], dtype), None)
+    assert curvature.outcome(found) == MINIMUM
+    assert curvature.signs(found).zero == 2
+
+
+@pytest.mark.oracle
+def test_a_flat_direction_that_cannot_be_followed_is_no_minimum():
+    """The loss has no value at any point beside 0, though its derivatives there are those of w₀²."""
+
+    @jax.custom_jvp
+    def only_here(w):
+        return jnp.where(jnp.any(w != 0), jnp.nan, 0.0)
+
+    only_here.defjvps(lambda tangent, _, w: 0 * tangent[0])
+    assert name(lambda w, _: w[0] ** 2 + only_here(w), [0.0, 0.0]) != "minimum"
+
+
+@pytest.mark.oracle
+def test_separable_labels_lead_to_infinity_and_to_no_kink():
+    """Far out the gradient is 1e-12 and its rounding 1e-18, of the order of what the Hessian says."""
+    inputs = np.random.default_rng(1).normal(size=(30, 2))
+    labels = (inputs.sum(axis=1) > 0).astype(int)
+
+    def loss(kernel, _):
+        logits = inputs @ kernel
+        return jnp.mean(jax.nn.logsumexp(logits, axis=1) - logits[np.arange(30), labels])
+
+    starts = DRAW.normal(size=(4, 2, 2))
+    way = partial(curvature.eigenvector_following, index=0, iterations=1000, radius=3.0)
+    found = curvature.search(way, loss, starts, None)
+    assert (np.asarray(found.certificate.loss) < 1e-10).all()
+    assert (np.asarray(found.certificate.jump) > 1e-8).all()  # rounding alone, and more than a kink needs
+    assert (curvature.outcome(found.certificate) == AT_INFINITY).all()
 
 
 @pytest.mark.oracle

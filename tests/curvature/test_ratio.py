@@ -194,3 +194,12 @@ def test_what_is_not_known_is_no_ratio():
 def test_no_pairs_are_refused():
     with pytest.raises(InputError, match="1 or more"):
         sampling_ratio(lambda w, _: w @ w, jnp.ones(2), None, radius=1.0, pairs=0, key=KEY)
+
+
+@pytest.mark.oracle
+def test_a_point_is_no_neighbour_of_its_own():
+    choice = {"pairs": 4, "key": KEY}
+    assert np.isnan(sampling_ratio(lambda w, _: w @ w, jnp.zeros(2), None, radius=0.0, **choice))
+    with pytest.raises(InputError, match="another function each time"):
+        draws = np.random.default_rng(0)
+        sampling_ratio(lambda w, _: w @ w * draws.random(), jnp.zeros(2), None, radius=1.0, **choice)

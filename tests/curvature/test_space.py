@@ -121,3 +121,34 @@ def test_a_second_call_with_the_same_objective_traces_nothing():
     np.testing.assert_allclose(ends, exact, rtol=1e-5)
     np.testing.assert_allclose(ends, [6.0, 48.0], rtol=1e-5)
     assert not np.allclose(first[0], ends)
+
+
+@pytest.mark.invariance
+@pytest.mark.parametrize(
+    ("objective", "message"),
+    [
+        (lambda w, _: jnp.sum(w**2)[None], r"returns an array \(1,\): average it"),
+        (lambda w, _: (jnp.sum(w**2), w), "returns a tuple: return the loss alone"),
+        (lambda w, _: None, "returns a NoneType"),
+        (lambda w, _: jnp.sum(w > 0), "returns int32: cast it"),
+        (lambda w, _: jnp.sum(w) * 1j, "returns complex64: cast it"),
+    ],
+)
+def test_a_loss_is_one_real_number(objective, message):
+    with pytest.raises(InputError, match=message):
+        curvature.certify(objective, jnp.zeros(2), None)
+    with pytest.raises(InputError, match=message):
+        curvature.escape(objective, jnp.zeros(2), None, jnp.ones(2))
+
+
+@pytest.mark.invariance
+@pytest.mark.parametrize("image", [lambda v: v[:1], lambda v: v.astype(jnp.float16)])
+def test_a_map_to_another_space_has_no_square_matrix(image):
+    with pytest.raises(InputError, match="return a pytree like the parameters"):
+        curvature.dense(image, jnp.ones(3))
+
+
+@pytest.mark.invariance
+def test_half_a_mode_cannot_be_climbed():
+    with pytest.raises(InputError, match="no 0.5 modes"):
+        curvature.eigenvector_following(lambda w, _: w @ w, jnp.ones(2), None, index=0.5)

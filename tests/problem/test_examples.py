@@ -23,6 +23,10 @@ def test_weights_are_ones_of_the_inputs_dtype(dtype):
         (np.zeros((2, 1), bool), np.zeros(2), "inputs are bool"),
         (np.zeros((2, 1), complex), np.zeros(2), "inputs are complex128"),
         (np.array([[3], [-1]]), np.zeros(2), "Integer inputs number tokens, and some are negative"),
+        (np.zeros((2, 1), np.longdouble), np.zeros(2), "inputs are float128|inputs are longdouble"),
+        (np.zeros((2, 1)), np.zeros(2, complex), "targets are complex128"),
+        (np.zeros((0, 1)), np.zeros(0), "no examples"),
+        (np.array([[1], [2**31]]), np.zeros(2), "inputs reach 2147483648, beyond int32"),
         (np.float32(1.0), np.zeros(1), "inputs are a single value"),
         ([[1.0], [2.0, 3.0]], np.zeros(2), "inputs are no array.*equal lengths"),
         (np.array([[None]]), np.zeros(1), "inputs are object"),
@@ -43,12 +47,24 @@ def test_unusable_examples_are_refused(inputs, targets, message):
         (np.eye(3, dtype=np.int32), r"labels have the shape \(3, 3\).*labels\.argmax\(-1\)"),
         (np.array([0, -1, 2]), r"Label -1 in row 1 \(from 0\) is outside 0\.\.2"),
         (np.array(["cat", "dog", "cat"]), "targets are text: number them"),
+        (np.array([True, False, True]), "targets are bool: cast labels to int32"),
+        (np.eye(3, dtype=bool), "targets are bool"),
+        (np.array([0, 1, 2**32 + 1]), "targets reach 4294967297, beyond int32: renumber"),
+        (np.array([0, 1, 2**64 - 1], np.uint64), "targets reach 18446744073709551615"),
         (np.ma.masked_array([0, 1, 2], [False, True, False]), "Some targets lie under a mask"),
     ],
 )
 def test_targets_that_are_no_labels_are_refused(targets, message):
     with pytest.raises(InputError, match=message):
         examples(np.zeros((3, 1), np.float32), targets)
+
+
+def test_weights_are_floating_point_and_values_are_known():
+    inputs, labels = np.zeros((3, 1), np.float32), np.arange(3)
+    with pytest.raises(InputError, match="Weights are not counted in int32"):
+        examples(inputs, labels, dtype=np.int32)
+    with pytest.raises(InputError, match="inputs are being traced.*outside jit"):
+        jax.jit(lambda x: examples(x, labels))(inputs)
 
 
 def test_the_number_of_classes_is_held_against_the_labels():

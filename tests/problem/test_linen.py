@@ -181,6 +181,58 @@ def test_a_module_without_parameters_and_inputs_that_are_a_dict_are_refused():
         model.init(jax.random.key(0), {"a": INPUTS.astype(np.float32)})
 
 
+class Noisy(nn.Module):
+    stream: str
+
+    @nn.compact
+    def __call__(self, inputs, *, train):
+        hidden = nn.Dropout(0.5, rng_collection=self.stream, deterministic=not train)(inputs)
+        return nn.Dense(3)(hidden)
+
+
+class Pair(nn.Module):
+    @nn.compact
+    def __call__(self, inputs):
+        return nn.Dense(3)(inputs), inputs
+
+
+class Silent(nn.Module):
+    def encode(self, inputs):
+        return inputs
+
+
+class Named(nn.Module):
+    @nn.compact
+    def __call__(self, *, inputs):
+        return nn.Dense(3)(inputs)
+
+
+@pytest.mark.parametrize("module", [Silent(), Named()])
+def test_what_is_no_module_of_inputs_is_refused_at_once(module):
+    with pytest.raises(InputError, match=r"give an instance|takes no inputs"):
+        problem.from_linen(module)
+
+
+@pytest.mark.parametrize(
+    ("module", "key", "message"),
+    [
+        (Noisy("noise"), jax.random.key(1), "let it draw from `dropout`"),
+        (Noisy("dropout"), None, "pass a key"),
+        (Pair(), jax.random.key(1), "returns a tuple"),
+    ],
+)
+def test_a_call_that_cannot_be_says_why(module, key, message):
+    model, inputs = problem.from_linen(module), INPUTS.astype(np.float32)
+    params, state = model.init(jax.random.key(0), inputs)
+    with pytest.raises(InputError, match=message):
+        model.apply(params, state, inputs, train=True, key=key)
+
+
+def test_examples_without_a_value_are_refused():
+    with pytest.raises(InputError, match=r"Inputs \(6, 0\) hold nothing"):
+        problem.from_linen(Plain()).init(jax.random.key(0), np.zeros((6, 0), np.float32))
+
+
 def test_a_state_that_is_not_given_is_asked_for():
     model = problem.from_linen(Normalised())
     batch = problem.examples(INPUTS.astype(np.float32), LABELS)

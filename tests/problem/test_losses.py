@@ -124,6 +124,19 @@ def test_more_classes_than_a_byte_counts(loss):
         np.testing.assert_array_equal(function(outputs, small), function(outputs, wide))
 
 
+@pytest.mark.parametrize("loss", LABELLED)
+@pytest.mark.parametrize("dtype", [np.int64, np.uint64])
+def test_labels_of_64_bits_need_no_64_bit_mode(loss, dtype):
+    outputs, labels = jnp.array([[5.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), np.array([0, 2])
+    np.testing.assert_array_equal(loss(outputs, labels.astype(dtype)), loss(outputs, labels.astype(np.int32)))
+
+
+@pytest.mark.parametrize("delta", [0.0, -1.0, np.nan])
+def test_a_huber_loss_bends_above_zero(delta):
+    with pytest.raises(InputError, match="give a delta above 0"):
+        huber(jnp.ones((2, 1)), jnp.zeros((2, 1)), delta=delta)
+
+
 def test_training_on_labels_one_too_high_cannot_look_like_success():
     outputs, labels = jnp.zeros((4, 3)), jnp.array([1, 2, 3, 1])
     value, slope = jax.jit(jax.value_and_grad(lambda z, y: jnp.mean(cross_entropy(z, y))))(outputs, labels)
@@ -219,3 +232,13 @@ def test_weighted_mean_is_the_quotient_of_sums(dtype, tolerance):
     with jax.enable_x64(dtype is np.float64):
         found = np.asarray(weighted_mean(jnp.asarray(values, dtype), weights.astype(dtype)))
     np.testing.assert_allclose(found, (values @ weights) / weights.sum(), rtol=tolerance)
+
+
+@pytest.mark.parametrize("values", [(3, 1), (1,), ()])
+def test_losses_and_weights_do_not_broadcast(values):
+    with pytest.raises(InputError, match="give one of each an example"):
+        weighted_mean(jnp.ones(values), jnp.ones(3))
+
+
+def test_no_weight_has_no_mean():
+    assert np.isnan(weighted_mean(jnp.ones(3), jnp.zeros(3)))

@@ -1,5 +1,7 @@
 """NNX and Equinox modules: through training, `keep` and curvature, with plain parameters."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -185,7 +187,33 @@ def test_many_layers_keep_their_order():
 def test_nnx_modules_that_cannot_be_are_refused():
     with pytest.raises(InputError, match=r"A Mlp has its parameters already.*lambda rngs: Mlp"):
         problem.from_nnx(Mlp(nnx.Rngs(0)))
+    for create in (lambda width, rngs: Mlp(rngs), lambda: None, partial(Mlp, rngs=nnx.Rngs(0))):
+        with pytest.raises(InputError, match="No module is made of rngs alone"):
+            problem.from_nnx(create)
+    for create in (lambda rngs: None, lambda rngs: nnx.Dict(a=nnx.Param(jnp.ones(3)))):
+        with pytest.raises(InputError, match="cannot be called"):
+            problem.from_nnx(create)
     with pytest.raises(InputError, match="no parameters"):
         problem.from_nnx(lambda rngs: nnx.Dropout(0.5, rngs=rngs))
     with pytest.raises(InputError, match="inputs are a dict"):
         problem.from_nnx(Mlp).init(jax.random.key(0), {"a": INPUTS})
+
+
+def test_a_module_may_be_a_class_with_all_but_its_rngs():
+    class Line(nnx.Module):
+        def __init__(self, width, rngs):
+            self.first = nnx.Linear(width, width, rngs=rngs)
+            self.second = self.first  # shared, and so one kernel
+
+        def __call__(self, inputs):
+            return self.second(self.first(inputs))
+
+    inputs = np.ones((2, 3), np.float32)
+    found = []
+    for create in (partial(Line, 3), partial(Line, width=3), lambda rngs: Line(3, rngs)):
+        model = problem.from_nnx(create)
+        params, state = model.init(jax.random.key(0), inputs)
+        assert [leaf.shape for leaf in jax.tree.leaves(params)] == [(3,), (3, 3)]
+        found.append(model.apply(params, state, inputs, train=False, key=None)[0])
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])

@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.typing import DTypeLike
 
 from jaxml.problem.labels import check_labels, require_integers
@@ -25,9 +26,10 @@ def examples(
         dtype: of the weights; that of floating-point inputs, and float32 beside tokens, when not given.
 
     Raises:
-        InputError: lengths that differ; text, objects, values under a mask, NaN or infinity; inputs that
-            are neither floating point nor tokens; integer targets that are a column or indicators of
-            classes, or labels out of range.
+        InputError: lengths that differ, or are 0; text, objects, values under a mask, NaN or infinity;
+            inputs that are neither floating point nor tokens; targets that are neither floating point
+            nor integers; integers beyond int32, which JAX would cut short; integer targets that are a
+            column or indicators of classes, or labels out of range; within `jit`, traced values.
 
     >>> examples(np.zeros((2, 3), np.float32), np.array([0, 1])).weights
     array([1., 1.], dtype=float32)
@@ -35,10 +37,14 @@ def examples(
     inputs, targets = _numbers(inputs, "inputs"), _numbers(targets, "targets")
     if len(inputs) != len(targets):
         raise InputError(f"There are {len(inputs)} inputs but {len(targets)} targets: give each input one.")
+    if len(inputs) == 0:
+        raise InputError("There are no examples, and so no mean over them: give one or more.")
     _require_inputs(inputs)
     _require_targets(targets, classes)
     if dtype is None:
         dtype = inputs.dtype if np.issubdtype(inputs.dtype, np.floating) else np.float32
+    if not jax.numpy.issubdtype(dtype, np.floating):
+        raise InputError(f"Weights are not counted in {np.dtype(dtype)}: take float32 or float64.")
     return Batch(inputs, targets, np.ones(len(inputs), dtype))
 
 
@@ -61,6 +67,8 @@ def split(batch: Batch, count: int, *, key: Key) -> Dataset:
 
 def _numbers(values: Any, name: str) -> np.ndarray:
     """The values as an array of numbers with a leading axis, in the machine's byte order."""
+    if isinstance(values, Tracer):
+        raise InputError(f"The {name} are being traced, so no value is known: make the batch outside jit.")
     if isinstance(values, dict):
         raise InputError(f"The {name} are a dict: join its arrays into one, such as by np.concatenate.")
     if np.ma.is_masked(values):
@@ -87,26 +95,49 @@ def _require_inputs(inputs: np.ndarray) -> None:
                 "Integer inputs number tokens, and some are negative: number them from 0, or cast values to "
                 "float32 or float64."
             )
+        _require_int32(inputs, "inputs")
         return
-    if not np.issubdtype(inputs.dtype, np.floating):
-        raise InputError(f"The inputs are {inputs.dtype}: cast them to float32 or float64.")
+    _require_floating(inputs, "inputs")
     _require_finite(inputs, "inputs")
 
 
 def _require_targets(targets: np.ndarray, classes: int | None) -> None:
     if classes is not None:
         check_labels(targets, classes)
-    elif not np.issubdtype(targets.dtype, np.integer):
+    elif np.issubdtype(targets.dtype, np.integer):
+        _require_classes(targets)
+    elif targets.dtype == bool:
+        raise InputError("The targets are bool: cast labels to int32, and values to float32 or float64.")
+    else:
+        _require_floating(targets, "targets")
         _require_finite(targets, "targets")
-    elif targets.ndim == 1:
+
+
+def _require_classes(targets: np.ndarray) -> None:
+    """Integers of which it is not known how many classes they number."""
+    if targets.ndim == 1:
         check_labels(targets, int(targets.max(initial=0)) + 1)
     elif targets.shape[1:] == (1,) or _are_indicators(targets):
         require_integers(targets)
+    _require_int32(targets, "targets")
 
 
 def _are_indicators(targets: np.ndarray) -> bool:
     """Whether each row is 0 but for a single 1."""
     return targets.ndim == 2 and bool(np.all((targets != 0).sum(1) == 1) and np.all(targets.max(1) == 1))
+
+
+def _require_floating(values: np.ndarray, name: str) -> None:
+    """Floating point that JAX has: long doubles are NumPy's alone."""
+    if not np.issubdtype(values.dtype, np.floating) or values.dtype.itemsize > 8:
+        raise InputError(f"The {name} are {values.dtype}: cast them to float32 or float64.")
+
+
+def _require_int32(values: np.ndarray, name: str) -> None:
+    """Without `enable_x64` JAX keeps the lower 32 bits of an integer, and says nothing."""
+    largest = int(values.max(initial=0))
+    if largest > np.iinfo(np.int32).max:
+        raise InputError(f"The {name} reach {largest}, beyond int32: renumber them from 0.")
 
 
 def _require_finite(values: np.ndarray, name: str) -> None:

@@ -15,15 +15,16 @@ __all__ = ["read_idx"]
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
 
-def read_idx(path: Path) -> np.ndarray:
+def read_idx(path: str | Path) -> np.ndarray:
     """The array in an IDX file, gzip-compressed or not, in the machine's byte order; it is reported.
 
     Raises:
         InputError: unreadable, corrupt or truncated gzip; a wrong magic number; a size other than
-            the header promises.
+            the header promises; more dimensions than an array can have.
 
     Source: LeCun, Cortes and Burges 1998, "The MNIST database", file format.
     """
+    path = Path(path)
     packed = contents(path)
     content = decompress(packed, path)
     array = parse(content, path)
@@ -43,4 +44,9 @@ def parse(content: bytes, path: Path) -> np.ndarray:
     promised = start + math.prod(shape) * dtype.itemsize
     if len(content) != promised:
         raise InputError(f"{path} holds {len(content)} bytes, its header says {promised}: {REMEDY}.")
-    return np.frombuffer(content, dtype, offset=start).reshape(shape).astype(dtype.newbyteorder("="))
+    values = np.frombuffer(content, dtype, offset=start)
+    try:
+        array = values.reshape(shape)
+    except ValueError as reason:
+        raise InputError(f"{path} has dimensions that no array has ({reason}): {REMEDY}.") from reason
+    return array.astype(dtype.newbyteorder("="))

@@ -17,9 +17,14 @@ def named_arguments(call: Callable[..., Any], *, refused: Collection[str] = ()) 
     """Which of `train` and `mask` a module's bound `__call__` names, beside its inputs.
 
     Raises:
-        InputError: it needs another argument, or takes one of the refused ones.
+        InputError: it needs another argument, takes one of the refused ones, or has no place for inputs.
     """
     parameters = list(inspect.signature(call).parameters.values())
+    if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+        raise InputError(
+            "The module's __call__ takes no inputs in the first place: wrap it in a module that takes "
+            "(inputs, *, train)."
+        )
     for parameter in parameters[1:]:
         variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         needed = parameter.default is parameter.empty and not variadic
@@ -41,13 +46,15 @@ def parameter_dtype(inputs: Any, dtype: DTypeLike | None) -> Any:
     """The dtype asked for, else that of floating-point inputs, else float32.
 
     Raises:
-        InputError: the inputs are no array.
+        InputError: the inputs are no array, or an example holds no value.
     """
     if not hasattr(inputs, "shape"):
         raise InputError(
             f"The inputs are a {type(inputs).__name__}: join its arrays into one array [n, ...], and take it "
             "apart in the module."
         )
+    if 0 in inputs.shape[1:]:
+        raise InputError(f"Inputs {inputs.shape} hold nothing to learn from: give each example a value.")
     if dtype is not None:
         return dtype
     return inputs.dtype if jnp.issubdtype(inputs.dtype, jnp.floating) else jnp.float32
@@ -71,6 +78,17 @@ def require_parameters(params: Any) -> None:
     """
     if not jax.tree.leaves(params):
         raise InputError("The module has no parameters: give it a layer that has some to train.")
+
+
+def require_array(outputs: Any) -> None:
+    """Passes the outputs of a module that are one array.
+
+    Raises:
+        InputError: they are several, or none.
+    """
+    if not isinstance(outputs, jax.Array):
+        kind = type(outputs).__name__
+        raise InputError(f"The module returns a {kind}: wrap it in one that returns a single array [n, ...].")
 
 
 def missing_state() -> InputError:

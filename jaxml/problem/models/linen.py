@@ -7,7 +7,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from flax.errors import ScopeCollectionNotFound
+from flax.errors import InvalidRngError, ScopeCollectionNotFound
 from jax.typing import DTypeLike
 
 from jaxml.problem.models.adapters import (
@@ -17,9 +17,10 @@ from jaxml.problem.models.adapters import (
     missing_state,
     named_arguments,
     parameter_dtype,
+    require_array,
     require_parameters,
 )
-from jaxml.types import Array, Key, Model, Params
+from jaxml.types import Array, InputError, Key, Model, Params
 
 __all__ = ["from_linen"]
 
@@ -46,9 +47,13 @@ def from_linen(module: nn.Module, *, dtype: DTypeLike | None = None) -> Model:
             tokens.
 
     Raises:
-        InputError: `__call__` needs other arguments. At a call: inputs that are no array, no parameters, a
-            BatchNorm without its state, or one whose values do not lead with the batch axis.
+        InputError: no instance of a module, or one whose `__call__` needs other arguments. At a call:
+            inputs that are no array, no parameters, outputs that are several arrays, a BatchNorm without
+            its state, or one whose values do not lead with the batch axis, a random stream that is not
+            called `dropout`, or none to draw from.
     """
+    if not isinstance(module, nn.Module) or not hasattr(module, "__call__"):  # noqa: B004  # Linen's own lookup
+        raise InputError("This is no Linen module that can be called: give an instance with a __call__.")
     named = named_arguments(module.__call__, refused=_MODES)
 
     def init(key: Key, inputs: Any) -> tuple[Params, Any]:
@@ -78,9 +83,20 @@ def from_linen(module: nn.Module, *, dtype: DTypeLike | None = None) -> Model:
                 )
             except ScopeCollectionNotFound as reason:
                 raise missing_state() from reason
+            except InvalidRngError as reason:
+                raise _missing_stream(key) from reason
+        require_array(outputs)
         return outputs, {**state, **updated}
 
     return Model(init, apply)
+
+
+def _missing_stream(key: Key | None) -> InputError:
+    if key is None:
+        return InputError("The module draws random numbers: pass a key in training, and draw only there.")
+    return InputError(
+        "The module draws from a random stream of its own: let it draw from `dropout`, which the key feeds."
+    )
 
 
 def _without_padding(mask: Array | None, named: frozenset[str]) -> AbstractContextManager[None]:

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,6 +19,7 @@ from jaxml.problem.models.adapters import (
     missing_state,
     named_arguments,
     parameter_dtype,
+    require_array,
     require_parameters,
 )
 from jaxml.types import Array, InputError, Key, Model, Params
@@ -42,13 +44,16 @@ def from_nnx(create: Callable[..., nnx.Module], *, dtype: DTypeLike | None = Non
             tokens.
 
     Raises:
-        InputError: a module in place of the function, one without parameters, or one whose `__call__`
-            needs other arguments. At a call: inputs that are no array; training without a key where
-            the module draws; no state where it keeps one.
+        InputError: a module in place of the function, a function that needs more than `rngs`, a module
+            without parameters, or one whose `__call__` needs other arguments. At a call: inputs that are
+            no array; outputs that are several; training without a key where the module draws; no state
+            where it keeps one.
     """
     make = _maker(create)
     template = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
-    named = named_arguments(template.__call__)  # pyright: ignore[reportCallIssue]
+    if not callable(template):
+        raise InputError(f"A {type(template).__name__} cannot be called: make a module with a __call__.")
+    named = named_arguments(template.__call__)
     definition, *parts = _split(template)
     abstract_params, abstract_rngs, abstract_state = parts
     require_parameters(abstract_params)
@@ -69,6 +74,7 @@ def from_nnx(create: Callable[..., nnx.Module], *, dtype: DTypeLike | None = Non
         module.train() if train else module.eval()
         with jax.numpy_dtype_promotion("standard"), _without_padding(module, mask, named):
             outputs = module(jnp.asarray(inputs), **arguments(named, train, mask))
+        require_array(outputs)
         return outputs, nnx.to_pure_dict(_split(module)[-1]) if train else state
 
     return Model(init, apply)
@@ -81,10 +87,20 @@ def _maker(create: Callable[..., nnx.Module]) -> Callable[[nnx.Rngs], nnx.Module
             f"A {type(create).__name__} has its parameters already: give the function that makes it, such as "
             f"lambda rngs: {type(create).__name__}(..., rngs=rngs)."
         )
-    signed = create.__init__ if isinstance(create, type) else create
-    if "rngs" in inspect.signature(signed).parameters:
-        return lambda rngs: create(rngs=rngs)
-    return lambda rngs: create(rngs)
+    whole = create if isinstance(create, partial) else partial(create)
+    signed = whole.func.__init__ if isinstance(whole.func, type) else whole.func
+    given = (None, *whole.args) if isinstance(whole.func, type) else whole.args
+    signature = inspect.signature(signed)
+    by_name = "rngs" in signature.parameters
+    last, named = ((), {"rngs": None}) if by_name else ((None,), {})
+    try:
+        signature.bind(*given, *last, **whole.keywords, **named)
+    except TypeError as reason:
+        raise InputError(
+            f"No module is made of rngs alone ({reason}): give a function that does, such as "
+            "lambda rngs: Net(64, 10, rngs=rngs)."
+        ) from reason
+    return (lambda rngs: create(rngs=rngs)) if by_name else (lambda rngs: create(rngs))
 
 
 def _split(module: nnx.Module) -> Any:
