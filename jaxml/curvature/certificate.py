@@ -112,9 +112,7 @@ def check_scalar(objective: Objective, params: Params, batch: Any) -> None:
     if value.shape != ():
         raise InputError(f"The objective returns an array {value.shape}: average it, a loss is one number.")
     if not jnp.issubdtype(value.dtype, jnp.floating):
-        raise InputError(
-            f"The objective returns {value.dtype}: cast it to floating point, or take a real part."
-        )
+        raise InputError(f"The objective returns {value.dtype}: cast it to float32 or float64.")
 
 
 def length_scale(size: Any, dtype: Any) -> Any:

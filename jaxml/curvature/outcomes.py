@@ -63,7 +63,8 @@ def signs(certificate: Certificate, criteria: Criteria = Criteria()) -> Inertia:
     within = np.maximum(
         _scaled(criteria.zero, values.dtype, 1 / 2), np.nan_to_num(certificate.zero, posinf=1)
     )
-    return inertia_from_eigenvalues(values, tolerance=within * np.max(np.abs(values), axis=-1))
+    tolerance = np.asarray(within * np.max(np.abs(values), axis=-1))
+    return inertia_from_eigenvalues(values, tolerance=tolerance)
 
 
 def outcome(certificate: Certificate, criteria: Criteria = Criteria()) -> np.ndarray:  # noqa: B008  # immutable

@@ -98,7 +98,7 @@ def _only(params: Params, point: Params) -> Params:
     )
 
 
-def _shifted(point: Params | None, shift: Params) -> Params | None:
+def _shifted(point: Any, shift: Params) -> Any:
     """The point moved by the part of a shift that it sees."""
     return None if point is None else tree.axpy(1, _only(shift, point), point)
 

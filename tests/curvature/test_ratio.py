@@ -200,6 +200,6 @@ def test_no_pairs_are_refused():
 def test_a_point_is_no_neighbour_of_its_own():
     choice = {"pairs": 4, "key": KEY}
     assert np.isnan(sampling_ratio(lambda w, _: w @ w, jnp.zeros(2), None, radius=0.0, **choice))
+    draws = np.random.default_rng(0)
     with pytest.raises(InputError, match="another function each time"):
-        draws = np.random.default_rng(0)
         sampling_ratio(lambda w, _: w @ w * draws.random(), jnp.zeros(2), None, radius=1.0, **choice)

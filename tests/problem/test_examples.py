@@ -63,7 +63,7 @@ def test_weights_are_floating_point_and_values_are_known():
     inputs, labels = np.zeros((3, 1), np.float32), np.arange(3)
     with pytest.raises(InputError, match="Weights are not counted in int32"):
         examples(inputs, labels, dtype=np.int32)
-    with pytest.raises(InputError, match="inputs are being traced.*outside jit"):
+    with pytest.raises(InputError, match=r"inputs are being traced.*outside jit"):
         jax.jit(lambda x: examples(x, labels))(inputs)
 
 

@@ -43,7 +43,7 @@ def examples(
     _require_targets(targets, classes)
     if dtype is None:
         dtype = inputs.dtype if np.issubdtype(inputs.dtype, np.floating) else np.float32
-    if not jax.numpy.issubdtype(dtype, np.floating):
+    if not jax.numpy.issubdtype(np.dtype(dtype), np.floating):
         raise InputError(f"Weights are not counted in {np.dtype(dtype)}: take float32 or float64.")
     return Batch(inputs, targets, np.ones(len(inputs), dtype))
 
