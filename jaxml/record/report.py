@@ -1,6 +1,7 @@
 """What a reader sees: the page of one run, and the page of all claims, each one self-contained file."""
 
 import base64
+import hashlib
 import itertools
 import os
 import re
@@ -37,11 +38,22 @@ _FILES = ("result.npz", "findings.json", "manifest.json", "report.html")
 
 
 class _Picture(NamedTuple):
-    """A PNG: its name, its bytes in base64, its width on the page, and the words that replace it."""
+    """A PNG, which the page holds once, however often it is shown.
+
+    Attributes:
+        name: of the figure.
+        anchor: the element that holds it.
+        data: its bytes in base64.
+        width: on the page.
+        height: on the page.
+        words: what stands for it where it is not seen.
+    """
 
     name: str
+    anchor: str
     data: str
     width: int
+    height: int
     words: str
 
 
@@ -235,9 +247,11 @@ def _pictures(folder: Path) -> Iterable[_Picture]:
 
 
 def _picture(path: Path) -> _Picture:
-    """The width is that at which a point of the figure's type is a point of the page: 96 pixels an inch."""
+    """The size is that at which a point of the figure's type is a point of the page: 96 pixels an inch."""
     data = path.read_bytes()
-    pixels = int.from_bytes(data[16:20], "big")
+    width, height = (round(int.from_bytes(data[at : at + 4], "big") * 96 / DPI) for at in (16, 20))
     words = path.with_suffix(".txt")
-    said = words.read_text(encoding="utf-8") if words.is_file() else ""
-    return _Picture(unquote(path.stem), base64.b64encode(data).decode(), round(pixels * 96 / DPI), said)
+    said = words.read_text(encoding="utf-8").strip() if words.is_file() else ""
+    anchor = f"figure-{hashlib.sha256(data).hexdigest()[:16]}"
+    encoded = base64.b64encode(data).decode()
+    return _Picture(unquote(path.stem), anchor, encoded, width, height, said)

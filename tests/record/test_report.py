@@ -70,7 +70,7 @@ def check_self_contained(page):
     tags = {tag for tag, _ in page.elements}
     assert not tags & {"link", "iframe", "object"}
     for _, attributes in page.elements:
-        assert "://" not in (attributes.get("href") or "")
+        assert "://" not in (attributes.get("href") or "").replace("data:image/png;base64,", "")
         assert not any(name.startswith("on") for name in attributes)
         assert (attributes.get("src") or "data:image/png;base64,").startswith("data:image/png;base64,")
 
@@ -82,7 +82,9 @@ def check_accessible(page):
     assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))
     assert len(page.all("caption")) == len(page.all("table"))
     assert all("scope" in attributes for attributes in page.all("th"))
-    assert all(len(attributes["alt"]) > 20 for attributes in page.all("img"))
+    shown = [attributes for attributes in page.all("svg") if attributes.get("role") == "img"]
+    assert all(len(attributes["aria-label"]) > 20 for attributes in shown)
+    assert all("aria-hidden" in attributes for attributes in page.all("svg") if attributes not in shown)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(set(ids)) == len(ids)
     links = [attributes["href"] for attributes in page.all("a") if attributes["href"].startswith("#")]
@@ -107,9 +109,10 @@ def test_a_report_holds_its_run_in_one_file(runs):
         check_accessible(page)
         assert "@import" not in text and "url(" not in text
         (picture,) = (folder / "figures").glob("*.png")
-        pictures = {attributes["src"].partition(",")[2] for attributes in page.all("img")}
-        assert [base64.b64decode(data) for data in pictures] == [picture.read_bytes()]
-        (said,) = {attributes["alt"].strip() for attributes in page.all("img")}
+        (held,) = page.all("image")
+        assert base64.b64decode(held["href"].partition(",")[2]) == picture.read_bytes()
+        assert {attributes["href"] for attributes in page.all("use")} == {f"#{held['id']}"}
+        (said,) = {attributes["aria-label"] for attributes in page.all("svg") if "role" in attributes}
         assert said == "Power: power (1) against scale (1)."
         for finding in run.findings:
             assert finding.statement in page.words and finding.verdict in page.words
@@ -148,7 +151,7 @@ def test_committed_verdicts_need_no_run(runs, tmp_path):
     write_ledger(tmp_path / "report.html", replies, found, {}, stale=lambda _: False)
     page = Page((tmp_path / "report.html").read_text())
     check_accessible(page)
-    assert "jaxml run toy" in page.words and not page.all("img")
+    assert "jaxml run toy" in page.words and not page.all("image")
 
 
 def test_a_page_that_cannot_be_written_is_refused(runs, tmp_path):
@@ -295,8 +298,8 @@ def test_the_place_of_a_claim_keeps_its_capitals(runs):
 def test_no_figure_is_wider_than_it_was_drawn(runs):
     replies, found, folders = everything(runs)
     text = written(runs / "report.html", replies, found, folders)
-    for attributes in Page(text).all("img"):
-        assert attributes["style"] == f"--width: {attributes['width']}px"
-    rules = re.findall(r"figure img \{[^}]*\}", text)
+    for attributes in Page(text).all("svg"):
+        assert attributes["style"] in (f"--width: {attributes['width']}px", "position: absolute")
+    rules = re.findall(r"figure .picture \{[^}]*\}", text)
     widths = [width for rule in rules for width in re.findall(r"(?<![-\w])(?:min-)?width: ([^;]*);", rule)]
     assert widths == ["min(26rem, var(--width))"]
