@@ -235,9 +235,9 @@ def _bends_as_the_hessian_says(escapes, setting):
 
 
 def _kinks_bend_less(escapes, setting):
-    """One kink shows what the Hessian misses, and all found may be one; C049 is the control."""
+    """All kinks found may be copies of one, and an eigenvector may run along its face; C049 is the control."""
     share = escapes.bend / escapes.ends[:, 0]
-    return record.deciding(
+    return record.supporting(
         "C060",
         "On a kink of a ReLU network the Hessian does not say how the loss bends: along its lowest "
         "eigenvector the second difference of the loss is less than 0.9 of its eigenvalue.",
