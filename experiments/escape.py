@@ -235,7 +235,7 @@ def _bends_as_the_hessian_says(escapes, setting):
 
 
 def _kinks_bend_less(escapes, setting):
-    """All kinks found may be copies of one, and an eigenvector may run along its face; C049 is the control."""
+    """All kinks found may be copies of one, and an eigenvector may run along its face."""
     share = escapes.bend / escapes.ends[:, 0]
     return record.supporting(
         "C060",
