@@ -1,14 +1,12 @@
 """What a reader sees: the page of one run, and the page of all claims, each one self-contained file."""
 
-import base64
-import hashlib
 import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import jinja2
 
@@ -16,8 +14,8 @@ from jaxml import claims
 from jaxml.record import tables
 from jaxml.record.answers import Answer, Evidence, answers, stance
 from jaxml.record.archive import replacing
-from jaxml.record.figures import DPI
 from jaxml.record.finding import Finding
+from jaxml.record.pictures import Picture, pictures
 from jaxml.record.runs import load_findings, load_manifest
 from jaxml.record.verdicts import Verdicts
 
@@ -37,32 +35,12 @@ _PAGE_IDS = frozenset({"find", "hits", "studies"})
 _FILES = ("result.npz", "findings.json", "manifest.json", "report.html")
 
 
-class _Picture(NamedTuple):
-    """A PNG, which the page holds once, however often it is shown.
-
-    Attributes:
-        name: of the figure.
-        anchor: the element that holds it.
-        data: its bytes in base64.
-        width: on the page.
-        height: on the page.
-        words: what stands for it where it is not seen.
-    """
-
-    name: str
-    anchor: str
-    data: str
-    width: int
-    height: int
-    words: str
-
-
 class _Section(NamedTuple):
     """One study of a page: what it found, its pictures, and links to the files of its run."""
 
     verdicts: Verdicts
     manifest: Mapping[str, Any]
-    pictures: Mapping[str, _Picture]
+    pictures: Mapping[str, Picture]
     links: Mapping[str, str]
     stale: bool
     others: "_Comparison"
@@ -201,10 +179,10 @@ def _slugs(prefix: str, names: Iterable[str], taken: Iterable[str] = ()) -> dict
     return slugs
 
 
-def _picture_of(sections: Mapping[str, _Section]) -> Callable[[Answer], tuple[str, _Picture] | None]:
+def _picture_of(sections: Mapping[str, _Section]) -> Callable[[Answer], tuple[str, Picture] | None]:
     """`answer -> (study, picture)`: the figure that its first finding names, or the study's first."""
 
-    def picture(answer: Answer) -> tuple[str, _Picture] | None:
+    def picture(answer: Answer) -> tuple[str, Picture] | None:
         evidence: Sequence[Evidence] = (*answer.deciding, *answer.supporting)
         for each in evidence:
             pictures = sections[each.study].pictures if each.study in sections else {}
@@ -219,9 +197,9 @@ def _picture_of(sections: Mapping[str, _Section]) -> Callable[[Answer], tuple[st
 def _section(found: Verdicts, folder: Path | None, page: Path, *, stale: bool) -> _Section:
     if folder is None:
         return _Section(found, found.manifest, {}, {}, stale, _compared(()))
-    pictures = {picture.name: picture for picture in _pictures(folder / "figures")}
+    by_name = {picture.name: picture for picture in pictures(folder / "figures")}
     links = {name: _link(folder / name, page) for name in _FILES if (folder / name).is_file()}
-    return _Section(found, load_manifest(folder), pictures, links, stale, _compared(()))
+    return _Section(found, load_manifest(folder), by_name, links, stale, _compared(()))
 
 
 def _compared(columns: Sequence[Column]) -> _Comparison:
@@ -238,20 +216,3 @@ def _compared(columns: Sequence[Column]) -> _Comparison:
 def _link(path: Path, page: Path) -> str:
     """The file, seen from the page's folder."""
     return quote(Path(os.path.relpath(path, page)).as_posix())
-
-
-def _pictures(folder: Path) -> Iterable[_Picture]:
-    for path in sorted(folder.glob("*.png")):
-        if path.is_file() and not path.is_symlink():
-            yield _picture(path)
-
-
-def _picture(path: Path) -> _Picture:
-    """The size is that at which a point of the figure's type is a point of the page: 96 pixels an inch."""
-    data = path.read_bytes()
-    width, height = (round(int.from_bytes(data[at : at + 4], "big") * 96 / DPI) for at in (16, 20))
-    words = path.with_suffix(".txt")
-    said = words.read_text(encoding="utf-8").strip() if words.is_file() else ""
-    anchor = f"figure-{hashlib.sha256(data).hexdigest()[:16]}"
-    encoded = base64.b64encode(data).decode()
-    return _Picture(unquote(path.stem), anchor, encoded, width, height, said)

@@ -82,7 +82,7 @@ def held_in(evidence: Evidence) -> str:
 
 
 def scope(answer: Answer) -> str:
-    """The settings behind an answer, on each side.
+    """The settings behind an answer, on each side; where one shows both, what is found on each.
 
     >>> from jaxml.claims import Claim
     >>> claim = Claim("C001", "topic", "empirical", "A claim.")
@@ -91,11 +91,20 @@ def scope(answer: Answer) -> str:
     >>> scope(Answer(claim, "depends", {"supported": ("digits",), "refuted": ("text", "toys")}, (), ()))
     'supported: digits; refuted: text | toys'
     """
-    sides = answer.sides
+    sides = {side: " | ".join(settings) for side, settings in answer.sides.items()}
+    if "depends" in sides:
+        sides["depends"] = " | ".join(_parts(answer, setting) for setting in answer.sides["depends"])
     if len(sides) == 1:
-        (settings,) = sides.values()
-        return " | ".join(settings)
-    return "; ".join(f"{side}: {' | '.join(sides[side])}" for side in REPLIES if side in sides)
+        (only,) = sides.values()
+        return only
+    return "; ".join(f"{side}: {sides[side]}" for side in REPLIES if side in sides)
+
+
+def _parts(answer: Answer, setting: str) -> str:
+    """What the deciding findings in one setting say, verdict by verdict."""
+    members = [each for each in answer.deciding if each.finding.setting == setting]
+    said = [f"{stance(each)}: {each.finding.statement}" for each in members]
+    return f"{setting} ({' '.join(said)})" if said else setting
 
 
 def tally(answers: Iterable[Answer]) -> dict[str, int]:

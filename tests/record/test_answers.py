@@ -85,6 +85,12 @@ def test_studies_join_in_one_answer():
     assert [each.study for each in answer.deciding] == ["a", "b"]
 
 
+def test_where_one_setting_shows_both_sides_each_is_told():
+    both = found(assertion("supported", statement="It falls."), assertion("refuted", statement="It is low."))
+    answer = answers(CLAIMS, [both])["C001"]
+    assert answer.reply == "depends" and scope(answer) == "digits (supported: It falls. refuted: It is low.)"
+
+
 def test_a_verdict_that_did_not_hold_again_is_undecided():
     first = assertion("supported")
     kept, lost = again(1, first), again(2, assertion("undecided"))
