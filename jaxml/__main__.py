@@ -14,7 +14,17 @@ from pathlib import Path
 from jaxml import shipped
 from jaxml.commands.catalogue import check_field, claim_names, claims_named, find
 from jaxml.commands.usage import USAGE, USAGES
-from jaxml.commands.words import REPLICATE, RUN, RUNS, at_most_one, fields_of, parsed, path_of, proposal
+from jaxml.commands.words import (
+    DEVICES,
+    REPLICATE,
+    RUN,
+    RUNS,
+    at_most_one,
+    fields_of,
+    parsed,
+    path_of,
+    proposal,
+)
 from jaxml.errors import InputError
 from jaxml.source import Description, describe
 
@@ -115,7 +125,8 @@ def _run(words: list[str]) -> int:
 
     if values.require_accelerator:
         devices.require_accelerator()
-    run.run(descriptions, fields, smoke=values.smoke, runs=values.runs, again=values.again)
+    with devices.computing_on(values.devices):
+        run.run(descriptions, fields, smoke=values.smoke, runs=values.runs, again=values.again)
     return 0
 
 
@@ -141,9 +152,10 @@ def _replicate(words: list[str]) -> int:
     values = parsed(words, "studies", REPLICATE)
     descriptions = _named(values.studies, "replicate")
     _prepare()
-    from jaxml.commands import replicate
+    from jaxml.commands import devices, replicate
 
-    replicate.replicate(descriptions, times=values.times, smoke=values.smoke, runs=values.runs)
+    with devices.computing_on(values.devices):
+        replicate.replicate(descriptions, times=values.times, smoke=values.smoke, runs=values.runs)
     return 0
 
 
@@ -189,19 +201,20 @@ def _doctor(words: list[str]) -> int:
 
 
 def _verify(words: list[str]) -> int:
-    values = parsed(words, "run", {"--study": {}})
+    values = parsed(words, "run", {"--study": {}, **DEVICES})
     folder = at_most_one(values.run, "run")
     if folder is None or not Path(folder).is_dir():
         raise InputError(f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>.")
     path = find(values.study) if values.study else None
     _prepare()
-    from jaxml.commands import verify
+    from jaxml.commands import devices, verify
 
-    return verify.verify(Path(folder), path)
+    with devices.computing_on(values.devices):
+        return verify.verify(Path(folder), path)
 
 
 def _bench(words: list[str]) -> int:
-    values = parsed(words, "names", {"--out": {"type": path_of, "default": Path("runs/bench")}})
+    values = parsed(words, "names", {"--out": {"type": path_of, "default": Path("runs/bench")}, **DEVICES})
     from jaxml import bench
 
     for name in values.names:
@@ -210,8 +223,8 @@ def _bench(words: list[str]) -> int:
     _prepare()
     from jaxml.commands import devices
 
-    devices.backend()
-    bench.run(values.names or bench.names(), values.out)
+    with devices.computing_on(values.devices):
+        bench.run(values.names or bench.names(), values.out)
     return 0
 
 

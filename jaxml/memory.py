@@ -1,21 +1,26 @@
 """How much memory there is, and the one sentence that says it is not enough."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 
-from jaxml.types import InputError
+from jaxml.types import Device, InputError
 
 
-def available_bytes() -> int:
-    """Bytes that a computation on the default device may still take.
+def available_bytes(devices: Iterable[Device] | None = None) -> int:
+    """Bytes that a computation may still take on each of the devices; on the default one if none is named.
 
-    An accelerator tells its own limit; for the CPU it is `host_bytes()`.
+    An accelerator tells its own limit; for CPU devices it is `host_bytes()`, which they share.
     """
-    statistics = jax.local_devices()[0].memory_stats() or {}
+    chosen = jax.local_devices()[:1] if devices is None else devices
+    return min(_device_bytes(device) for device in chosen)
+
+
+def _device_bytes(device: Device) -> int:
+    statistics = device.memory_stats() or {}
     if "bytes_limit" in statistics:
         return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)
     return host_bytes()

@@ -12,6 +12,9 @@ from jaxml.errors import InputError as InputError
 Array: TypeAlias = jax.Array | np.ndarray
 Scalar: TypeAlias = jaxtyping.Float[jax.Array, ""]
 Key: TypeAlias = jaxtyping.Key[jax.Array, ""]
+Device: TypeAlias = Any
+"""A `jax.Device`, which type checkers take for a variable."""
+
 Params: TypeAlias = Any
 """A pytree of floating-point arrays of one dtype."""
 

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.identity
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("jaxml/**/*.py"), *ROOT.glob("experiments/*.py")])
 FLOORS = {
-    **dict.fromkeys(("", "errors", "provenance", "source", "types", "tree", "memory"), 0),
+    **dict.fromkeys(("", "errors", "provenance", "source", "types", "tree", "memory", "parallel"), 0),
     **dict.fromkeys(("claims", "closure", "freshness", "randomness", "shipped"), 0),
     **dict.fromkeys(("problem", "learn", "curvature", "record"), 1),
     **dict.fromkeys(("commands", "__main__", "bench"), 2),
@@ -26,7 +26,7 @@ DOORS = {
     "time": ("jaxml.record", "jaxml.bench"),
     "datetime": ("jaxml.record", "jaxml.bench"),
 }
-ROOM_LINES, FILE_LINES = 30, 250
+ROOM_LINES, FILE_LINES = 30, 300
 
 
 def module(path: Path) -> str:

@@ -1,10 +1,14 @@
 """The devices that JAX found, and those that it should have found."""
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 
+from jaxml import parallel
 from jaxml.types import InputError
 
 
@@ -23,6 +27,22 @@ def backend() -> str:
         raise InputError(
             f"JAX finds no device under {asked}: unset it, or install the extra cuda12, cuda13 or tpu."
         ) from error
+
+
+@contextlib.contextmanager
+def computing_on(count: int | None) -> Iterator[None]:
+    """Within it so many devices compute at once, all of them for None; says where cores are too few.
+
+    Raises:
+        InputError: there are fewer accelerators, or none is asked for; or as `backend`.
+    """
+    on_cpu = backend() == "cpu"
+    with parallel.limited(count):
+        cores = parallel.cores()
+        if on_cpu and count is not None and count > cores:
+            few = "1 core" if cores == 1 else f"{cores} cores"
+            print(f"{count} devices share {few}: no more than {cores} can gain anything.", file=sys.stderr)
+        yield
 
 
 def require_accelerator() -> None:

@@ -12,7 +12,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from jaxml import shipped
+from jaxml import parallel, shipped
 from jaxml.commands.devices import backend, idle_accelerators
 from jaxml.memory import available_bytes
 from jaxml.problem.data.image_sets import FASHION_MNIST, MNIST
@@ -42,6 +42,8 @@ def circumstances() -> Iterator[tuple[str, str]]:
     kinds = [device.device_kind for device in jax.devices()]
     counts = [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
     yield "devices", f"{where}: {', '.join(counts)}"
+    at_once = len(parallel.devices())
+    yield "chunks of runs at once", f"{at_once}; another number by --devices, or devices= of a sweep"
     yield "free memory", f"{available_bytes() / 2**30:.1f} GiB"
     yield "python", f"{platform.python_version()} on {platform.platform(terse=True)}"
     yield "versions", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)

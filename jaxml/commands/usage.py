@@ -28,7 +28,8 @@ jaxml claims [ID... or TOPIC] [--runs DIR]
 Each claim of the course as a sentence, its answer, the studies behind it, and what
 waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical points`.""",
     "run": """\
-jaxml run STUDY... [--smoke] [--field value ...] [--runs DIR] [--again] [--require-accelerator]
+jaxml run STUDY... [--smoke] [--field value ...] [--runs DIR] [--again] [--devices N]
+          [--require-accelerator]
 
 Runs studies, by name or path, judges their claims, and writes a report.
   --smoke                a config that takes seconds and says nothing of the claims
@@ -37,11 +38,13 @@ Runs studies, by name or path, judges their claims, and writes a report.
                          a comma within a value is written \\, as in --title 'a\\,b'
   --runs DIR             where runs are kept (runs)
   --again                compute even what is there already
+  --devices N            chunks of runs computed at once: CPU cores or accelerators, all
+                         of them unless told; changes no bit
   --require-accelerator  stop where JAX finds only the CPU
 
 `jaxml run STUDY --help` lists the fields of that study.""",
     "replicate": """\
-jaxml replicate STUDY... [--times N] [--smoke] [--runs DIR]
+jaxml replicate STUDY... [--times N] [--smoke] [--runs DIR] [--devices N]
 
 Runs each study at seed 0, again from the fresh seeds 1 ... N (2), and with another number of
 runs side by side, which changes rounding alone. Says which verdicts hold and which change,
@@ -57,12 +60,12 @@ jaxml runs [RUNS] [--csv FILE] [--json FILE]
 
 Lists the runs; exports their findings and numbers, one a row, for pandas. FILE may be -.""",
     "verify": """\
-jaxml verify RUN [--study PATH]
+jaxml verify RUN [--study PATH] [--devices N]
 
 Runs a run's manifest again, apart, and compares every bit, and its findings.""",
     "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all that would go wrong.",
     "bench": """\
-jaxml bench [NAME...] [--out DIR]
+jaxml bench [NAME...] [--out DIR] [--devices N]
 
 Times jaxml on this machine against the alternatives; DIR is runs/bench.""",
 }

@@ -38,13 +38,20 @@ Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Of a command: the settings of argparse by option."""
 
 RUNS: Options = {"--runs": {"type": path_of, "default": Path("runs")}}
+DEVICES: Options = {"--devices": {"type": int}}
 RUN: Options = {
     **RUNS,
+    **DEVICES,
     "--smoke": {"action": "store_true"},
     "--again": {"action": "store_true"},
     "--require-accelerator": {"action": "store_true"},
 }
-REPLICATE: Options = {**RUNS, "--smoke": {"action": "store_true"}, "--times": {"type": int, "default": 2}}
+REPLICATE: Options = {
+    **RUNS,
+    **DEVICES,
+    "--smoke": {"action": "store_true"},
+    "--times": {"type": int, "default": 2},
+}
 
 
 def parsed(words: Sequence[str], positional: str, options: Options) -> argparse.Namespace:

@@ -2,7 +2,7 @@
 
 Each way of searching samples other points, so their yields are never pooled. Both need the whole
 spectrum at every iteration, p Hessian products and one symmetric eigendecomposition of O(p³), and stop
-early: map over networks with `jax.lax.map`, not `vmap`.
+early: `search` runs each network by itself; inside a program use `jax.lax.map`, not `vmap`.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from jaxml.curvature.certificate import Certificate, certify, length_scale, zero
 from jaxml.curvature.dense import dense
 from jaxml.curvature.outcomes import MINIMUM, SADDLE, Criteria, outcome
 from jaxml.curvature.products import hessian_product
-from jaxml.curvature.programs import run
+from jaxml.curvature.programs import mapped
 from jaxml.curvature.space import check_deterministic, check_space
 from jaxml.types import InputError, Objective, Params, Scalar
 
@@ -50,7 +50,7 @@ class Candidates(NamedTuple):
 
 
 def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidates:
-    """Searches from every start and certifies what is found, as one program that maps over networks.
+    """Searches from every start and certifies what is found, as many at once as there are devices.
 
     Args:
         way: `(objective, start, batch) -> Search`; one of this file's functions, or a composition such as
@@ -70,18 +70,14 @@ def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidate
             f"The leaves of the starts begin with axes of {sorted(lengths)}: stack the starts, one row a "
             "network, so that every leaf has the same leading axis (leaf[None] for one network)."
         )
-    return run(_search, (way, objective), starts, batch)
+    return mapped(_search, (way, objective), starts, batch)
 
 
-def _search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidates:
+def _search(way: Way, objective: Objective, start: Any, batch: Any) -> Candidates:
     once = jax.jit(objective)  # traced and lowered once, though differentiated in many places
-
-    def one(start: Any) -> Candidates:
-        found = way(once, start, batch)
-        check_deterministic(objective, found.params, batch)
-        return Candidates(tree.ravel(found.params)[0], found.iterations, certify(once, found.params, batch))
-
-    return jax.lax.map(one, starts)
+    found = way(once, start, batch)
+    check_deterministic(objective, found.params, batch)
+    return Candidates(tree.ravel(found.params)[0], found.iterations, certify(once, found.params, batch))
 
 
 def certified(candidates: Candidates, criteria: Criteria = Criteria()) -> Candidates:  # noqa: B008  # immutable

@@ -131,9 +131,7 @@ def _contest(
     tuning, fresh = seeds
     points = len(grid.lr)
     tuned_over = _seeded(grid, np.repeat(np.arange(points), len(tuning)), np.tile(tuning, points))
-    width = np.arange(lanes) % len(tuned_over.lr)
-    first = type(grid)(*(np.asarray(column)[width] for column in tuned_over))
-    program = compiled(training, first, lanes=lanes)
+    program = compiled(training, tuned_over, lanes=lanes)
     tuned = run(program, training, tuned_over, name=f"{name} tuning", keep=keep)
     losses = _last(tuned)["loss"].reshape(points, len(tuning))
     losses = np.where(np.isfinite(losses), losses, np.inf)

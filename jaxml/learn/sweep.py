@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxml import memory
+from jaxml import memory, parallel
 from jaxml.learn import gathering
 from jaxml.learn.grid import lanes_of, require_precision
 from jaxml.learn.hyper import validate
 from jaxml.learn.optimizers import evaluation_params
 from jaxml.learn.train import Trace, Training
+from jaxml.parallel import Program
 from jaxml.types import InputError, Params
 
 
@@ -34,11 +35,13 @@ class Runs(NamedTuple):
     trace: Trace
 
 
-class Program(NamedTuple):
-    """A compiled sweep: `(hypers, data) -> outputs` of exactly `width` lanes."""
+class Outputs(NamedTuple):
+    """What a chunk of runs leaves, as in `Runs`."""
 
-    run: Any
-    width: int
+    params: Params
+    model_state: Any
+    diverged_at: Any
+    trace: Trace
 
 
 def sweep(
@@ -46,34 +49,39 @@ def sweep(
     hypers: Any,
     *,
     lanes: int,
+    devices: int | None = None,
     name: str = "lanes",
     keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
 ) -> Runs:
     """Runs every lane of a grid; one compilation, whatever the values in it.
 
-    With `lanes` > 1 so many runs advance together under `vmap`, and a grid that is no multiple is
-    padded with copies of its last lane, which are dropped. With `lanes` = 1 each runs alone under
-    `lax.map`: the choice for code with early stopping. Initialisation is mapped, not vmapped, which
-    compiles several times faster. The number of lanes changes rounding, so it belongs in a Config.
+    A chunk of `lanes` runs advances together under `vmap` on one device, and all devices work at once, of
+    which a CPU has one a core: in chunks of 32 or fewer, 64 runs occupy two. A grid that is no multiple is
+    padded with copies of its last lane, which are dropped. With `lanes` = 1 a chunk is one run: right for
+    code with early stopping. On a CPU initialisation is mapped, not vmapped, which compiles several times
+    faster. The number of lanes changes rounding, so it belongs in a Config; the number of devices changes
+    no bit.
 
-    Memory: one chunk at its peak, and the outputs of all lanes, which are gathered as the chunks end.
+    Memory: a chunk at its peak on each device, and the outputs of all lanes, which are gathered as the chunks
+    end. Cores share the host's memory, so as many compute at once as fit in it.
 
     Args:
         training: the experiment. Parameters, model state and probe may be any pytrees.
         hypers: a grid, as `learn.grid` gives it.
-        lanes: how many lanes advance together.
+        lanes: how many lanes advance together on a device.
+        devices: how many compute at once; all that there are when not given.
         name: of the stages that `keep` is given; each sweep of a study needs its own.
         keep: `(name, compute) -> value`, called once a chunk: where storage, resuming and progress hang.
             The value is a dict of plain arrays by their place in the outputs, whatever the pytrees.
 
     Raises:
-        InputError: `lanes` is not positive, `hypers` is no grid, a hyperparameter breaks its rule, a
-            schedule outlasts the run, the grid is less precise than the parameters, the program or its
-            gathered outputs do not fit in memory, or `keep` returns a chunk of another program.
+        InputError: `lanes` or `devices` is not positive, there are fewer accelerators, `hypers` is no grid, a
+            hyperparameter breaks its rule, a schedule outlasts the run, the grid is less precise than the
+            parameters, a chunk does not fit in a device's memory (the sentence says how many lanes do) or the
+            gathered outputs in the host's, or `keep` returns a chunk of another program.
     """
-    total = _checked(training, hypers)
-    first = _chunk(hypers, 0, min(lanes, total) if lanes > 1 else total)
-    program = compiled(training, first, lanes=lanes)
+    _checked(training, hypers)
+    program = compiled(training, hypers, lanes=lanes, devices=devices)
     return run(program, training, hypers, name=name, keep=keep)
 
 
@@ -91,68 +99,69 @@ def run(
         InputError: as `sweep`.
     """
     total, width = _checked(training, hypers), program.width
-    outputs = program.run.out_info
     _require_room(program, total)
-    gathered = gathering.empty(outputs, total)
-    for start in range(0, total, width):
-        stop = min(start + width, total)
-        stage = f"{name} {start}-{stop - 1}"
-        compute = partial(_computed, program, training, hypers, start)
-        gathering.place(gathered, keep(stage, compute), outputs, start, stage)
-    return Runs(hypers, *gathering.restored(gathered, outputs))
+    gathered = gathering.empty(program.outputs, total)
+    with parallel.computing(program, hypers, training.data, total) as outputs:
+        for index, start in enumerate(range(0, total, width)):
+            stop = min(start + width, total)
+            stage = f"{name} {start}-{stop - 1}"
+            chunk = keep(stage, partial(_plain, outputs, index))
+            gathering.place(gathered, chunk, program.outputs, start, stage)
+    return Runs(hypers, *gathering.restored(gathered, program.outputs))
 
 
-def compiled(training: Training, hypers: Any, *, lanes: int) -> Program:
-    """The program that initialises and runs as many lanes as `hypers` has, and fits in memory.
+def compiled(training: Training, hypers: Any, *, lanes: int, devices: int | None = None) -> Program:
+    """The program that runs a grid in chunks of `lanes`, as many at once as there are devices.
 
     Raises:
-        InputError: `lanes` is not positive, `hypers` is no grid or less precise than the parameters,
-            or the program does not fit in memory.
+        InputError: `lanes` or `devices` is not positive, there are fewer accelerators, `hypers` is no grid
+            or less precise than the parameters, or a chunk does not fit in a device's memory.
     """
     if lanes < 1:
         raise InputError(f"{lanes} lanes cannot advance together: choose 1 or more.")
-    width = lanes_of(hypers)
+    total = lanes_of(hypers)
+    width = min(lanes, total)
 
-    def program(hypers: Any, data: Any) -> tuple[Params, Any, Any, Trace]:
-        states = jax.lax.map(training.init, hypers)
-        if lanes == 1:
-            states, trace = jax.lax.map(lambda state: training.run(state, data), states)
-        else:
-            states, trace = jax.vmap(training.run, in_axes=(0, None))(states, data)
-        return (
-            evaluation_params(states.opt_state, states.params),
-            states.model_state,
-            states.diverged_at,
-            trace,
-        )
+    def one(state: Any, data: Any) -> Outputs:
+        state, trace = training.run(state, data)
+        params = evaluation_params(state.opt_state, state.params)
+        return Outputs(params, state.model_state, state.diverged_at, trace)
 
-    lowered = jax.jit(program).lower(hypers, training.data)
-    require_precision(hypers, lowered.out_info[0])
-    executable = lowered.compile()
-    memory.require(
-        bytes_of(executable),
-        f"A program of {lanes} lanes",
-        "let fewer lanes advance together, or record less",
+    def chunk(hypers: Any, data: Any) -> Outputs:
+        states = initialise(training.init, hypers)
+        if width > 1:
+            return jax.vmap(one, in_axes=(0, None))(states, data)
+        alone = jax.tree.map(lambda leaf: leaf[0], states)
+        return jax.tree.map(lambda leaf: leaf[None], one(alone, data))
+
+    on_cpu = parallel.devices(devices)[0].platform == "cpu"
+    initialise = jax.lax.map if on_cpu else _vmapped
+    first = parallel.rows(hypers, np.arange(width))
+    program = parallel.compiled(
+        chunk, first, training.data, chunks=-(-total // width), limit=devices, purpose="A program"
     )
-    return Program(executable, width)
+    require_precision(hypers, program.outputs.params)
+    return program
 
 
-def bytes_of(executable: Any) -> int:
-    """The bytes that a compiled program takes at its peak, its arguments included, as XLA plans them."""
-    plan = executable.memory_analysis()
-    return plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
+def _vmapped(function: Callable[[Any], Any], runs: Any) -> Any:
+    """The function of all runs at once."""
+    return jax.vmap(function)(runs)
 
 
 def _require_room(program: Program, total: int) -> None:
-    """Refuses a sweep whose gathered outputs do not fit on the host beside the chunk that is computed."""
-    outputs = program.run.out_info
-    on_host = jax.local_devices()[0].platform == "cpu"
-    chunk = bytes_of(program.run) if on_host else gathering.bytes_of(outputs, program.width)
+    """Refuses a sweep whose gathered outputs do not fit on the host beside the chunks that are computed.
+
+    Each device computes a chunk, and the outputs of another may wait.
+    """
+    waiting = gathering.bytes_of(program.outputs, program.width)
+    on_host = program.places[0].platform == "cpu"
+    computed = program.bytes if on_host else waiting
     memory.require(
-        chunk + gathering.bytes_of(outputs, total),
+        len(program.places) * (computed + waiting) + gathering.bytes_of(program.outputs, total),
         f"A sweep of {total} lanes, whose outputs are gathered,",
         "sweep fewer lanes at a time, or record less",
-        free=None if on_host else memory.host_bytes(),
+        free=memory.host_bytes(),
     )
 
 
@@ -171,13 +180,6 @@ def _checked(training: Training, hypers: Any) -> int:
     return total
 
 
-def _computed(program: Program, training: Training, hypers: Any, start: int) -> dict[str, np.ndarray]:
-    """The outputs of the chunk that begins at lane `start`, as plain arrays on the host."""
-    chunk = _chunk(hypers, start, program.width)
-    return gathering.plain(jax.device_get(program.run(chunk, training.data)))
-
-
-def _chunk(hypers: Any, start: int, width: int) -> Any:
-    """Lanes start ... start + width - 1, the last lane repeated where the grid has ended."""
-    index = np.minimum(np.arange(start, start + width), lanes_of(hypers) - 1)
-    return type(hypers)(*(np.asarray(column)[index] for column in hypers))
+def _plain(outputs: Callable[[int], Any], index: int) -> dict[str, np.ndarray]:
+    """The outputs of a chunk as plain arrays by their place."""
+    return gathering.plain(outputs(index))

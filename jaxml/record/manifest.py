@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxml import claims
+from jaxml import claims, parallel
 from jaxml.freshness import versions
 from jaxml.provenance import Reading
 from jaxml.record.config import config_to_json
@@ -176,7 +176,7 @@ def manifest(
         "file": str(study.path),
         **_commit(study.path.parent),
         "jaxml": importlib.metadata.version("jaxml"),
-        "device": {"kind": jax.devices()[0].device_kind, "count": jax.device_count()},
+        "device": {"kind": jax.devices()[0].device_kind, "count": len(parallel.devices())},
         "threads": threads(),
         "started": spent.started,
         "finished": spent.finished,

@@ -23,6 +23,7 @@ def seen(batches, epochs, key):
     return kept.reshape(epochs, -1).astype(int)
 
 
+@pytest.mark.device
 @pytest.mark.identity
 @pytest.mark.parametrize("length", [1, 2, 3, 10, 64, 1797])
 def test_permuted_is_a_bijection(length):
@@ -72,6 +73,7 @@ def test_with_replacement_draws_uniformly():
     assert np.abs(share - 1 / ROWS).max() < 4 * np.sqrt(1 / ROWS * (1 - 1 / ROWS) / drawn.size)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_the_order_is_a_function_of_key_and_step():
     batches = learn.shuffled(rows(), 4)

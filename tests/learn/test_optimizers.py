@@ -235,6 +235,7 @@ def fed(family, hyper, gradients, shape=learn.constant):
         return np.asarray(run(cast(hyper, jnp.float64)))
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize(
     ("name", "schedule"),
@@ -247,6 +248,7 @@ def test_family_walks_its_equation(name, schedule):
     assert_close(walk(name, hyper, SCHEDULES[schedule].shape), expected)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @every_mechanism
 def test_float32_strays_no_further_than_rounding(name):

@@ -102,6 +102,7 @@ def test_shape_at_points_worked_by_hand(name, points):
     np.testing.assert_allclose(actual, list(points.values()), rtol=3e-6, atol=1e-7)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @every_shape
 def test_shape_is_its_closed_form_in_float64(name):
@@ -145,6 +146,7 @@ def test_the_one_cycle_of_pytorch(total):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("drops", [1, 2, 3, 6, 9])
 def test_step_decay_drops_exactly_at_its_boundaries(drops):

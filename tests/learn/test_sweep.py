@@ -13,7 +13,7 @@ from flax import nnx
 
 from jaxml import learn, memory
 from jaxml.learn import gathering
-from jaxml.learn.sweep import bytes_of
+from jaxml.parallel import bytes_of
 from jaxml.record.stages import plain_keep, storing
 from jaxml.types import Batch, InputError
 
@@ -124,6 +124,7 @@ def test_parameters_of_any_registered_class_pass_through_storage(tmp_path, name)
     assert plain.trace.probed.loss.shape == (4, 2)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("implementation", ["threefry2x32", "rbg"])
 def test_typed_keys_of_every_implementation_are_gathered(implementation):
@@ -201,17 +202,18 @@ def test_the_bytes_of_a_program_are_those_of_its_arrays():
 def test_gathered_bytes_count_every_lane():
     """Parameters, divergence, loss and gradient norm of 4 steps, and 4 x 100 numbers: of each lane."""
     program = learn.compiled(recording(100), lanes(2), lanes=2)
-    assert gathering.bytes_of(program.run.out_info, 10) == 10 * 4 * (1 + 1 + 4 + 4 + 4 * 100)
+    assert gathering.bytes_of(program.outputs, 10) == 10 * 4 * (1 + 1 + 4 + 4 + 4 * 100)
 
 
 @pytest.mark.oracle
-def test_a_sweep_needs_one_chunk_at_its_peak_and_the_outputs_of_all(monkeypatch):
-    """With a byte less than both it is refused, before the first chunk; with as much it runs."""
+def test_a_sweep_needs_a_chunk_at_its_peak_one_that_waits_and_the_outputs_of_all(monkeypatch):
+    """With a byte less it is refused, before the first chunk; with as much it runs."""
     training, hypers = recording(1000), lanes(10)
-    program = learn.compiled(training, lanes(2), lanes=2)
-    needed = bytes_of(program.run) + 10 * 4 * (1 + 1 + 4 + 4 + 4 * 1000)
-    assert needed > 2 * bytes_of(program.run)
-    monkeypatch.setattr(memory, "available_bytes", lambda: needed - 1)
+    program = learn.compiled(training, hypers, lanes=2, devices=1)
+    each = 4 * (1 + 1 + 4 + 4 + 4 * 1000)
+    needed = program.bytes + 2 * each + 10 * each
+    assert needed > 2 * program.bytes
+    monkeypatch.setattr(memory, "host_bytes", lambda: needed - 1)
     names = []
 
     def keep(name, compute):
@@ -221,7 +223,7 @@ def test_a_sweep_needs_one_chunk_at_its_peak_and_the_outputs_of_all(monkeypatch)
     with pytest.raises(InputError, match=r"A sweep of 10 lanes.*sweep fewer lanes at a time"):
         learn.run(program, training, hypers, keep=keep)
     assert names == []
-    monkeypatch.setattr(memory, "available_bytes", lambda: needed)
+    monkeypatch.setattr(memory, "host_bytes", lambda: needed)
     learn.run(program, training, hypers, keep=keep)
     assert len(names) == 5
 
@@ -232,7 +234,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxml import learn
 from jaxml.learn import gathering
-from jaxml.learn.sweep import bytes_of
 from jaxml.types import Batch
 
 DATA = Batch(*(np.zeros((4, 1), np.float32),) * 2, np.ones(4, np.float32))
@@ -243,7 +244,9 @@ training = learn.training(
 )
 small = learn.grid(learn.Hyper, lr=[0.1], seed=range(4))
 program = learn.compiled(training, small, lanes=4)
-said = bytes_of(program.run) + gathering.bytes_of(program.run.out_info, 12)
+at_once = len(program.places)
+waiting = gathering.bytes_of(program.outputs, 4)
+said = at_once * (program.bytes + waiting) + gathering.bytes_of(program.outputs, 12)
 kernel = lambda field: 1024 * int(pathlib.Path("/proc/self/status").read_text().split(field)[1].split()[0])
 before = kernel("VmRSS:")
 runs = learn.run(program, training, learn.grid(learn.Hyper, lr=[0.1], seed=range(12)))

@@ -50,6 +50,7 @@ def equal(a, b):
     )
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_gradient_descent_on_least_squares_follows_its_closed_recursion():
     x, y, w = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0]]), np.array([1.0, 0.0, 2.0]), np.zeros(2)
@@ -67,6 +68,7 @@ def test_gradient_descent_on_least_squares_follows_its_closed_recursion():
     np.testing.assert_allclose(descent.params, w, rtol=1e-5)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_the_scan_equals_a_python_loop_of_steps():
     training = experiment(every=3)
@@ -81,6 +83,7 @@ def test_the_scan_equals_a_python_loop_of_steps():
     chex.assert_trees_all_close(end.params, state.params, rtol=1e-5)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_a_run_continued_equals_the_uninterrupted_one_bit_for_bit():
     whole, half = experiment(every=3), experiment(steps=STEPS // 2, every=3)
@@ -92,12 +95,14 @@ def test_a_run_continued_equals_the_uninterrupted_one_bit_for_bit():
     assert equal(end.params, resumed.params) and equal(end.opt_state, resumed.opt_state)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_lanes_under_vmap_equal_runs_alone():
     together, alone = sweep(6, lr=[0.01, 0.1], seed=range(3)), sweep(1, lr=[0.01, 0.1], seed=range(3))
     np.testing.assert_allclose(together.trace.loss, alone.trace.loss, rtol=2e-4)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_chunks_and_their_padding_do_not_change_a_lane():
     chunked, whole = sweep(4, lr=[0.01, 0.1], seed=range(3)), sweep(4, lr=[0.01], seed=range(3))
@@ -105,6 +110,7 @@ def test_chunks_and_their_padding_do_not_change_a_lane():
     np.testing.assert_allclose(chunked.trace.loss[:3], whole.trace.loss, rtol=2e-4)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_a_diverged_lane_is_frozen_and_its_neighbours_keep_their_bits():
     training = learn.training(start, loss, learn.sgd, learn.shuffled(data(), 4), steps=STEPS)
@@ -142,6 +148,7 @@ def tolerant(hyper):
     return optax.apply_if_finite(optax.sgd(hyper.lr), 3)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("family", [zeroing, tolerant])
 def test_a_chain_that_skips_bad_steps_goes_on(family):
@@ -166,6 +173,7 @@ def initial_key(seed):
     return jax.random.fold_in(jax.random.key(seed), 0)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_a_plain_chain_is_frozen_at_the_first_bad_step():
     runs, before = skipping(learn.sgd), skipping(learn.sgd, steps=1)
@@ -220,6 +228,7 @@ def test_a_bad_step_that_is_skipped_leaves_the_state_of_the_model():
     assert np.isfinite(runs.model_state["mean"]).all()
 
 
+@pytest.mark.device
 @pytest.mark.identity
 def test_hyperparameters_stay_float32_under_bfloat16():
     """β₂ = 0.999 is 1 in bfloat16, and Adam divides by 1 - β₂ᵗ."""

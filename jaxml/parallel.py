@@ -1,0 +1,252 @@
+"""Runs over devices: a device computes one chunk of runs at a time, and all devices compute at once.
+
+Every device executes the same program, compiled for one device and one chunk, in a thread of its own: how
+many devices there are changes no bit, nothing is exchanged between them, and a device that has finished its
+chunk takes the next. On a CPU a core counts as a device, for its one program can be executed by several
+threads at once.
+
+`jax.shard_map` over a mesh compiles another program for two devices than for one, whose bits differ.
+"""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import SingleDeviceSharding
+
+from jaxml import memory
+from jaxml.types import Device, InputError
+
+_limit: ContextVar[int | None] = ContextVar("limit", default=None)
+"""How many devices compute at once within `limited`; None for all."""
+
+_LEVEL = "xla_backend_optimization_level"
+
+
+class Program(NamedTuple):
+    """A function of a chunk of runs, compiled.
+
+    Attributes:
+        executables: one for each device, `(chunk, shared) -> outputs`; on a CPU one and the same.
+        places: the device of each.
+        outputs: shapes of one chunk's outputs.
+        width: runs in a chunk.
+        bytes: what a chunk takes at its peak, arguments and outputs included, as XLA plans it.
+    """
+
+    executables: Sequence[Any]
+    places: Sequence[Device]
+    outputs: Any
+    width: int
+    bytes: int
+
+
+def devices(limit: int | None = None) -> list[Device]:
+    """The devices that compute at once; a CPU device stands in it once for each core.
+
+    They are `jax_default_device` where that is set, else all that JAX has. More than one CPU device, which
+    the user must have asked JAX for, count in place of the cores.
+
+    Args:
+        limit: how many; that of `limited` when not given. There may be more than there are CPU cores.
+
+    Raises:
+        InputError: the limit is no positive number, or more than there are accelerators.
+    """
+    limit = _limit.get() if limit is None else limit
+    if limit is not None and limit < 1:
+        raise InputError(f"{limit} devices cannot compute: ask for 1 or more.")
+    default = jax.config.values["jax_default_device"]
+    found = [default] if isinstance(default, jax.Device) else jax.local_devices(backend=default)
+    if found[0].platform == "cpu":
+        usual = cores() if len(found) == 1 else len(found)
+        return [found[0]] * (limit or usual)
+    if limit is not None and limit > len(found):
+        raise InputError(
+            f"{limit} devices were asked for and JAX has {len(found)} ({found[0].device_kind}): "
+            f"ask for at most {len(found)}."
+        )
+    return found[:limit]
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def limited(limit: int | None) -> Iterator[None]:
+    """Within it no more devices compute at once, unless a call says otherwise; None limits nothing.
+
+    Raises:
+        InputError: as `devices`.
+    """
+    devices(limit)
+    token = _limit.set(limit)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def compiled(
+    function: Callable[[Any, Any], Any],
+    chunk: Any,
+    shared: Any,
+    *,
+    chunks: int,
+    limit: int | None = None,
+    purpose: str = "A program",
+) -> Program:
+    """Compiles a function of a chunk of runs for as many devices as there are chunks and devices.
+
+    CPU cores share the host's memory, so only as many compute at once as fit in it.
+
+    Args:
+        function: `(chunk, shared) -> outputs`, all with a leading axis of runs but `shared`.
+        chunk: arrays, or their shapes, of one chunk.
+        shared: arrays that every run is given.
+        chunks: how many there will be.
+        limit: on the number of devices, as `devices` takes it.
+        purpose: the program's name in the sentence that says it does not fit.
+
+    Raises:
+        InputError: a chunk does not fit in the memory of a device; or as `devices`.
+    """
+    places = devices(limit)[:chunks]
+    chunk, whole = _shapes(chunk), _shapes(shared)
+    lowered = [_lowered(function, chunk, whole, place) for place in dict.fromkeys(places)]
+    options = _options(places[0].platform)
+    first = lowered[0].compile(compiler_options=options)
+    width, needed = len(jax.tree.leaves(chunk)[0]), bytes_of(first)
+    _require_room(needed, width, whole, places, purpose)
+    if places[0].platform == "cpu":
+        places = places[: max(1, memory.available_bytes(places) // max(needed, 1))]
+        executables = [first] * len(places)
+    else:  # once the first is compiled, JAX's cache has the others
+        others = [each.compile(compiler_options=options) for each in lowered[1:]]
+        executables = [first, *others]
+    return Program(executables, places, first.out_info, width, needed)
+
+
+@contextlib.contextmanager
+def computing(program: Program, runs: Any, shared: Any, total: int) -> Iterator[Callable[[int], Any]]:
+    """Within it, a function of a chunk's index gives the chunk's outputs on the host.
+
+    A chunk that is asked for is computed, and those after it are begun, so that no device stands idle when
+    they are asked for in turn. The last run is repeated where the runs have ended. Leaving it drops the
+    chunks that were not yet begun.
+
+    Args:
+        program: from `compiled`.
+        runs: arrays with a leading axis of all runs.
+        shared: arrays that every run is given; they are copied to each device once.
+        total: how many runs there are.
+    """
+    chunks = -(-total // program.width)
+    ahead = 2 * len(program.places)
+    copies = {place: jax.device_put(shared, place) for place in dict.fromkeys(program.places)}
+    free: SimpleQueue[tuple[Any, Device]] = SimpleQueue()
+    for slot in zip(program.executables, program.places, strict=True):
+        free.put(slot)
+    begun: dict[int, Future[Any]] = {}
+
+    def compute(chunk: Any) -> Any:
+        executable, place = free.get()
+        try:
+            return jax.device_get(executable(jax.device_put(chunk, place), copies[place]))
+        finally:
+            free.put((executable, place))
+
+    def outputs(index: int) -> Any:
+        for each in range(index, min(index + ahead, chunks)):
+            if each not in begun:
+                begun[each] = workers.submit(compute, _chunk(program, runs, each, total))
+        return begun.pop(index).result()
+
+    workers = ThreadPoolExecutor(len(program.places), thread_name_prefix="jaxml")
+    try:
+        yield outputs
+    finally:
+        workers.shutdown(wait=False, cancel_futures=True)
+
+
+def gathered(program: Program, runs: Any, shared: Any) -> Any:
+    """The outputs of all runs on the host, with a leading axis of runs.
+
+    Args:
+        program: from `compiled`.
+        runs: arrays with a leading axis of runs.
+        shared: arrays that every run is given.
+    """
+    total = len(jax.tree.leaves(runs)[0])
+    chunks = -(-total // program.width)
+    with computing(program, runs, shared, total) as outputs:
+        computed = [outputs(index) for index in range(chunks)]
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:total], *computed)
+
+
+def rows(runs: Any, index: np.ndarray) -> Any:
+    """Some runs of a pytree of arrays with a leading axis of runs."""
+    return jax.tree.map(lambda column: _host(column)[index], runs)
+
+
+def bytes_of(executable: Any) -> int:
+    """The bytes that a compiled program takes at its peak, its arguments included, as XLA plans them."""
+    plan = executable.memory_analysis()
+    return plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
+
+
+def _lowered(function: Callable[[Any, Any], Any], chunk: Any, shared: Any, place: Device) -> Any:
+    """The function lowered for one device."""
+    there = SingleDeviceSharding(place)
+    return jax.jit(function, in_shardings=there, out_shardings=there).lower(chunk, shared)
+
+
+def _options(platform: str) -> dict[str, Any]:
+    """On a CPU, LLVM's second level instead of its third: a third less to compile, and no slower.
+
+    A level that the user sets in XLA_FLAGS stands.
+    """
+    chosen = _LEVEL in os.environ.get("XLA_FLAGS", "")
+    if platform != "cpu" or chosen:
+        return {}
+    return {_LEVEL: 2}
+
+
+def _shapes(tree: Any) -> Any:
+    """Shapes and dtypes of a pytree."""
+    return jax.eval_shape(lambda tree: tree, tree)
+
+
+def _chunk(program: Program, runs: Any, index: int, total: int) -> Any:
+    """The runs of a chunk as JAX's arrays: a thread of its own knows of no `enable_x64`."""
+    start = index * program.width
+    chosen = np.minimum(np.arange(start, start + program.width), total - 1)
+    return jax.device_put(rows(runs, chosen), program.places[0])
+
+
+def _host(column: Any) -> Any:
+    """The array, in NumPy unless it holds keys."""
+    return column if jnp.issubdtype(column.dtype, jax.dtypes.prng_key) else np.asarray(column)
+
+
+def _require_room(needed: int, width: int, shared: Any, places: Sequence[Device], purpose: str) -> None:
+    """Refuses a program that does not fit in a device's memory, with the number of runs that fits."""
+    free = memory.available_bytes(places)
+    fixed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shared))
+    each = max((needed - fixed) // width, 1)
+    fits = (free - fixed) // each
+    remedy = f"let at most {fits} of them advance together"
+    if fits < 1:
+        remedy = "record less, or train a smaller model"
+    memory.require(needed, f"{purpose} of {width} runs", remedy, free=free)
