@@ -52,7 +52,7 @@ class Config:
     steps: int = 600
     tuning_seeds: int = 2
     seeds: int = 8
-    lanes: int = 18
+    lanes: int = 6
     seed: int = 0
 
 

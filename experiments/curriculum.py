@@ -50,7 +50,7 @@ class Config:
     batch: int = 20
     tuning_seeds: int = 5
     seeds: int = 10
-    lanes: int = 15
+    lanes: int = 5
     seed: int = 0
 
 

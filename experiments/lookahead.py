@@ -46,7 +46,7 @@ class Config:
     depth: int = 12  # of Lanczos' iteration for the sharpness
     tuning_seeds: int = 3
     seeds: int = 10
-    lanes: int = 11
+    lanes: int = 6
     seed: int = 0
 
 

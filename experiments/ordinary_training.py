@@ -32,7 +32,7 @@ class Config:
     seeds: int = 100
     steps: int = 10000
     lr: float = 0.02
-    lanes: int = 100
+    lanes: int = 25
     seed: int = 0
 
 

@@ -53,7 +53,7 @@ class Config:
     batch: int = 20
     tuning_seeds: int = 5
     seeds: int = 10
-    lanes: int = 45
+    lanes: int = 9
     seed: int = 0
 
 

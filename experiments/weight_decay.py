@@ -49,7 +49,7 @@ class Config:
     batch: int = 20
     tuning_seeds: int = 3
     seeds: int = 12
-    lanes: int = 30
+    lanes: int = 6
     seed: int = 0
 
 

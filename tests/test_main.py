@@ -289,6 +289,20 @@ def test_an_accelerator_can_be_required(place: Path, capsys: pytest.CaptureFixtu
     assert not (place / "runs").exists()
 
 
+def test_devices_are_a_number_that_changes_no_bit(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no part of a run's identity, and no field of a study."""
+    assert main(["run", "tiny", "--devices", "0"]) == 2
+    assert "0 devices cannot compute: ask for 1 or more" in capsys.readouterr().err
+    assert main(["run", "tiny", "--devices", "two"]) == 2
+    assert not Path("runs").exists()
+    assert main(["run", "tiny", "--devices", "1"]) == 0
+    assert main(["run", "tiny", "--devices", "1000"]) == 0
+    assert "1000 devices share" in capsys.readouterr().err
+    (run,) = list_runs("runs")
+    assert json.loads((run / "manifest.json").read_text())["device"]["count"] == 1
+    assert main(["verify", str(run), "--devices", "2"]) == 0
+
+
 def test_the_doctor_names_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

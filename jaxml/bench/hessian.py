@@ -1,4 +1,4 @@
-"""The exact Hessian of a softmax network and the signs of its eigenvalues, against its matrix products.
+"""The exact Hessian of a softmax network and its eigenvalues' signs, against its products and PyTorch.
 
 For inputs X [n, d], a = tanh(X W₁ + b₁), z = a W₂ + b₂ and the mean cross-entropy with δ = ∂loss/∂z, a
 column of the Hessian is the gradient's derivative along (V₁, V₂). A dot is that derivative:
@@ -12,7 +12,10 @@ the factorisations of the inertia, whose p³/3 operations each are products too,
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
@@ -20,21 +23,34 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import curvature, problem, tree
+from jaxml.bench import peak, peers
 from jaxml.bench.machine import device
 from jaxml.bench.race import Entrant, compiled, race
 from jaxml.bench.rows import Row, Target, judged
 from jaxml.types import Batch, Params
 
-CLASSES = 10
+CLASSES, DECAY = 10, 1e-3
+
+Shapes = list[tuple[tuple[int, int], tuple[int, int]]]
+"""Rows and columns of both factors of each product."""
 
 
 class Size(NamedTuple):
-    """The network, its data, how many columns are made at a time, and the repetitions."""
+    """What is measured.
+
+    Attributes:
+        width: of the hidden layer.
+        examples: of the data.
+        chunk: columns that are made at a time.
+        rounds: repetitions.
+        torch_chunks: so many chunks are measured in PyTorch.
+    """
 
     width: int = 64
     examples: int = 1797
     chunk: int = 32
     rounds: int = 5
+    torch_chunks: int = 2
 
 
 FULL = Size()
@@ -43,29 +59,106 @@ FULL = Size()
 def measure(size: Size = FULL) -> list[Row]:
     """The matrix and its signs against the products; then the memory, in a process of its own."""
     with jax.enable_x64(True):
-        program, (params, batch), seconds = hessian(size)
-        inputs, columns = batch.inputs.shape[1], tree.size(params)
-        factors = operands(products(size.examples, inputs, size.width, min(size.chunk, columns)))
-        multiply, multiply_seconds = compiled(lambda pairs: [a @ b for a, b in pairs], factors)
+        program, arguments, seconds = hessian(size)
+        params, batch = arguments
+        columns = tree.size(params)
+        shapes = products(size.examples, batch.inputs.shape[1], size.width, min(size.chunk, columns))
         chunks = -(-columns // size.chunk)
         entrants = [
-            Entrant("its matrix products", lambda: repeat(multiply, factors, chunks), 1.0, multiply_seconds),
-            Entrant("dense Hessian", lambda: program(params, batch), 1.0, seconds),
-            Entrant(
-                "dense Hessian and inertia",
-                lambda: curvature.inertia(program(params, batch), tolerance=1e-8),
-                compile_seconds=seconds,
-                target=Target("ratio", "at most", 3.0),
-                note="two factorisations for the inertia, on the host; the reference leaves them out",
-            ),
+            its_products(shapes, chunks),
+            *ours(program, arguments, seconds),
+            peak.limit(chunks * operations(shapes), dtype=jnp.float64),
         ]
+        torch = peers.torch()
+        if torch:
+            entrants.append(torch_hessian(torch, params, batch, size))
         rows = race("hessian", entrants, to="products", rounds=size.rounds)
-    return [*rows, memory(size, columns)]
+    left_out = [] if torch else [peers.absent("hessian")]
+    return [*rows, memory(size, columns), *left_out]
+
+
+def its_products(shapes: Shapes, chunks: int) -> Entrant:
+    """The products alone, as often as there are chunks of columns."""
+    factors = operands(shapes)
+    multiply, seconds = compiled(multiplied, factors)
+    return Entrant(
+        "its matrix products",
+        lambda: repeat(multiply, factors, chunks),
+        compile_seconds=seconds,
+        note="of these shapes and nothing else",
+        role="limit",
+    )
+
+
+def multiplied(pairs: list[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
+    """The product of each pair."""
+    return [left @ right for left, right in pairs]
+
+
+def ours(program: Any, arguments: tuple[Params, Batch], seconds: float) -> list[Entrant]:
+    """The matrix, and the matrix with the signs of its eigenvalues."""
+
+    def signs() -> Any:
+        return curvature.inertia(program(*arguments), tolerance=1e-8)
+
+    return [
+        Entrant("dense Hessian", lambda: program(*arguments), compile_seconds=seconds, role="ours"),
+        Entrant(
+            "dense Hessian and inertia",
+            signs,
+            compile_seconds=seconds,
+            target=Target("ratio", "at most", 3.0),
+            note="two factorisations for the inertia, on the host; the reference leaves them out",
+            role="ours",
+        ),
+    ]
+
+
+def torch_hessian(torch: ModuleType, params: Params, batch: Batch, size: Size) -> Entrant:
+    """What `torch.func.hessian` does, forward over reverse on one-hot tangents, in chunks to bound memory."""
+    columns = tree.size(params)
+    measured = min(size.torch_chunks * size.chunk, columns)
+    return Entrant(
+        "PyTorch, forward over reverse by `torch.func`",
+        torch_columns(torch, params, batch, count=measured, chunk=size.chunk),
+        parts=columns / measured,
+        note=f"float64, {size.chunk} columns at a time; columns measured: {measured} of {columns}, scaled to "
+        "all; without the inertia",
+        device=peers.device_name(torch),
+        role="alternative",
+    )
+
+
+def torch_columns(
+    torch: ModuleType, params: Params, batch: Batch, *, count: int, chunk: int
+) -> Callable[[], Any]:
+    """The first columns of the same Hessian in PyTorch, as rows; parameters in the order of `tree.ravel`."""
+    place = peers.accelerator(torch)
+    inputs = torch.tensor(np.asarray(batch.inputs), device=place)
+    labels = torch.tensor(np.asarray(batch.targets), dtype=torch.int64, device=place)
+    leaves = [torch.tensor(np.asarray(leaf), device=place) for leaf in jax.tree.leaves(params)]
+    sizes, shapes = [leaf.numel() for leaf in leaves], [leaf.shape for leaf in leaves]
+    flat = torch.cat([leaf.reshape(-1) for leaf in leaves])
+
+    def loss(flat: Any) -> Any:
+        parts = [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+        first_bias, first, second_bias, second = parts
+        hidden = torch.tanh(inputs @ first + first_bias)
+        outputs = hidden @ second + second_bias
+        return torch.nn.functional.cross_entropy(outputs, labels) + DECAY * flat.square().sum()
+
+    gradient = torch.func.grad(loss)
+
+    def column(tangent: Any) -> Any:
+        return torch.func.jvp(gradient, (flat,), (tangent,))[1]
+
+    tangents = torch.eye(count, len(flat), dtype=flat.dtype, device=place)
+    return partial(torch.func.vmap(column, chunk_size=chunk), tangents)
 
 
 def hessian(size: Size) -> tuple[Any, tuple[Params, Batch], float]:
     """The compiled program of the matrix, its arguments, and the seconds of compiling it."""
-    task = problem.softmax_digits(size.width, examples=size.examples)
+    task = problem.softmax_digits(size.width, decay=DECAY, examples=size.examples)
     params, _ = task.model.init(jax.random.key(0), task.batch.inputs)
     objective = problem.objective(*task[:3])
 
@@ -77,11 +170,10 @@ def hessian(size: Size) -> tuple[Any, tuple[Params, Batch], float]:
     return program, arguments, seconds
 
 
-def products(n: int, inputs: int, hidden: int, k: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def products(n: int, inputs: int, hidden: int, k: int) -> Shapes:
     """The shapes of the eight products of k columns, in the order of the equations above.
 
-    >>> flops = sum(2 * m * r * c for (m, r), (_, c) in products(1797, 64, 64, 1))
-    >>> flops == 2 * 1797 * (2 * 64 * 64 + 6 * 64 * 10)
+    >>> operations(products(1797, 64, 64, 1)) == 2 * 1797 * (2 * 64 * 64 + 6 * 64 * 10)
     True
     """
     c = CLASSES
@@ -97,7 +189,16 @@ def products(n: int, inputs: int, hidden: int, k: int) -> list[tuple[tuple[int, 
     ]
 
 
-def operands(shapes: list[tuple[tuple[int, int], tuple[int, int]]]) -> list[tuple[jax.Array, jax.Array]]:
+def operations(shapes: Shapes) -> int:
+    """What the products cost.
+
+    >>> operations([((2, 3), (3, 4))])
+    48
+    """
+    return sum(peak.product(rows, inner, columns) for (rows, inner), (_, columns) in shapes)
+
+
+def operands(shapes: Shapes) -> list[tuple[jax.Array, jax.Array]]:
     """Normal float64 matrices of these shapes."""
     draw = np.random.default_rng(0).standard_normal
     return [(jnp.asarray(draw(left)), jnp.asarray(draw(right))) for left, right in shapes]

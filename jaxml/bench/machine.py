@@ -10,6 +10,8 @@ from typing import Any
 
 import jax
 
+from jaxml.parallel import cores
+
 _PACKAGES = ("jaxml", "jax", "jaxlib", "numpy", "scipy", "flax", "optax", "torch")
 _VARIABLES = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "JAX_DEFAULT_MATMUL_PRECISION")
 
@@ -32,13 +34,6 @@ def describe() -> dict[str, Any]:
 def device() -> str:
     """The kind of device that JAX computes on, as `cpu` or `NVIDIA H200`."""
     return jax.devices()[0].device_kind
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def processor() -> str:

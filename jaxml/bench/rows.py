@@ -1,6 +1,7 @@
 """One line of a benchmark: what was timed, how long it took, and whether that meets its target."""
 
 import json
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -8,6 +9,9 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from jaxml.errors import InputError
+
+Role = Literal["", "ours", "alternative", "strongest", "limit"]
+"""What a row is in its comparison; `strongest` is the fastest of the alternatives, and "" takes no part."""
 
 
 class Target(NamedTuple):
@@ -47,6 +51,7 @@ class Row(NamedTuple):
         repetitions: how many, interleaved with the benchmark's other ways.
         compile_seconds: tracing, lowering and compiling, not part of `seconds`; None where there is none.
         note: how it was measured, scaling included; or why it is left out.
+        role: ours, an alternative, the strongest of these, or a limit that nothing can pass.
     """
 
     benchmark: str
@@ -60,6 +65,7 @@ class Row(NamedTuple):
     repetitions: int = 0
     compile_seconds: float | None = None
     note: str = ""
+    role: Role = ""
 
 
 def spread(values: Iterable[float]) -> Seconds:
@@ -85,6 +91,23 @@ def judged(row: Row) -> Row:
         return row._replace(met=None)
     enough = number >= row.target.bound if row.target.side == "at least" else number <= row.target.bound
     return row._replace(met=enough)
+
+
+def ranked(rows: Sequence[Row]) -> list[Row]:
+    """Ours first, then the alternatives from the fastest to the slowest, then the limits.
+
+    The fastest alternative is marked as the strongest. What is not an alternative keeps its order.
+
+    >>> slow, fast = (Row("x", f"{s} s", "cpu", Seconds(s, s, s), role="alternative") for s in (3.0, 2.0))
+    >>> [(row.what, row.role) for row in ranked([Row("x", "it", "cpu", role="limit"), slow, fast])]
+    [('2.0 s', 'strongest'), ('3.0 s', 'alternative'), ('it', 'limit')]
+    """
+    alternatives = [row for row in rows if row.role == "alternative"]
+    alternatives.sort(key=lambda row: row.seconds.median if row.seconds else math.inf)
+    marked = [row._replace(role="strongest") for row in alternatives[:1]] + alternatives[1:]
+    ours = [row for row in rows if row.role in ("", "ours")]
+    limits = [row for row in rows if row.role == "limit"]
+    return [*ours, *marked, *limits]
 
 
 def write(path: Path, machine: Mapping[str, Any], rows: Sequence[Row]) -> None:
@@ -140,6 +163,15 @@ def cells(row: Row) -> tuple[str, str, str, str, str]:
     return seconds, compiling, ratio, target, {None: "", True: "met", False: "missed"}[row.met]
 
 
+def label(row: Row) -> str:
+    """The way's name as a table shows it, the strongest alternative in bold.
+
+    >>> label(Row("sweep", "a loop", "cpu", role="strongest"))
+    '**strongest alternative:** a loop'
+    """
+    return f"**strongest alternative:** {row.what}" if row.role == "strongest" else row.what
+
+
 def digits(number: float) -> str:
     """Three significant digits, no exponent.
 
@@ -149,13 +181,24 @@ def digits(number: float) -> str:
     return f"{number:,.0f}" if abs(number) >= 1000 else f"{number:.3g}"
 
 
-def markdown(machine: Mapping[str, Any], rows: Sequence[Row], *, titles: Mapping[str, str]) -> str:
-    """A table of the rows that measured something, each benchmark under its title; then the machine."""
+def markdown(
+    machine: Mapping[str, Any], rows: Sequence[Row], *, titles: Mapping[str, str], brief: bool = False
+) -> str:
+    """A table of the rows that measured something, each benchmark under its title; then the machine.
+
+    Args:
+        machine: as `write` stored it.
+        rows: of all benchmarks.
+        titles: by benchmark.
+        brief: of the alternatives only the strongest, and those that have a target.
+    """
     lines = ["| Way | Seconds, median (range) | Compiling | Ratio | Target | |", "|-|-|-|-|-|-|"]
     shown = [row for row in rows if row.seconds is not None or row.ratio is not None]
+    if brief:
+        shown = [row for row in shown if row.role != "alternative" or row.target is not None]
     for name, group in groupby(shown, key=lambda row: row.benchmark):
         lines.append(f"| **{name}**: {titles.get(name, '')} | | | | | |")
-        lines += [f"| {' | '.join((row.what, *cells(row)))} |" for row in group]
+        lines += [f"| {' | '.join((label(row), *cells(row)))} |" for row in group]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     where = f"{machine['devices']}; {machine['processor']}, {machine['cores']} cores; {versions}."
     return "\n".join((*lines, "", where))

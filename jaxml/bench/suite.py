@@ -14,7 +14,7 @@ from rich.table import Table
 
 from jaxml.bench.catalogue import names
 from jaxml.bench.machine import describe
-from jaxml.bench.rows import Row, cells, read, write
+from jaxml.bench.rows import Row, cells, label, read, write
 from jaxml.record import figures
 from jaxml.types import InputError
 
@@ -73,7 +73,7 @@ def show(rows: Sequence[Row]) -> None:
     for name, group in groupby(rows, key=lambda row: row.benchmark):
         table.add_section()
         for row in group:
-            table.add_row(name, row.what, row.device, *cells(row))
+            table.add_row(name, label(row).replace("**", ""), row.device, *cells(row))
     console.print(table)
     for row in rows:
         if row.seconds is None and row.ratio is None:

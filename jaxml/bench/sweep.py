@@ -1,6 +1,7 @@
-"""A grid of small trainings: one program, against the ways in which they are usually run one by one."""
+"""A grid of small trainings: one program, against the strongest alternatives and the usual loops."""
 
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -9,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import learn, problem
-from jaxml.bench import peers
+from jaxml.bench import bare, grids, peers, torch_forms
+from jaxml.bench.grids import Grid
 from jaxml.bench.race import Entrant, compiled, once, race
 from jaxml.bench.rows import Row, Target
 from jaxml.learn import Batches, Hyper
@@ -28,9 +30,9 @@ class Size(NamedTuple):
         steps: updates of a lane.
         points: of the curve.
         batch: examples of the smaller batch.
-        loop_lanes: lanes measured of the Python loop.
-        scan_lanes: lanes measured of the scans in turn.
-        torch_steps: updates measured of one lane in PyTorch.
+        loop_lanes: runs measured of the Python loop.
+        scan_lanes: runs measured of the scans in turn.
+        torch_steps: updates measured in PyTorch.
         rounds: repetitions.
     """
 
@@ -42,7 +44,7 @@ class Size(NamedTuple):
     loop_lanes: int = 4
     scan_lanes: int = 10
     torch_steps: int = 500
-    rounds: int = 5
+    rounds: int = 3
 
 
 class Lane(NamedTuple):
@@ -53,11 +55,14 @@ class Lane(NamedTuple):
     step: jax.Array
 
 
-FULL = Size()
+ON_CPU = Size()
+ON_ACCELERATOR = Size(loop_lanes=1, scan_lanes=2, torch_steps=100)
+"""There a launch takes longer than its arithmetic, and run after run takes minutes."""
 
 
-def measure(size: Size = FULL) -> list[Row]:
+def measure(size: Size | None = None) -> list[Row]:
     """Full batches, where the arithmetic weighs most, and small ones, where it weighs least."""
+    size = size or (ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR)
     data = jax.device_put(problem.sinc(size.points))
     rows = [
         *contest(f"all {size.points} points", learn.full(data), size.points, size),
@@ -67,39 +72,42 @@ def measure(size: Size = FULL) -> list[Row]:
 
 
 def contest(label: str, batches: Batches, examples: int, size: Size) -> list[Row]:
-    """Four ways of training the same lanes on the same batches."""
-    hypers = learn.grid(Hyper, lr=np.geomspace(1e-3, 1e-1, size.rates), seed=range(size.seeds))
+    """Every way of training the same runs on the same data: all at once, and one by one."""
+    grid = grid_of(batches, examples, size)
     entrants = [
-        grid_program(batches, hypers, size),
-        python_loop(batches, hypers, size),
-        scans_in_turn(batches, hypers, size),
+        *grids.ours(grid),
+        grids.bare_scan(grid),
+        python_loop(batches, grid.hypers, size),
+        scans_in_turn(batches, grid.hypers, size),
+        grids.limit(grid),
     ]
+    left_out: list[Row] = []
     torch = peers.torch()
     if torch:
-        entrants.append(torch_loop(torch, batches.data, hypers, examples, size))
-    entrants = [each._replace(what=f"{each.what}, {label}") for each in entrants]
-    return race("sweep", entrants, to="ours", rounds=size.rounds)
+        forms, left_out = grids.pytorch(torch, grid, "sweep")
+        entrants += [*forms, torch_loop(torch, batches.data, grid.hypers, examples, size)]
+    return [*race("sweep", entrants, to="ours", rounds=size.rounds, contest=label), *left_out]
 
 
-def grid_program(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
-    """The whole grid by `learn`, whose loss counts how often it is traced."""
-    traces: list[int] = []
-    loss = problem.training_loss(MODEL, problem.mse)
-
-    def counted(params: Params, state: Any, batch: Batch, key: Key) -> tuple[jax.Array, Any]:
-        traces.append(1)
-        return loss(params, state, batch, key)
-
-    start = problem.start(MODEL, batches.data.inputs)
-    training = learn.training(start, counted, learn.momentum, batches, steps=size.steps)
-    lanes = len(hypers.lr)
-    program, seconds = once(lambda: learn.compiled(training, hypers, lanes=lanes))
-    return Entrant(
-        "one program",
-        lambda: program.run(hypers, training.data),
-        compile_seconds=seconds,
-        note=f"{lanes} lanes, initialisation included; traced {len(traces)} time(s) for the whole grid",
+def grid_of(batches: Batches, examples: int, size: Size) -> Grid:
+    """Rates times seeds of the network, for every way."""
+    widths = batches.data.inputs.shape[1], *WIDTHS
+    return Grid(
+        make=partial(experiment, batches, size),
+        hypers=learn.grid(Hyper, lr=np.geomspace(1e-3, 1e-1, size.rates), seed=range(size.seeds)),
+        data=batches.data,
+        setting=bare.Setting(widths, jnp.tanh, bare.squared_error, bare.momentum, examples, size.steps),
+        network=torch_forms.tanh_regressor,
+        rule=torch_forms.momentum,
+        torch_steps=size.torch_steps,
     )
+
+
+def experiment(batches: Batches, size: Size) -> learn.Training:
+    """The network on the curve, by SGD with momentum."""
+    loss = problem.training_loss(MODEL, problem.mse)
+    start = problem.start(MODEL, batches.data.inputs)
+    return learn.training(start, loss, learn.momentum, batches, steps=size.steps)
 
 
 def python_loop(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
@@ -120,7 +128,8 @@ def python_loop(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
         parts=len(hypers.lr) / size.loop_lanes,
         compile_seconds=seconds,
         target=Target("ratio", "at least", 4.0),
-        note=f"lanes measured: {size.loop_lanes}, scaled to all; compiled once, its rate is traced",
+        note=f"runs measured: {size.loop_lanes}, scaled to all; compiled once, its rate is traced",
+        role="alternative",
     )
 
 
@@ -138,7 +147,8 @@ def scans_in_turn(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
         lambda: [program(*lane, batches.data) for lane in lanes],
         parts=len(hypers.lr) / size.scan_lanes,
         compile_seconds=seconds,
-        note=f"lanes measured: {size.scan_lanes}, scaled to all; compiled once, its rate is traced",
+        note=f"runs measured: {size.scan_lanes}, scaled to all; compiled once, its rate is traced",
+        role="alternative",
     )
 
 
@@ -195,9 +205,10 @@ def torch_loop(torch: ModuleType, data: Batch, hypers: Hyper, examples: int, siz
         return value.item()
 
     return Entrant(
-        "PyTorch, eager",
+        "PyTorch, eager, run after run",
         train,
         parts=len(hypers.lr) * size.steps / size.torch_steps,
-        note=f"lanes measured: 1, {size.torch_steps} of its steps, scaled to all",
+        note=f"runs measured: 1, {size.torch_steps} of its steps, scaled to all",
         device=peers.device_name(torch),
+        role="alternative",
     )

@@ -48,6 +48,7 @@ def hessian(params, chunk=32):
     return dense(hessian_product(loss, params, INPUTS), params, chunk=chunk)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("chunk", [1, 4, 10, 11, 32])
@@ -59,6 +60,7 @@ def test_columns_are_images_of_unit_vectors(chunk, dtype):
     np.testing.assert_array_equal(found, MATRIX.astype(dtype))
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_a_hundred_networks_in_one_program():
     many = networks(100)

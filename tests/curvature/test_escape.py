@@ -48,6 +48,7 @@ def saddle():
         return jax.tree.map(np.asarray, found)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_losses_off_the_toys_saddle_are_those_of_the_closed_form(saddle):
     expected = np.geomspace(1e-4, 10.0, 32)
@@ -55,6 +56,7 @@ def test_losses_off_the_toys_saddle_are_those_of_the_closed_form(saddle):
     np.testing.assert_allclose(saddle.losses, (1 - saddle.lengths**2 / 2) ** 2, rtol=1e-12)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_the_best_step_off_the_toys_saddle_is_the_one_nearest_the_valley(saddle):
     curve = (1 - saddle.lengths**2 / 2) ** 2  # lowest where ε² = 2

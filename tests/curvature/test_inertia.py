@@ -43,6 +43,7 @@ def test_counts_are_those_prescribed(positive, zero, negative, spread, seed, dty
     assert inertia_from_eigenvalues(eigenvalues(matrix), tolerance=TOLERANCE) == (positive, zero, negative)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("tolerance", [0.0, 0.5])
@@ -58,6 +59,7 @@ def test_counts_where_every_pivot_is_two_by_two(dtype, tolerance):
         assert inertia(matrix, tolerance=tolerance) == (above, size - above - below, below)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_ends_of_the_tolerance_count_as_zero(dtype):
@@ -71,6 +73,7 @@ def test_ends_of_the_tolerance_count_as_zero(dtype):
     assert inertia(np.zeros((3, 3), dtype), tolerance=0.0) == (0, 3, 0)
 
 
+@pytest.mark.device
 @pytest.mark.identity
 @pytest.mark.parametrize("seed", [0, 2498, 3170, 4083])  # the last three: found where no guard counts 6 of 5
 def test_counts_add_up_below_rounding(seed):
@@ -84,6 +87,7 @@ def test_counts_add_up_below_rounding(seed):
         assert min(signs) >= 0
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_eigenvalues_are_ascending_in_the_matrix_precision(dtype):
@@ -100,6 +104,7 @@ def test_counts_are_made_in_the_matrix_precision():
     assert inertia(matrix.astype(np.float32), tolerance=1e-10) != (31, 0, 0)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_counts_over_networks_with_a_tolerance_each():
     values = np.array([[-3.0, 0.1, 2.0, 5.0], [-0.1, -0.1, 0.0, 0.2]])

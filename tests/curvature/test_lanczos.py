@@ -64,6 +64,7 @@ def check_identities(matrix, krylov, atol):
     np.testing.assert_array_equal(tridiagonal, tridiagonal.T)
 
 
+@pytest.mark.device
 @pytest.mark.identity
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SPECTRA)
@@ -73,6 +74,7 @@ def test_matrix_times_basis_is_basis_times_tridiagonal_and_remainder(name, dtype
     np.testing.assert_allclose(krylov.basis[0], START / np.linalg.norm(START), rtol=0, atol=1e-6)
 
 
+@pytest.mark.device
 @pytest.mark.identity
 @pytest.mark.parametrize("start", ["in an invariant subspace", "zero"])
 def test_basis_goes_on_where_the_start_cannot_lead(start):
@@ -81,6 +83,7 @@ def test_basis_goes_on_where_the_start_cannot_lead(start):
     check_identities(matrix, in_precision(np.float64, decomposed, matrix, vector), 1e-13)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SPECTRA)
@@ -113,6 +116,7 @@ def test_scaled_matrix_has_the_scaled_tridiagonal(name):
     np.testing.assert_array_equal(scaled.basis, plain.basis)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_first_steps_are_those_of_matfree():
     matrix, steps = with_spectrum("generic"), 8
@@ -124,6 +128,7 @@ def test_first_steps_are_those_of_matfree():
     np.testing.assert_allclose(ours.basis[:steps], basis, rtol=0, atol=1e-12)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_extremes_are_both_ends_of_a_large_spectrum():
     size, count = 400, 4
@@ -141,6 +146,7 @@ def test_extremes_are_both_ends_of_a_large_spectrum():
     assert found.residuals.max() < 1e-11
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", SPECTRA)
@@ -156,6 +162,7 @@ def test_extremes_at_full_depth_are_the_ends_of_the_spectrum(name, dtype):
     assert (found.residuals <= atol).all()
 
 
+@pytest.mark.device
 @pytest.mark.identity
 def test_residuals_are_those_of_the_remainder_and_bound_the_error():
     matrix, key, depth = with_spectrum("generic"), jax.random.key(2), 12
@@ -188,6 +195,7 @@ def test_extremes_of_a_pytree_are_those_of_its_vector():
     np.testing.assert_allclose(vectors @ matrix, found.values[:, None] * vectors, rtol=0, atol=1e-5)
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 def test_vmapped_lanczos_is_that_of_each():
     matrices = jnp.asarray([with_spectrum(name) for name in ("generic", "multiple", "zero")], jnp.float32)

@@ -159,6 +159,7 @@ def of_gauss_newton(outputs, criterion):
     return functools.partial(gauss_newton_product, outputs, criterion)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", CASES)
@@ -172,6 +173,7 @@ def test_hessian_product_is_the_hessian(name, dtype):
     np.testing.assert_allclose(matrix, case.hessian, rtol=0, atol=scale)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("criterion", [squared_error, cross_entropy])
@@ -189,6 +191,7 @@ def test_gauss_newton_product_is_its_matrix(criterion, dtype):
     np.testing.assert_allclose(matrix, expected, rtol=0, atol=TOLERANCE[dtype] * np.abs(expected).max())
 
 
+@pytest.mark.device
 @pytest.mark.identity
 def test_gauss_newton_is_the_hessian_of_a_linear_network():
     params, batch = cast({"kernel": KERNEL}, np.float32), cast(LABELLED, np.float32)
@@ -203,6 +206,7 @@ PRODUCTS = {
 }
 
 
+@pytest.mark.device
 @pytest.mark.invariance
 @pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS.keys())
 def test_product_inside_jit_and_map_is_the_product_outside(product):
@@ -249,6 +253,7 @@ def parts(count):
     return batches, batches[2].sum(1) / WEIGHTS.sum()
 
 
+@pytest.mark.device
 @pytest.mark.identity
 @pytest.mark.parametrize("count", [1, 5])
 def test_stacked_batches_are_the_whole_batch(count):
@@ -291,6 +296,7 @@ def test_stacked_refuses_shares_that_do_not_fit():
         stacked(CASES["network"].objective, shares[:2])(folded(THETA), batches)
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_functions_with_a_rule_for_the_reverse_mode_alone_have_products():
     """tanh and the squared error as `custom_vjp`: forward mode is not defined for them."""

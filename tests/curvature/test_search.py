@@ -43,6 +43,7 @@ def double():
         yield
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 @pytest.mark.parametrize("index", [0, 1, 3])
 def test_eigenvector_following_reaches_the_index_that_it_climbs_to(index):
@@ -65,6 +66,7 @@ def test_the_index_may_be_traced():
     assert one._cache_size() == 1
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_gradient_norm_descent_finds_saddles_and_minima_of_the_toy():
     found = curvature.search(curvature.gradient_norm_descent, bilinear, starts(-0.9, 1.6, (24, 2)), None)
@@ -81,6 +83,7 @@ def test_certified_keeps_the_rows_of_critical_points():
     assert curvature.certified(found).params.tolist() == [[0.0, np.pi]]
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_a_certificate_measures_what_numpy_measures():
     matrix = np.diag([3.0, -1.0, 0.5])
@@ -108,6 +111,7 @@ def named(objective, *coordinates):
     return OUTCOMES[int(curvature.outcome(found.certificate)[0])]
 
 
+@pytest.mark.device
 @pytest.mark.oracle
 def test_each_outcome_is_named_on_a_function_that_has_it():
     """|x| has a kink, e^-x its minimum at infinity; near 0 the gradient of x + x³ is flat."""

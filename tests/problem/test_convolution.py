@@ -31,6 +31,7 @@ def _loop(images, kernel):
     return maps
 
 
+@pytest.mark.device
 @WAYS
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)])
 @pytest.mark.parametrize("shape", [(3, 3), (1, 1), (5, 3), (2, 4)])

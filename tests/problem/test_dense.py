@@ -61,6 +61,7 @@ def _drawn(model, inputs):
     return jax.tree.map(lambda leaf: jnp.asarray(draws.normal(size=leaf.shape) / 2, leaf.dtype), shapes)
 
 
+@pytest.mark.device
 @PRECISIONS
 @pytest.mark.parametrize("name", CASES)
 def test_the_function(name, dtype, tolerance):

@@ -55,6 +55,7 @@ TARGETS = np.random.default_rng(1).normal(size=(12, 4))
 LABELS = np.random.default_rng(2).integers(0, 4, 12).astype(np.int32)
 
 
+@pytest.mark.device
 @PRECISIONS
 @pytest.mark.parametrize("name", REGRESSION)
 def test_regression_losses(name, dtype, tolerance):
@@ -66,6 +67,7 @@ def test_regression_losses(name, dtype, tolerance):
     np.testing.assert_allclose(found, expected, rtol=tolerance)
 
 
+@pytest.mark.device
 @PRECISIONS
 @pytest.mark.parametrize("name", CLASSIFICATION)
 def test_classification_losses(name, dtype, tolerance):
@@ -168,6 +170,7 @@ def test_square_error_is_flat_where_the_lecture_says(logits, cross, cross_slope,
         np.testing.assert_allclose(np.linalg.norm(gradient), slope, rtol=2e-2)
 
 
+@pytest.mark.device
 @PRECISIONS
 def test_cross_entropy_is_stable_and_its_gradient_is_softmax_minus_label(dtype, tolerance):
     z = np.array([[1e4, -1e4, 0.0], [-80.0, 80.0, 79.0], [0.1, -0.2, 0.3]])
@@ -196,6 +199,7 @@ def test_gradients_at_a_zero_residual_and_in_the_tail():
     np.testing.assert_allclose(bend, [0.0, 1.0, 1.0, 1.0, 0.0])
 
 
+@pytest.mark.device
 @PRECISIONS
 def test_penalties_and_their_curvature(dtype, tolerance):
     values = np.random.default_rng(3).normal(size=7)

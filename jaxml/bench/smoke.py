@@ -1,0 +1,24 @@
+"""The benchmarks of accelerators at tiny sizes, to see that they run: no number here means anything."""
+
+import sys
+from pathlib import Path
+
+from jaxml.bench import dense, lanes
+from jaxml.bench.machine import describe
+from jaxml.bench.rows import write
+from jaxml.bench.suite import draw, show
+
+
+def main(out: Path) -> int:
+    """Writes rows and a plot as `jaxml bench` does."""
+    machine = describe()
+    rows = [*lanes.measure(lanes.SMOKE), *dense.measure(dense.SMOKE)]
+    path = out / f"{machine['platform']}.json"
+    write(path, machine, rows)
+    draw(rows, path.with_suffix(".png"))
+    show(rows)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
