@@ -183,6 +183,7 @@ def test_a_time_is_taken_when_an_accelerator_of_pytorch_has_ended(monkeypatch: p
     assert waited == [1]
 
 
+@pytest.mark.stress
 @pytest.mark.invariance
 def test_every_way_of_training_trains_the_same() -> None:
     batches = learn.shuffled(jax.device_put(problem.sinc(8)), 4)
@@ -255,6 +256,7 @@ def close(ours: list[np.ndarray], theirs: Any, before: list[np.ndarray]) -> None
         assert np.abs(our - old).max() > 1e-3
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", GRIDS)
 def test_bare_jax_trains_the_same(name: str) -> None:
@@ -413,6 +415,7 @@ def test_the_products_alone_are_those_of_a_step() -> None:
     assert sum(len(first) for first, _ in chunks) >= 3
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 def test_the_operations_of_a_step_are_those_of_its_gradient() -> None:
     dense = problem.mlp((6, 5, 4), jax.nn.relu)
@@ -484,6 +487,7 @@ def test_the_products_of_a_chunk_fit_together() -> None:
     ]
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 def test_the_hessian_is_timed_and_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "torch", lambda: None)
@@ -544,6 +548,7 @@ def test_what_is_not_installed_is_left_out_with_a_note(monkeypatch: pytest.Monke
         assert {row.device for row in rows[:-1]} == {machine.device()}
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 def test_the_cnn_is_timed_by_the_step() -> None:
     batch = cnn.examples(TINY_CNN)
@@ -590,6 +595,7 @@ def test_pytorch_takes_part(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [row.role for row in rows].count("strongest") == 2 + 2
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 def test_startup_is_timed_outside() -> None:
     rows = startup.measure(rounds=1)
@@ -636,6 +642,7 @@ def test_rows_are_replaced_by_benchmark(
         suite.run(("startup",), path / "below")
 
 
+@pytest.mark.stress
 @pytest.mark.invariance
 def test_the_ways_of_running_a_tuning_grid_train_the_same() -> None:
     data = jax.device_put(problem.digits())
@@ -650,6 +657,7 @@ def test_the_ways_of_running_a_tuning_grid_train_the_same() -> None:
         assert tree.norm(jax.tree.map(jnp.subtract, one, path)) < 1e-5
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 def test_a_tuning_grid_is_measured_for_both_optimizers_and_for_each_number_of_lanes(
     monkeypatch: pytest.MonkeyPatch,

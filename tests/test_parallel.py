@@ -46,9 +46,9 @@ EXPERIMENTS = {
     ("name", "lanes", "counts"),
     [
         ("momentum", 3, COUNTS),
-        ("adam", 1, (1, 4)),
         ("adam", 3, (1, 4)),
-        ("lookahead", 3, (1, 8)),
+        pytest.param("adam", 1, (1, 4), marks=pytest.mark.stress),
+        pytest.param("lookahead", 3, (1, 8), marks=pytest.mark.stress),
         ("convolution", 3, (1, 2)),
     ],
 )
