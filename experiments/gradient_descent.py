@@ -1,299 +1,235 @@
-"""Gradient descent by hand: how far it steps, where it ends, and when it walks off.
+"""How far does gradient descent step, and when does it walk off?
 
-The lecture's own functions, f(x) = (x - 1)² + 1 and x sin x, and small ReLU networks for the claim that
-local minima do not matter. The smallest study: copy it to begin your own.
+The lecture's example is f(x) = (x - 1)² + 1 from x = 6, on which gradient descent of
+rate η is at x_t = 1 + 5 (1 - 2η)ᵗ. What the course says of it is mathematics: a claim
+fails if one number is off by more than rounding. That steps shrink because the gradient
+does (C015) has a control on which they must not, f(x) = x; that it walks off at a rate
+above 1 (C160) has the rates below. Rates are drawn anew from each seed, 20 on either side.
 
-Claims: C013, C015, C158, C159, C160, C161, X1.
-Cost: two seconds on 2 cores.
-Expect: the closed forms hold; x sin x has three minima on [0, 14], not two; networks end unequally well.
+This is the simplest study: copy it to begin your own.
+
+Claims: C015, C158, C160.
+Cost: one second on 2 cores.
+Expect: the closed form holds to rounding; above a rate of 1 it walks off.
 Run: jaxml run gradient_descent
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from jaxml import learn, problem, randomness, record
-from jaxml.record.figures import label, panels
-from jaxml.types import Array
+from jaxml.record import Assertion
+from jaxml.record.figures import Figure, label, panels
+from jaxml.record.stages import Keep
+from jaxml.types import Array, Objective, Scalar
 
 EPS = float(np.finfo(np.float64).eps)
-MAXIMA = (2.028757838, 7.978665712)  # of x sin x on (0, 14): tan x = -x
-MINIMA = np.array([0.0, 4.913180439, 11.085538406])  # of x sin x on [0, 14]
-ARRIVED = 1e-12  # of the minimum, where rounding stops the approach
-STATIONARY = 1e-8  # a gradient norm below it counts as zero
+START = 6.0
+RATE = 0.05
+FIRST = np.array([5.5, 5.05, 4.645])  # x₁, x₂ and x₃, worked out by hand
+NEAR = 1e-6  # a distance that 5 · 0.9ᵗ falls below at t = 147
+ARRIVED = 1e-12  # a distance at which rounding has stopped the approach
+LENGTHS = 100  # of the first steps, whose ratios are taken
 
 PARABOLA = "f(x) = (x - 1)² + 1 from x = 6"
-WAVES = "f(x) = x sin x on [0, 14]"
-BILINEAR = "f(w) = (1 - w₁w₂)² at 20 normal points"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Lengths, starts and rates."""
+    """Updates at the lecture's rate and at each drawn rate, and rates on either side of 1."""
 
     steps: int = 1000
-    starts: int = 1400  # in (0, 14], for x sin x
-    rates: tuple[float, ...] = (0.05, 0.2, 0.5, 0.7, 0.95, 1.05, 1.5)
-    networks: int = 100
-    network_steps: int = 5000
-    lanes: int = 100
+    drawn_steps: int = 60
+    rates: int = 20
     seed: int = 0
 
 
-SMOKE = Config(steps=400, starts=56, networks=4, network_steps=50, lanes=4)
+SMOKE = Config(steps=400, rates=2)
 
 
 class Result(NamedTuple):
-    """Paths, ends, and networks."""
+    """Where gradient descent stands.
 
-    path: Array  # [step + 1], x_t on the parabola from 6 at η = 0.05
-    rates: Array  # [rate]
-    swept: Array  # [rate, step + 1], the same at other rates
-    starts: Array  # [start], x_0 on x sin x
-    ends: Array  # [start]
-    slopes: Array  # [start], f' of x sin x
-    rises: Array  # [start], f after x has grown by 1e-6, minus f before
-    turned: Array  # [point], angle between -∇ and the best of all directions, radians
-    network_loss: Array  # [network], at the end
-    network_gradient: Array  # [network], ‖∇L‖ at the end
-    network_steps: Array  # [], updates of each
+    Attributes:
+        path: on the parabola, at RATE.
+        slide: on f(x) = x, whose gradient does not shrink, at RATE.
+        rates: drawn, first those below 1.
+        drawn: on the parabola, at those rates.
+    """
+
+    path: Float[Array, " update"]
+    slide: Float[Array, " update"]
+    rates: Float[Array, " rate"]
+    drawn: Float[Array, "rate update"]
 
 
-def _path(objective, x, rate, steps):
-    """x_0 ... x_steps of plain gradient descent."""
+def study(config: Config, keep: Keep) -> Result:
+    """One program in float64."""
+    with jax.enable_x64(True):
+        return keep("paths", jax.jit(partial(_paths, config)))
+
+
+def _paths(config: Config) -> Result:
+    fractions = jax.random.uniform(randomness.key(config.seed), (2, config.rates))
+    rates = jnp.concatenate([fractions[0], 1 + fractions[1]])
+    at_rate = partial(_path, problem.parabola, config.drawn_steps)
+    return Result(
+        path=_path(problem.parabola, config.steps, jnp.asarray(RATE)),
+        slide=_path(_straight, config.steps, jnp.asarray(RATE)),
+        rates=rates,
+        drawn=jax.vmap(at_rate)(rates),
+    )
+
+
+def _path(objective: Objective, steps: int, rate: Scalar) -> Float[Array, " update"]:
+    """x₀, ..., x_steps of gradient descent from START."""
     sgd = learn.sgd(learn.Hyper(lr=rate))
-    descent = learn.descend(objective, sgd, x, None, steps=steps, observe=lambda x: x)
+    start = jnp.asarray(START)
+    watched = partial(learn.descend, steps=steps, observe=jnp.asarray)
+    descent = watched(objective, sgd, start, None)
     return jnp.append(descent.observed, descent.params)
 
 
-def _turned(point):
-    """The angle between -∇ of (1 - w₁w₂)² and the direction of the lowest directional derivative."""
-    angles = jnp.linspace(-jnp.pi, jnp.pi, 3601)
-    a, b = jax.grad(problem.bilinear)(point, None)
-    off = angles[jnp.argmin(a * jnp.cos(angles) + b * jnp.sin(angles))] - jnp.arctan2(-b, -a)
-    return jnp.abs(jnp.arctan2(jnp.sin(off), jnp.cos(off)))
+def _straight(x: Scalar, batch: None) -> Scalar:
+    """f(x) = x."""
+    del batch
+    return x
 
 
-def study(config, keep):
-    """The closed forms in one program, the networks in another, both in float64."""
-
-    def toys():
-        six, rates = jnp.asarray(6.0), jnp.asarray(config.rates)
-        starts = jnp.linspace(0, 14, config.starts + 1)[1:]
-        points = jax.random.normal(randomness.key(config.seed), (20, 2))
-        height = jax.vmap(lambda x: problem.x_sin_x(x, None))
-        return {
-            "path": _path(problem.parabola, six, 0.05, config.steps),
-            "rates": rates,
-            "swept": jax.vmap(lambda rate: _path(problem.parabola, six, rate, 60))(rates),
-            "starts": starts,
-            "ends": jax.vmap(lambda x: _path(problem.x_sin_x, x, 0.01, 4000)[-1])(starts),
-            "slopes": jax.vmap(jax.grad(problem.x_sin_x), (0, None))(starts, None),
-            "rises": height(starts + 1e-6) - height(starts),
-            "turned": jax.vmap(_turned)(points),
-        }
-
-    with jax.enable_x64(True):
-        task = problem.relu_sinc(8)
-        start, loss = problem.start(task.model, task.batch.inputs), problem.training_loss(*task[:3])
-        training = learn.training(start, loss, learn.sgd, learn.full(task.batch), steps=config.network_steps)
-        grid = learn.grid(learn.Hyper, lr=[0.1], seed=randomness.seeds(config.seed, config.networks))
-        trace = learn.sweep(training, grid, lanes=config.lanes, keep=keep).trace
-        closed = keep("toys", jax.jit(toys))
-    return Result(
-        **closed,
-        network_loss=trace.loss[:, -1],
-        network_gradient=trace.gradient_norm[:, -1],
-        network_steps=np.array(config.network_steps),
-    )
+def findings(result: Result) -> tuple[Assertion, ...]:
+    """Equations to rounding, and mismatches of which there may be none."""
+    return (*_closed_form(result), *_own_numbers(result), *_shrinking(result), *_walking_off(result))
 
 
-def findings(result):
-    """Closed forms to rounding; the ends of networks with exact intervals."""
-    return (*_parabola(result), *_waves(result), *_networks(result))
-
-
-def _parabola(result):
-    moves = np.abs(np.diff(result.path))
+def _closed_form(result: Result) -> tuple[Assertion, ...]:
     closed_form = 1 + 5 * 0.9 ** np.arange(len(result.path))
-    distance = np.abs(result.swept - 1)
-    nearer = (np.diff(distance) < 0) | (distance[:, 1:] < ARRIVED)
-    grows, falls = np.all(np.diff(distance) > 0, axis=1), np.all(nearer, axis=1)
-    otherwise = np.where(result.rates > 1, ~grows, ~falls)
-    idle = np.mean(moves == 0)
     return (
         record.deciding(
             "C158",
-            "Gradient descent with rate 0.05 visits x_t = 1 + 5 · 0.9ᵗ.",
+            "Gradient descent with rate 0.05 is at x_t = 1 + 5 · 0.9ᵗ after t updates.",
             record.largest(result.path - closed_form),
             record.at_most(60 * EPS),
             unit="error",
-            setting=PARABOLA,
-            figure="paths",
+            setting=_long(result),
         ),
-        record.supporting(
-            "C158",
+    )
+
+
+def _own_numbers(result: Result) -> tuple[Assertion, ...]:
+    """Numbers that were worked out by hand, and how long it takes."""
+    finding = partial(record.supporting, "C158", setting=_long(result))
+    arrival = np.argmax(np.abs(result.path - 1) < NEAR)
+    idle = np.diff(result.path) == 0
+    return (
+        finding(
+            "The first three updates of gradient descent lead to 5.5, 5.05 and 4.645.",
+            record.largest(result.path[1:4] - FIRST),
+            record.at_most(20 * EPS),
+            unit="error",
+        ),
+        finding(
+            "Gradient descent comes within 1e-6 of the minimum in 147 updates: the difference from 147.",
+            record.certain(arrival - 147, of=result.path),
+            record.near(0.0, margin=0.5, reason="updates are whole numbers"),
+            unit="updates",
+        ),
+        finding(
             "More than half of the updates of gradient descent no longer change x.",
-            record.certain(idle),
+            record.certain(np.mean(idle), of=result.path),
             record.above(0.5),
             unit="fraction",
-            setting=f"{PARABOLA}, rate 0.05, {len(moves)} updates",
-            figure="paths",
         ),
+    )
+
+
+def _long(result: Result) -> str:
+    return f"{PARABOLA}, rate 0.05, {len(result.path) - 1:,} updates"
+
+
+def _shrinking(result: Result) -> tuple[Assertion, ...]:
+    return (
         record.deciding(
             "C015",
-            "At a constant rate the step of gradient descent shrinks with the gradient, by 0.9 an update.",
-            record.largest(moves[1:100] / moves[:99] - 0.9),
-            record.at_most(60 * EPS / 0.9**99),  # rounding of x, in terms of the last of these steps
+            "At a constant rate the steps of gradient descent shrink as the gradient does, by 0.9 an update.",
+            record.largest(_ratios(result.path) - 0.9),
+            record.at_most(60 * EPS / 0.9**LENGTHS),  # rounding of x, in the last steps
             unit="relative error",
-            setting=PARABOLA,
-            figure="paths",
-        ),
-        record.deciding(
-            "C160",
-            "With a rate above 1 every update of gradient descent ends further from the minimum, with a rate "
-            "below 1 nearer.",
-            record.largest(otherwise.astype(result.rates.dtype)),
-            record.at_most(0.0),
-            unit="mismatches",
-            setting=f"{PARABOLA}, rates {result.rates.min():g} to {result.rates.max():g}",
-            figure="paths",
-        ),
-        record.deciding(
-            "C161",
-            "The negative gradient is the direction in which the function falls fastest.",
-            record.largest(result.turned),
-            record.at_most(np.pi / 3600),
-            unit="radians",
-            setting=BILINEAR,
-        ),
-        record.deciding(
-            "C161",
-            "The coordinates have nothing to do with each other: the partial derivative in w₁ is the same "
-            "whatever w₂ is.",
-            record.largest(_change_of_partial()[None]),
-            record.at_most(0.0),
-            unit="error",
-            setting="f(w) = (1 - w₁w₂)² at w₁ = 0, w₂ = 0 and 1",
-        ),
-    )
-
-
-def _change_of_partial():
-    """How much ∂/∂w₁ of (1 - w₁w₂)² at w₁ = 0 changes where w₂ goes from 0 to 1."""
-    slopes = jax.vmap(jax.grad(problem.bilinear), (0, None))(jnp.array([[0.0, 0.0], [0.0, 1.0]]), None)
-    return np.asarray(slopes[1, 0] - slopes[0, 0])
-
-
-def _waves(result):
-    basin = np.searchsorted(MAXIMA, result.starts)
-    found = np.unique(np.round(result.ends, 4))
-    rising = result.slopes > 0
-    lowered = np.mean(result.rises[rising] < 0, dtype=result.rises.dtype)
-    shown, setting = MINIMA[1:], f"{WAVES}, rate 0.01, {len(result.starts)} starts"
-    off = np.abs(result.ends[:, None] - shown[None]).min(axis=1)
-    lucky = np.abs(result.ends - MINIMA[2]) < 1e-3
-    return (
-        record.deciding(
-            "C159",
-            "Only the start decides in which minimum gradient descent ends: in that of the basin in which it "
-            "starts.",
-            record.largest(result.ends - MINIMA[basin]),
-            record.at_most(1e-6),
-            unit="distance",
-            setting=setting,
-            figure="basins",
-        ),
-        record.deciding(
-            "C159",
-            "Gradient descent ends in one of the two minima at x = 4.913 and x = 11.086, wherever it starts.",
-            record.largest(off),
-            record.at_most(1e-6),
-            unit="distance",
-            setting=setting,
-            figure="basins",
+            setting=f"{PARABOLA}, rate 0.05, {LENGTHS} updates",
         ),
         record.supporting(
-            "C159",
-            "Fewer than half of the starts lead to the lowest minimum, at x = 11.086.",
-            record.certain(np.mean(lucky, dtype=result.ends.dtype)),
-            record.below(0.5),
-            unit="fraction",
-            setting=setting,
-            figure="basins",
-        ),
-        record.supporting(
-            "C159",
-            "Gradient descent reaches no more than two distinct minima.",
-            record.certain(len(found) - 2.0, of=result.ends),
-            record.at_most(0.0),
-            unit="count",
-            setting=f"{setting}; 0 is a third minimum",
-            figure="basins",
-        ),
-        record.deciding(
-            "X1",
-            "Where the derivative is positive, increasing x lowers the function.",
-            record.certain(lowered),
-            record.above(0.5),
-            unit="fraction",
-            setting=f"{WAVES}, the {rising.sum()} of {len(rising)} grid points with positive derivative",
-            figure="basins",
+            "C015",
+            "Control, a gradient that does not shrink: "
+            "the steps of gradient descent shrink by 0.9 an update.",
+            record.largest(_ratios(result.slide) - 0.9),
+            record.at_most(60 * EPS / 0.9**LENGTHS),
+            unit="relative error",
+            setting=f"f(x) = x from x = 6, rate 0.05, {LENGTHS} updates",
         ),
     )
 
 
-def _networks(result):
-    stationary = result.network_gradient <= STATIONARY
-    caught = stationary & (result.network_loss > 2 * result.network_loss.min())
-    setting = (
-        f"sin(5πx)/(5πx) at 64 points, {len(result.network_loss)} networks of 8 ReLUs, "
-        f"{result.network_steps:,} full-batch updates of rate 0.1"
-    )
+def _ratios(path: Float[Array, " update"]) -> np.ndarray:
+    """The lengths of the first steps, each in terms of the one before it."""
+    lengths = np.abs(np.diff(path))[:LENGTHS]
+    return lengths[1:] / lengths[:-1]
+
+
+def _walking_off(result: Result) -> tuple[Assertion, ...]:
+    """Updates that end on the wrong side of the distance before them, by rate."""
+    distance = np.abs(result.drawn - 1)
+    change = np.diff(distance)
+    above = result.rates > 1
+    stays = change <= 0
+    parts = (change >= 0) & (distance[:, 1:] > ARRIVED)
+    updates = f"{change.shape[1]} updates"
+    finding = partial(record.deciding, "C160", unit="mismatches")
     return (
-        record.deciding(
-            "C013",
-            "Most trainings stop because the budget of updates ends, with a gradient norm above 1e-8.",
-            record.proportion(~stationary, of=result.network_gradient),
-            record.above(0.5),
-            unit="fraction",
-            setting=setting,
-            figure="paths",
+        finding(
+            "With a rate above 1 every update of gradient descent ends further from the "
+            "minimum than the one before: updates that do not.",
+            record.largest(_count(stays[above], result)),
+            record.at_most(0.0),
+            setting=f"{PARABOLA}, {np.sum(above)} rates drawn from (1, 2), {updates}",
         ),
-        record.deciding(
-            "C013",
-            "Critical points are no obstacle: fewer than 1 training in 20 ends at one, with a gradient norm "
-            "of at most 1e-8, whose loss is more than twice that of the best training.",
-            record.proportion(caught, of=result.network_loss),
-            record.below(0.05),
-            unit="fraction",
-            setting=setting,
-            figure="paths",
+        finding(
+            "With a rate below 1 every update of gradient descent ends nearer to the "
+            "minimum than the one before: updates that do not.",
+            record.largest(_count(parts[~above], result)),
+            record.at_most(0.0),
+            setting=f"{PARABOLA}, {np.sum(~above)} rates drawn from (0, 1), {updates}",
         ),
     )
 
 
-def figures(result):
-    """The paths on the parabola by rate, and the basins of x sin x."""
-    paths, (left, right) = panels(1, 2)
-    for rate, path in zip(result.rates, result.swept, strict=True):
-        left.plot(np.abs(path[:30] - 1), label=f"η = {rate:g}")
+def _count(hits: np.ndarray, result: Result) -> np.ndarray:
+    """Hits of each row, as numbers of the result's precision."""
+    return np.sum(hits, axis=1, dtype=result.drawn.dtype)
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """The approach at the lecture's rate, and by how much an update changes the distance."""
+    figure, (left, right) = panels(1, 2)
+    updates = np.arange(len(result.path))
+    distance = np.abs(result.path - 1)
+    left.plot(updates[:400], distance[:400], label="gradient descent")
+    left.plot(updates[:400], 5 * 0.9 ** updates[:400], label="5 · 0.9ᵗ")
+    left.scatter([1, 2, 3], FIRST - 1, color="black", zorder=3, label="by hand")
+    left.axvline(147, color="0.4", linestyle=":", label="update 147")
+    left.axhline(NEAR, color="0.4", linestyle="--", label="1e-6")
     left.set_yscale("log")
-    left.legend(fontsize=7, ncols=2)
-    label(left, "f = (x - 1)² + 1 from x = 6", "step", "distance to the minimum")
-    right.scatter(result.network_gradient, result.network_loss, color="black")
-    right.set_xscale("log")
-    label(right, "8 ReLUs on SINC, one point a seed", "final ‖∇L‖", "final loss (mean squared error)")
-    basins, (axis,) = panels(width=7.0)
-    x = np.linspace(0, 14.5, 400)
-    axis.plot(x, x * np.sin(x), color="0.6", marker="", label="x sin x")
-    axis.scatter(result.starts, result.ends, s=4, color="black", label="where it ends")
-    for maximum in MAXIMA:
-        axis.axvline(maximum, color="0.3", linestyle=":")
-    axis.legend(fontsize=8)
-    label(axis, "Descent at η = 0.01", "start x₀", "f(x₀) = x₀ sin x₀, and the end x")
-    return {"paths": paths, "basins": basins}
+    left.legend(fontsize=8)
+    label(left, f"{PARABOLA}, η = 0.05", "update", "distance to the minimum")
+    factor = np.abs(result.drawn[:, 1] - 1) / (START - 1)
+    grid = np.linspace(0, 2, 201)
+    right.plot(grid, np.abs(1 - 2 * grid), marker="", label="|1 - 2η|")
+    right.scatter(result.rates, factor, color="black", s=14, label="drawn rates")
+    right.axhline(1, color="0.4", linestyle=":", label="neither nearer nor further")
+    right.legend(fontsize=8)
+    label(right, "One update", "rate η", "distance after / before")
+    return {"paths": figure}
