@@ -7,7 +7,8 @@ from jaxml.curvature.escape import Escape, escape
 from jaxml.curvature.inertia import Inertia, eigenvalues, inertia, inertia_from_eigenvalues
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.outcomes import (
-    AT_INFINITY, FLAT, GRADIENT_FLAT, KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Criteria, outcome, signs,
+    AT_INFINITY, FLAT, GRADIENT_FLAT, KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Criteria, distinct, outcome,
+    signs,
 )
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
 from jaxml.curvature.ratio import layerwise_gauss_newton_ratio, minimum_ratios, positive_share, sampling_ratio

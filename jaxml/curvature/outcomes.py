@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from jaxml.curvature.certificate import DOUBLE, ZERO, Certificate, length_scale
 from jaxml.curvature.inertia import Inertia, inertia_from_eigenvalues
+from jaxml.types import Array, InputError
 
 OUTCOMES = (
     "minimum",
@@ -97,6 +99,40 @@ def outcome(certificate: Certificate, criteria: Criteria = Criteria()) -> np.nda
         GRADIENT_FLAT: finite & (c.alignment < criteria.alignment),
     }
     return np.select(list(cases.values()), list(cases), NOT_CONVERGED)
+
+
+def distinct(loss: Float[Array, " n"], index: Array, *, tolerance: float = 1e-6) -> Int[np.ndarray, " m"]:
+    """The first row of every group of critical points that share loss and index, in ascending order.
+
+    Hidden units change places, tanh units their signs, ReLUs their scale: a critical point has images of
+    the same loss and the same n₋, and searches find one after the other. They are one unit, not many. So
+    are points that share both by chance, and the number of rows is a lower bound.
+
+    Args:
+        loss: at each point.
+        index: n₋ at each point, as `signs` counts it.
+        tolerance: losses of one index that follow each other closer than this part of the largest |loss|
+            are the same.
+
+    Raises:
+        InputError: loss and index differ in length, or a loss is not finite.
+
+    >>> distinct(np.array([2.0, 1.0, 2.0, 2.0]), np.array([1, 0, 1, 0])).tolist()
+    [0, 1, 3]
+    """
+    loss, index = np.asarray(loss), np.asarray(index)
+    if loss.shape != index.shape:
+        raise InputError(
+            f"{len(loss)} losses and {len(index)} indices are no points: give one of each a point."
+        )
+    if not np.isfinite(loss).all():
+        raise InputError("Some losses are not finite: leave out the networks that diverged.")
+    if not len(loss):
+        return np.arange(0)
+    order = np.lexsort((loss, index))
+    apart = np.diff(loss[order]) > tolerance * np.max(np.abs(loss))
+    begins = np.append(True, apart | (np.diff(index[order]) != 0))
+    return np.sort(np.minimum.reduceat(order, np.flatnonzero(begins)))
 
 
 def _scaled(limit: float, dtype: np.dtype, power: float) -> float:

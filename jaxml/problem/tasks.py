@@ -10,12 +10,25 @@ from jax.typing import DTypeLike
 
 from jaxml import tree
 from jaxml.problem.data.embedded import digits, sinc
+from jaxml.problem.data.examples import examples
 from jaxml.problem.losses import Penalty, cross_entropy, l2, mse, none
 from jaxml.problem.models.dense import mlp, units
-from jaxml.problem.objectives import Loss, outputs
-from jaxml.types import Batch, Model, Params
+from jaxml.problem.objectives import Loss, objective, outputs
+from jaxml.types import Batch, Model, Objective, Params
 
-__all__ = ["Task", "networks", "output_errors", "relu_sinc", "softmax_digits", "tanh_sinc", "unravel"]
+__all__ = [
+    "Task",
+    "deep_relu",
+    "networks",
+    "objective_of_vector",
+    "output_errors",
+    "parity_digits",
+    "relu_sinc",
+    "softmax_digits",
+    "square_wave",
+    "tanh_sinc",
+    "unravel",
+]
 
 
 class Task(NamedTuple):
@@ -48,6 +61,16 @@ def unravel(task: Task) -> Callable[[jax.Array], Params]:
     """The function that folds a vector `[p]`, in the order of `tree.ravel`, into the task's parameters."""
     params, _ = jax.eval_shape(task.model.init, jax.random.key(0), task.batch.inputs)
     return tree.ravel(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params))[1]
+
+
+def objective_of_vector(task: Task) -> Objective:
+    """The task's objective as a function of a vector `[p]`, in the order of `tree.ravel`, and a batch."""
+    fold, of_params = unravel(task), objective(task.model, task.loss, task.penalty)
+
+    def of_vector(vector: jax.Array, batch: Batch) -> jax.Array:
+        return of_params(fold(vector), batch)
+
+    return of_vector
 
 
 def output_errors(task: Task, params: Params) -> jax.Array:
@@ -87,3 +110,51 @@ def softmax_digits(
     """The first `examples` 8x8 digits through `width` tanh units, cross-entropy, and an l2 penalty."""
     batch = Batch(*(field[:examples] for field in digits(dtype=dtype)))
     return Task(mlp((width, 10), jnp.tanh), cross_entropy, l2(decay), batch)
+
+
+def parity_digits(
+    width: int = 3, *, components: int = 8, decay: float = 1e-3, dtype: DTypeLike = jnp.float64
+) -> Task:
+    """Whether a digit is odd, ±1, by least squares from whitened principal components: small and steep.
+
+    Between its minima lie saddles of index 1 at which no two of the `width` tanh units are alike, and
+    their lowest eigenvalue is about a hundredth of the largest.
+
+    Args:
+        width: of the hidden layer; (components + 2) width + 1 parameters.
+        components: of all 1,797 digits, in the order of their variance, each scaled to variance 1.
+        decay: factor of the sum of squared parameters.
+        dtype: of the data, and so of the parameters.
+    """
+    images = digits(dtype=np.float64)
+    centred = images.inputs - np.mean(images.inputs, axis=0)
+    scores, _, _ = np.linalg.svd(centred, full_matrices=False)
+    inputs = np.sqrt(len(scores)) * scores[:, :components]
+    parity = 2.0 * (images.targets % 2) - 1
+    whitened = (inputs, parity[:, None], images.weights)
+    batch = Batch(*(field.astype(dtype) for field in whitened))
+    return Task(mlp((width, 1), jnp.tanh), mse, l2(decay), batch)
+
+
+def square_wave(count: int, *, dtype: DTypeLike = jnp.float64) -> Batch:
+    """sgn(sin 5πx) at the middles of `count` equal intervals of [0, 1].
+
+    Raises:
+        InputError: no interval.
+
+    >>> square_wave(5).targets[:, 0].tolist()
+    [1.0, -1.0, 1.0, -1.0, 1.0]
+    """
+    x = (np.arange(count)[:, None] + 0.5) / max(count, 1)
+    return examples(x.astype(dtype), np.sign(np.sin(5 * np.pi * x)).astype(dtype))
+
+
+def deep_relu(batch: Batch) -> Task:
+    """Two hidden layers of 6 ReLUs fit numbers `[n, 1]` by least squares: 61 parameters, no decay.
+
+    He's initial kernels, and biases of zero.
+
+    Args:
+        batch: such as `sinc(64)` or `square_wave(64)`.
+    """
+    return Task(mlp((6, 6, 1), jax.nn.relu, scale=np.sqrt(2)), mse, none, batch)

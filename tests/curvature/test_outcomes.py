@@ -299,3 +299,57 @@ def test_objectives_that_draw_are_refused():
         lambda w, key: jnp.sum((w * jax.random.uniform(key)) ** 2), jnp.zeros(3), jax.random.key(0)
     )
     assert curvature.outcome(keyed) == MINIMUM
+
+
+@pytest.mark.oracle
+def test_images_by_symmetry_are_one_point_and_all_others_stay():
+    """Two tanh units: their places change, and each unit's signs, which gives every point 8 images."""
+    inputs = np.linspace(-2, 2, 9)[:, None]
+    targets = np.sin(2 * inputs[:, 0]) + 0.3 * inputs[:, 0] ** 2
+
+    def loss(params, _):
+        fit = jnp.tanh(inputs * params["w"][None] + params["b"][None]) @ params["v"]
+        decay = sum(jnp.sum(leaf**2) for leaf in params.values())
+        return jnp.mean((fit - targets) ** 2) + 1e-2 * decay
+
+    plain = {"w": np.array([1.5, 0.4]), "b": np.array([0.1, 0.8]), "v": np.array([1.0, 0.6])}
+    swapped = {name: leaf[::-1] for name, leaf in plain.items()}
+    flipped = {name: leaf * np.array([-1.0, 1.0]) for name, leaf in plain.items()}
+    zero = {name: np.zeros(2) for name in plain}
+    starts = jax.tree.map(lambda *leaves: np.stack(leaves), plain, swapped, flipped, zero)
+    way = partial(curvature.eigenvector_following, index=0)  # leaves a critical point where it is
+    found = curvature.search(way, loss, starts, None).certificate
+    assert curvature.outcome(found).tolist() == [MINIMUM, MINIMUM, MINIMUM, SADDLE]
+    negative = np.asarray(curvature.signs(found).negative)
+    assert curvature.distinct(found.loss, negative).tolist() == [0, 3]
+
+
+@pytest.mark.oracle
+def test_points_are_distinct_by_loss_or_by_index():
+    loss = np.array([0.5, 0.1, 0.5 + 1e-9, 0.1, 0.1 + 1e-3, 0.5])
+    index = np.array([2, 0, 2, 1, 0, 2])
+    assert curvature.distinct(loss, index).tolist() == [0, 1, 3, 4]
+    assert curvature.distinct(loss, index, tolerance=1e-12).tolist() == [0, 1, 2, 3, 4]
+    assert curvature.distinct(loss, index, tolerance=1e-2).tolist() == [0, 1, 3]
+
+
+@pytest.mark.invariance
+def test_neither_the_unit_of_the_loss_nor_the_order_of_the_points_matters():
+    loss = np.round(DRAW.normal(size=40), 1)
+    index = DRAW.integers(3, size=40)
+    rows = curvature.distinct(loss, index)
+    assert len(rows) == len(set(zip(loss.tolist(), index.tolist(), strict=True)))
+    assert curvature.distinct(1e-9 * loss, index).tolist() == rows.tolist()
+    order = DRAW.permutation(40)
+    turned = order[curvature.distinct(loss[order], index[order])]
+    pairs = [set(zip(loss[each].tolist(), index[each].tolist(), strict=True)) for each in (rows, turned)]
+    assert pairs[0] == pairs[1]
+
+
+@pytest.mark.identity
+def test_no_points_are_no_distinct_ones_and_what_diverged_is_refused():
+    assert curvature.distinct(np.zeros(0), np.zeros(0, int)).tolist() == []
+    with pytest.raises(InputError, match="one of each"):
+        curvature.distinct(np.zeros(2), np.zeros(3, int))
+    with pytest.raises(InputError, match="diverged"):
+        curvature.distinct(np.array([np.nan, 1.0]), np.zeros(2, int))
