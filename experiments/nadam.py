@@ -1,0 +1,224 @@
+"""Does Nesterov's look-ahead help Adam?
+
+Nadam puts m̂ = β₁m/(1 - β₁ᵗ⁺¹) + (1 - β₁)g/(1 - β₁ᵗ) in the place of Adam's m/(1 -
+β₁ᵗ). First its steps are compared with that formula, written out anew in NumPy, on
+normal random gradients of four scales; Adam's steps, the negative control, must not
+follow it. Then both go down the lecture's ravine, the squared error of a line b + wx
+through ten Pokémon from (b, w) = (-120, -4), with β₁ = 0.9, β₂ = 0.999 and ε = 1e-8 at
+33 rates, and each counts at its best: updates until the loss is within 100 of the least
+once, and for good, which is through the last half of the run.
+
+If the look-ahead helps, Adam needs more updates; a ratio 5 % below 1 would refute it. A
+best rate between 0.01 and 100 stands inside the grid, whose step is 1.33. One problem
+and one β₁ decide nothing about Nadam: the race supports. 20,000 updates are 20 times
+the memory of β₂. The gradients are drawn anew by the seed; the race is deterministic.
+
+Claims: C122.
+Sources: Dozat 2016; Kingma and Ba 2015, arXiv:1412.6980.
+Cost: 4 seconds on 2 cores.
+Expect: the formula holds; Nadam arrives a little earlier, and neither stays for good.
+Run: jaxml run nadam
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxml import learn, problem, randomness, record
+from jaxml.record.figures import label, panels
+from jaxml.types import Array
+
+EPS = float(np.finfo(float).eps)
+FIRST = 0.9  # β₁
+SECOND = 0.999  # β₂
+EPSILON = 1e-8
+SCALES = np.array([1e-3, 1, 10, 1e3])  # of the random gradients
+DATA = problem.pokemon_cp(dtype=np.float64)
+DESIGN = np.hstack([np.ones_like(DATA.inputs), DATA.inputs])
+HEIGHTS = DATA.targets[:, 0]
+BEST = np.linalg.lstsq(DESIGN, HEIGHTS)[0]
+START = np.array([-120.0, -4.0])  # b and w
+CLOSE = 100.0  # above the least squared error
+RATES = np.logspace(-2, 2, 33)
+NEVER = 1e9  # stands for the updates of a method that never is close
+FAMILIES = {"Nadam": learn.nadam, "Adam": learn.adam}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Updates down the ravine at most, and random gradients of each scale."""
+
+    steps: int = 20_000
+    gradients: int = 2000
+    seed: int = 0
+
+
+SMOKE = Config(steps=60, gradients=50)
+
+
+class Updates(NamedTuple):
+    """Until the loss is close to the least; 0 if it never is."""
+
+    once: Int[Array, " rate"]
+    for_good: Int[Array, " rate"]
+
+
+class Result(NamedTuple):
+    """Steps on random gradients against the formula, and updates down the ravine."""
+
+    formula: Float[Array, "update scale"]  # error of Nadam, over the bound on rounding
+    control: Float[Array, "update scale"]  # of Adam
+    nadam: Updates
+    adam: Updates
+    steps: Array  # [], updates down the ravine at most
+
+
+def _optimizer(family, lr):
+    hyper = learn.Hyper(lr=lr, momentum=FIRST, second_moment=SECOND, epsilon=EPSILON)
+    return family(hyper)
+
+
+def _steps(family, gradients):
+    """The steps on given gradients at η = 1, `[update, scale]`."""
+    optimizer = _optimizer(family, 1.0)
+    origin = jnp.zeros_like(gradients[0])
+
+    def step(state, gradient):
+        moved, state = learn.update(optimizer, gradient, state, origin)
+        return state, moved
+
+    return jax.lax.scan(step, optimizer.init(origin), gradients)[1]
+
+
+def _nadams_formula(gradients: np.ndarray) -> np.ndarray:
+    """The steps of Nadam from sums over all earlier gradients, `[update, scale]`."""
+    t = np.arange(1, len(gradients) + 1)
+    ages = np.maximum(np.subtract.outer(t, t), 0)
+    earlier = np.tri(len(t))
+    m = (1 - FIRST) * (earlier * FIRST**ages) @ gradients
+    v = (1 - SECOND) * (earlier * SECOND**ages) @ gradients**2
+    t = t[:, None]
+    ahead = FIRST * m / (1 - FIRST ** (t + 1))
+    now = (1 - FIRST) * gradients / (1 - FIRST**t)
+    root = np.sqrt(v / (1 - SECOND**t))
+    return -(ahead + now) / (root + EPSILON)
+
+
+def _squares(params, _):
+    return jnp.sum((HEIGHTS - DESIGN @ params) ** 2)
+
+
+def _updates(family, steps, lr):
+    """Updates of one run until the loss is close, once and for good."""
+    optimizer = _optimizer(family, lr)
+    losses = learn.descend(_squares, optimizer, jnp.array(START), None, steps=steps).loss
+    close = losses < _squares(BEST, None) + CLOSE
+    close_from_here = jnp.cumprod(close[::-1])[::-1]
+    stays = jnp.argmax(close_from_here)
+    for_good = jnp.where(2 * stays <= steps, stays, 0)
+    return Updates(jnp.argmax(close), for_good)
+
+
+def study(config: Config, keep: Callable) -> Result:
+    """One program for the steps and one for each method's race, in float64."""
+
+    def race(family):
+        by_rate = jax.vmap(partial(_updates, family, config.steps))
+        return jax.jit(partial(by_rate, RATES))
+
+    def both(gradients):
+        return {name: _steps(family, gradients) for name, family in FAMILIES.items()}
+
+    (seed,) = randomness.seeds(config.seed, 1)
+    shape = (config.gradients, len(SCALES))
+    gradients = SCALES * np.random.default_rng(seed).normal(size=shape)
+    formula = _nadams_formula(gradients)
+    bound = 4 * EPS / (1 - SECOND) * np.abs(formula).max()
+    with jax.enable_x64(True):
+        steps = keep("steps", partial(jax.jit(both), gradients))
+        return Result(
+            formula=np.abs(steps["Nadam"] - formula) / bound,
+            control=np.abs(steps["Adam"] - formula) / bound,
+            nadam=keep("nadam", race(learn.nadam)),
+            adam=keep("adam", race(learn.adam)),
+            steps=np.array(config.steps),
+        )
+
+
+def findings(result: Result) -> tuple[record.Assertion, ...]:
+    """A definition, and a race on one problem: both beside the claim."""
+    return (*_definition(result), _race(result))
+
+
+def _definition(result: Result) -> tuple[record.Assertion, ...]:
+    updates, scales = result.formula.shape
+    setting = (
+        f"normal random gradients of {scales} scales from 1e-3 to 1e3, "
+        f"β₁ = 0.9, β₂ = 0.999, {updates:,} updates"
+    )
+    return (
+        record.supporting(
+            "C122",
+            "Nadam's step is Adam's with m̂ = β₁m/(1 - β₁ᵗ⁺¹) + (1 - β₁)g/(1 - β₁ᵗ): "
+            "the error over a bound on rounding.",
+            record.largest(result.formula),
+            record.at_most(1.0),
+            unit="ratio",
+            setting=setting,
+        ),
+        record.supporting(
+            "C122",
+            "Adam's step is not the one with Nadam's m̂: the error over a bound on "
+            "rounding, the smallest of the scales.",
+            record.certain(result.control.max(axis=0).min()),
+            record.above(1.0),
+            unit="ratio",
+            setting=setting,
+        ),
+    )
+
+
+def _fewest(updates: Array) -> np.floating:
+    """At the best rate, NEVER if it is close at none."""
+    return np.where(updates > 0, updates, NEVER).min()
+
+
+def _race(result: Result) -> record.Assertion:
+    reason = "5 % of the updates is less than a step of the grid of rates"
+    return record.supporting(
+        "C122",
+        "Adam needs more updates than Nadam.",
+        record.certain(_fewest(result.adam.once) / _fewest(result.nadam.once)),
+        record.above(1.0, margin=0.05, reason=reason),
+        unit="ratio",
+        setting=(
+            "squared error of a line through ten Pokémon, κ = 3.13e5, updates until within "
+            f"{CLOSE:g} of the least error once, each at its best of {len(RATES)} rates, "
+            f"β₁ = 0.9, β₂ = 0.999, at most {result.steps:,} updates"
+        ),
+        figure="nadam",
+    )
+
+
+def figures(result: Result) -> dict:
+    """Updates down the ravine by rate."""
+    figure, (axis,) = panels(width=5.5)
+    raced = {
+        "Nadam, once": result.nadam.once,
+        "Adam, once": result.adam.once,
+        "Nadam, for good": result.nadam.for_good,
+        "Adam, for good": result.adam.for_good,
+    }
+    for name, updates in raced.items():
+        seen = np.where(updates > 0, updates, np.nan)
+        axis.loglog(RATES, seen, markevery=1, label=name)
+    title = "β₁ = 0.9; without points: never close"
+    label(axis, title, "rate η, in units of the weights", "updates to 100 above the least error")
+    axis.legend(fontsize=8)
+    return {"nadam": figure}
