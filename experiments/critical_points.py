@@ -1,8 +1,11 @@
 """Which critical points do networks have, and how do index and loss go together?
 
 Seven families, each searched its own way and never pooled, since how a point is searched for decides what
-is found: three prescribe no index (gradient-norm descent from random weights), one climbs to prescribed
-ones, one trains first, and on real digits minima are embedded in wider networks, as saddles by theory.
+is found. On sin(5πx)/(5πx): relu (20 ReLUs), tanh (5 units, with decay) and narrow_tanh (2 units) descend the
+gradient norm from random weights, which prescribes no index; followed_tanh (10 units) climbs to prescribed
+ones; trained_relu (20 ReLUs) is trained by Adam before it descends the gradient norm. On 8x8 digits: digits
+(4 tanh units) is trained, then sent to index 0; embedded_digits adds a unit of zero weights to these
+minima, which makes them saddles by theory. Units are distinct points, by loss and index.
 
 Claims: C052, C053, C058, C060.
 Sources: Dauphin et al. 2014, arXiv:1406.2572; Frye et al. 2021, arXiv:2003.10397; Fukumizu and Amari 2000.
@@ -82,12 +85,17 @@ def study(config, keep):
         few = problem.networks(digits, randomness.seeds(config.seed, config.digits))
         minima = search("digits", digits, newton, few)
         wider, theory = keep("embedding", partial(_embed, digits, minima))
+        trained = curvature.after(minimise, free)
+        found = {
+            "relu": search("relu", relu, free, starts(relu)),
+            "tanh": search("tanh", tanh, free, starts(tanh)),
+            "narrow_tanh": search("narrow_tanh", narrow, free, starts(narrow)),
+        }
+        climbed = search("followed_tanh", followed, climb, (starts(followed), indices))
         return Result(
-            relu=search("relu", relu, free, starts(relu)),
-            tanh=search("tanh", tanh, free, starts(tanh)),
-            narrow_tanh=search("narrow_tanh", narrow, free, starts(narrow)),
-            followed_tanh=search("followed_tanh", followed, climb, (starts(followed), indices)),
-            trained_relu=search("trained_relu", relu, curvature.after(minimise, free), starts(relu)),
+            **found,
+            followed_tanh=climbed,
+            trained_relu=search("trained_relu", relu, trained, starts(relu)),
             digits=minima,
             embedded_digits=search("embedded_digits", wide, curvature.stay, wider),
             embedded_theory=theory,
@@ -116,11 +124,10 @@ def _index_and_loss(candidates):
 
 
 def _distinct(candidates):
-    """Index and loss of every distinct certified point: images by symmetry share both, to 6 digits."""
+    """Index and loss of every distinct certified point: its images by symmetry are left out."""
     index, loss = _index_and_loss(candidates)
-    pairs = np.stack([index, np.round(loss, 6)], axis=1)
-    _, first = np.unique(pairs, axis=0, return_index=True)
-    return index[first], loss[first]
+    rows = curvature.distinct(loss, index)
+    return index[rows], loss[rows]
 
 
 def _ends(candidates, *codes):
@@ -189,12 +196,12 @@ def _index_against_loss(result):
 def _digits_minima(result):
     theory, spectra = result.embedded_theory, result.embedded_digits.certificate.eigenvalues
     return (
-        record.supporting(  # searched for at index 0
+        record.supporting(  # searched for at index 0, and 8 networks can tell a half from none, not less
             "C053",
-            "Fewer than 1 network in 20 ends in a minimum when Newton's method on the absolute Hessian "
-            "follows training.",
+            "Fewer than half of the networks end in a minimum when Newton's method on the absolute Hessian, "
+            "which no saddle attracts, follows training.",
             _ends(result.digits, curvature.MINIMUM),
-            record.below(0.05),
+            record.below(0.5),
             unit="fraction",
             setting=_digits(result.digits, "4 tanh units"),
             figure="outcomes",
@@ -237,21 +244,47 @@ def _methods(result):
 
 def figures(result):
     """Loss against index by family, how the searches ended, and three spectra with their zero blocks."""
-    families = dict(zip(Result._fields[:-1], result, strict=False))
+    families = result._asdict()
+    del families["embedded_theory"]
     codes = {name: curvature.outcome(each.certificate) for name, each in families.items()}
-    scatter, axes = panels(1, 3)
+    return {
+        "loss_against_index": _scatter(families),
+        "outcomes": _outcomes(codes),
+        "spectra": _spectra(families, codes),
+    }
+
+
+def _scatter(families):
+    """Every certified point, images included, which lie upon each other."""
+    figure, axes = panels(1, 3)
     for axis, name in zip(axes, ("narrow_tanh", "tanh", "followed_tanh"), strict=True):
         axis.scatter(*_index_and_loss(families[name]), alpha=0.2, color="black")
         axis.set_xticks(range(6))
-        label(axis, name.replace("_", " "), "index (negative eigenvalues)", "loss (mean squared error)")
-    ends, (axis,) = panels(width=8.0)
-    counts = {name: np.bincount(ended, minlength=len(OUTCOMES)) for name, ended in codes.items()}
-    stacked_shares(axis, {name: count / np.sum(count) for name, count in counts.items()}, OUTCOMES)
-    label(axis, "", "share of networks searched", "family")
-    spectra, axes = panels(1, 3)
+        title = name.replace("_", " ")
+        label(axis, title, "index (negative eigenvalues)", "loss (mean squared error)")
+    return figure
+
+
+def _outcomes(codes):
+    """The fraction of networks of each family by how its search ended."""
+    figure, (axis,) = panels(width=8.0)
+    fractions = {}
+    for name, ended in codes.items():
+        count = np.bincount(ended, minlength=len(OUTCOMES))
+        fractions[name] = count / np.sum(count)
+    stacked_shares(axis, fractions, OUTCOMES)
+    label(axis, "", "fraction of networks searched", "family")
+    return figure
+
+
+def _spectra(families, codes):
+    """The spectrum of the first certified point of three families."""
+    figure, axes = panels(1, 3)
     for axis, name in zip(axes, ("tanh", "trained_relu", "embedded_digits"), strict=True):
-        values = families[name].certificate.eigenvalues[np.argmax(codes[name] <= curvature.SADDLE)]
+        first = np.argmax(codes[name] <= curvature.SADDLE)
+        values = families[name].certificate.eigenvalues[first]
         axis.scatter(range(len(values)), values, s=8, color="black")
         symmetric_log(axis, 1e-9 * np.abs(values).max())
-        label(axis, f"{name.replace('_', ' ')}: the first certified", "rank", "eigenvalue of the Hessian")
-    return {"loss_against_index": scatter, "outcomes": ends, "spectra": spectra}
+        title = f"{name.replace('_', ' ')}: the first certified"
+        label(axis, title, "rank", "eigenvalue of the Hessian")
+    return figure
