@@ -157,9 +157,4 @@ def test_another_seed_gives_other_arrays(smoke: Smoke) -> None:
         same = seeded == study.smoke
         results.append(flat(smoke.first if same else host(study.study(seeded, plain_keep, *needed))))
     first, second = results
-    if study.name == "batch_and_momentum":
-        assert first["found"] == 0, (
-            "the needed smoke has no saddle to start from, so there is nothing to differ"
-        )
-        return
     assert any(array.tobytes() != second[name].tobytes() for name, array in first.items())
