@@ -26,7 +26,7 @@ enough for λ ≥ 0.037 only; it had no digits and no eigenvalues. A second had 
 networks, of which about 0.37 had not arrived: at one seed refuted, at another undecided.
 
 Claims: C013.
-Cost: 70 seconds on 2 cores.
+Cost: 20 seconds on 2 cores once compiled.
 Expect: updates run out; networks of 8 ReLUs are held up, those on digits are not.
 Run: jaxml run end_of_training
 """

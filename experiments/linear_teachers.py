@@ -24,7 +24,7 @@ nothing is seen here: nothing here decides.
 
 Claims: C109.
 Sources: Wilson et al. 2017, arXiv:1705.08292; Choi et al. 2019, arXiv:1910.05446.
-Cost: 60 seconds on 2 cores.
+Cost: 20 seconds on 2 cores once compiled.
 Expect: worse for dense and sparse teachers; of weights ±1, perhaps not.
 Run: jaxml run linear_teachers
 """
