@@ -365,6 +365,6 @@ def test_what_cannot_run_is_refused_in_a_sentence(call, sentence):
 
 @pytest.mark.identity
 def test_a_sweep_too_large_for_memory_is_refused_before_it_starts(monkeypatch):
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
-    with pytest.raises(InputError, match="let fewer lanes advance together"):
+    monkeypatch.setattr(memory, "host_bytes", lambda: 3000)
+    with pytest.raises(InputError, match="let at most 2 of them advance together"):
         sweep(4, lr=[0.1], seed=range(4))
