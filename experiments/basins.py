@@ -13,7 +13,8 @@ minimum; at 0.4 a step of η f' = 5.0 from x = 12.57 leaps the maximum 4.59 belo
 slowest approach, to 0 with f'' = 2 at η = 0.01, takes 800 updates from 1 to 1e-7; a start
 0.001 off a maximum needs some 250 more. 4,000 are given.
 
-That 0 is a minimum contradicts the drawing, so two instruments must say so: runs that end
+The control at 0.4 was added, and "some starts" became more than 1 in 100, after a first look at the ends;
+both only support. That 0 is a minimum contradicts the drawing, so two instruments must say so: runs that end
 there, and the derivatives, f' = 0 and f'' > 0, at roots that need no run.
 
 Claims: C159.

@@ -20,7 +20,8 @@ The excess falls at most as βᵗ, tail or not, so β is tuned too. The largest,
 β). A first version held β = 0.9, by which a hundredth takes 44 updates, tail or not,
 left the successors a tail where the contexts had none, and compared 8 tables at rates
 that step by 1.8. A second ended at a hundredth with β tuned: 3 updates without tails,
-too few to count.
+too few to count. It
+also had 128 tokens, and a bias that all contexts shared, which alone is badly conditioned.
 
 A bigram table is one small task of one of the kinds of which the claim speaks, and how
 well its guesses serve elsewhere is not asked: nothing here decides.
