@@ -62,7 +62,9 @@ RAVINE = "squared error of a line through ten Pokémon, κ = 3.13e5"
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Updates of a run at most, of gradient descent, and of the errors; runs at once."""
+    """Updates of a run at most, of gradient descent, and of the errors; runs at
+    once.
+    """
 
     steps: int = 20_000
     descent_steps: int = 450_000
@@ -113,7 +115,9 @@ def _squares(params, _):
 def _walk(family, steps, lr, beta):
     optimizer = family(learn.Hyper(lr=lr, momentum=beta))
     start = jnp.array(START)
-    return learn.descend(_squares, optimizer, start, None, steps=steps, observe=lambda x: x)
+    return learn.descend(
+        _squares, optimizer, start, None, steps=steps, observe=lambda x: x
+    )
 
 
 def _errors(steps):
@@ -228,8 +232,8 @@ def _exponents(errors: Errors) -> tuple[record.Assertion, ...]:
     return (
         record.supporting(
             "C121",
-            "The error of Nesterov's gradient falls faster than that of gradient descent: "
-            "ratio of exponents.",
+            "The error of Nesterov's gradient falls faster than that of gradient "
+            "descent: ratio of exponents.",
             record.certain(nesterov / _fall(errors.descent)),
             record.above(1.0, margin=0.05, reason=reason),
             unit="ratio",
@@ -256,9 +260,9 @@ def _compared(slower: str, theirs: Array, result: Result) -> record.Assertion:
     ratio = _fewest(theirs).min() / _fewest(result.nesterov.for_good).min()
     reason = "5 % of the updates is less than a step of the grid of rates"
     setting = (
-        f"{RAVINE}, updates until the loss stays within {CLOSE:g} of the least, of descent "
-        f"until it first is, each at its best rate and β, {result.steps:,} updates, of "
-        f"descent {result.descent_steps:,}"
+        f"{RAVINE}, updates until the loss stays within {CLOSE:g} of the least, of "
+        f"descent until it first is, each at its best rate and β, {result.steps:,} "
+        f"updates, of descent {result.descent_steps:,}"
     )
     return record.supporting(
         "C121",

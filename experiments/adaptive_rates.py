@@ -1,13 +1,17 @@
-"""Does a rate for each parameter beat one rate for all, on the lecture's surface and on it turned?
+"""Does a rate for each parameter beat one rate for all, on the lecture's surface and on
+it turned?
 
-The surface is the squared error of a line through ten Pokémon, two parameters of very unequal curvature.
-Its long axis lies within a sixth of a degree of a coordinate axis, so the same surface is also turned about
-its minimum, with the start: what does not depend on the axes takes the same path.
+The surface is the squared error of a line through ten Pokémon, two parameters of very
+unequal curvature. Its long axis lies within a sixth of a degree of a coordinate axis,
+so the same surface is also turned about its minimum, with the start: what does not
+depend on the axes takes the same path.
 
 Claims: C078, C079, C080, C081, C082, C083, C084, C085, A4, A5, A9, A10.
-Sources: Duchi, Hazan and Singer 2011; Tieleman and Hinton 2012; Kingma and Ba 2015, arXiv:1412.6980.
+Sources: Duchi, Hazan and Singer 2011; Tieleman and Hinton 2012; Kingma and Ba 2015,
+arXiv:1412.6980.
 Cost: 20 seconds on 2 cores: 13 programs of 100,000 steps.
-Expect: adaptive rates arrive in a budget too short for descent; rotated by 45 degrees they lose most of it.
+Expect: adaptive rates arrive in a budget too short for descent; rotated by 45 degrees
+they lose most of it.
 Run: jaxml run adaptive_rates
 """
 
@@ -30,7 +34,10 @@ ADAPTIVE = np.array([0.1, 0.3, 0.5, 1.0, 3.0, 10.0])
 WIDE = np.geomspace(1e-3, 1000.0, 35)  # in steps of 1.5, with the best rates inside
 START, CLOSE = np.array([-120.0, -4.0]), 100.0  # of the suboptimality, a squared error
 DATA = problem.pokemon_cp(dtype=np.float64)
-DESIGN, HEIGHTS = np.hstack([np.ones_like(DATA.inputs), DATA.inputs]), DATA.targets[:, 0]
+DESIGN, HEIGHTS = (
+    np.hstack([np.ones_like(DATA.inputs), DATA.inputs]),
+    DATA.targets[:, 0],
+)
 BEST, CURVATURE = np.linalg.lstsq(DESIGN, HEIGHTS)[0], 2 * DESIGN.T @ DESIGN
 NEVER = 1e9  # updates of a method that does not arrive
 
@@ -38,9 +45,13 @@ SURFACE = "squared error of a line through ten Pokémon"
 
 
 class Runs(NamedTuple):
-    """What became of one method at each rate and angle; steps and bursts count from the start."""
+    """What became of one method at each rate and angle; steps and bursts count from the
+    start.
+    """
 
-    steps: jax.Array  # [rate, angle], until the suboptimality is first below CLOSE, or inf
+    steps: (
+        jax.Array
+    )  # [rate, angle], until the suboptimality is first below CLOSE, or inf
     settled: jax.Array  # [rate, angle], until it is below CLOSE for good, or inf
     bursts: jax.Array  # [rate, angle], how often |w - w*| rises beyond 1
     end: jax.Array  # [rate, angle, 2], rotated back
@@ -68,7 +79,9 @@ class Result(NamedTuple):
 
 
 class Method(NamedTuple):
-    """An optimizer, its schedule, the rates it is run at, and its second moment's decay."""
+    """An optimizer, its schedule, the rates it is run at, and its second moment's
+    decay.
+    """
 
     family: learn.Family
     shape: Callable[..., Any]
@@ -108,7 +121,9 @@ SMOKE = Config(steps=300)
 
 
 def _run(config, method, rate, angle):
-    turn = jnp.array([[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]])
+    turn = jnp.array(
+        [[jnp.cos(angle), -jnp.sin(angle)], [jnp.sin(angle), jnp.cos(angle)]]
+    )
     horizon = float(config.steps)
     hyper = learn.Hyper(lr=rate, second_moment=method.second_moment, horizon=horizon)
 
@@ -124,10 +139,19 @@ def _run(config, method, rate, angle):
     close, far = run.loss - least < CLOSE, jnp.abs(run.observed[:, 1] - BEST[1]) > 1
     seen = np.unique(np.geomspace(1, config.steps, 400).astype(int)) - 1
     steps = jnp.where(jnp.any(close), jnp.argmax(close).astype(float), jnp.inf)
-    settled = jnp.where(close[-1], config.steps - jnp.argmax(~close[::-1]).astype(float), jnp.inf)
+    settled = jnp.where(
+        close[-1], config.steps - jnp.argmax(~close[::-1]).astype(float), jnp.inf
+    )
     settled = jnp.where(jnp.all(close), 0.0, settled)
     bursts = jnp.sum(far[1:] & ~far[:-1])
-    return Runs(steps, settled, bursts, back(run.params), error(run.params, None) - least, run.observed[seen])
+    return Runs(
+        steps,
+        settled,
+        bursts,
+        back(run.params),
+        error(run.params, None) - least,
+        run.observed[seen],
+    )
 
 
 def _program(config, method):
@@ -158,23 +182,32 @@ def _bursts_left(runs, constant):
 
 
 def _suboptimality(runs):
-    """At the end by rate, on the surface as it is; what overflows is the largest of all."""
+    """At the end by rate, on the surface as it is; what overflows is the largest of
+    all.
+    """
     return np.nan_to_num(runs.excess[:, 0], nan=1e300, posinf=1e300)
 
 
 def _arrival(runs):
-    """Updates until the suboptimality is below CLOSE at the best rate, on the surface as it is."""
+    """Updates until the suboptimality is below CLOSE at the best rate, on the surface
+    as it is.
+    """
     return record.certain(np.minimum(np.min(runs.steps[:, 0]), NEVER))
 
 
 def _slowdown(result, runs):
-    """Updates on the surface rotated by 45 degrees over those without; a run that fails has the budget's."""
+    """Updates on the surface rotated by 45 degrees over those without; a run that fails
+    has the budget's.
+    """
     straight, *_, rotated = np.minimum(np.min(runs.settled, axis=0), result.updates)
     return record.certain(rotated / straight)
 
 
 def _setting(result, rates):
-    return f"{SURFACE}, rates {rates.min():g} to {rates.max():g}, {result.updates:,} updates"
+    return (
+        f"{SURFACE}, rates {rates.min():g} to {rates.max():g}, {result.updates:,} "
+        "updates"
+    )
 
 
 def findings(result):
@@ -196,8 +229,8 @@ def _surface(result):
     return (
         record.deciding(
             "C078",
-            "The squared error of a line through the ten Pokémon is smallest at b = -188.433, "
-            "w = 2.66945, to half a unit of the last digit.",
+            "The squared error of a line through the ten Pokémon is smallest at b = "
+            "-188.433, w = 2.66945, to half a unit of the last digit.",
             record.largest((BEST - [-188.433, 2.66945]) / [5e-4, 5e-6]),
             record.at_most(1.0),
             unit="error",
@@ -205,17 +238,20 @@ def _surface(result):
         ),
         record.deciding(
             "A5",
-            "The Hessian of the squared error of a line through the ten Pokémon has the eigenvalues 5.573 "
-            "and 1.7468e6, and so the condition number 3.13e5, to half a unit of the last digit.",
-            record.largest((_with_ratio(values) - [5.573, 1.7468e6, 3.13e5]) / [5e-4, 50, 500]),
+            "The Hessian of the squared error of a line through the ten Pokémon has "
+            "the eigenvalues 5.573 and 1.7468e6, and so the condition number 3.13e5, "
+            "to half a unit of the last digit.",
+            record.largest(
+                (_with_ratio(values) - [5.573, 1.7468e6, 3.13e5]) / [5e-4, 50, 500]
+            ),
             record.at_most(1.0),
             unit="error",
             setting=SURFACE,
         ),
         record.deciding(
             "A5",
-            "Gradient descent with rate 1e-7 ends at b = -123.7, w = 2.483, as the lecture's panel shows, to "
-            "half a unit of the last digit.",
+            "Gradient descent with rate 1e-7 ends at b = -123.7, w = 2.483, as the "
+            "lecture's panel shows, to half a unit of the last digit.",
             record.largest((tiny_rate - [-123.7, 2.483]) / [0.05, 5e-4]),
             record.at_most(1.0),
             unit="error",
@@ -232,13 +268,15 @@ def _with_ratio(values):
 def _descent(result):
     suboptimality = _suboptimality(result.descent)
     slope = (CURVATURE @ (START - BEST))[0]  # ∂/∂b of the summed squared error
-    moves = 0.01 * np.abs(slope) / np.array([1, len(HEIGHTS)])  # of the summed and the mean error
+    moves = (
+        0.01 * np.abs(slope) / np.array([1, len(HEIGHTS)])
+    )  # of the summed and the mean error
     setting = _setting(result, PLAIN)
     return (
         record.deciding(
             "C079",
-            "Gradient descent with a constant rate ends within a squared error of 100 of the optimum at no "
-            "rate tried, in the lecture's number of updates.",
+            "Gradient descent with a constant rate ends within a squared error of 100 "
+            "of the optimum at no rate tried, in the lecture's number of updates.",
             record.certain(suboptimality.min()),
             record.above(CLOSE),
             unit="squared error",
@@ -246,7 +284,8 @@ def _descent(result):
         ),
         record.supporting(
             "C079",
-            "Gradient descent with a rate beyond two over the largest eigenvalue blows up.",
+            "Gradient descent with a rate beyond two over the largest eigenvalue "
+            "blows up.",
             record.certain(suboptimality[-1]),
             record.above(1e6),
             unit="squared error",
@@ -254,10 +293,15 @@ def _descent(result):
         ),
         record.deciding(
             "A10",
-            "The first update of plain gradient descent with rate 0.01 moves b more than twice as far as the "
-            "3.5 of the slide, for the summed and for the mean squared error.",
+            "The first update of plain gradient descent with rate 0.01 moves b more "
+            "than twice as far as the 3.5 of the slide, for the summed and for the "
+            "mean squared error.",
             record.certain(moves.min() / 3.5),
-            record.above(1.0, margin=1.0, reason="a length read off a plot is right to a factor of two"),
+            record.above(
+                1.0,
+                margin=1.0,
+                reason="a length read off a plot is right to a factor of two",
+            ),
             unit="ratio",
             setting=f"{SURFACE}, from b = -120, w = -4",
         ),
@@ -270,8 +314,8 @@ def _lecture_rule(result):
     return (
         record.deciding(
             "C080",
-            "With the root mean square of all past gradients as divisor, the best constant rate comes within "
-            "a squared error of 100 of the optimum.",
+            "With the root mean square of all past gradients as divisor, the best "
+            "constant rate comes within a squared error of 100 of the optimum.",
             _arrival(result.course),
             record.below(float(result.updates)),
             unit="updates",
@@ -279,8 +323,9 @@ def _lecture_rule(result):
         ),
         record.deciding(
             "C080",
-            "With the root mean square of all past gradients as divisor, w bursts out of its optimum again: "
-            "how often its distance rises above 1, at all constant rates together.",
+            "With the root mean square of all past gradients as divisor, w bursts out "
+            "of its optimum again: how often its distance rises above 1, at all "
+            "constant rates together.",
             _bursts(result.course),
             record.above(0.0),
             unit="count",
@@ -288,7 +333,8 @@ def _lecture_rule(result):
         ),
         record.deciding(
             "A4",
-            "With rates that fall as 1/√t the lecture's rule ends where the published Adagrad does.",
+            "With rates that fall as 1/√t the lecture's rule ends where the published "
+            "Adagrad does.",
             record.largest((result.course_inverse_sqrt.end - result.adagrad.end)[:, 0]),
             record.at_most(1e-6),
             unit="distance",
@@ -296,8 +342,11 @@ def _lecture_rule(result):
         ),
         record.deciding(
             "A4",
-            "The published Adagrad has no burst at the rates at which the lecture's rule bursts.",
-            record.certain(np.sum(result.adagrad.bursts[bursting, 0]), of=result.adagrad.excess),
+            "The published Adagrad has no burst at the rates at which the lecture's "
+            "rule bursts.",
+            record.certain(
+                np.sum(result.adagrad.bursts[bursting, 0]), of=result.adagrad.excess
+            ),
             record.at_most(0.0),
             unit="count",
             setting=setting,
@@ -309,7 +358,8 @@ def _published(result):
     return (
         record.deciding(
             "C081",
-            "Adagrad as published, at its best rate, comes within a squared error of 100 of the optimum.",
+            "Adagrad as published, at its best rate, comes within a squared error of "
+            "100 of the optimum.",
             _arrival(result.adagrad),
             record.below(float(result.updates)),
             unit="updates",
@@ -340,7 +390,8 @@ def _neighbours(result):
         ),
         record.supporting(  # no slope changes here
             "C083",
-            "RMSProp with decay 0.9 and a constant rate of 0.1 does not settle at the optimum.",
+            "RMSProp with decay 0.9 and a constant rate of 0.1 does not settle at the "
+            "optimum.",
             record.certain(_suboptimality(result.rmsprop)[0]),
             record.above(CLOSE),
             unit="squared error",
@@ -348,7 +399,8 @@ def _neighbours(result):
         ),
         record.supporting(
             "C083",
-            "RMSProp with decay 0.99 and a rate that falls from 0.1 along a cosine settles at the optimum.",
+            "RMSProp with decay 0.99 and a rate that falls from 0.1 along a cosine "
+            "settles at the optimum.",
             record.certain(_suboptimality(result.rmsprop_cosine)[0]),
             record.below(CLOSE),
             unit="squared error",
@@ -366,7 +418,9 @@ def _neighbours(result):
 
 
 def _decays(result):
-    """All bursts must go; how many do, whose number hangs on how fast the rate falls, stands beside it."""
+    """All bursts must go; how many do, whose number hangs on how fast the rate falls,
+    stands beside it.
+    """
     decays = {
         "1/√t": result.course_inverse_sqrt,
         "an exponential to a hundredth of the first rate": result.course_exponential,
@@ -378,8 +432,8 @@ def _decays(result):
         rows.append(
             record.deciding(
                 "C085",
-                "A rate that decays removes all bursts of division by the root mean square of all past "
-                "gradients.",
+                "A rate that decays removes all bursts of division by the root mean "
+                "square of all past gradients.",
                 _bursts(runs),
                 record.at_most(0.0),
                 unit="count",
@@ -389,7 +443,8 @@ def _decays(result):
         rows.append(
             record.supporting(
                 "C085",
-                "A rate that decays leaves fewer than half of the bursts of a constant one.",
+                "A rate that decays leaves fewer than half of the bursts of a "
+                "constant one.",
                 _bursts_left(runs, result.course),
                 record.below(0.5, **few),
                 unit="ratio",
@@ -421,8 +476,8 @@ def _rotation(result):
         rows.append(
             record.deciding(
                 "A9",
-                f"{name} needs more updates to stay near the optimum where the surface is rotated by 45 "
-                "degrees, the whole budget where it fails.",
+                f"{name} needs more updates to stay near the optimum where the surface "
+                "is rotated by 45 degrees, the whole budget where it fails.",
                 _slowdown(result, runs),
                 record.above(1.0, margin=0.05, reason=five_percent),
                 unit="ratio",
@@ -432,8 +487,8 @@ def _rotation(result):
     rows.append(
         record.supporting(
             "A9",
-            "Gradient descent with momentum needs as many updates to stay near the optimum where the "
-            "surface is rotated by 45 degrees.",
+            "Gradient descent with momentum needs as many updates to stay near the "
+            "optimum where the surface is rotated by 45 degrees.",
             _slowdown(result, result.momentum),
             record.near(1.0, margin=0.05, reason=five_percent),
             unit="ratio",
@@ -449,15 +504,29 @@ def figures(result):
     b, w = np.meshgrid(np.linspace(-205, -110, 80), np.linspace(-5, 7, 80))
     offset = np.stack([b - BEST[0], w - BEST[1]], axis=-1)
     excess = 0.5 * np.einsum("...i,ij,...j", offset, CURVATURE, offset)
-    for axis, name, rate in zip(axes, ("course", "adagrad", "adam"), (3, 5, 3), strict=False):
-        axis.contour(b, w, np.log10(excess + 1), levels=12, colors="0.7", linewidths=0.7)
+    for axis, name, rate in zip(
+        axes, ("course", "adagrad", "adam"), (3, 5, 3), strict=False
+    ):
+        axis.contour(
+            b, w, np.log10(excess + 1), levels=12, colors="0.7", linewidths=0.7
+        )
         axis.plot(*result.descent.path[3, 0].T, label="descent at η = 1e-6")
-        axis.plot(*getattr(result, name).path[rate, 0].T, label=f"{name} at η = {ADAPTIVE[rate]:g}")
+        axis.plot(
+            *getattr(result, name).path[rate, 0].T,
+            label=f"{name} at η = {ADAPTIVE[rate]:g}",
+        )
         axis.set(xlim=(-205, -110), ylim=(-5, 7))
         axis.legend(fontsize=8)
         label(axis, name, "b (combat power)", "w (1)")
     for name in ("momentum", "adagrad", "rmsprop_cosine", "adam"):
-        axes[3].semilogy(np.degrees(ANGLES), getattr(result, name).steps.min(axis=0), label=name)
+        axes[3].semilogy(
+            np.degrees(ANGLES), getattr(result, name).steps.min(axis=0), label=name
+        )
     axes[3].legend(fontsize=8)
-    label(axes[3], "The best of each method's rates", "angle of the surface (°)", "steps to excess 100")
+    label(
+        axes[3],
+        "The best of each method's rates",
+        "angle of the surface (°)",
+        "steps to excess 100",
+    )
     return {"paths": figure}

@@ -232,7 +232,9 @@ def _compared(
     role: Callable, result: Result, land: Landscape, moves: Moves, question: Question
 ) -> record.Assertion:
     starts = moves.deepest != question.deeper
-    moved = "reaches a deeper minimum" if question.deeper else "leaves the deepest minimum"
+    moved = (
+        "reaches a deeper minimum" if question.deeper else "leaves the deepest minimum"
+    )
     rate = "effective rate η/(1 - β)" if question.matched else "rate η"
     return role(
         "C074",
@@ -249,8 +251,9 @@ def _control(result: Result) -> record.Assertion:
     starts = ~result.control.deepest
     return record.supporting(
         "C074",
-        "Where every deeper minimum lies behind a maximum above the start, momentum reaches "
-        "one from as many starts as gradient descent at the same effective rate η/(1 - β).",
+        "Where every deeper minimum lies behind a maximum above the start, momentum "
+        "reaches one from as many starts as gradient descent at the same effective "
+        "rate η/(1 - β).",
         _difference(result.control, CLAIMED),
         record.near(0.0, margin=MARGIN, reason=REASON),
         unit="fraction difference",
@@ -269,7 +272,12 @@ def figures(result: Result) -> dict:
         reached = moves.momentum[..., shallow].mean(axis=2)
         axis.plot(EFFECTIVE, reached, label=names, markevery=1)
         axis.axvspan(2, EFFECTIVE[-1], color="0.93", label="descent unstable")
-        label(axis, well.name, "effective rate η/(1 - β), in 1/curvature", "fraction of starts")
+        label(
+            axis,
+            well.name,
+            "effective rate η/(1 - β), in 1/curvature",
+            "fraction of starts",
+        )
         axis.set_ylim(-0.01, 0.41)
     axes[0].legend(title="β", fontsize=8, loc="upper left", ncols=2)
     return {"barriers": figure}

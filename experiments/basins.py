@@ -1,21 +1,23 @@
 """Does the start alone decide in which minimum of x sin x gradient descent ends?
 
-The course draws x sin x with two minima, at 4.913 and at 11.086, and says that the start
-decides between them, a lucky one leading to the lower, at 11.086. On [0, 14] the maxima at
-2.029 and 7.979 part three basins: 0 is a third minimum, which the drawing leaves out.
+The course draws x sin x with two minima, at 4.913 and at 11.086, and says that the
+start decides between them, a lucky one leading to the lower, at 11.086. On [0, 14] the
+maxima at 2.029 and 7.979 part three basins: 0 is a third minimum, which the drawing
+leaves out.
 
-Starts stand on a grid over (0, 14], and nothing is random. A run has ended in a minimum if
-it is within 1e-6 of it. While η |f''| < 1, no run can leap a maximum: the start must decide
-at η ≤ 0.05, since |f''| < 16 here. A minimum holds a run only if η < 2/f'': the lowest up
-to 0.178, the other up to 0.385. If the start decides at every rate, all runs end in the
-basin in which they began. The controls are two rates: at 0.3 no run can stay at the lowest
-minimum; at 0.4 a step of η f' = 5.0 from x = 12.57 leaps the maximum 4.59 below. The
-slowest approach, to 0 with f'' = 2 at η = 0.01, takes 800 updates from 1 to 1e-7; a start
-0.001 off a maximum needs some 250 more. 4,000 are given.
+Starts stand on a grid over (0, 14], and nothing is random. A run has ended in a minimum
+if it is within 1e-6 of it. While η |f''| < 1, no run can leap a maximum: the start must
+decide at η ≤ 0.05, since |f''| < 16 here. A minimum holds a run only if η < 2/f'': the
+lowest up to 0.178, the other up to 0.385. If the start decides at every rate, all runs
+end in the basin in which they began. The controls are two rates: at 0.3 no run can stay
+at the lowest minimum; at 0.4 a step of η f' = 5.0 from x = 12.57 leaps the maximum 4.59
+below. The slowest approach, to 0 with f'' = 2 at η = 0.01, takes 800 updates from 1 to
+1e-7; a start 0.001 off a maximum needs some 250 more. 4,000 are given.
 
-The control at 0.4 was added, and "some starts" became more than 1 in 100, after a first look at the ends;
-both only support. That 0 is a minimum contradicts the drawing, so two instruments must say so: runs that end
-there, and the derivatives, f' = 0 and f'' > 0, at roots that need no run.
+The control at 0.4 was added, and "some starts" became more than 1 in 100, after a first
+look at the ends; both only support. That 0 is a minimum contradicts the drawing, so two
+instruments must say so: runs that end there, and the derivatives, f' = 0 and f'' > 0,
+at roots that need no run.
 
 Claims: C159.
 Cost: two seconds on 2 cores.
@@ -108,7 +110,9 @@ def _ends(starts: jax.Array, *, steps: int) -> jax.Array:
 
 
 def _roots() -> Float[np.ndarray, " root"]:
-    """Where the derivative is 0 on [0, 14]: at 0, and where its sign changes on a grid."""
+    """Where the derivative is 0 on [0, 14]: at 0, and where its sign changes on a
+    grid.
+    """
     grid = np.linspace(0.5, 14, 200)
     signs = np.sign(_derivative(grid))
     changes = np.flatnonzero(signs[1:] != signs[:-1])
@@ -136,7 +140,9 @@ def _setting(result: Result, rate: float, where: str = "(0, 14]") -> str:
 
 
 def _decided(result: Result) -> tuple[Assertion, ...]:
-    """Whether the start decides, at a rate that cannot leap and at two that are too large."""
+    """Whether the start decides, at a rate that cannot leap and at two that are too
+    large.
+    """
     own = np.searchsorted(MAXIMA, result.starts)
     ends = dict(zip(RATES, result.ends, strict=True))
     stayed = np.searchsorted(MAXIMA, np.abs(ends[LEAP])) == own
@@ -153,8 +159,8 @@ def _decided(result: Result) -> tuple[Assertion, ...]:
             figure="basins",
         ),
         finding(
-            "Control, a rate above 2/f'' at the lowest minimum: "
-            "gradient descent ends in the minimum of the basin in which it starts: distance to it.",
+            "Control, a rate above 2/f'' at the lowest minimum: gradient descent ends "
+            "in the minimum of the basin in which it starts: distance to it.",
             record.largest(ends[LARGE] - MINIMA[own]),
             record.at_most(NEAR),
             unit="distance",

@@ -151,7 +151,9 @@ def _runs(objective: Objective, start: Start, _: None) -> Array:
 
 
 def _taken(config: Config, kinds: np.ndarray) -> np.ndarray:
-    """The rows of the first saddles of each kind; where there are too few, of others."""
+    """The rows of the first saddles of each kind; where there are too few, of
+    others.
+    """
     taken = []
     for kind in range(len(KINDS)):
         first = np.argsort(kinds != kind, kind="stable")
@@ -159,7 +161,9 @@ def _taken(config: Config, kinds: np.ndarray) -> np.ndarray:
     return np.concatenate(taken)
 
 
-def study(config: Config, keep: Callable[..., Any], negative_curvature: Any, escape: Any) -> Result:
+def study(
+    config: Config, keep: Callable[..., Any], negative_curvature: Any, escape: Any
+) -> Result:
     """All cells from all saddles in one program."""
     taken = _taken(config, negative_curvature.kind)
     kind = np.repeat(np.arange(len(KINDS)), len(taken) // len(KINDS))
@@ -226,21 +230,26 @@ def _other_start(tuning: np.ndarray, judged: np.ndarray) -> float:
 
 
 SOONER_BY = {
-    "Batches of 12 leave a saddle after fewer updates than all 100 examples, each at its best rate.": (
-        _batches
-    ),
-    "Batches of 12 leave a saddle after fewer examples than all 100, each at its best rate.": _examples,
-    "Momentum 0.9 leaves a saddle after fewer updates than none, each at its best rate.": _momentum,
+    "Batches of 12 leave a saddle after fewer updates than all 100 examples, each at "
+    "its best rate.": (_batches),
+    "Batches of 12 leave a saddle after fewer examples than all 100, each at its best "
+    "rate.": _examples,
+    "Momentum 0.9 leaves a saddle after fewer updates than none, each at its best "
+    "rate.": _momentum,
     "Momentum 0.9 leaves a saddle after fewer updates than none at the same η/(1-β).": (
         _momentum_at_one_rate
     ),
-    "Every method leaves a saddle after fewer updates from a second random start (negative control).": (
-        _other_start
-    ),
+    "Every method leaves a saddle after fewer updates from a second random start "
+    "(negative control).": (_other_start),
 }
 QUARTER = 0.223  # ln 1.25
-SOONER = record.below(0.0, margin=QUARTER, reason="less than a quarter would not matter to a user")
-SETTING = "parity of random 8x8 digits from 8 whitened principal components, 3 tanh units, decay 0.001"
+SOONER = record.below(
+    0.0, margin=QUARTER, reason="less than a quarter would not matter to a user"
+)
+SETTING = (
+    "parity of random 8x8 digits from 8 whitened principal components, 3 tanh units, "
+    "decay 0.001"
+)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -257,7 +266,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
                     record.bootstrap(statistic, tuning, judged),
                     SOONER,
                     unit="log ratio",
-                    setting=f"{SETTING}, {result.budget:,} updates, 0.001 of ‖θ‖ off {name}",
+                    setting=f"{SETTING}, {result.budget:,} updates, 0.001 of ‖θ‖ off "
+                    f"{name}",
                 )
             )
     return tuple(found)

@@ -1,16 +1,20 @@
 """Which critical points do networks have, and how do index and loss go together?
 
-Seven families, each searched its own way and never pooled, since how a point is searched for decides what
-is found. On sin(5πx)/(5πx): relu (20 ReLUs), tanh (5 units, with decay) and narrow_tanh (2 units) descend the
-gradient norm from random weights, which prescribes no index; followed_tanh (10 units) climbs to prescribed
-ones; trained_relu (20 ReLUs) is trained by Adam before it descends the gradient norm. On 8x8 digits: digits
-(4 tanh units) is trained, then sent to index 0; embedded_digits adds a unit of zero weights to these
-minima, which makes them saddles by theory. Units are distinct points, by loss and index.
+Seven families, each searched its own way and never pooled, since how a point is
+searched for decides what is found. On sin(5πx)/(5πx): relu (20 ReLUs), tanh (5 units,
+with decay) and narrow_tanh (2 units) descend the gradient norm from random weights,
+which prescribes no index; followed_tanh (10 units) climbs to prescribed ones;
+trained_relu (20 ReLUs) is trained by Adam before it descends the gradient norm. On 8x8
+digits: digits (4 tanh units) is trained, then sent to index 0; embedded_digits adds a
+unit of zero weights to these minima, which makes them saddles by theory. Units are
+distinct points, by loss and index.
 
 Claims: C052, C053, C058, C060.
-Sources: Dauphin et al. 2014, arXiv:1406.2572; Frye et al. 2021, arXiv:2003.10397; Fukumizu and Amari 2000.
+Sources: Dauphin et al. 2014, arXiv:1406.2572; Frye et al. 2021, arXiv:2003.10397;
+Fukumizu and Amari 2000.
 Cost: half a minute on 2 cores: 616 networks, each family one compiled program.
-Expect: a higher loss goes with a higher index; training on digits, then Newton, ends in minima.
+Expect: a higher loss goes with a higher index; training on digits, then Newton, ends in
+minima.
 Run: jaxml run critical_points
 """
 
@@ -32,7 +36,9 @@ DECAY = 1e-3  # of all tanh networks but the followed ones
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Networks of each family and of the digits, and how long they are searched and trained."""
+    """Networks of each family and of the digits, and how long they are searched and
+    trained.
+    """
 
     networks: int = 120
     indices: tuple[int, ...] = (0, 1, 2, 4)  # of the followed ones, in turn
@@ -47,7 +53,9 @@ SMOKE = Config(networks=4, digits=2, examples=60, iterations=30, minimise=300)
 
 
 class Result(NamedTuple):
-    """Candidates by family, and the spectra that theory gives the embedded ones [network, p]."""
+    """Candidates by family, and the spectra that theory gives the embedded ones
+    [network, p].
+    """
 
     relu: Candidates
     tanh: Candidates
@@ -77,7 +85,12 @@ def study(config, keep):
     with jax.enable_x64(True):
         smooth = partial(problem.tanh_sinc, decay=DECAY, scale=2.0)
         softmax = partial(problem.softmax_digits, decay=DECAY, examples=config.examples)
-        relu, tanh, narrow, followed = problem.relu_sinc(20), smooth(5), smooth(2), problem.tanh_sinc(10)
+        relu, tanh, narrow, followed = (
+            problem.relu_sinc(20),
+            smooth(5),
+            smooth(2),
+            problem.tanh_sinc(10),
+        )
         digits, wide = softmax(4), softmax(5)
         seeds = randomness.seeds(config.seed, config.networks)
         starts = partial(problem.networks, seeds=seeds)
@@ -103,13 +116,17 @@ def study(config, keep):
 
 
 def _embed(task, minima):
-    """The digits networks with a zero unit added, and the spectra that theory gives them."""
+    """The digits networks with a zero unit added, and the spectra that theory gives
+    them.
+    """
     unravel = problem.unravel(task)
 
     def one(point):
         params = unravel(point)
         errors = problem.output_errors(task, params)
-        added = curvature.zero_unit_eigenvalues(errors, task.batch.inputs, task.batch.weights)
+        added = curvature.zero_unit_eigenvalues(
+            errors, task.batch.inputs, task.batch.weights
+        )
         return curvature.zero_unit(params, "layer_00", "layer_01"), added + 2 * DECAY
 
     wider, added = jax.lax.map(one, minima.params)
@@ -124,7 +141,9 @@ def _index_and_loss(candidates):
 
 
 def _distinct(candidates):
-    """Index and loss of every distinct certified point: its images by symmetry are left out."""
+    """Index and loss of every distinct certified point: its images by symmetry are left
+    out.
+    """
     index, loss = _index_and_loss(candidates)
     rows = curvature.distinct(loss, index)
     return index[rows], loss[rows]
@@ -139,12 +158,18 @@ def _ends(candidates, *codes):
 def _sinc(candidates, network, search):
     """The setting of a family that fits SINC."""
     networks, weights = candidates.params.shape
-    return f"sin(5πx)/(5πx) at 64 points, {network}, {weights} weights, {networks} networks, {search}"
+    return (
+        f"sin(5πx)/(5πx) at 64 points, {network}, {weights} weights, {networks} "
+        f"networks, {search}"
+    )
 
 
 def _digits(candidates, network):
     networks, weights = candidates.params.shape
-    return f"8x8 digits, {network}, {weights} weights, weight decay {DECAY}, {networks} networks"
+    return (
+        f"8x8 digits, {network}, {weights} weights, weight decay {DECAY}, {networks} "
+        "networks"
+    )
 
 
 FREE = "gradient-norm descent from random weights"
@@ -152,8 +177,15 @@ TRAINED = "Adam, then gradient-norm descent"
 
 
 def findings(result):
-    """Supporting all: see what each cannot decide. Every family is judged alone, by its distinct points."""
-    return (*_minima(result), *_index_against_loss(result), *_digits_minima(result), *_methods(result))
+    """Supporting all: see what each cannot decide. Every family is judged alone, by its
+    distinct points.
+    """
+    return (
+        *_minima(result),
+        *_index_against_loss(result),
+        *_digits_minima(result),
+        *_methods(result),
+    )
 
 
 def _minima(result):
@@ -163,11 +195,13 @@ def _minima(result):
     return (
         record.supporting(  # two widths are no trend
             "C052",
-            "Distinct critical points of tanh networks are more rarely minima in the wider of two widths.",
+            "Distinct critical points of tanh networks are more rarely minima in the "
+            "wider of two widths.",
             record.bootstrap(record.correlation, widths, minimum),
             record.below(0.0),
             unit="correlation",
-            setting=f"sin(5πx)/(5πx) at 64 points, 5 and 2 tanh units, weight decay {DECAY}, {FREE}",
+            setting="sin(5πx)/(5πx) at 64 points, 5 and 2 tanh units, weight decay "
+            f"{DECAY}, {FREE}",
             figure="loss_against_index",
         ),
     )
@@ -175,14 +209,19 @@ def _minima(result):
 
 def _index_against_loss(result):
     """The index has no part in the claim's ratio, and nothing here was trained."""
-    relu, tanh, narrow = "20 ReLUs", f"5 tanh units, decay {DECAY}", f"2 tanh units, decay {DECAY}"
+    relu, tanh, narrow = (
+        "20 ReLUs",
+        f"5 tanh units, decay {DECAY}",
+        f"2 tanh units, decay {DECAY}",
+    )
     families = ((result.relu, relu), (result.tanh, tanh), (result.narrow_tanh, narrow))
     rows = []
     for family, network in families:
         rows.append(
             record.supporting(
                 "C053",
-                "Among distinct critical points a higher loss goes with more negative eigenvalues.",
+                "Among distinct critical points a higher loss goes with more negative "
+                "eigenvalues.",
                 record.bootstrap(record.correlation, *_distinct(family)),
                 record.above(0.0),
                 unit="correlation",
@@ -194,12 +233,16 @@ def _index_against_loss(result):
 
 
 def _digits_minima(result):
-    theory, spectra = result.embedded_theory, result.embedded_digits.certificate.eigenvalues
+    theory, spectra = (
+        result.embedded_theory,
+        result.embedded_digits.certificate.eigenvalues,
+    )
     return (
-        record.supporting(  # searched for at index 0, and 8 networks can tell a half from none, not less
+        # searched for at index 0, and 8 networks can tell a half from none, not less
+        record.supporting(
             "C053",
-            "Fewer than half of the networks end in a minimum when Newton's method on the absolute Hessian, "
-            "which no saddle attracts, follows training.",
+            "Fewer than half of the networks end in a minimum when Newton's method on "
+            "the absolute Hessian, which no saddle attracts, follows training.",
             _ends(result.digits, curvature.MINIMUM),
             record.below(0.5),
             unit="fraction",
@@ -208,7 +251,8 @@ def _digits_minima(result):
         ),
         record.supporting(
             "C053",
-            "A minimum to which a hidden unit of zero weights is added has the spectrum of the closed form.",
+            "A minimum to which a hidden unit of zero weights is added has the "
+            "spectrum of the closed form.",
             record.largest(np.abs(spectra - theory).max(axis=1) / theory[:, -1]),
             record.at_most(theory.shape[1] * 2e-15),
             unit="‖H‖",
@@ -222,9 +266,11 @@ def _methods(result):
     return (
         record.supporting(
             "C058",
-            "More than half of trained networks reach a certified critical point by descent on the "
-            "gradient norm.",
-            _ends(result.trained_relu, curvature.MINIMUM, curvature.SADDLE, curvature.FLAT),
+            "More than half of trained networks reach a certified critical point by "
+            "descent on the gradient norm.",
+            _ends(
+                result.trained_relu, curvature.MINIMUM, curvature.SADDLE, curvature.FLAT
+            ),
             record.above(0.5),
             unit="fraction",
             setting=_sinc(result.trained_relu, "20 ReLUs", TRAINED),
@@ -243,10 +289,14 @@ def _methods(result):
 
 
 def figures(result):
-    """Loss against index by family, how the searches ended, and three spectra with their zero blocks."""
+    """Loss against index by family, how the searches ended, and three spectra with
+    their zero blocks.
+    """
     families = result._asdict()
     del families["embedded_theory"]
-    codes = {name: curvature.outcome(each.certificate) for name, each in families.items()}
+    codes = {
+        name: curvature.outcome(each.certificate) for name, each in families.items()
+    }
     return {
         "loss_against_index": _scatter(families),
         "outcomes": _outcomes(codes),
@@ -280,7 +330,9 @@ def _outcomes(codes):
 def _spectra(families, codes):
     """The spectrum of the first certified point of three families."""
     figure, axes = panels(1, 3)
-    for axis, name in zip(axes, ("tanh", "trained_relu", "embedded_digits"), strict=True):
+    for axis, name in zip(
+        axes, ("tanh", "trained_relu", "embedded_digits"), strict=True
+    ):
         first = np.argmax(codes[name] <= curvature.SADDLE)
         values = families[name].certificate.eigenvalues[first]
         axis.scatter(range(len(values)), values, s=8, color="black")

@@ -1,13 +1,15 @@
-"""What does curvature cost: a Hessian product, the lowest eigenvalue, and the whole Hessian?
+"""What does curvature cost: a Hessian product, the lowest eigenvalue, and the whole
+Hessian?
 
-Tanh networks on 500 digits, from 10² to 10⁴ parameters. Whoever says that nobody computes the Hessian
-because it is too expensive speaks of the matrix; to leave a saddle, a direction of negative curvature is
-enough, and a few dozen products find it.
+Tanh networks on 500 digits, from 10² to 10⁴ parameters. Whoever says that nobody
+computes the Hessian because it is too expensive speaks of the matrix; to leave a
+saddle, a direction of negative curvature is enough, and a few dozen products find it.
 
 Claims: C050.
 Source: Pearlmutter 1994, Neural Computation 6, for the product.
 Cost: half a minute on 2 cores, most of it compilation.
-Expect: a product costs a few gradients whatever the size; the matrix costs as many products as parameters.
+Expect: a product costs a few gradients whatever the size; the matrix costs as many
+products as parameters.
 Run: jaxml run curvature_cost
 """
 
@@ -41,7 +43,9 @@ SMOKE = Config(widths=(1, 4), repeats=2)
 
 
 class Result(NamedTuple):
-    """Parameters [network], the lowest Ritz value after 20 Lanczos steps and its residual [network]."""
+    """Parameters [network], the lowest Ritz value after 20 Lanczos steps and its
+    residual [network].
+    """
 
     parameters: Array
     lowest: Array
@@ -49,13 +53,17 @@ class Result(NamedTuple):
 
 
 class Timings(NamedTuple):
-    """Seconds [network, cost in COSTS, repeat]; products include their linearisation."""
+    """Seconds [network, cost in COSTS, repeat]; products include their
+    linearisation.
+    """
 
     seconds: Array
 
 
 def _costs(task, key):
-    """What is timed, each a function of (params, batch, directions), of which a product takes the first."""
+    """What is timed, each a function of (params, batch, directions), of which a product
+    takes the first.
+    """
     objective = problem.objective(*task[:3])
 
     def gradient(params, batch, directions):
@@ -78,7 +86,9 @@ def _costs(task, key):
 
 
 def _problem(config, width):
-    """A task, its first network, others of its shape, and the functions that are timed."""
+    """A task, its first network, others of its shape, and the functions that are
+    timed.
+    """
     task = problem.softmax_digits(width)
     networks = problem.networks(task, randomness.seeds(config.seed, COLUMNS))
     params = jax.tree.map(lambda leaf: leaf[0], networks)
@@ -106,7 +116,9 @@ def timings(config):
     """The same functions by the clock, compiled, after a warm-up."""
 
     def clock(width):
-        task, params, directions, costs = _problem(config, width)  # any directions that differ
+        task, params, directions, costs = _problem(
+            config, width
+        )  # any directions that differ
         seconds = []
         for cost in costs:
             run = partial(jax.jit(cost), params, task.batch, directions)
@@ -119,15 +131,23 @@ def timings(config):
 
 
 def findings(result, timings):
-    """Ratios at the largest network; intervals are over repetitions, which are of one machine's clock."""
+    """Ratios at the largest network; intervals are over repetitions, which are of one
+    machine's clock.
+    """
     gradient, product, lowest, matrix = timings.seconds[-1]
     smallest, *_, largest = result.parameters
-    setting = f"500 8x8 digits, random tanh network of {largest:,} weights, one machine's clock"
-    dear = record.above(DEAR, margin=0.05 * DEAR, reason="5 % is less than what clocks differ by")
+    setting = (
+        f"500 8x8 digits, random tanh network of {largest:,} weights, one machine's "
+        "clock"
+    )
+    dear = record.above(
+        DEAR, margin=0.05 * DEAR, reason="5 % is less than what clocks differ by"
+    )
     return (
         record.deciding(
             "C050",
-            "A direction of negative curvature, by 20 Lanczos steps, costs more than 1,000 gradients.",
+            "A direction of negative curvature, by 20 Lanczos steps, costs more than "
+            "1,000 gradients.",
             record.bootstrap(_ratio, lowest, gradient),
             dear,
             unit="ratio",
@@ -151,11 +171,15 @@ def findings(result, timings):
         ),
         record.supporting(
             "C050",
-            "What 20 Lanczos steps find is a direction of negative curvature, by more than the residual.",
-            record.largest((result.lowest + result.residual >= 0).astype(result.lowest.dtype)),
+            "What 20 Lanczos steps find is a direction of negative curvature, by more "
+            "than the residual.",
+            record.largest(
+                (result.lowest + result.residual >= 0).astype(result.lowest.dtype)
+            ),
             record.at_most(0.0),
             unit="mismatches",
-            setting=f"500 8x8 digits, random tanh networks of {smallest:,} to {largest:,} weights",
+            setting=f"500 8x8 digits, random tanh networks of {smallest:,} to {largest:,} "
+            "weights",
         ),
     )
 

@@ -1,21 +1,23 @@
 """Which way does gradient descent step, and do the coordinates know of each other?
 
-Three sentences of the course are asked about. That the negative gradient is the direction
-in which a function falls fastest (C161) is compared with 3,600 directions at points drawn
-anew from each seed; the control is a step that is equally long in both coordinates. That
-x₁ and x₂ have nothing to do with each other (C161) would show as a partial derivative in
-w₁ that is the same whatever w₂ is; the control is a function whose Hessian is diagonal.
+Three sentences of the course are asked about. That the negative gradient is the
+direction in which a function falls fastest (C161) is compared with 3,600 directions at
+points drawn anew from each seed; the control is a step that is equally long in both
+coordinates. That x₁ and x₂ have nothing to do with each other (C161) would show as a
+partial derivative in w₁ that is the same whatever w₂ is; the control is a function
+whose Hessian is diagonal.
 
-That x should grow where f'(x) > 0 (X1) contradicts the course's own update. It is asked at
-every point of a grid with f'(x) > 0: does f fall if x grows by 0.05 f'(x)? The control is
-a step against the derivative. Neither can fail while 0.05 |f''| < 2, as in both functions;
-a longer step might leap a maximum.
+That x should grow where f'(x) > 0 (X1) contradicts the course's own update. It is asked
+at every point of a grid with f'(x) > 0: does f fall if x grows by 0.05 f'(x)? The
+control is a step against the derivative. Neither can fail while 0.05 |f''| < 2, as in
+both functions; a longer step might leap a maximum.
 
 What contradicts the course is asked of two functions each.
 
 Claims: C161, X1.
 Cost: one second on 2 cores.
-Expect: the gradient is steepest; coordinates are coupled; increasing x raises the function.
+Expect: the gradient is steepest; coordinates are coupled; increasing x raises the
+function.
 Run: jaxml run descent_direction
 """
 
@@ -56,7 +58,8 @@ class Result(NamedTuple):
     """Directions, couplings, and what a step does.
 
     Attributes:
-        gradient: the angle between -∇f and the direction that falls fastest, in radians.
+        gradient: the angle between -∇f and the direction that falls fastest, in
+            radians.
         even: the same of a step that is equally long in both coordinates.
         coupled: the change of ∂f/∂w₁ at w₁ = 0 where w₂ goes from 0 to 1.
         starts: points of the line.
@@ -96,7 +99,10 @@ def _angles(config: Config) -> tuple[jax.Array, ...]:
 def _changes(config: Config) -> tuple[jax.Array, ...]:
     """What `Result` holds of the line."""
     fractions = jnp.arange(1, config.starts + 1) / config.starts
-    parts = (_steps(problem.parabola, 1 + 5 * fractions), _steps(problem.x_sin_x, 14 * fractions))
+    parts = (
+        _steps(problem.parabola, 1 + 5 * fractions),
+        _steps(problem.x_sin_x, 14 * fractions),
+    )
     return jax.tree.map(lambda *curves: jnp.stack(curves), *parts)
 
 
@@ -174,8 +180,8 @@ def _directions(result: Result) -> tuple[Assertion, ...]:
     return (
         record.deciding(
             "C161",
-            "The negative gradient is the direction in which the function falls fastest: "
-            "the angle between them.",
+            "The negative gradient is the direction in which the function falls "
+            "fastest: the angle between them.",
             record.largest(result.gradient),
             resolution,
             unit="radians",
@@ -183,8 +189,8 @@ def _directions(result: Result) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C161",
-            "Control: the direction in which both coordinates step equally far is the one in "
-            "which the function falls fastest: the angle between them.",
+            "Control: the direction in which both coordinates step equally far is the "
+            "one in which the function falls fastest: the angle between them.",
             record.largest(result.even),
             resolution,
             unit="radians",
@@ -201,11 +207,13 @@ def _couplings(result: Result) -> list[Assertion]:
         (record.supporting, "Control, a diagonal Hessian: "),
     )
     found = []
-    for plane, (role, control), change in zip(PLANES, statements, result.coupled, strict=True):
+    for plane, (role, control), change in zip(
+        PLANES, statements, result.coupled, strict=True
+    ):
         finding = role(
             "C161",
-            f"{control}The coordinates have nothing to do with each other: the partial derivative "
-            "in w₁ is the same at w₂ = 0 and at w₂ = 1.",
+            f"{control}The coordinates have nothing to do with each other: the partial "
+            "derivative in w₁ is the same at w₂ = 0 and at w₂ = 1.",
             record.largest(change[None]),
             record.at_most(0.0),
             unit="error",
@@ -234,7 +242,8 @@ def _uphill(name: str, result: Result, curve: int) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "X1",
-            "Control: where the derivative is positive, decreasing x lowers the function.",
+            "Control: where the derivative is positive, decreasing x lowers the "
+            "function.",
             record.certain(np.mean(against < 0), of=against),
             record.above(0.5),
             unit="fraction",
@@ -245,7 +254,9 @@ def _uphill(name: str, result: Result, curve: int) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """What a step along and against a positive derivative does to f, by where it begins."""
+    """What a step along and against a positive derivative does to f, by where it
+    begins.
+    """
     figure, axes = panels(1, 2)
     for curve, axis in enumerate(axes):
         _change_of_height(axis, result, curve)
@@ -255,8 +266,14 @@ def figures(result: Result) -> dict[str, Figure]:
 def _change_of_height(axis: Axes, result: Result, curve: int) -> None:
     rising = result.slopes[curve] > 0
     starts = result.starts[curve, rising]
-    axis.scatter(starts, result.along[curve, rising], s=6, marker="^", label="x increases")
-    axis.scatter(starts, result.against[curve, rising], s=6, marker="v", label="x decreases")
+    axis.scatter(
+        starts, result.along[curve, rising], s=6, marker="^", label="x increases"
+    )
+    axis.scatter(
+        starts, result.against[curve, rising], s=6, marker="v", label="x decreases"
+    )
     axis.axhline(0, color="0.4", linestyle=":")
     axis.legend(fontsize=8)
-    label(axis, f"f(x) = {CURVES[curve]}", "x, where f'(x) > 0", "change of f in one step")
+    label(
+        axis, f"f(x) = {CURVES[curve]}", "x, where f'(x) > 0", "change of f in one step"
+    )

@@ -1,16 +1,18 @@
 """Does a large early gradient make AMSGrad's steps die out, as it does Adagrad's?
 
 AMSGrad divides by the largest average of squares that there was. Optimizers are given
-scripts of gradients at β₁ = 0, β₂ = 0.999, ε = 0 and a constant η: 1 for nine steps, once
-1e5, then 1 again. Steps are in η. Nothing is random but the sizes in ten scripts, which are
-drawn over twelve decades. Regret and the losses of networks are other studies.
+scripts of gradients at β₁ = 0, β₂ = 0.999, ε = 0 and a constant η: 1 for nine steps,
+once 1e5, then 1 again. Steps are in η. Nothing is random but the sizes in ten scripts,
+which are drawn over twelve decades. Regret and the losses of networks are other
+studies.
 
-If AMSGrad has Adagrad's disease, its last step is still small; if not, it has come back.
-The controls are Adagrad, which must have the disease, and Adam, which forgets 1e5 in
-ln(1e5² (1 - β₂))/(1 - β₂) = 16,000 steps: a script has 20,000. Half a step is the border.
-After one early gradient C AMSGrad keeps a step of 1/(C √(1 - β₂)), below a half from C = 63
-on, so that 10 must leave it whole and 100 must not. That AMSGrad's effective rate, step by
-gradient, never rises is asked of all scripts, with Adam as the control.
+If AMSGrad has Adagrad's disease, its last step is still small; if not, it has come
+back. The controls are Adagrad, which must have the disease, and Adam, which forgets 1e5
+in ln(1e5² (1 - β₂))/(1 - β₂) = 16,000 steps: a script has 20,000. Half a step is the
+border. After one early gradient C AMSGrad keeps a step of 1/(C √(1 - β₂)), below a half
+from C = 63 on, so that 10 must leave it whole and 100 must not. That AMSGrad's
+effective rate, step by gradient, never rises is asked of all scripts, with Adam as the
+control.
 
 A first version asked for the disease where all gradients are 1, which cannot show it.
 
@@ -130,7 +132,12 @@ def _walk(name: str, gradients: Float[jax.Array, " step"]) -> Float[jax.Array, "
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Last steps in η, and rises of the effective rate."""
-    return (*_disease(result), *_by_size(result), *_way_back(result), *_effective_rates(result))
+    return (
+        *_disease(result),
+        *_by_size(result),
+        *_way_back(result),
+        *_effective_rates(result),
+    )
 
 
 def _by_method(steps: np.ndarray) -> Mapping[str, np.ndarray]:
@@ -156,12 +163,14 @@ def _disease(result: Result) -> tuple[Assertion, ...]:
             HALF,
         ),
         beside(
-            "Control: a large early gradient makes the steps of Adagrad die out: the last is below η/2.",
+            "Control: a large early gradient makes the steps of Adagrad die out: the "
+            "last is below η/2.",
             record.certain(_last_steps(result, "adagrad")[1e5]),
             HALF,
         ),
         beside(
-            "Control: a large early gradient makes the steps of Adam die out: the last is below η/2.",
+            "Control: a large early gradient makes the steps of Adam die out: the "
+            "last is below η/2.",
             record.certain(_last_steps(result, "adam")[1e5]),
             HALF,
         ),

@@ -1,4 +1,5 @@
-"""Does gradient descent on a network end because updates run out, and do local minima stop it?
+"""Does gradient descent on a network end because updates run out, and do local minima
+stop it?
 
 Networks are trained by gradient descent on all their examples in float64, each from
 weights of its own, and on digits on examples of its own. Two questions are asked of a
@@ -6,24 +7,26 @@ training that has ended:
 
 - *Has the gradient vanished*, its norm being at most 1e-8? Along an eigenvector of
   eigenvalue λ a gradient of 1 falls so far in ln(1e8)/(ηλ) updates. On the curve 80,000
-  updates of rate 0.1 suffice for λ ≥ 0.0023; on digits 20,000 of rate 0.5 for
-  λ ≥ 0.0018, which is less than the 0.002 by which the penalty alone bends the loss.
-  Beside it stands whether three quarters of the updates lowered the loss by 1 % or more.
+  updates of rate 0.1 suffice for λ ≥ 0.0023; on digits 20,000 of rate 0.5 for λ ≥
+  0.0018, which is less than the 0.002 by which the penalty alone bends the loss. Beside
+  it stands whether three quarters of the updates lowered the loss by 1 % or more.
 - *Is it held up*, its loss being more than twice the lowest of all networks? Either its
-  loss fell by less than 1 % in three quarters of the updates, which needs no derivative;
-  or its gradient has vanished and no eigenvalue of its Hessian lies below -1e-8 of the
-  largest, which needs no past. Both must say so before the course is contradicted.
+  loss fell by less than 1 % in three quarters of the updates, which needs no
+  derivative; or its gradient has vanished and no eigenvalue of its Hessian lies below
+  -1e-8 of the largest, which needs no past. Both must say so before the course is
+  contradicted.
 
-The claim holds where most gradients have not vanished and fewer than 1 training in 20 is
-held up; it fails where most have vanished or more are held up. The control is a straight
-line, whose loss is convex: there all gradients must vanish and no training be held up.
-Units are networks. "Fewer than 1 in 20" can be found from 107 of them on, with six
-findings that share an error of 5 %: there are 120 on digits. Of ReLU networks there are
-360, by which a fraction of 0.42 still differs from a half.
+The claim holds where most gradients have not vanished and fewer than 1 training in 20
+is held up; it fails where most have vanished or more are held up. The control is a
+straight line, whose loss is convex: there all gradients must vanish and no training be
+held up. Units are networks. "Fewer than 1 in 20" can be found from 107 of them on, with
+six findings that share an error of 5 %: there are 120 on digits. Of ReLU networks there
+are 360, by which a fraction of 0.42 still differs from a half.
 
 A first version counted the gradients of ReLU networks after 5,000 updates, which are
 enough for λ ≥ 0.037 only; it had no digits and no eigenvalues. A second had 120 ReLU
-networks, of which about 0.37 had not arrived: at one seed refuted, at another undecided.
+networks, of which about 0.37 had not arrived: at one seed refuted, at another
+undecided.
 
 Claims: C013.
 Cost: 20 seconds on 2 cores once compiled.
@@ -66,7 +69,9 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(networks=4, updates=160, digit_networks=4, digit_updates=32, digits=20, lanes=2)
+SMOKE = Config(
+    networks=4, updates=160, digit_networks=4, digit_updates=32, digits=20, lanes=2
+)
 
 
 class Setting(NamedTuple):
@@ -118,7 +123,9 @@ class Ends(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The ends of trainings by setting: a straight line and 8 ReLUs on one curve, tanh units on digits."""
+    """The ends of trainings by setting: a straight line and 8 ReLUs on one curve, tanh
+    units on digits.
+    """
 
     line: Ends
     relu: Ends
@@ -133,7 +140,13 @@ def study(config: Config, keep: Keep) -> Result:
         images = problem.softmax_digits(4, examples=1797)
         line = Setting(straight, config.digit_networks, 64, 0.1, config.updates)
         relu = Setting(curve, config.networks, 64, 0.1, config.updates)
-        digits = Setting(images, config.digit_networks, config.digits, rate=0.5, updates=config.digit_updates)
+        digits = Setting(
+            images,
+            config.digit_networks,
+            config.digits,
+            rate=0.5,
+            updates=config.digit_updates,
+        )
         return Result(
             line=keep("line", partial(_ends, config, line)),
             relu=keep("relu", partial(_ends, config, relu)),
@@ -199,8 +212,9 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     relu = _on_the_curve("networks of 8 ReLUs", result.relu)
     line = _on_the_curve("straight lines, a convex loss as control", result.line)
     digits = (
-        f"8x8 digits, {len(result.digits.loss)} dense networks of 310 weights with l2 penalty, "
-        f"each on examples of its own, {result.digits.updates:,} full-batch updates of rate 0.5"
+        f"8x8 digits, {len(result.digits.loss)} dense networks of 310 weights with l2 "
+        f"penalty, each on examples of its own, {result.digits.updates:,} full-batch "
+        "updates of rate 0.5"
     )
     return (
         *_asked(record.deciding, relu, result.relu),
@@ -217,7 +231,9 @@ def _on_the_curve(what: str, ends: Ends) -> str:
     )
 
 
-def _asked(role: Callable[..., Assertion], setting: str, ends: Ends) -> tuple[Assertion, ...]:
+def _asked(
+    role: Callable[..., Assertion], setting: str, ends: Ends
+) -> tuple[Assertion, ...]:
     """Whether updates run out, and whether trainings are held up, seen in two ways."""
     finding = partial(role, "C013", unit="fraction", setting=setting, figure="ends")
     minimum = _vanished(ends) & _no_way_down(ends)
@@ -229,20 +245,23 @@ def _asked(role: Callable[..., Assertion], setting: str, ends: Ends) -> tuple[As
             record.above(0.5),
         ),
         finding(
-            "Fewer than 1 training in 20 is held up by a local minimum or a plateau: its loss is "
-            "more than twice the lowest, and fell by less than 1 % in three quarters of the updates.",
+            "Fewer than 1 training in 20 is held up by a local minimum or a plateau: "
+            "its loss is more than twice the lowest, and fell by less than 1 % in "
+            "three quarters of the updates.",
             record.proportion(_poor(ends) & _idle(ends), of=ends.loss),
             record.below(0.05),
         ),
         finding(
-            "Fewer than 1 training in 20 ends at a local minimum whose loss is more than twice the "
-            "lowest: its gradient has a norm of at most 1e-8, its Hessian no negative eigenvalue.",
+            "Fewer than 1 training in 20 ends at a local minimum whose loss is more "
+            "than twice the lowest: its gradient has a norm of at most 1e-8, its "
+            "Hessian no negative eigenvalue.",
             record.proportion(_poor(ends) & minimum, of=ends.loss),
             record.below(0.05),
         ),
         record.supporting(
             "C013",
-            "In most trainings three quarters of the updates lower the loss by 1 % or more.",
+            "In most trainings three quarters of the updates lower the loss by 1 % or "
+            "more.",
             record.proportion(~_idle(ends), of=ends.loss),
             record.above(0.5),
             unit="fraction",
@@ -271,7 +290,9 @@ def _vanished(ends: Ends) -> np.ndarray:
 
 
 def _idle(ends: Ends) -> np.ndarray:
-    """Whether the last three quarters of the updates lowered the loss by less than LITTLE."""
+    """Whether the last three quarters of the updates lowered the loss by less than
+    LITTLE.
+    """
     return ends.loss[:, -1] > (1 - LITTLE) * ends.loss[:, FIRST - 1]
 
 
@@ -290,16 +311,27 @@ def figures(result: Result) -> dict[str, Figure]:
     """Where each training ends, and how many gradients have vanished by when."""
     figure, (relu, digits, time) = panels(1, 3)
     _scatter(relu, result.relu, "8 ReLUs on sin(5πx)/(5πx)", "mean squared error")
-    _scatter(digits, result.digits, "4 tanh units on digits", "loss with penalty (nats)")
+    _scatter(
+        digits, result.digits, "4 tanh units on digits", "loss with penalty (nats)"
+    )
     relu.set_yscale("log")
-    settings = {"straight lines": result.line, "8 ReLUs": result.relu, "digits": result.digits}
+    settings = {
+        "straight lines": result.line,
+        "8 ReLUs": result.relu,
+        "digits": result.digits,
+    }
     for name, ends in settings.items():
         updates = np.arange(1, LOOKS + 1) / LOOKS
         vanished = np.mean(ends.gradient <= VANISHED, axis=0)
         time.plot(updates, vanished, label=f"{name}, of {ends.updates:,}")
     time.set_ylim(-0.05, 1.4)
     time.legend(fontsize=8)
-    label(time, "Gradients that have vanished", "fraction of the updates", "fraction of networks")
+    label(
+        time,
+        "Gradients that have vanished",
+        "fraction of the updates",
+        "fraction of networks",
+    )
     return {"ends": figure}
 
 

@@ -52,7 +52,11 @@ ALL, NOISY, BATCH = range(3)  # what a gradient is of
 NOISE = 1e-3  # standard deviation
 SIZE = 12  # examples in a batch
 PER_FOLD = 4  # evaluations in an e-fold
-KINDS = ("saddles of index 1 between minima", "saddles with a unit of zero weights", "minima")
+KINDS = (
+    "saddles of index 1 between minima",
+    "saddles with a unit of zero weights",
+    "minima",
+)
 TRANSITION, ZERO_UNIT, LOWEST = range(len(KINDS))
 
 
@@ -104,7 +108,8 @@ class Result(NamedTuple):
         kind: as in `negative_curvature`.
         methods: the METHODS, a column a field.
         fold: e-folds between two evaluations.
-        drop: of the loss that can be reached; at a minimum that of the median transition state.
+        drop: of the loss that can be reached; at a minimum that of the median
+            transition state.
         change: of the loss on all examples since the point itself, in drops.
         left: e-folds until a run has left, infinite where it stays.
         folds: e-folds of a run.
@@ -150,7 +155,9 @@ def _table() -> Method:
     return Method(*(np.array(column) for column in columns))
 
 
-def _walk(config: Config, objective: Objective, start: Start, method: Method, first: Array) -> Array:
+def _walk(
+    config: Config, objective: Objective, start: Start, method: Method, first: Array
+) -> Array:
     """The loss on all examples before each stretch of a run, and at its end."""
     draw = learn.shuffled(start.data, SIZE).draw
 
@@ -224,7 +231,10 @@ def study(config: Config, keep: Callable[..., Any], negative_curvature: Any) -> 
     )
 
 
-SETTING = "parity of random 8x8 digits from 8 whitened principal components, 3 tanh units, decay 0.001"
+SETTING = (
+    "parity of random 8x8 digits from 8 whitened principal components, 3 tanh units, "
+    "decay 0.001"
+)
 MINIMA = "minima, the median drop and updates of the saddles (negative control)"
 NAMES = {DESCENT: "Gradient descent", SGD: f"SGD with batches of {SIZE}"}
 
@@ -240,8 +250,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             rows.append(
                 record.deciding(
                     "C051",
-                    f"{begins} a saddle makes half of the drop that can be reached, at more than 3/4 of "
-                    "saddles.",
+                    f"{begins} a saddle makes half of the drop that can be reached, at "
+                    "more than 3/4 of saddles.",
                     record.proportion(left[result.kind == kind], of=result.change),
                     record.above(0.75),
                     unit="fraction",
@@ -251,7 +261,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         rows.append(
             record.supporting(
                 "C051",
-                f"{begins} a minimum gets half of such a drop lower at fewer than 1/4 of minima.",
+                f"{begins} a minimum gets half of such a drop lower at fewer than 1/4 "
+                "of minima.",
                 record.proportion(left[result.kind == LOWEST], of=result.change),
                 record.below(0.25),
                 unit="fraction",

@@ -61,7 +61,9 @@ SMOKE = Config(offsets=4, noisy=2)
 
 
 class Leaving(NamedTuple):
-    """E-folds until half of the drop is made, at most the budget, by where a run starts."""
+    """E-folds until half of the drop is made, at most the budget, by where a run
+    starts.
+    """
 
     kind: Array
     far: Array  # gradient descent
@@ -77,7 +79,9 @@ class Result(NamedTuple):
 
     offsets: np.ndarray
     toy: np.ndarray  # [rate, offset], updates until L < 1/2
-    noisy: np.ndarray  # [run], likewise, from the stable line itself; 0 for a run that stays
+    noisy: (
+        np.ndarray
+    )  # [run], likewise, from the stable line itself; 0 for a run that stays
     leaving: Leaving
     folds: np.ndarray  # [], the budget
 
@@ -138,7 +142,10 @@ def study(config: Config, keep: Callable[..., Any], escape: Any) -> Result:
     return Result(offsets, toy, noisy, _leaving(escape), escape.folds)
 
 
-SETTING = "parity of random 8x8 digits from 8 whitened principal components, 3 tanh units, decay 0.001"
+SETTING = (
+    "parity of random 8x8 digits from 8 whitened principal components, 3 tanh units, "
+    "decay 0.001"
+)
 QUARTER = 0.223  # ln 1.25
 
 
@@ -146,7 +153,9 @@ MOST, FEW = record.above(0.75), record.below(0.25)
 EXPECTED = (MOST, FEW)  # of SGD from the saddle itself, by kind
 PART = {">": "more than 3/4", "<": "fewer than 1/4"}
 SGD = "SGD with batches of 12"
-NOISY_DESCENT = "Gradient descent with normal noise of 0.001 on each entry of the gradient"
+NOISY_DESCENT = (
+    "Gradient descent with normal noise of 0.001 on each entry of the gradient"
+)
 
 
 def _setting(result: Result, kind: int) -> str:
@@ -169,7 +178,9 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _toy_by_law(result: Result) -> Array:
-    """The updates from the nearest start, less what the law takes off, [rate, offset]."""
+    """The updates from the nearest start, less what the law takes off, [rate,
+    offset].
+    """
     folds = np.log(result.offsets[0] / result.offsets)
     return result.toy[:, :1] + folds / np.log1p(2 * RATES[:, None])
 
@@ -177,12 +188,13 @@ def _toy_by_law(result: Result) -> Array:
 def _toy_law(result: Result) -> Assertion:
     return record.deciding(
         "C051",
-        "Gradient descent leaves the saddle of (1 - w₁w₂)² without the help of the Hessian, in "
-        "ln(1/ε)/ln(1 + 2η) updates up to a constant, to within two.",
+        "Gradient descent leaves the saddle of (1 - w₁w₂)² without the help of the "
+        "Hessian, in ln(1/ε)/ln(1 + 2η) updates up to a constant, to within two.",
         record.largest(result.toy - _toy_by_law(result)),
         record.at_most(2.0),
         unit="updates",
-        setting="L = (1 - w₁w₂)², from ε off the stable line, 1e-12 to 0.1, rates 0.02 to 0.1, no noise",
+        setting="L = (1 - w₁w₂)², from ε off the stable line, 1e-12 to 0.1, rates 0.02 to "
+        "0.1, no noise",
         figure="offsets",
     )
 
@@ -190,8 +202,8 @@ def _toy_law(result: Result) -> Assertion:
 def _toy_noise(result: Result) -> Assertion:
     return record.supporting(
         "C051",
-        "Gradient descent with normal noise of 1e-6 on the gradient leaves the saddle of (1 - w₁w₂)² from "
-        "its stable line itself, where it stays without noise.",
+        "Gradient descent with normal noise of 1e-6 on the gradient leaves the saddle "
+        "of (1 - w₁w₂)² from its stable line itself, where it stays without noise.",
         record.proportion(result.noisy > 0, of=result.offsets),
         record.above(0.75),
         unit="fraction",
@@ -204,10 +216,12 @@ def _law(leaving: Leaving, setting: str) -> Assertion:
     more = (leaving.near - leaving.far) / np.log(FAR / NEAR)
     return record.deciding(
         "C051",
-        "From 1e-8 of the weights' norm off a saddle gradient descent needs ln(1e4)/ln(1 + η|λ|) updates "
-        "more than from 1e-4, as a median over saddles.",
+        "From 1e-8 of the weights' norm off a saddle gradient descent needs "
+        "ln(1e4)/ln(1 + η|λ|) updates more than from 1e-4, as a median over saddles.",
         record.bootstrap(np.median, more),
-        record.near(1.0, margin=0.1, reason="a tenth more updates would not matter to a user"),
+        record.near(
+            1.0, margin=0.1, reason="a tenth more updates would not matter to a user"
+        ),
         unit="ratio",
         setting=setting,
         figure="offsets",
@@ -218,21 +232,27 @@ def _sooner(leaving: Leaving, setting: str) -> Assertion:
     ratio = np.log(leaving.sgd_near / leaving.near)
     return record.supporting(
         "C051",
-        "SGD with batches of 12 that starts 1e-8 of the weights' norm off a saddle leaves after fewer "
-        "updates than gradient descent.",
+        "SGD with batches of 12 that starts 1e-8 of the weights' norm off a saddle "
+        "leaves after fewer updates than gradient descent.",
         record.bootstrap(np.median, ratio),
-        record.below(0.0, margin=QUARTER, reason="a quarter fewer is the least that a user would notice"),
+        record.below(
+            0.0,
+            margin=QUARTER,
+            reason="a quarter fewer is the least that a user would notice",
+        ),
         unit="log ratio",
         setting=setting,
         figure="noise",
     )
 
 
-def _from_it(result: Result, kind: int, folds: Array, method: str, rule: Rule) -> Assertion:
+def _from_it(
+    result: Result, kind: int, folds: Array, method: str, rule: Rule
+) -> Assertion:
     return record.supporting(
         "C051",
-        f"{method} that starts exactly on a saddle makes half of the drop that can be reached, at "
-        f"{PART[rule.sign]} of {KINDS[kind]}.",
+        f"{method} that starts exactly on a saddle makes half of the drop that can be "
+        f"reached, at {PART[rule.sign]} of {KINDS[kind]}.",
         record.proportion(folds < result.folds, of=folds),
         rule,
         unit="fraction",
@@ -248,20 +268,38 @@ def figures(result: Result) -> dict[str, Any]:
 
 def _offsets(result: Result) -> Any:
     figure, (toy, networks) = panels(1, 2)
-    toy.plot(result.offsets, _toy_by_law(result).T, color="0.4", marker="", linestyle="-")
+    toy.plot(
+        result.offsets, _toy_by_law(result).T, color="0.4", marker="", linestyle="-"
+    )
     for rate, updates in zip(RATES, result.toy, strict=True):
         toy.plot(result.offsets, updates, label=f"η = {rate:g}", linestyle="")
     toy.set_xscale("log")
     toy.legend(fontsize=8)
-    label(toy, "(1 - w₁w₂)², lines: ln(1/ε)/ln(1 + 2η)", "distance ε", "updates until L < 1/2")
+    label(
+        toy,
+        "(1 - w₁w₂)², lines: ln(1/ε)/ln(1 + 2η)",
+        "distance ε",
+        "updates until L < 1/2",
+    )
     for kind, name in enumerate(KINDS):
         own = result.leaving.kind == kind
         x, y = result.leaving.far[own], result.leaving.near[own]
         networks.scatter(x, y, marker="o^"[kind], alpha=0.5, label=name)
     line = np.array([5.0, 25.0])
-    networks.plot(line, line + np.log(FAR / NEAR), color="0.4", marker="", label="law: ln(1e4) more")
+    networks.plot(
+        line,
+        line + np.log(FAR / NEAR),
+        color="0.4",
+        marker="",
+        label="law: ln(1e4) more",
+    )
     networks.legend(fontsize=8)
-    label(networks, "Gradient descent, a point a saddle", "e-folds from 1e-4 off", "e-folds from 1e-8 off")
+    label(
+        networks,
+        "Gradient descent, a point a saddle",
+        "e-folds from 1e-4 off",
+        "e-folds from 1e-8 off",
+    )
     return figure
 
 

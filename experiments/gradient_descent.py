@@ -4,7 +4,8 @@ The lecture's example is f(x) = (x - 1)² + 1 from x = 6, on which gradient desc
 rate η is at x_t = 1 + 5 (1 - 2η)ᵗ. What the course says of it is mathematics: a claim
 fails if one number is off by more than rounding. That steps shrink because the gradient
 does (C015) has a control on which they must not, f(x) = x; that it walks off at a rate
-above 1 (C160) has the rates below. Rates are drawn anew from each seed, 20 on either side.
+above 1 (C160) has the rates below. Rates are drawn anew from each seed, 20 on either
+side.
 
 This is the simplest study: copy it to begin your own.
 
@@ -42,7 +43,9 @@ PARABOLA = "f(x) = (x - 1)² + 1 from x = 6"
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Updates at the lecture's rate and at each drawn rate, and rates on either side of 1."""
+    """Updates at the lecture's rate and at each drawn rate, and rates on either side of
+    1.
+    """
 
     steps: int = 1000
     drawn_steps: int = 60
@@ -104,7 +107,12 @@ def _straight(x: Scalar, batch: None) -> Scalar:
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Equations to rounding, and mismatches of which there may be none."""
-    return (*_closed_form(result), *_own_numbers(result), *_shrinking(result), *_walking_off(result))
+    return (
+        *_closed_form(result),
+        *_own_numbers(result),
+        *_shrinking(result),
+        *_walking_off(result),
+    )
 
 
 def _closed_form(result: Result) -> tuple[Assertion, ...]:
@@ -134,7 +142,8 @@ def _own_numbers(result: Result) -> tuple[Assertion, ...]:
             unit="error",
         ),
         finding(
-            "Gradient descent comes within 1e-6 of the minimum in 147 updates: the difference from 147.",
+            "Gradient descent comes within 1e-6 of the minimum in 147 updates: the "
+            "difference from 147.",
             record.certain(arrival - 147, of=result.path),
             record.near(0.0, margin=0.5, reason="updates are whole numbers"),
             unit="updates",
@@ -156,7 +165,8 @@ def _shrinking(result: Result) -> tuple[Assertion, ...]:
     return (
         record.deciding(
             "C015",
-            "At a constant rate the steps of gradient descent shrink as the gradient does, by 0.9 an update.",
+            "At a constant rate the steps of gradient descent shrink as the gradient "
+            "does, by 0.9 an update.",
             record.largest(_ratios(result.path) - 0.9),
             record.at_most(60 * EPS / 0.9**LENGTHS),  # rounding of x, in the last steps
             unit="relative error",
@@ -191,8 +201,8 @@ def _walking_off(result: Result) -> tuple[Assertion, ...]:
     finding = partial(record.deciding, "C160", unit="mismatches")
     return (
         finding(
-            "With a rate above 1 every update of gradient descent ends further from the "
-            "minimum than the one before: updates that do not.",
+            "With a rate above 1 every update of gradient descent ends further from "
+            "the minimum than the one before: updates that do not.",
             record.largest(_count(stays[above], result)),
             record.at_most(0.0),
             setting=f"{PARABOLA}, {np.sum(above)} rates drawn from (1, 2), {updates}",
@@ -213,7 +223,9 @@ def _count(hits: np.ndarray, result: Result) -> np.ndarray:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The approach at the lecture's rate, and by how much an update changes the distance."""
+    """The approach at the lecture's rate, and by how much an update changes the
+    distance.
+    """
     figure, (left, right) = panels(1, 2)
     updates = np.arange(len(result.path))
     distance = np.abs(result.path - 1)

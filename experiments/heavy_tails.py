@@ -20,8 +20,8 @@ The excess falls at most as βᵗ, tail or not, so β is tuned too. The largest,
 β). A first version held β = 0.9, by which a hundredth takes 44 updates, tail or not,
 left the successors a tail where the contexts had none, and compared 8 tables at rates
 that step by 1.8. A second ended at a hundredth with β tuned: 3 updates without tails,
-too few to count. It
-also had 128 tokens, and a bias that all contexts shared, which alone is badly conditioned.
+too few to count. It also had 128 tokens, and a bias that all contexts shared, which
+alone is badly conditioned.
 
 A bigram table is one small task of one of the kinds of which the claim speaks, and how
 well its guesses serve elsewhere is not asked: nothing here decides.
@@ -213,7 +213,9 @@ def _findings_on_leads(result: Result) -> list[Assertion]:
 
     def ratio(statement: str, ratios: np.ndarray, rule: record.Rule) -> Assertion:
         mean = record.bootstrap(np.mean, ratios)
-        return record.supporting("C125", statement, mean, rule, unit="ratio", setting=setting)
+        return record.supporting(
+            "C125", statement, mean, rule, unit="ratio", setting=setting
+        )
 
     return [
         ratio(
@@ -230,8 +232,9 @@ def _findings_on_leads(result: Result) -> list[Assertion]:
             record.below(1.25),
         ),
         ratio(
-            "On a bigram table, Zipf's law of contexts and successors multiplies Adam's "
-            "lead over gradient descent with momentum: over the lead without tails.",
+            "On a bigram table, Zipf's law of contexts and successors multiplies "
+            "Adam's lead over gradient descent with momentum: over the lead without "
+            "tails.",
             multiplied[BOTH],
             more,
         ),
@@ -258,8 +261,9 @@ def _findings_on_contexts(result: Result) -> list[Assertion]:
     return [
         record.supporting(
             "C125",
-            "On a bigram table by Zipf's law, gradient descent with momentum leaves rare "
-            "contexts behind: the rarer a context, the more of its excess loss is left.",
+            "On a bigram table by Zipf's law, gradient descent with momentum leaves "
+            "rare contexts behind: the rarer a context, the more of its excess loss "
+            "is left.",
             record.bootstrap(np.mean, momentum),
             record.above(0.0, margin=0.1, reason=reason),
             unit="correlation",
@@ -267,8 +271,8 @@ def _findings_on_contexts(result: Result) -> list[Assertion]:
         ),
         record.supporting(
             "C125",
-            "On a bigram table by Zipf's law, Adam leaves rare contexts less behind than "
-            "gradient descent with momentum does: difference of correlations.",
+            "On a bigram table by Zipf's law, Adam leaves rare contexts less behind "
+            "than gradient descent with momentum does: difference of correlations.",
             record.paired(adam, momentum),
             record.below(0.0, margin=0.1, reason=reason),
             unit="difference",
@@ -286,9 +290,10 @@ def _setting(result: Result) -> str:
     tokens = result.left.shape[-1]
     runs = result.updates.shape[2]
     return (
-        f"bigram table of {tokens} tokens, odds within {ODDS:g} to 1, exact expectations, "
-        f"full batch, updates until {LEFT:.1%} of the first excess loss is left, at most "
-        f"{result.steps:,}, for each table and method the best of {runs} rates and momenta"
+        f"bigram table of {tokens} tokens, odds within {ODDS:g} to 1, exact "
+        f"expectations, full batch, updates until {LEFT:.1%} of the first excess loss "
+        f"is left, at most {result.steps:,}, for each table and method the best of "
+        f"{runs} rates and momenta"
     )
 
 

@@ -1,16 +1,18 @@
 """Which of the aids that the lecture lists help a network to train?
 
-One network on few digits, by SGD with momentum; every aid is switched on alone, at one strength, and run at
-every rate of a grid. Judged are the training loss averaged over the run, tuned by itself, and the last loss
-on other digits, tuned on digits that judge nothing; the first seeds tune, the others judge. Fine-tuning
-keeps a layer that has told five kinds of digits apart on images that are otherwise not trained on. Curricula
-have a study of their own, normalisation changes the network. All seeds share one tuned rate and one split of
-the digits, so nothing here decides.
+One network on few digits, by SGD with momentum; every aid is switched on alone, at one
+strength, and run at every rate of a grid. Judged are the training loss averaged over
+the run, tuned by itself, and the last loss on other digits, tuned on digits that judge
+nothing; the first seeds tune, the others judge. Fine-tuning keeps a layer that has told
+five kinds of digits apart on images that are otherwise not trained on. Curricula have a
+study of their own, normalisation changes the network. All seeds share one tuned rate
+and one split of the digits, so nothing here decides.
 
 Claims: C124.
 Sources: Neelakantan et al. 2015, arXiv:1511.06807; Srivastava et al. 2014, "Dropout".
 Cost: 40 seconds on 2 cores.
-Expect: fine-tuning helps most; warm-up and shuffling a little; dropout, noise and decay cost training loss.
+Expect: fine-tuning helps most; warm-up and shuffling a little; dropout, noise and decay
+cost training loss.
 Run: jaxml run help_optimization
 """
 
@@ -26,7 +28,13 @@ from jaxml.types import Array, Batch
 
 RATES = np.geomspace(0.01, 0.6, 9)
 TUNING = 6  # the number of seeds that tune
-ALONE: tuple[str, ...] = "dropout", "gradient noise", "warm-up", "weight decay", "fine-tuning"
+ALONE: tuple[str, ...] = (
+    "dropout",
+    "gradient noise",
+    "warm-up",
+    "weight decay",
+    "fine-tuning",
+)
 AIDS: tuple[str, ...] = "plain", "fixed order", *ALONE
 
 STATEMENTS = {  # how a sentence begins, with whom it compares, and the strength
@@ -37,7 +45,11 @@ STATEMENTS = {  # how a sentence begins, with whom it compares, and the strength
         "no noise",
         ", noise of variance {:g} at first",
     ),
-    "warm-up": ("A warm-up of the rate", "a constant rate", ", warm-up over {:g} updates"),
+    "warm-up": (
+        "A warm-up of the rate",
+        "a constant rate",
+        ", warm-up over {:g} updates",
+    ),
     "weight decay": ("Weight decay", "no decay", ", decay of {:g}"),
     "fine-tuning": (
         "Fine-tuning a first layer that was learned on other digits",
@@ -45,7 +57,9 @@ STATEMENTS = {  # how a sentence begins, with whom it compares, and the strength
         ", learned in {:g} updates",
     ),
 }
-LOWER = record.below(0.0, margin=0.01, reason="0.01 nats is 1 % in the probability of the right class")
+LOWER = record.below(
+    0.0, margin=0.01, reason="0.01 nats is 1 % in the probability of the right class"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +81,15 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(width=4, train=60, steps=4, every=2, warmup=1.0, pretraining=2, seeds=2, lanes=9)
+SMOKE = Config(
+    width=4, train=60, steps=4, every=2, warmup=1.0, pretraining=2, seeds=2, lanes=9
+)
 
 
 class Result(NamedTuple):
-    """By aid, in the order of AIDS; the first TUNING seeds tune. Losses are inf where a run diverged."""
+    """By aid, in the order of AIDS; the first TUNING seeds tune. Losses are inf where a
+    run diverged.
+    """
 
     train: Array  # [aid, rate, seed, look], loss on all that is trained on
     unseen: Array  # [aid, rate, seed], last loss on digits that tune
@@ -92,8 +110,12 @@ class _Digits(NamedTuple):
 
 
 def _digits(config):
-    parts = problem.split(problem.digits(), config.train, key=randomness.key(config.seed))
-    other, rest = problem.split(parts.test, config.train, key=randomness.key(config.seed, 1))
+    parts = problem.split(
+        problem.digits(), config.train, key=randomness.key(config.seed)
+    )
+    other, rest = problem.split(
+        parts.test, config.train, key=randomness.key(config.seed, 1)
+    )
     half = len(rest.weights) // 2
     unseen, test = problem.split(rest, half, key=randomness.key(config.seed, 2))
     return _Digits(parts.train, other, unseen, test)
@@ -104,14 +126,18 @@ def _network(config, dropout=0.0):
 
 
 def _pretrained(config, model, digits):
-    """An initialiser whose first layer has learned, on other digits, which of five pairs one belongs to."""
+    """An initialiser whose first layer has learned, on other digits, which of five
+    pairs one belongs to.
+    """
     begin = problem.start(model, digits.train.inputs)
     objective = problem.objective(model, problem.cross_entropy)
     pairs = digits.other._replace(targets=digits.other.targets // 2)
 
     def start(key):
         params, state = begin(key)
-        descent = learn.minimiser(learn.momentum(learn.Hyper(lr=0.1)), steps=config.pretraining)
+        descent = learn.minimiser(
+            learn.momentum(learn.Hyper(lr=0.1)), steps=config.pretraining
+        )
         learned = descent(objective, params, pairs)
         return {**params, "layer_00": learned["layer_00"]}, state
 
@@ -120,7 +146,10 @@ def _pretrained(config, model, digits):
 
 def _training(config, aid, digits):
     """Training with one aid, which looks at all losses."""
-    model, loss = _network(config, config.dropout if aid == "dropout" else 0.0), problem.cross_entropy
+    model, loss = (
+        _network(config, config.dropout if aid == "dropout" else 0.0),
+        problem.cross_entropy,
+    )
     start = problem.start(model, digits.train.inputs)
     if aid == "fine-tuning":
         start = _pretrained(config, model, digits)
@@ -143,7 +172,9 @@ def _training(config, aid, digits):
 
 
 def _runs(config, aid, digits, keep):
-    """Losses in training, on digits that tune, and on those that judge, `[rate, seed, look]` each."""
+    """Losses in training, on digits that tune, and on those that judge,
+    `[rate, seed, look]` each.
+    """
     hypers = {
         "gradient noise": {"noise": [config.noise]},
         "warm-up": {"warmup": [config.warmup], "horizon": [config.steps]},
@@ -180,25 +211,36 @@ def study(config, keep):
         test=test[..., -1],
         strengths=np.array([strengths.get(aid, np.nan) for aid in AIDS]),
         examples=np.array(config.train),
-        weights=np.array(tree.size(jax.eval_shape(start, randomness.key(config.seed))[0])),
+        weights=np.array(
+            tree.size(jax.eval_shape(start, randomness.key(config.seed))[0])
+        ),
         updates=np.array(config.steps),
     )
 
 
 def _tuned(tuning, judged):
-    """What the judging seeds reach at the rate that is best for the tuning seeds, by aid."""
+    """What the judging seeds reach at the rate that is best for the tuning seeds, by
+    aid.
+    """
     best = np.median(tuning[..., :TUNING], axis=-1).argmin(axis=-1)
-    return {aid: losses[k, TUNING:] for aid, k, losses in zip(AIDS, best, judged, strict=True)}
+    return {
+        aid: losses[k, TUNING:]
+        for aid, k, losses in zip(AIDS, best, judged, strict=True)
+    }
 
 
 def findings(result):
-    """With the aid minus plain, paired by seed; a seed of which one diverged is left out."""
+    """With the aid minus plain, paired by seed; a seed of which one diverged is left
+    out.
+    """
     average = result.train.mean(axis=-1)
     kinds = {
         "training loss averaged over the run": _tuned(average, average),
         "last test loss": _tuned(result.unseen, result.test),
     }
-    pairs = {"shuffling": ("plain", "fixed order")} | {aid: (aid, "plain") for aid in ALONE}
+    pairs = {"shuffling": ("plain", "fixed order")} | {
+        aid: (aid, "plain") for aid in ALONE
+    }
     strengths = dict(zip(AIDS, result.strengths, strict=True))
     found = []
     for aid, (ours, theirs) in pairs.items():
@@ -218,8 +260,9 @@ def findings(result):
 
 def _setting(result):
     return (
-        f"8x8 digits ({result.examples:,} for training), dense network of {result.weights:,} weights, "
-        f"{result.updates:,} updates, SGD with momentum, rates tuned"
+        f"8x8 digits ({result.examples:,} for training), dense network of "
+        f"{result.weights:,} weights, {result.updates:,} updates, SGD with momentum, "
+        "rates tuned"
     )
 
 
@@ -227,14 +270,35 @@ def figures(result):
     """By rate, and at the tuned ones."""
     figure, axes = panels(1, 3, width=5.0)
     for k, aid in enumerate(AIDS):
-        for axis, losses in zip(axes, (result.train.mean(axis=-1)[k], result.test[k]), strict=False):
-            axis.loglog(RATES, np.minimum(np.median(losses, axis=1), 3), label=aid, markevery=1)
+        for axis, losses in zip(
+            axes, (result.train.mean(axis=-1)[k], result.test[k]), strict=False
+        ):
+            axis.loglog(
+                RATES, np.minimum(np.median(losses, axis=1), 3), label=aid, markevery=1
+            )
     tuned = _tuned(result.unseen, result.test)
     axes[2].boxplot(
-        [np.minimum(losses, 3) for losses in tuned.values()], orientation="horizontal", tick_labels=AIDS
+        [np.minimum(losses, 3) for losses in tuned.values()],
+        orientation="horizontal",
+        tick_labels=AIDS,
     )
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5, fontsize=8)
-    label(axes[0], "Training, all along", "rate η", "median loss averaged over the run (nats)")
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=5,
+        fontsize=8,
+    )
+    label(
+        axes[0],
+        "Training, all along",
+        "rate η",
+        "median loss averaged over the run (nats)",
+    )
     label(axes[1], "Other digits", "rate η", "median last loss (nats)")
-    label(axes[2], "Fresh seeds at the tuned rate", "last loss on other digits (nats)", "aid")
+    label(
+        axes[2],
+        "Fresh seeds at the tuned rate",
+        "last loss on other digits (nats)",
+        "aid",
+    )
     return {"help_optimization": figure}

@@ -227,8 +227,9 @@ def _findings_on_errors(result: Result) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C109",
-            "On Wilson's linear problem, Adagrad, RMSProp and Adam misclassify the rarer "
-            "class, and all of it, at every rate: the fraction minus the class's.",
+            "On Wilson's linear problem, Adagrad, RMSProp and Adam misclassify the "
+            "rarer class, and all of it, at every rate: the fraction minus the "
+            "class's.",
             record.largest(_worst(wilson[ADAGRAD:] - (1 - COMMON))),
             record.at_most(0.0),
             unit="error",
@@ -236,8 +237,8 @@ def _findings_on_errors(result: Result) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C109",
-            "On Wilson's linear problem, gradient descent, with momentum or without, and "
-            "Adam with ε = 1e8 misclassify no fresh example at any rate.",
+            "On Wilson's linear problem, gradient descent, with momentum or without, "
+            "and Adam with ε = 1e8 misclassify no fresh example at any rate.",
             record.largest(_worst(wilson[:ADAGRAD])),
             record.at_most(0.0),
             unit="fraction",
@@ -266,8 +267,9 @@ def _findings_on_solutions(result: Result) -> tuple[Assertion, ...]:
     return (
         record.supporting(
             "C109",
-            "On Wilson's linear problem, with or without its constant features, gradient "
-            "descent, with momentum or without, finds the solution of least norm.",
+            "On Wilson's linear problem, with or without its constant features, "
+            "gradient descent, with momentum or without, finds the solution of least "
+            "norm.",
             record.largest(_worst(gaps[:HUGE_EPSILON])),
             record.at_most(10 * EPS * condition),
             unit="error",
@@ -275,8 +277,8 @@ def _findings_on_solutions(result: Result) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C109",
-            "On Wilson's linear problem, with or without its constant features, Adam with "
-            "ε = 1e8 finds the solution of least norm too.",
+            "On Wilson's linear problem, with or without its constant features, Adam "
+            "with ε = 1e8 finds the solution of least norm too.",
             record.largest(_worst(gaps[[HUGE_EPSILON]])),
             record.at_most(4 * condition / HUGE),
             unit="error",
@@ -284,8 +286,8 @@ def _findings_on_solutions(result: Result) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C109",
-            "On Wilson's linear problem, Adagrad, RMSProp and Adam, at their lowest rates, "
-            "end at equal weights with the signs of Xᵀy.",
+            "On Wilson's linear problem, Adagrad, RMSProp and Adam, at their lowest "
+            "rates, end at equal weights with the signs of Xᵀy.",
             record.largest(_worst(lowest / largest - signs)),
             record.at_most(EPS**0.5),
             unit="error",
@@ -303,9 +305,19 @@ def figures(result: Result) -> dict[str, Figure]:
     control = wrong[:, CONTROL].max(axis=(1, 2))
     by_method.scatter(wilson, names, marker="o", label="Wilson's")
     by_method.scatter(control, names, marker="x", label="no constant features")
-    label(by_method, "The worst of all draws and rates", "misclassified fraction", "method")
+    label(
+        by_method,
+        "The worst of all draws and rates",
+        "misclassified fraction",
+        "method",
+    )
     by_feature.plot(result.weights[:, 0, 0, :16].T, label=names)
-    label(by_feature, "Wilson's, one draw, lowest rates", "feature (0: label)", "weight (1)")
+    label(
+        by_feature,
+        "Wilson's, one draw, lowest rates",
+        "feature (0: label)",
+        "weight (1)",
+    )
     for panel in (by_method, by_feature):
         panel.legend(fontsize=8)
     return {"errors": figure}

@@ -1,13 +1,16 @@
-"""How wide should the first weights be? Signals, gradients and training of deep tanh networks by their start.
+"""How wide should the first weights be? Signals, gradients and training of deep tanh
+networks by their start.
 
-Biases start at 0, kernels normal (cut at 2σ) with σ absolute, as in 0.01·randn, or by fan-in H: 1/√H is the
-course's Xavier, √(2/H) He's; kernels of one seed are one draw, scaled. Layers of width 64 keep the 64 inputs
-of a digit, so 0.01·randn is 0.08/√H here and 0.22/√H at the lecture's width of 500. Signals are standard
-deviations over all digits and units, or entries of ∂L/∂W; accuracies are those of each seed's best rate.
+Biases start at 0, kernels normal (cut at 2σ) with σ absolute, as in 0.01·randn, or by
+fan-in H: 1/√H is the course's Xavier, √(2/H) He's; kernels of one seed are one draw,
+scaled. Layers of width 64 keep the 64 inputs of a digit, so 0.01·randn is 0.08/√H here
+and 0.22/√H at the lecture's width of 500. Signals are standard deviations over all
+digits and units, or entries of ∂L/∂W; accuracies are those of each seed's best rate.
 
 Claims: C162.
 Cost: about 12 seconds on 2 cores, most of it compilation.
-Expect: all as said, but for saturation: large kernels pass gradients on faster than flat units stop them.
+Expect: all as said, but for saturation: large kernels pass gradients on faster than
+flat units stop them.
 Run: jaxml run initialisation
 """
 
@@ -24,8 +27,16 @@ from jaxml import learn, problem, randomness, record
 from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
-H = 64  # the pixels of a digit, and every hidden width: one fan-in, so one scale of all kernels
-SCALES = {"zero": 0.0, "0.01": 0.01 * H**0.5, "0.1": 0.1 * H**0.5, "1.0": H**0.5, "Xavier": 1.0, "He": 2**0.5}
+# the pixels of a digit, and every hidden width: one fan-in, so one scale of all kernels
+H = 64
+SCALES = {
+    "zero": 0.0,
+    "0.01": 0.01 * H**0.5,
+    "0.1": 0.1 * H**0.5,
+    "1.0": H**0.5,
+    "Xavier": 1.0,
+    "He": 2**0.5,
+}
 ZERO, SMALL, _, LARGE, XAVIER, _ = range(len(SCALES))
 
 
@@ -63,21 +74,34 @@ class Result(NamedTuple):
 
 
 def _experiment(config, data, depth):
-    """Training of `depth` hidden layers from scaled kernels, and the model's objective."""
+    """Training of `depth` hidden layers from scaled kernels, and the model's
+    objective.
+    """
     model = problem.mlp((H,) * depth + (10,), jnp.tanh)
-    start, loss = problem.start(model, data.inputs), problem.training_loss(model, problem.cross_entropy)
-    right = problem.objective(model, problem.accuracy)  # of any loss of examples, the mean
-    probe = learn.Probe(lambda params: (), lambda state, train: (state, right(train.params, data)))
+    start, loss = (
+        problem.start(model, data.inputs),
+        problem.training_loss(model, problem.cross_entropy),
+    )
+    right = problem.objective(
+        model, problem.accuracy
+    )  # of any loss of examples, the mean
+    probe = learn.Probe(
+        lambda params: (), lambda state, train: (state, right(train.params, data))
+    )
 
     def momentum(hyper):
         return optax.sgd(hyper.lr, 0.9)
 
     batches = learn.shuffled(data, 32)
-    training = learn.training(start, loss, momentum, batches, steps=config.steps, probe=probe)
+    training = learn.training(
+        start, loss, momentum, batches, steps=config.steps, probe=probe
+    )
 
     def init(hyper):  # biases are 0, so to scale all is to scale the kernels
         state = training.init(hyper)
-        return state._replace(params=jax.tree.map(lambda leaf: state.hyper.scale * leaf, state.params))
+        return state._replace(
+            params=jax.tree.map(lambda leaf: state.hyper.scale * leaf, state.params)
+        )
 
     def check(hypers):  # the optimizer need not read the scale, since `init` does
         training.check(hypers._replace(scale=np.ones_like(hypers.scale)))
@@ -94,7 +118,9 @@ def _signals(objective, params, data):
         values = jnp.tanh(values @ layer["kernel"] + layer["bias"][None])
         activation.append(jnp.std(values))
     grads = jax.grad(objective)(params, data)
-    return jnp.stack(activation), jnp.stack([jnp.std(layer["kernel"]) for _, layer in sorted(grads.items())])
+    return jnp.stack(activation), jnp.stack(
+        [jnp.std(layer["kernel"]) for _, layer in sorted(grads.items())]
+    )
 
 
 def study(config, keep):
@@ -116,8 +142,16 @@ def study(config, keep):
         return _signals(objective, training.init(hyper).params, data)
 
     signals = keep("signals", partial(jax.jit(partial(jax.lax.map, measured)), starts))
-    activation, gradient = (signal.reshape(len(scales), config.seeds, -1) for signal in signals)
-    return Result(activation, gradient, np.array(config.depths), np.stack(accuracy), np.array(config.steps))
+    activation, gradient = (
+        signal.reshape(len(scales), config.seeds, -1) for signal in signals
+    )
+    return Result(
+        activation,
+        gradient,
+        np.array(config.depths),
+        np.stack(accuracy),
+        np.array(config.steps),
+    )
 
 
 def _stage(keep, depth, lanes, run):
@@ -126,8 +160,15 @@ def _stage(keep, depth, lanes, run):
 
 
 def findings(result):
-    """Intervals over seeds; networks of one seed are paired, each at its better rate."""
-    return (*_accuracies(result), *_spreads(result), *_gradients(result), *_thresholds(result))
+    """Intervals over seeds; networks of one seed are paired, each at its better
+    rate.
+    """
+    return (
+        *_accuracies(result),
+        *_spreads(result),
+        *_gradients(result),
+        *_thresholds(result),
+    )
 
 
 def _accuracies(result):
@@ -138,9 +179,14 @@ def _accuracies(result):
             rows.append(
                 record.deciding(
                     "C162",
-                    f"First kernels of 0.01·randn train to a higher accuracy than {name}.",
+                    "First kernels of 0.01·randn train to a higher accuracy than "
+                    f"{name}.",
                     record.paired(accuracy[SMALL], accuracy[rival]),
-                    record.above(0.0, margin=0.005, reason="half a point is less than what seeds move"),
+                    record.above(
+                        0.0,
+                        margin=0.005,
+                        reason="half a point is less than what seeds move",
+                    ),
                     unit="accuracy difference",
                     setting=_trained(result, depth),
                 )
@@ -148,9 +194,14 @@ def _accuracies(result):
         rows.append(
             record.deciding(
                 "C162",
-                "First kernels of 0.01·randn train to within 2 points of the accuracy of Xavier's kernels.",
+                "First kernels of 0.01·randn train to within 2 points of the accuracy "
+                "of Xavier's kernels.",
                 record.paired(accuracy[XAVIER], accuracy[SMALL]),
-                record.below(0.02, margin=0.005, reason="half a point is less than what seeds move"),
+                record.below(
+                    0.02,
+                    margin=0.005,
+                    reason="half a point is less than what seeds move",
+                ),
                 unit="accuracy difference",
                 setting=_trained(result, depth),
             )
@@ -163,14 +214,28 @@ def _thresholds(result):
     (shallow, *_, deep), depths = _best(result.accuracy), result.depths
     first, last = _trained(result, depths[0]), _trained(result, depths[-1])
     return (
-        _reaching("Zero kernels leave the accuracy below 0.2.", shallow[ZERO], record.below(0.2), first),
         _reaching(
-            "Kernels of 0.01·randn leave the accuracy below 0.2.", deep[SMALL], record.below(0.2), last
+            "Zero kernels leave the accuracy below 0.2.",
+            shallow[ZERO],
+            record.below(0.2),
+            first,
         ),
-        _reaching("Xavier's kernels train to an accuracy above 0.9.", deep[XAVIER], record.above(0.9), last),
+        _reaching(
+            "Kernels of 0.01·randn leave the accuracy below 0.2.",
+            deep[SMALL],
+            record.below(0.2),
+            last,
+        ),
+        _reaching(
+            "Xavier's kernels train to an accuracy above 0.9.",
+            deep[XAVIER],
+            record.above(0.9),
+            last,
+        ),
         record.supporting(
             "C162",
-            "Kernels of 1.0·randn train worse than Xavier's: Xavier's accuracy minus theirs.",
+            "Kernels of 1.0·randn train worse than Xavier's: Xavier's accuracy minus "
+            "theirs.",
             record.paired(deep[XAVIER], deep[LARGE]),
             record.above(0.1),
             unit="accuracy difference",
@@ -181,7 +246,9 @@ def _thresholds(result):
 
 def _reaching(statement, accuracy, rule, setting):
     measured = record.bootstrap(np.mean, accuracy)
-    return record.supporting("C162", statement, measured, rule, unit="accuracy", setting=setting)
+    return record.supporting(
+        "C162", statement, measured, rule, unit="accuracy", setting=setting
+    )
 
 
 def _spreads(result):
@@ -192,8 +259,8 @@ def _spreads(result):
     return (
         record.supporting(
             "C162",
-            "With kernels of 0.01·randn activations collapse: standard deviation of the last over "
-            "the first hidden layer.",
+            "With kernels of 0.01·randn activations collapse: standard deviation of "
+            "the last over the first hidden layer.",
             record.bootstrap(np.mean, left),
             record.below(1e-5),
             unit="ratio",
@@ -201,7 +268,8 @@ def _spreads(result):
         ),
         record.supporting(
             "C162",
-            "Small kernels of standard deviation σ shrink activations by the factor σ√H a layer.",
+            "Small kernels of standard deviation σ shrink activations by the factor "
+            "σ√H a layer.",
             record.bootstrap(np.mean, np.abs(factor - 1)),
             record.below(0.1),
             unit="relative error",
@@ -209,7 +277,8 @@ def _spreads(result):
         ),
         record.supporting(
             "C162",
-            "Xavier's kernels keep the signal: standard deviation of the last layer's activations.",
+            "Xavier's kernels keep the signal: standard deviation of the last layer's "
+            "activations.",
             record.bootstrap(np.mean, signal[XAVIER, :, -1]),
             record.above(0.1),
             unit="ratio",
@@ -217,7 +286,8 @@ def _spreads(result):
         ),
         record.supporting(
             "C162",
-            "Kernels of 1.0·randn saturate the units: standard deviation of the last layer's activations.",
+            "Kernels of 1.0·randn saturate the units: standard deviation of the last "
+            "layer's activations.",
             record.bootstrap(np.mean, signal[LARGE, :, -1]),
             record.above(0.9),
             unit="ratio",
@@ -232,7 +302,8 @@ def _gradients(result):
     return (
         record.supporting(
             "C162",
-            "Kernels of 0.01·randn stop gradients: the first layer's over those of Xavier's kernels.",
+            "Kernels of 0.01·randn stop gradients: the first layer's over those of "
+            "Xavier's kernels.",
             record.bootstrap(np.mean, gradient[SMALL, :, 0] / gradient[XAVIER, :, 0]),
             record.below(1e-5),
             unit="ratio",
@@ -240,8 +311,8 @@ def _gradients(result):
         ),
         record.supporting(
             "C162",
-            "Kernels of 1.0·randn stop gradients by saturation: the first layer's over the last "
-            "hidden layer's.",
+            "Kernels of 1.0·randn stop gradients by saturation: the first layer's "
+            "over the last hidden layer's.",
             record.bootstrap(np.mean, gradient[LARGE, :, 0] / gradient[LARGE, :, -2]),
             record.below(1.0),
             unit="ratio",
@@ -267,12 +338,15 @@ def _trained(result, depth):
     rates = result.accuracy.shape[2]
     return (
         f"training accuracy on 8x8 digits, dense tanh network of {_layers(depth)}, "
-        f"{result.steps} updates of SGD with momentum at each seed's best of {rates} rates"
+        f"{result.steps} updates of SGD with momentum at each seed's best of {rates} "
+        "rates"
     )
 
 
 def _untrained(result):
-    return f"8x8 digits at the start, dense tanh network of {_layers(result.depths[-1])}"
+    return (
+        f"8x8 digits at the start, dense tanh network of {_layers(result.depths[-1])}"
+    )
 
 
 def _layers(depth):
@@ -280,15 +354,39 @@ def _layers(depth):
 
 
 def figures(result):
-    """Signals by layer, without zero's, and accuracy by depth: a line an initialisation, its seeds' mean."""
+    """Signals by layer, without zero's, and accuracy by depth: a line an
+    initialisation, its seeds' mean.
+    """
     figure, axes = panels(1, 3)
     for row, name in enumerate(SCALES):
-        for axis, line in zip(axes[:2], (result.activation[row], result.gradient[row]), strict=True):
+        for axis, line in zip(
+            axes[:2], (result.activation[row], result.gradient[row]), strict=True
+        ):
             mean = np.where(row == ZERO, np.nan, line.mean(axis=0))
             axis.semilogy(np.arange(1, len(mean) + 1), mean, markevery=1)
-        axes[2].plot(result.depths, _best(result.accuracy)[:, row].mean(axis=-1), label=name, markevery=1)
+        axes[2].plot(
+            result.depths,
+            _best(result.accuracy)[:, row].mean(axis=-1),
+            label=name,
+            markevery=1,
+        )
     axes[2].legend(fontsize=7, title="initialisation")
-    label(axes[0], "Activations at the start", "hidden layer", "standard deviation (tanh units)")
-    label(axes[1], "Gradients at the start", "layer, the output's last", "standard deviation of ∂L/∂W (nats)")
-    label(axes[2], "After training, at the best rate", "hidden layers", "training accuracy (share)")
+    label(
+        axes[0],
+        "Activations at the start",
+        "hidden layer",
+        "standard deviation (tanh units)",
+    )
+    label(
+        axes[1],
+        "Gradients at the start",
+        "layer, the output's last",
+        "standard deviation of ∂L/∂W (nats)",
+    )
+    label(
+        axes[2],
+        "After training, at the best rate",
+        "hidden layers",
+        "training accuracy (share)",
+    )
     return {"initialisation": figure}

@@ -50,7 +50,11 @@ FITS = 1e-6  # a largest residual below it is a perfect fit
 NEVER = 1e9  # stands for the error of a rate that does not fit
 EXAMPLES, FEATURES = 40, 100
 RELEVANT = 5  # features of a sparse teacher
-TEACHERS = ("of normal weights", f"of {RELEVANT} normal weights and else zeros", "of weights ±1")
+TEACHERS = (
+    "of normal weights",
+    f"of {RELEVANT} normal weights and else zeros",
+    "of weights ±1",
+)
 
 
 class Method(NamedTuple):
@@ -113,7 +117,9 @@ class Result(NamedTuple):
 
 
 def _design(random: np.random.Generator) -> np.ndarray:
-    """Gaussian features, scaled to a largest curvature of 1, which moves no solution."""
+    """Gaussian features, scaled to a largest curvature of 1, which moves no
+    solution.
+    """
     design = random.normal(size=(EXAMPLES, FEATURES))
     scale = np.linalg.norm(design, ord=2)
     return design * EXAMPLES**0.5 / scale
@@ -196,14 +202,19 @@ def study(config: Config, keep: Keep) -> Result:
     errors = np.stack([outcome.error for outcome in outcomes])
     residuals = np.stack([outcome.residual for outcome in outcomes])
     return Result(
-        error=errors.reshape(shape), residual=residuals.reshape(shape), steps=np.array(config.steps)
+        error=errors.reshape(shape),
+        residual=residuals.reshape(shape),
+        steps=np.array(config.steps),
     )
 
 
 def _log_ratio(
-    tuning: Float[np.ndarray, "pair method rate"], judged: Float[np.ndarray, "pair method rate"]
+    tuning: Float[np.ndarray, "pair method rate"],
+    judged: Float[np.ndarray, "pair method rate"],
 ) -> float:
-    """Of Adam's errors to momentum's, each at the rate that is best on the tuning draws."""
+    """Of Adam's errors to momentum's, each at the rate that is best on the tuning
+    draws.
+    """
     errors = tuning.mean(axis=0)
     momentum_rate = errors[MOMENTUM].argmin()
     adam_rate = errors[ADAM].argmin()
@@ -219,7 +230,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     rates = result.error.shape[-1]
     setting = (
         f"least squares of {EXAMPLES} examples with {FEATURES} Gaussian features, no "
-        f"noise, {rates} rates each, {result.steps:,} full-batch updates from 0, float64"
+        f"noise, {rates} rates each, {result.steps:,} full-batch updates from 0, "
+        "float64"
     )
     errors = np.moveaxis(result.error, 0, 1)
     fits = np.moveaxis(result.residual < FITS, 0, 1)
@@ -251,7 +263,12 @@ def figures(result: Result) -> dict[str, Figure]:
     shown = np.where(fits, ratios, np.nan)
     for teacher, panel in enumerate(axes):
         _draw_errors(panel, shown[:, :, teacher])
-        label(panel, f"A teacher {TEACHERS[teacher]}", "rate η (1)", "error over momentum's")
+        label(
+            panel,
+            f"A teacher {TEACHERS[teacher]}",
+            "rate η (1)",
+            "error over momentum's",
+        )
         panel.legend(fontsize=8)
     return {"errors": figure}
 

@@ -1,10 +1,11 @@
 """Does Lookahead make training steadier, and does it end flatter and better?
 
-On few digits SGD with momentum and Adam are tuned over the rate with and without Lookahead, k = 5 and α =
-1/2, and judged on seeds and digits that tuning has not seen. Sharpness is the highest eigenvalue of the
-Hessian of the training loss, by Lanczos; it falls with that loss, so it is compared at the end and where the
-losses are equal. Steadier is what rises less in the second half of the run. All seeds share one tuned rate
-and one split of the digits, so nothing here decides.
+On few digits SGD with momentum and Adam are tuned over the rate with and without
+Lookahead, k = 5 and α = 1/2, and judged on seeds and digits that tuning has not seen.
+Sharpness is the highest eigenvalue of the Hessian of the training loss, by Lanczos; it
+falls with that loss, so it is compared at the end and where the losses are equal.
+Steadier is what rises less in the second half of the run. All seeds share one tuned
+rate and one split of the digits, so nothing here decides.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610.
@@ -31,7 +32,9 @@ KINDS = "plain", "in Lookahead"
 
 NATS = "0.01 nats is 1 % in the probability of the right class"
 LOWER = record.below(0.0, margin=0.01, reason=NATS)
-FLATTER = record.below(1.0, margin=0.05, reason="5 % of sharpness is less than what seeds move")
+FLATTER = record.below(
+    1.0, margin=0.05, reason="5 % of sharpness is less than what seeds move"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +53,16 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(width=4, train=60, steps=4, every=1, depth=2, tuning_seeds=1, seeds=2, lanes=11)
+SMOKE = Config(
+    width=4, train=60, steps=4, every=1, depth=2, tuning_seeds=1, seeds=2, lanes=11
+)
 
 
 class Result(NamedTuple):
     """By method of METHODS and kind of KINDS."""
 
-    tuning: Array  # [method, kind, rate, tuning seed], last loss in tuning, inf where it diverged
+    # [method, kind, rate, tuning seed], last loss in tuning, inf where it diverged
+    tuning: Array
     train: Array  # [method, kind, seed, look], training loss, nan where it diverged
     test: Array  # [method, kind, seed, look], test loss, nan where it diverged
     sharpness: Array  # [method, kind, seed, look], the Hessian's highest eigenvalue
@@ -91,14 +97,18 @@ def _contests(config, experiment, keep):
 
 
 def _sharpness(config, task, points):
-    """The highest eigenvalue of the Hessian of the training loss at each of `[point, weight]`."""
+    """The highest eigenvalue of the Hessian of the training loss at each of
+    `[point, weight]`.
+    """
     objective, fold = problem.objective(task.model, task.loss), problem.unravel(task)
     key = randomness.key(config.seed)
 
     def sharpness(vector):
         params = fold(vector)
         product = curvature.hessian_product(objective, params, task.batch)
-        _, highest = curvature.extremes(product, params, count=1, depth=config.depth, key=key).values
+        _, highest = curvature.extremes(
+            product, params, count=1, depth=config.depth, key=key
+        ).values
         return highest
 
     return jax.jit(partial(jax.lax.map, sharpness))(points)
@@ -106,7 +116,9 @@ def _sharpness(config, task, points):
 
 def study(config, keep):
     """One program a method and kind, and one for the sharpness."""
-    parts = problem.split(problem.digits(), config.train, key=randomness.key(config.seed))
+    parts = problem.split(
+        problem.digits(), config.train, key=randomness.key(config.seed)
+    )
     half = len(parts.test.weights) // 2
     tuning, test = problem.split(parts.test, half, key=randomness.key(config.seed, 1))
     model, loss = problem.mlp((config.width, 10), jax.nn.relu), problem.cross_entropy
@@ -116,8 +128,14 @@ def study(config, keep):
         "train": problem.evaluation(model, loss, parts.train),
         "params": lambda params: tree.ravel(params)[0],
     }
-    start, judge = problem.start(model, parts.train.inputs), problem.training_loss(model, loss)
-    batches, probe = learn.shuffled(parts.train, config.batch), learn.measuring(measures)
+    start, judge = (
+        problem.start(model, parts.train.inputs),
+        problem.training_loss(model, loss),
+    )
+    batches, probe = (
+        learn.shuffled(parts.train, config.batch),
+        learn.measuring(measures),
+    )
     length = {"steps": config.steps, "every": config.every}
 
     def experiment(family):
@@ -147,7 +165,9 @@ def _seen(contests, quantity):
 
 
 def findings(result):
-    """In Lookahead against plain, both tuned, paired by seed; a seed of which one diverged is left out."""
+    """In Lookahead against plain, both tuned, paired by seed; a seed of which one
+    diverged is left out.
+    """
     found = []
     for method in METHODS:
         found += [*_losses(result, method), *_flatness(result, method)]
@@ -156,8 +176,9 @@ def findings(result):
 
 def _setting(result, method):
     return (
-        f"8x8 digits ({result.examples:,} for training), dense network of {result.weights:,} weights, "
-        f"{result.updates:,} updates, {NAMES[method]}, rates tuned, k = 5 and α = 1/2"
+        f"8x8 digits ({result.examples:,} for training), dense network of "
+        f"{result.weights:,} weights, {result.updates:,} updates, {NAMES[method]}, "
+        "rates tuned, k = 5 and α = 1/2"
     )
 
 
@@ -171,8 +192,8 @@ def _losses(result, method):
     return (
         record.supporting(
             "C120",
-            "With Lookahead the training loss rises less between evaluations in the second half of the run "
-            "than without.",
+            "With Lookahead the training loss rises less between evaluations in the "
+            "second half of the run than without.",
             record.paired(rises[1], rises[0]),
             LOWER,
             unit="nats",
@@ -190,7 +211,9 @@ def _losses(result, method):
 
 
 def _flatness(result, method):
-    """The Hessian's highest eigenvalue at the end, and where both runs of a seed have one training loss."""
+    """The Hessian's highest eigenvalue at the end, and where both runs of a seed have
+    one training loss.
+    """
     k = list(METHODS).index(method)
     setting = _setting(result, method)
     train = result.train[k]  # [kind, seed, look]
@@ -202,7 +225,8 @@ def _flatness(result, method):
     return (
         record.supporting(
             "C120",
-            "With Lookahead training ends at a lower highest eigenvalue of the Hessian than without.",
+            "With Lookahead training ends at a lower highest eigenvalue of the "
+            "Hessian than without.",
             record.paired(last[1], last[0], statistic=record.ratio_of_means),
             FLATTER,
             unit="ratio",
@@ -210,7 +234,8 @@ def _flatness(result, method):
         ),
         record.supporting(
             "C120",
-            "At equal training loss the Hessian's highest eigenvalue is lower with Lookahead than without.",
+            "At equal training loss the Hessian's highest eigenvalue is lower with "
+            "Lookahead than without.",
             record.paired(equal[1], equal[0], statistic=record.ratio_of_means),
             FLATTER,
             unit="ratio",
@@ -222,16 +247,31 @@ def _flatness(result, method):
 def figures(result):
     """Tuning by rate, the loss by looks, and sharpness by training loss."""
     figure, axes = panels(1, 3, width=5.0)
-    arms = [(name, k, kind, row) for k, name in enumerate(METHODS) for row, kind in enumerate(KINDS)]
+    arms = [
+        (name, k, kind, row)
+        for k, name in enumerate(METHODS)
+        for row, kind in enumerate(KINDS)
+    ]
     for name, k, kind, row in arms:
-        losses, train, sharp = (each[k, row] for each in (result.tuning, result.train, result.sharpness))
-        axes[0].loglog(
-            METHODS[name] * RATES, np.minimum(np.median(losses, axis=1), 3), label=f"{name} {kind}"
+        losses, train, sharp = (
+            each[k, row] for each in (result.tuning, result.train, result.sharpness)
         )
-        axes[1].semilogy(np.linspace(0, 1, train.shape[1] + 1)[1:], np.median(train, axis=0))
+        axes[0].loglog(
+            METHODS[name] * RATES,
+            np.minimum(np.median(losses, axis=1), 3),
+            label=f"{name} {kind}",
+        )
+        axes[1].semilogy(
+            np.linspace(0, 1, train.shape[1] + 1)[1:], np.median(train, axis=0)
+        )
         axes[2].loglog(np.median(train, axis=0), np.median(sharp, axis=0))
     axes[0].legend(fontsize=8)
     label(axes[0], "At every rate", "rate η", "median loss in tuning (nats)")
     label(axes[1], "Tuned", "share of the updates", "median training loss (nats)")
-    label(axes[2], "Tuned", "median training loss (nats)", "median highest eigenvalue (nats)")
+    label(
+        axes[2],
+        "Tuned",
+        "median training loss (nats)",
+        "median highest eigenvalue (nats)",
+    )
     return {"lookahead": figure}

@@ -1,8 +1,8 @@
 """Is Lookahead calmer than descent at a lower rate?
 
-On a parabola with noisy gradients the variance that a method settles at has a closed form. Lookahead's, k =
-5 and α = 1/2, is held against descent's at the same rate, and at the rate at which descent comes near as
-fast.
+On a parabola with noisy gradients the variance that a method settles at has a closed
+form. Lookahead's, k = 5 and α = 1/2, is held against descent's at the same rate, and at
+the rate at which descent comes near as fast.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610, propositions 1 and 2.
@@ -28,7 +28,9 @@ KINDS = "Lookahead", "descent", "descent, as fast"
 K, ALPHA = 5, 0.5
 
 PARABOLA = "parabola with noisy gradients, rates of 0.01 to 1 over the curvature"
-SMALLER = record.below(1.0, margin=0.05, reason="5 % of a variance is 2.5 % of a distance")
+SMALLER = record.below(
+    1.0, margin=0.05, reason="5 % of a variance is 2.5 % of a distance"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,9 @@ def _as_fast(speed):
 
 
 def _descent(speed):
-    """Where descent settles: gradients are x plus noise of variance 1, the curvature is 1."""
+    """Where descent settles: gradients are x plus noise of variance 1, the curvature is
+    1.
+    """
     return speed**2 / (1 - (1 - speed) ** 2)
 
 
@@ -64,7 +68,9 @@ def _variances(speed):
     kept = (1 - speed) ** K
     calm = ALPHA**2 * (1 - kept**2)
     ratio = calm / (calm + 2 * ALPHA * (1 - ALPHA) * (1 - kept))
-    return np.stack([ratio * _descent(speed), _descent(speed), _descent(_as_fast(speed))], axis=-1)
+    return np.stack(
+        [ratio * _descent(speed), _descent(speed), _descent(_as_fast(speed))], axis=-1
+    )
 
 
 def _walks(config):
@@ -79,7 +85,9 @@ def _walks(config):
             return learn.update(optimizer, gradient, state, x), ()
 
         x = jnp.zeros(config.walkers)
-        (x, state), _ = jax.lax.scan(one, (x, optimizer.init(x)), jax.random.split(key, config.updates))
+        (x, state), _ = jax.lax.scan(
+            one, (x, optimizer.init(x)), jax.random.split(key, config.updates)
+        )
         return learn.evaluation_params(state, x) ** 2
 
     speeds = jnp.asarray(SPEEDS, float)
@@ -110,7 +118,8 @@ def findings(result):
     return (
         record.deciding(
             "C120",
-            "At every rate Lookahead (k = 5, α = 1/2) settles at a smaller variance than descent.",
+            "At every rate Lookahead (k = 5, α = 1/2) settles at a smaller variance "
+            "than descent.",
             record.bootstrap(_largest_over_same_rate, by_walker),
             SMALLER,
             unit="ratio",
@@ -118,8 +127,8 @@ def findings(result):
         ),
         record.deciding(
             "C120",
-            "At every speed of approach Lookahead (k = 5, α = 1/2) settles at a smaller variance than "
-            "descent.",
+            "At every speed of approach Lookahead (k = 5, α = 1/2) settles at a "
+            "smaller variance than descent.",
             record.bootstrap(_largest_over_as_fast, by_walker),
             SMALLER,
             unit="ratio",
@@ -127,8 +136,8 @@ def findings(result):
         ),
         record.supporting(
             "C120",
-            "By the closed form Lookahead (k = 5, α = 1/2) settles at a smaller variance than descent at "
-            "some speed of approach.",
+            "By the closed form Lookahead (k = 5, α = 1/2) settles at a smaller "
+            "variance than descent at some speed of approach.",
             record.certain(np.min(form[:, 0] / form[:, 2])),
             SMALLER,
             unit="ratio",
@@ -136,7 +145,8 @@ def findings(result):
         ),
         record.supporting(
             "C120",
-            "Simulated gradient descent and Lookahead settle at the variances of the closed form.",
+            "Simulated gradient descent and Lookahead settle at the variances of the "
+            "closed form.",
             record.largest(error),
             record.at_most(bound),
             unit="relative error",
@@ -146,13 +156,17 @@ def findings(result):
 
 
 def _largest_over_same_rate(squares):
-    """Lookahead's variance over descent's at the same rate, at the rate where it is largest."""
+    """Lookahead's variance over descent's at the same rate, at the rate where it is
+    largest.
+    """
     ahead, plain, _ = squares.mean(axis=0).T
     return np.max(ahead / plain)
 
 
 def _largest_over_as_fast(squares):
-    """Lookahead's variance over that of descent that is as fast, at the speed where it is largest."""
+    """Lookahead's variance over that of descent that is as fast, at the speed where it
+    is largest.
+    """
     ahead, _, as_fast = squares.mean(axis=0).T
     return np.max(ahead / as_fast)
 
@@ -162,12 +176,21 @@ def figures(result):
     figure, axes = panels(1, 2)
     times = SPEEDS, SPEEDS, _as_fast(SPEEDS)
     nearer = _as_fast(SPEEDS), SPEEDS, _as_fast(SPEEDS)  # what an update brings
-    rows = zip(KINDS, times, nearer, result.squares.mean(axis=-1).T, _variances(SPEEDS).T, strict=True)
+    rows = zip(
+        KINDS,
+        times,
+        nearer,
+        result.squares.mean(axis=-1).T,
+        _variances(SPEEDS).T,
+        strict=True,
+    )
     for kind, rate, speed, squares, form in rows:
         for axis, x in zip(axes, (rate, speed), strict=True):
             axis.loglog(x, squares, label=kind, markevery=1)
             axis.loglog(x, form, color="black", marker="", linewidth=0.5, linestyle="-")
-    label(axes[0], "By rate (thin: the closed form)", "rate η (1/curvature)", "variance")
+    label(
+        axes[0], "By rate (thin: the closed form)", "rate η (1/curvature)", "variance"
+    )
     label(axes[1], "By speed", "share by which an update comes nearer", "variance")
     for axis in axes:
         axis.legend(fontsize=8)

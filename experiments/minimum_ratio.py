@@ -1,37 +1,44 @@
-"""Do trained networks end at critical points of a low "minimum ratio", and never at a minimum?
+"""Do trained networks end at critical points of a low "minimum ratio", and never at a
+minimum?
 
-The lecture shows networks by loss and minimum ratio, the fraction of the Hessian's eigenvalues that are
-positive: no ratio above 0.56, lower ones at higher losses, hence "never a true local minimum". Homework 1-2
-of 2018, from which the picture comes, has 100 networks trained, then brought to a zero gradient by
-descending its norm. (Its second ratio, of sampled neighbours, is in neighbour_ratio.)
+The lecture shows networks by loss and minimum ratio, the fraction of the Hessian's
+eigenvalues that are positive: no ratio above 0.56, lower ones at higher losses, hence
+"never a true local minimum". Homework 1-2 of 2018, from which the picture comes, has
+100 networks trained, then brought to a zero gradient by descending its norm. (Its
+second ratio, of sampled neighbours, is in neighbour_ratio.)
 
-Here the same is done with a ReLU network, 1-6-6-1, on both functions of that course. A certified critical
-point is asked for its eigenvalues in float64: n₊ above 1e-8 of the largest, n₋ below the negative of that,
-and n₀ between, whose computed signs are rounding. It is a minimum where n₋ = 0 and the loss is constant,
-up to rounding, along the n₀ directions; a saddle where n₋ > 0. Searches that end on a kink, about half,
-are left out, since no Hessian describes the loss there, and so are those that do not arrive.
+Here the same is done with a ReLU network, 1-6-6-1, on both functions of that course. A
+certified critical point is asked for its eigenvalues in float64: n₊ above 1e-8 of the
+largest, n₋ below the negative of that, and n₀ between, whose computed signs are
+rounding. It is a minimum where n₋ = 0 and the loss is constant, up to rounding, along
+the n₀ directions; a saddle where n₋ > 0. Searches that end on a kink, about half, are
+left out, since no Hessian describes the loss there, and so are those that do not
+arrive.
 
-Outcomes: the lecture is right where at most 0.56 of the eigenvalues are positive, the ratio falls with the
-loss, and few points are minima. It is wrong about minima where more than 1 point in 4 is one, wrong about
-the bound where more than 1 in 4 exceeds it. The ratio says nothing where it does not follow the loss.
+Outcomes: the lecture is right where at most 0.56 of the eigenvalues are positive, the
+ratio falls with the loss, and few points are minima. It is wrong about minima where
+more than 1 point in 4 is one, wrong about the bound where more than 1 in 4 exceeds it.
+The ratio says nothing where it does not follow the loss.
 
-Units: distinct critical points, each from a network drawn anew, for images by symmetry are one point. 600
-networks on each function, six times the homework's, because many end at images of one point; 20 distinct
-points or more let 1 in 4 be told from none. (A first version had 300: 37 points on one function, and 18 on
-the other, which cannot decide.)
-Margins: 0.1 of a rank correlation, which explains 1 % of the variance.
-Control: points found from random weights, without training, which the same signs must call saddles. (More
-than half of them: the first version asked for 3 in 4, which 12 points cannot decide. It also had the wave's
-inputs on the grid of the other function, where they meet its jumps, and left points that are flat to second
-order out of A2.)
-Budget: 3,200 updates of Adam at 0.05, 64 epochs of 50, as a student took; then 300 Levenberg-Marquardt
-steps at most, ten times what is usual. A first version had the student's own network, 1-5-10-5-1, and 100
-of them: its search took minutes, and it was given up before any ratio was looked at.
+Units: distinct critical points, each from a network drawn anew, for images by symmetry
+are one point. 600 networks on each function, six times the homework's, because many end
+at images of one point; 20 distinct points or more let 1 in 4 be told from none. (A
+first version had 300: 37 points on one function, and 18 on the other, which cannot
+decide.) Margins: 0.1 of a rank correlation, which explains 1 % of the variance.
+Control: points found from random weights, without training, which the same signs must
+call saddles. (More than half of them: the first version asked for 3 in 4, which 12
+points cannot decide. It also had the wave's inputs on the grid of the other function,
+where they meet its jumps, and left points that are flat to second order out of A2.)
+Budget: 3,200 updates of Adam at 0.05, 64 epochs of 50, as a student took; then 300
+Levenberg-Marquardt steps at most, ten times what is usual. A first version had the
+student's own network, 1-5-10-5-1, and 100 of them: its search took minutes, and it was
+given up before any ratio was looked at.
 
 Claims: C053, C054, A2.
 Sources: the course's HW1-2 of 2018, and two students' solutions of it.
 Cost: half a minute on 2 cores, after critical_points.
-Expect: minima are common, and most eigenvalues are zero; where they are, the computed ratio is noise.
+Expect: minima are common, and most eigenvalues are zero; where they are, the computed
+ratio is noise.
 Run: jaxml run minimum_ratio
 """
 
@@ -70,7 +77,9 @@ SMOKE = Config(networks=3, steps=100, iterations=10)
 
 
 class Result(NamedTuple):
-    """Networks on two functions, and of critical_points one family that was trained and one that was not."""
+    """Networks on two functions, and of critical_points one family that was trained and
+    one that was not.
+    """
 
     sinc: Candidates
     wave: Candidates
@@ -102,7 +111,9 @@ def study(config: Config, keep: Keep, critical_points: Any) -> Result:
 
 
 def _starts(config: Config, task: problem.Task) -> Any:
-    """He's initial kernels, and a deviation of 0.1 everywhere: zero biases put units on their kinks."""
+    """He's initial kernels, and a deviation of 0.1 everywhere: zero biases put units on
+    their kinks.
+    """
     networks = problem.networks(task, randomness.seeds(config.seed, config.networks))
     noise = tree.random_like(networks, randomness.key(config.seed, config.networks))
     return jax.tree.map(lambda params, draw: params + 0.1 * draw, networks, noise)
@@ -112,7 +123,9 @@ class Points(NamedTuple):
     """Distinct critical points, one row each."""
 
     loss: Float[np.ndarray, " point"]
-    computed: Float[np.ndarray, " point"]  # the fraction of eigenvalues computed above 0
+    computed: Float[
+        np.ndarray, " point"
+    ]  # the fraction of eigenvalues computed above 0
     positive: Float[np.ndarray, " point"]  # n₊ / p
     zero: Float[np.ndarray, " point"]  # n₀ / p
     minimum: np.ndarray  # bool
@@ -120,7 +133,9 @@ class Points(NamedTuple):
 
 
 def _critical(certificate: Certificate) -> np.ndarray:
-    """Which networks are at a critical point, whatever second order says of its kind."""
+    """Which networks are at a critical point, whatever second order says of its
+    kind.
+    """
     kinds = (curvature.MINIMUM, curvature.SADDLE, curvature.FLAT)
     return np.flatnonzero(np.isin(curvature.outcome(certificate), kinds))
 
@@ -154,12 +169,14 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _lecture(points: Points, setting: str) -> tuple[Assertion, ...]:
-    """The three parts of what the lecture reads off its scatter, and how many eigenvalues are zero."""
+    """The three parts of what the lecture reads off its scatter, and how many
+    eigenvalues are zero.
+    """
     return (
         record.deciding(
             "C053",
-            "At more than 3 of 4 distinct critical points to which training leads, at most 0.56 of the "
-            "eigenvalues of the Hessian are positive.",
+            "At more than 3 of 4 distinct critical points to which training leads, at "
+            "most 0.56 of the eigenvalues of the Hessian are positive.",
             record.proportion(points.positive <= BOUND, of=points.loss),
             record.above(0.75),
             unit="fraction",
@@ -167,8 +184,8 @@ def _lecture(points: Points, setting: str) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "C053",
-            "Among distinct critical points to which training leads, the fraction of positive eigenvalues "
-            "falls as the loss rises.",
+            "Among distinct critical points to which training leads, the fraction of "
+            "positive eigenvalues falls as the loss rises.",
             record.bootstrap(record.correlation, points.positive, points.loss),
             FALLS,
             unit="correlation",
@@ -176,8 +193,9 @@ def _lecture(points: Points, setting: str) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "C053",
-            "Fewer than 1 in 4 distinct critical points to which training leads is a minimum, without "
-            "negative eigenvalues and with a constant loss along those that are zero.",
+            "Fewer than 1 in 4 distinct critical points to which training leads is a "
+            "minimum, without negative eigenvalues and with a constant loss along "
+            "those that are zero.",
             record.proportion(points.minimum, of=points.loss),
             record.below(0.25),
             unit="fraction",
@@ -185,8 +203,8 @@ def _lecture(points: Points, setting: str) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C053",
-            "At distinct critical points to which training leads, more than half of the eigenvalues are "
-            "zero up to 1e-8 of the largest.",
+            "At distinct critical points to which training leads, more than half of "
+            "the eigenvalues are zero up to 1e-8 of the largest.",
             record.bootstrap(np.mean, points.zero),
             record.above(0.5),
             unit="fraction",
@@ -194,8 +212,8 @@ def _lecture(points: Points, setting: str) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C053",
-            "At more than 3 of 4 distinct critical points to which training leads, at most 0.56 of the "
-            "eigenvalues are computed above zero, rounding included.",
+            "At more than 3 of 4 distinct critical points to which training leads, at "
+            "most 0.56 of the eigenvalues are computed above zero, rounding included.",
             record.proportion(points.computed <= BOUND, of=points.loss),
             record.above(0.75),
             unit="fraction",
@@ -204,15 +222,19 @@ def _lecture(points: Points, setting: str) -> tuple[Assertion, ...]:
     )
 
 
-FALLS = record.below(0.0, margin=0.1, reason="a rank correlation of 0.1 explains 1 % of the variance")
+FALLS = record.below(
+    0.0, margin=0.1, reason="a rank correlation of 0.1 explains 1 % of the variance"
+)
 
 
 def _homework(points: Points, setting: str) -> Assertion:
-    """The homework's first ratio; its second, by sampled neighbours, is a study of its own."""
+    """The homework's first ratio; its second, by sampled neighbours, is a study of its
+    own.
+    """
     return record.deciding(
         "C054",
-        "Among distinct critical points to which training leads, the fraction of eigenvalues computed above "
-        "zero falls as the loss rises.",
+        "Among distinct critical points to which training leads, the fraction of "
+        "eigenvalues computed above zero falls as the loss rises.",
         record.bootstrap(record.correlation, points.computed, points.loss),
         FALLS,
         unit="correlation",
@@ -225,8 +247,8 @@ def _control(result: Result) -> Assertion:
     points = _points(result.untrained)
     return record.supporting(
         "C053",
-        "More than half of distinct critical points that are found from random weights, without training, "
-        "are saddles.",
+        "More than half of distinct critical points that are found from random "
+        "weights, without training, are saddles.",
         record.proportion(points.saddle, of=points.loss),
         record.above(0.5),
         unit="fraction",
@@ -235,7 +257,9 @@ def _control(result: Result) -> Assertion:
 
 
 def _levels(result: Result) -> tuple[Assertion, ...]:
-    """The losses of the lecture's scatter, to a pixel; here every network counts, also copies."""
+    """The losses of the lecture's scatter, to a pixel; here every network counts, also
+    copies.
+    """
     targets = np.asarray(problem.sinc(5000, dtype=np.float64).targets)
     variance = np.var(targets, keepdims=True)
     loss = np.asarray(result.wide.loss)[_critical(result.wide)]
@@ -243,8 +267,8 @@ def _levels(result: Result) -> tuple[Assertion, ...]:
     return (
         record.deciding(
             "A2",
-            "The plateau at 0.0875 of the lecture's scatter is, to a pixel, the variance of "
-            "sin(5πx)/(5πx), the loss of a constant network.",
+            "The plateau at 0.0875 of the lecture's scatter is, to a pixel, the "
+            "variance of sin(5πx)/(5πx), the loss of a constant network.",
             record.largest(variance - plateau),
             record.at_most(PIXEL),
             unit="error",
@@ -252,8 +276,8 @@ def _levels(result: Result) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "A2",
-            "Most trained networks that reach a critical point end, to a pixel, at the loss 0.006, at which "
-            "the points of the lecture's scatter gather.",
+            "Most trained networks that reach a critical point end, to a pixel, at "
+            "the loss 0.006, at which the points of the lecture's scatter gather.",
             record.proportion(np.abs(loss - gathering) < PIXEL, of=loss),
             record.above(0.5),
             unit="fraction",
@@ -261,8 +285,8 @@ def _levels(result: Result) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "A2",
-            "The plateau at 0.0875 of the lecture's scatter is, to a pixel, the loss of a constant guess on "
-            "one-hot labels, as its label MNIST would have it.",
+            "The plateau at 0.0875 of the lecture's scatter is, to a pixel, the loss "
+            "of a constant guess on one-hot labels, as its label MNIST would have it.",
             record.largest(np.array([GUESS - plateau])),
             record.at_most(PIXEL),
             unit="error",
@@ -272,7 +296,9 @@ def _levels(result: Result) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The lecture's scatter, with its own bound and levels: as computed, and counted with a tolerance."""
+    """The lecture's scatter, with its own bound and levels: as computed, and counted
+    with a tolerance.
+    """
     figure, axes = panels(2, 2)
     for row, (name, setting) in enumerate(SETTINGS.items()):
         points = _points(getattr(result, name).certificate)
@@ -284,7 +310,9 @@ def figures(result: Result) -> dict[str, Figure]:
         label(exact, title, "n₊ / p, zero up to 1e-8 ‖H‖", LOSS)
     for axis in axes[:2]:
         for level in LEVELS:
-            axis.axhline(level, color="#994455", linestyle=":", label=f"lecture: {level}")
+            axis.axhline(
+                level, color="#994455", linestyle=":", label=f"lecture: {level}"
+            )
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside upper center", ncols=3, fontsize=9)
     return {"scatter": figure}
@@ -296,10 +324,19 @@ LOSS = "loss (mean squared error)"
 def _scatter(axes: Axes, points: Points, ratio: np.ndarray) -> None:
     """Loss against ratio, by kind of point."""
     other = ~(points.minimum | points.saddle)
-    kinds = {"minimum": points.minimum, "saddle": points.saddle, "flat to second order": other}
+    kinds = {
+        "minimum": points.minimum,
+        "saddle": points.saddle,
+        "flat to second order": other,
+    }
     for (kind, chosen), style in zip(kinds.items(), STYLES, strict=False):
         axes.scatter(
-            ratio[chosen], points.loss[chosen], marker=style.marker, color=style.colour, alpha=0.7, label=kind
+            ratio[chosen],
+            points.loss[chosen],
+            marker=style.marker,
+            color=style.colour,
+            alpha=0.7,
+            label=kind,
         )
     axes.axvline(BOUND, color="black", linestyle="--", label="lecture: at most 0.56")
     axes.set_xlim(0, 1)

@@ -72,7 +72,9 @@ class Errors(NamedTuple):
 def _path(function, steps, family, x, lr, beta):
     """The positions before each update, `[step]`."""
     optimizer = family(learn.Hyper(lr=lr, momentum=beta))
-    descent = learn.descend(function, optimizer, x, None, steps=steps, observe=lambda x: x)
+    descent = learn.descend(
+        function, optimizer, x, None, steps=steps, observe=lambda x: x
+    )
     return descent.observed
 
 
@@ -180,8 +182,8 @@ def _of_sums(result: Result) -> tuple[record.Assertion, ...]:
     return (
         record.deciding(
             "C073",
-            "The steps of momentum are the sums -η Σ βᵗ⁻ⁱ gᵢ over all earlier gradients: "
-            "the error over a bound on rounding.",
+            "The steps of momentum are the sums -η Σ βᵗ⁻ⁱ gᵢ over all earlier "
+            "gradients: the error over a bound on rounding.",
             record.largest(result.sums),
             record.at_most(1.0),
             unit="ratio",
@@ -190,8 +192,8 @@ def _of_sums(result: Result) -> tuple[record.Assertion, ...]:
         ),
         record.supporting(
             "C073",
-            "The steps of momentum are not the sums with a spare factor β on the newest "
-            "gradient: the smallest error over a bound on rounding.",
+            "The steps of momentum are not the sums with a spare factor β on the "
+            "newest gradient: the smallest error over a bound on rounding.",
             record.certain(result.spare.min()),
             record.above(1.0),
             unit="ratio",
@@ -205,7 +207,8 @@ def _of_sums(result: Result) -> tuple[record.Assertion, ...]:
             record.largest(result.terminal),
             record.at_most(1.0),
             unit="ratio",
-            setting=f"a slope of 1, 5 values of β from 0.5 to 0.99, {result.slide:,} updates",
+            setting=f"a slope of 1, 5 values of β from 0.5 to 0.99, {result.slide:,} "
+            "updates",
         ),
     )
 
@@ -214,8 +217,8 @@ def _of_forms(result: Result) -> tuple[record.Assertion, ...]:
     return (
         record.deciding(
             "C077",
-            "Momentum as a velocity at η(1 - β) and as an average of gradients at η walk "
-            "one path: the error over a bound on rounding.",
+            "Momentum as a velocity at η(1 - β) and as an average of gradients at η "
+            "walk one path: the error over a bound on rounding.",
             record.largest(result.forms),
             record.at_most(1.0),
             unit="ratio",
@@ -224,8 +227,8 @@ def _of_forms(result: Result) -> tuple[record.Assertion, ...]:
         ),
         record.supporting(
             "C077",
-            "Momentum as a velocity and as an average of gradients, both at η, do not walk "
-            "one path: the smallest error over a bound on rounding.",
+            "Momentum as a velocity and as an average of gradients, both at η, do not "
+            "walk one path: the smallest error over a bound on rounding.",
             record.certain(result.unscaled.min()),
             record.above(1.0),
             unit="ratio",
@@ -236,7 +239,9 @@ def _of_forms(result: Result) -> tuple[record.Assertion, ...]:
 
 
 def figures(result: Result) -> dict:
-    """Errors of the equations and of their controls, one point a start, FLOOR or more."""
+    """Errors of the equations and of their controls, one point a start, FLOOR or
+    more.
+    """
     figure, axes = panels(1, 2)
     claims = {
         "Steps and weighted sums": {"Σ βᵗ⁻ⁱ gᵢ": result.sums, "spare β": result.spare},

@@ -117,7 +117,9 @@ def _squares(params, _):
 def _updates(family, steps, lr):
     """Updates of one run until the loss is close, once and for good."""
     optimizer = _optimizer(family, lr)
-    losses = learn.descend(_squares, optimizer, jnp.array(START), None, steps=steps).loss
+    losses = learn.descend(
+        _squares, optimizer, jnp.array(START), None, steps=steps
+    ).loss
     close = losses < _squares(BEST, None) + CLOSE
     close_from_here = jnp.cumprod(close[::-1])[::-1]
     stays = jnp.argmax(close_from_here)
@@ -198,9 +200,10 @@ def _race(result: Result) -> record.Assertion:
         record.above(1.0, margin=0.05, reason=reason),
         unit="ratio",
         setting=(
-            "squared error of a line through ten Pokémon, κ = 3.13e5, updates until within "
-            f"{CLOSE:g} of the least error once, each at its best of {len(RATES)} rates, "
-            f"β₁ = 0.9, β₂ = 0.999, at most {result.steps:,} updates"
+            "squared error of a line through ten Pokémon, κ = 3.13e5, updates until "
+            f"within {CLOSE:g} of the least error once, each at its best of "
+            f"{len(RATES)} rates, β₁ = 0.9, β₂ = 0.999, at most {result.steps:,} "
+            "updates"
         ),
         figure="nadam",
     )
@@ -219,6 +222,11 @@ def figures(result: Result) -> dict:
         seen = np.where(updates > 0, updates, np.nan)
         axis.loglog(RATES, seen, markevery=1, label=name)
     title = "β₁ = 0.9; without points: never close"
-    label(axis, title, "rate η, in units of the weights", "updates to 100 above the least error")
+    label(
+        axis,
+        title,
+        "rate η, in units of the weights",
+        "updates to 100 above the least error",
+    )
     axis.legend(fontsize=8)
     return {"nadam": figure}

@@ -46,8 +46,14 @@ from jaxml.types import Array, Batch, Objective
 SHORT = 1e-3  # of ‖θ‖: the step
 TENTH = 0.1  # of the drop: what "about" allows
 FLATTEST = 1e-3  # of ‖H‖: the least |λ| of a saddle that counts
-SEEN = 1e-3  # of the examples' gradients: what a transition state has along the way down
-KINDS = ("saddles of index 1 between minima", "saddles with a unit of zero weights", "minima")
+SEEN = (
+    1e-3  # of the examples' gradients: what a transition state has along the way down
+)
+KINDS = (
+    "saddles of index 1 between minima",
+    "saddles with a unit of zero weights",
+    "minima",
+)
 TRANSITION, ZERO_UNIT, LOWEST = range(len(KINDS))
 NONE = -1  # the kind of what does not count
 
@@ -71,8 +77,9 @@ class Found(NamedTuple):
 
     Attributes:
         certificate: says whether this is a critical point, and which.
-        overlap: root mean square of the examples' gradients along the lowest eigenvector,
-            over that of the whole gradients: what the noise of SGD sees of the way down.
+        overlap: root mean square of the examples' gradients along the lowest
+            eigenvector, over that of the whole gradients: what the noise of SGD sees of
+            the way down.
         predicted: λε²/2 of the step along the lowest and along the highest eigenvector.
         change: of the loss, the mean of that step forth and back.
     """
@@ -227,16 +234,22 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         found.append(
             record.deciding(
                 "C049",
-                f"{step} ε along the lowest eigenvector lowers the loss by |λ|ε²/2, to within a "
-                "tenth, at more than 3/4 of saddles.",
+                f"{step} ε along the lowest eigenvector lowers the loss by |λ|ε²/2, to "
+                "within a tenth, at more than 3/4 of saddles.",
                 _fraction(result, kind, right),
                 THREE_QUARTERS,
                 unit="fraction",
                 setting=_setting(result, kind),
             )
         )
-        found.append(_control(result, kind, f"{step} along a saddle's highest eigenvector", highest))
-    found.append(_control(result, LOWEST, f"{step} along a minimum's lowest eigenvector", lowest))
+        found.append(
+            _control(
+                result, kind, f"{step} along a saddle's highest eigenvector", highest
+            )
+        )
+    found.append(
+        _control(result, LOWEST, f"{step} along a minimum's lowest eigenvector", lowest)
+    )
     return tuple(found)
 
 
@@ -258,13 +271,15 @@ def _fraction(result: Result, kind: int, hits: Array) -> Interval:
 def _setting(result: Result, kind: int) -> str:
     examples = result.data.weights.shape[1]
     return (
-        f"parity of {examples} random 8x8 digits from 8 whitened principal components, 3 tanh "
-        f"units, {result.params.shape[1]} weights, decay 0.001, {KINDS[kind]}"
+        f"parity of {examples} random 8x8 digits from 8 whitened principal components, "
+        f"3 tanh units, {result.params.shape[1]} weights, decay 0.001, {KINDS[kind]}"
     )
 
 
 def figures(result: Result) -> dict[str, Any]:
-    """The change of the loss over |λ|ε²/2, a point a network: -1 where it falls as claimed."""
+    """The change of the loss over |λ|ε²/2, a point a network: -1 where it falls as
+    claimed.
+    """
     figure, (axis,) = panels(width=12.0)
     relative = result.change / np.abs(result.predicted)
     names = []

@@ -1,26 +1,31 @@
-"""Does the fraction of higher neighbours fall with the loss, and does it depend on how far they are?
+"""Does the fraction of higher neighbours fall with the loss, and does it depend on how
+far they are?
 
-Homework 1-2 of 2018 allows a second "minimum ratio": sample weights around a critical point, and count
-those with a higher loss. Students took neighbours in two ways: each weight times 1 ± 0.0005 at most, or one
-number within ±1 added to each tensor; one of them got ratios of 0.115 to 0.84, which fall with the loss.
+Homework 1-2 of 2018 allows a second "minimum ratio": sample weights around a critical
+point, and count those with a higher loss. Students took neighbours in two ways: each
+weight times 1 ± 0.0005 at most, or one number within ±1 added to each tensor; one of
+them got ratios of 0.115 to 0.84, which fall with the loss.
 
-Both ways are taken here at the critical points of minimum_ratio. Beside them neighbours lie on spheres of
-many radii, around these points and around random weights, whose gradient is not zero.
+Both ways are taken here at the critical points of minimum_ratio. Beside them neighbours
+lie on spheres of many radii, around these points and around random weights, whose
+gradient is not zero.
 
-Outcomes: a ratio that falls with the loss has a negative rank correlation, one that does not none. If the
-radius does not matter, the ratio is the same on all spheres; by theory it is one half on small ones where
-the gradient is not zero, and one on large ones.
+Outcomes: a ratio that falls with the loss has a negative rank correlation, one that
+does not none. If the radius does not matter, the ratio is the same on all spheres; by
+theory it is one half on small ones where the gradient is not zero, and one on large
+ones.
 
 Units: distinct critical points, as in minimum_ratio; random networks, each drawn anew.
-Margins: 0.1 of a rank correlation, which explains 1 % of the variance.
-The comparison with a student's range was added after first ratios had been seen, and only supports.
-Control: at minima the ratio must not tend to one half as the radius falls.
-Budget: 1,000 neighbours a point, whose fraction has a standard error of at most 0.016.
+Margins: 0.1 of a rank correlation, which explains 1 % of the variance. The comparison
+with a student's range was added after first ratios had been seen, and only supports.
+Control: at minima the ratio must not tend to one half as the radius falls. Budget:
+1,000 neighbours a point, whose fraction has a standard error of at most 0.016.
 
 Claims: C054, C056.
 Sources: the course's HW1-2 of 2018, and two students' solutions of it.
 Cost: a few seconds on 2 cores, after minimum_ratio.
-Expect: near minima every neighbour is higher, whatever the loss; one half near random weights.
+Expect: near minima every neighbour is higher, whatever the loss; one half near random
+weights.
 Run: jaxml run neighbour_ratio
 """
 
@@ -70,7 +75,9 @@ class Neighbours(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """Critical points of one function, of which the distinct ones are chosen, and random networks."""
+    """Critical points of one function, of which the distinct ones are chosen, and
+    random networks.
+    """
 
     loss: Float[Array, " point"]
     minimum: Array  # [point], bool
@@ -128,7 +135,9 @@ def _distinct(candidates: Candidates) -> np.ndarray:
 
 
 def _random(config: Config, task: problem.Task) -> jax.Array:
-    """He's initial kernels, and a deviation of 0.1 everywhere: zero biases put units on their kinks."""
+    """He's initial kernels, and a deviation of 0.1 everywhere: zero biases put units on
+    their kinks.
+    """
     networks = problem.networks(task, randomness.seeds(config.seed, config.networks))
     flat = jax.vmap(lambda params: tree.ravel(params)[0])(networks)
     noise = tree.random_like(flat, randomness.key(config.seed, config.networks))
@@ -143,13 +152,17 @@ def _sampled(
     batch: Batch,
 ) -> Neighbours:
     """All kinds of neighbours of every point, each in directions of its own."""
-    keys = jax.random.split(randomness.key(config.seed, config.networks + 1), len(points))
+    keys = jax.random.split(
+        randomness.key(config.seed, config.networks + 1), len(points)
+    )
 
     def one(operands: tuple[jax.Array, Key]) -> Neighbours:
         point, key = operands
         params = unravel(point)
         here = objective(params, batch)
-        sphere = partial(sampling_ratio, objective, params, batch, pairs=config.pairs, key=key)
+        sphere = partial(
+            sampling_ratio, objective, params, batch, pairs=config.pairs, key=key
+        )
 
         def higher(moved: Callable[[Any, Key], Any], stream: int) -> jax.Array:
             draws = jax.random.split(jax.random.fold_in(key, stream), config.neighbours)
@@ -176,12 +189,16 @@ def _scaled(params: Any, key: Key) -> Any:
 def _shifted(params: Any, key: Key) -> Any:
     """θ + u, one u uniform on ±1 for each tensor: another student's neighbours."""
     leaves, structure = jax.tree.flatten(params)
-    draws = jax.random.uniform(key, (len(leaves),), leaves[0].dtype, minval=-1, maxval=1)
+    draws = jax.random.uniform(
+        key, (len(leaves),), leaves[0].dtype, minval=-1, maxval=1
+    )
     moved = [leaf + draw for leaf, draw in zip(leaves, draws, strict=True)]
     return jax.tree.unflatten(structure, moved)
 
 
-FALLS = record.below(0.0, margin=0.1, reason="a rank correlation of 0.1 explains 1 % of the variance")
+FALLS = record.below(
+    0.0, margin=0.1, reason="a rank correlation of 0.1 explains 1 % of the variance"
+)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -195,13 +212,16 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _homework(sampled: Sampled, setting: str) -> tuple[Assertion, ...]:
-    """The homework's second ratio, by the neighbours of two students; the nearer ones see minima alone."""
+    """The homework's second ratio, by the neighbours of two students; the nearer ones
+    see minima alone.
+    """
     shifted = np.asarray(sampled.around.shifted)
     return (
         record.deciding(
             "C054",
-            "Among distinct critical points to which training leads, the fraction of higher neighbours "
-            "falls as the loss rises, where a neighbour has one number within ±1 added to each tensor.",
+            "Among distinct critical points to which training leads, the fraction of "
+            "higher neighbours falls as the loss rises, where a neighbour has one "
+            "number within ±1 added to each tensor.",
             record.bootstrap(record.correlation, shifted, sampled.loss),
             FALLS,
             unit="correlation",
@@ -209,8 +229,9 @@ def _homework(sampled: Sampled, setting: str) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C054",
-            "Among distinct critical points to which training leads, the fraction of higher neighbours "
-            "falls as the loss rises, where a neighbour has each weight changed by at most 0.05 %.",
+            "Among distinct critical points to which training leads, the fraction of "
+            "higher neighbours falls as the loss rises, where a neighbour has each "
+            "weight changed by at most 0.05 %.",
             record.bootstrap(record.correlation, sampled.around.scaled, sampled.loss),
             FALLS,
             unit="correlation",
@@ -218,9 +239,9 @@ def _homework(sampled: Sampled, setting: str) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C054",
-            "At more than half of distinct critical points to which training leads, at most 0.84 of the "
-            "neighbours are higher, as one student found, where a neighbour has one number within ±1 added "
-            "to each tensor.",
+            "At more than half of distinct critical points to which training leads, "
+            "at most 0.84 of the neighbours are higher, as one student found, where a "
+            "neighbour has one number within ±1 added to each tensor.",
             record.proportion(shifted <= max(PRINTED), of=shifted),
             record.above(0.5),
             unit="fraction",
@@ -230,14 +251,16 @@ def _homework(sampled: Sampled, setting: str) -> tuple[Assertion, ...]:
 
 
 def _radius(sampled: Sampled, setting: str) -> tuple[Assertion, ...]:
-    """Near and far from random weights; at minima the ratio does not tend to one half."""
+    """Near and far from random weights; at minima the ratio does not tend to one
+    half.
+    """
     random = np.asarray(sampled.random.spheres)
     minima = np.asarray(sampled.around.spheres)[sampled.minimum]
     return (
         record.deciding(
             "C056",
-            "Where the gradient is not zero, half the neighbours at a distance of 1e-5 of the weights' norm "
-            "have a higher loss.",
+            "Where the gradient is not zero, half the neighbours at a distance of "
+            "1e-5 of the weights' norm have a higher loss.",
             record.largest(random[:, NEAR] - 0.5),
             record.at_most(0.01),
             unit="error",
@@ -245,7 +268,8 @@ def _radius(sampled: Sampled, setting: str) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "C056",
-            "More than 19 of 20 neighbours at a distance of ten times the weights' norm have a higher loss.",
+            "More than 19 of 20 neighbours at a distance of ten times the weights' "
+            "norm have a higher loss.",
             record.bootstrap(np.mean, random[:, FAR]),
             record.above(0.95),
             unit="fraction",
@@ -253,8 +277,8 @@ def _radius(sampled: Sampled, setting: str) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C056",
-            "At distinct minima more than 19 of 20 neighbours at a distance of 1e-3 of the weights' norm "
-            "have a higher loss.",
+            "At distinct minima more than 19 of 20 neighbours at a distance of 1e-3 "
+            "of the weights' norm have a higher loss.",
             record.bootstrap(np.mean, minima[:, CLOSE]),
             record.above(0.95),
             unit="fraction",
@@ -282,17 +306,23 @@ def figures(result: Result) -> dict[str, Figure]:
 
 
 def _against_loss(axes: Axes, sampled: Sampled) -> None:
-    """One point a critical point and kind of neighbour, and the range that one student found."""
+    """One point a critical point and kind of neighbour, and the range that one student
+    found.
+    """
     axes.axvspan(*PRINTED, color="#dddddd", label="a student's range, by shifts")
     axes.scatter(sampled.around.shifted, sampled.loss, label="one shift a tensor")
-    axes.scatter(sampled.around.scaled, sampled.loss, marker="|", label="each weight by 0.05 %")
+    axes.scatter(
+        sampled.around.scaled, sampled.loss, marker="|", label="each weight by 0.05 %"
+    )
     axes.set_xlim(0, 1.05)
     axes.set_yscale("symlog", linthresh=1e-4)
     axes.set_ylim(bottom=0)
 
 
 def _against_radius(axes: Axes, sampled: Sampled) -> None:
-    """Medians, and where 8 of 10 networks lie, around random weights and around distinct minima."""
+    """Medians, and where 8 of 10 networks lie, around random weights and around
+    distinct minima.
+    """
     minima = np.asarray(sampled.around.spheres)[sampled.minimum]
     around = {"random weights": np.asarray(sampled.random.spheres), "minima": minima}
     for name, fractions in around.items():

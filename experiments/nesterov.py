@@ -41,7 +41,10 @@ BEST = np.linalg.lstsq(DESIGN, HEIGHTS)[0]
 STEEP = np.linalg.eigvalsh(2 * DESIGN.T @ DESIGN).max()
 FRACTIONS = np.linspace(0.5, 4, 700)  # rates on x²/2
 STEP = 3.5 / 699
-LIMITS = {"Nesterov's gradient": (2 + 2 * BETA) / (1 + 2 * BETA), "momentum": 2 + 2 * BETA}
+LIMITS = {
+    "Nesterov's gradient": (2 + 2 * BETA) / (1 + 2 * BETA),
+    "momentum": 2 + 2 * BETA,
+}
 """The largest stable rates by theory, in 1/λ."""
 FLOOR = 1e-5  # the least error that the figure can show
 
@@ -187,8 +190,8 @@ def findings(result: Result) -> tuple[record.Assertion, ...]:
     return (
         record.deciding(
             "C121",
-            "Without a second copy of the parameters Nesterov's gradient walks the same "
-            "path as with it: the error over a bound on rounding.",
+            "Without a second copy of the parameters Nesterov's gradient walks the "
+            "same path as with it: the error over a bound on rounding.",
             record.largest(result.apart),
             record.at_most(1.0),
             unit="ratio",
@@ -197,8 +200,9 @@ def findings(result: Result) -> tuple[record.Assertion, ...]:
         ),
         record.supporting(
             "C121",
-            "Momentum, which takes the gradient where it stands, does not walk the path of "
-            "Nesterov's gradient: the smallest error over a bound on rounding.",
+            "Momentum, which takes the gradient where it stands, does not walk the "
+            "path of Nesterov's gradient: the smallest error over a bound on "
+            "rounding.",
             record.certain(result.control.min()),
             record.above(1.0),
             unit="ratio",
@@ -210,12 +214,15 @@ def findings(result: Result) -> tuple[record.Assertion, ...]:
     )
 
 
-def _largest_rate(result: Result, method: str, law: str, ends: Array) -> record.Assertion:
+def _largest_rate(
+    result: Result, method: str, law: str, ends: Array
+) -> record.Assertion:
     largest = FRACTIONS[ends < 1].max()
     error = np.abs(largest - LIMITS[method])
     return record.supporting(
         "C121",
-        f"The largest stable rate of {method} is {law}, to a step of the grid of rates.",
+        f"The largest stable rate of {method} is {law}, to a step of the grid of "
+        "rates.",
         record.certain(error),
         record.at_most(STEP),
         unit="error",

@@ -1,14 +1,18 @@
-"""Do optimizers that average squares end at the worst point of a convex game, where rare slopes matter most?
+"""Do optimizers that average squares end at the worst point of a convex game, where
+rare slopes matter most?
 
-A player stands on [-1, 1] and is given slopes, each update projected back. Slopes are positive on average,
-so -1 is the best place and 1 the worst. In Reddi's game C follows on two of -1; in his experiment 1010 comes
-once in 101 steps in turn, or with probability 0.01 at random, and -10 otherwise. At random each method plays
-at the rate that is best in two games, which the bootstrap draws anew.
+A player stands on [-1, 1] and is given slopes, each update projected back. Slopes are
+positive on average, so -1 is the best place and 1 the worst. In Reddi's game C follows
+on two of -1; in his experiment 1010 comes once in 101 steps in turn, or with
+probability 0.01 at random, and -10 otherwise. At random each method plays at the rate
+that is best in two games, which the bootstrap draws anew.
 
 Claims: C111, C112.
-Sources: Reddi, Kale and Kumar 2018, arXiv:1904.09237; Zhang et al. 2022, arXiv:2208.09632.
+Sources: Reddi, Kale and Kumar 2018, arXiv:1904.09237; Zhang et al. 2022,
+arXiv:2208.09632.
 Cost: 25 seconds on 2 cores.
-Expect: averages lose the games, AMSGrad and sums win; with a memory that is long enough Adam wins too.
+Expect: averages lose the games, AMSGrad and sums win; with a memory that is long enough
+Adam wins too.
 Run: jaxml run online_games
 """
 
@@ -40,7 +44,9 @@ LONG, LONGER = 6, 3  # MEMORIES[LONG] is 0.001, MEMORIES[LONGER] 0.0001
 RANDOM = "slopes 1010 with probability 0.01, else -10"
 PLACES = "a convex game on [-1, 1] whose best point is -1"
 SIDE, WHY = 0.1, "a twentieth of the interval from -1 to 1"  # of places
-CRITICAL = 2 * 0.2 * 10300 / 10302020  # 2E[g]E[g²]/E[g³], where Adam's first-order drift changes sign
+CRITICAL = (
+    2 * 0.2 * 10300 / 10302020
+)  # 2E[g]E[g²]/E[g³], where Adam's first-order drift changes sign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +62,9 @@ SMOKE = Config(look=1, seeds=4)
 
 
 class Result(NamedTuple):
-    """Mean places in the last hundredth; games are the one in turn, then those at random."""
+    """Mean places in the last hundredth; games are the one in turn, then those at
+    random.
+    """
 
     stretched: Array  # [method, C]
     played: Array  # [method, rate, game], of 1010 and -10 at β₂ = 0.99
@@ -78,23 +86,33 @@ class Game(NamedTuple):
 
 def _play(name, config, game):
     """From 0; rates fall as 1/√t, which Adagrad and AdaBound see to themselves."""
-    root_mean = jnp.sqrt((game.large**2 + (game.period - 1) * game.small**2) / game.period)
+    root_mean = jnp.sqrt(
+        (game.large**2 + (game.period - 1) * game.small**2) / game.period
+    )
     plain = game.rate / root_mean  # where nothing divides by gradients
     hyper = learn.Hyper(
-        plain if name == "sgd" else game.rate, game.momentum, game.memory, epsilon=0.0, final_lr=plain
+        plain if name == "sgd" else game.rate,
+        game.momentum,
+        game.memory,
+        epsilon=0.0,
+        final_lr=plain,
     )
     shape = learn.constant if name in ("adagrad", "adabound") else learn.inverse_sqrt
     optimizer = learn.OPTIMIZERS[name](hyper, shape)
     key = jax.random.key(jnp.maximum(game.seed, 0).astype(int))
 
     def one(carry, large):
-        x, state = learn.update(optimizer, jnp.where(large, game.large, -game.small), carry[1], carry[0])
+        x, state = learn.update(
+            optimizer, jnp.where(large, game.large, -game.small), carry[1], carry[0]
+        )
         x = jnp.clip(x, -1, 1)
         return (x, state), x
 
     def look(carry, k):
         drawn = jax.random.bernoulli(jax.random.fold_in(key, k), 0.01, (config.look,))
-        turns = (k * config.look + jnp.arange(config.look)) % game.period.astype(int) == 0
+        turns = (k * config.look + jnp.arange(config.look)) % game.period.astype(
+            int
+        ) == 0
         carry, places = jax.lax.scan(one, carry, jnp.where(game.seed < 0, turns, drawn))
         return carry, jnp.mean(places)
 
@@ -111,8 +129,14 @@ def study(config, keep):
     """One program a method, and one for Adam by its memory."""
     seeds = [-1, *randomness.seeds(config.seed, config.seeds)]
     stretched = [(0.5, 0.0, 1 / (1 + c**2), c, 1.0, 3, -1) for c in STRETCHES]
-    played = [(rate, 0.9, 0.99, 1010, 10, 101, seed) for rate in RATES for seed in seeds]
-    remembered = [(1.0, 0.9, 1 - short, 1010, 10, 101, seed) for short in MEMORIES for seed in seeds]
+    played = [
+        (rate, 0.9, 0.99, 1010, 10, 101, seed) for rate in RATES for seed in seeds
+    ]
+    remembered = [
+        (1.0, 0.9, 1 - short, 1010, 10, 101, seed)
+        for short in MEMORIES
+        for seed in seeds
+    ]
 
     def play(name, games):
         return jax.jit(jax.vmap(partial(_play, name, config)))(games)
@@ -135,20 +159,25 @@ def findings(result):
 
 
 def _in_turn(result):
-    """Reddi's game: the best of four ends where a loss is claimed, the worst of four where a win is."""
+    """Reddi's game: the best of four ends where a loss is claimed, the worst of four
+    where a win is.
+    """
     setting = (
-        f"{PLACES}, slopes C, -1, -1 in turn for C = 2.5, 3, 5 and 10, β₁ = 0, β₂ = 1/(1 + C²), "
-        f"rates falling as 1/√t, {result.updates:,} updates"
+        f"{PLACES}, slopes C, -1, -1 in turn for C = 2.5, 3, 5 and 10, β₁ = 0, β₂ = "
+        f"1/(1 + C²), rates falling as 1/√t, {result.updates:,} updates"
     )
-    loss, win = record.above(0.0, margin=SIDE, reason=WHY), record.below(0.0, margin=SIDE, reason=WHY)
+    loss, win = (
+        record.above(0.0, margin=SIDE, reason=WHY),
+        record.below(0.0, margin=SIDE, reason=WHY),
+    )
     stretched, rows = dict(zip(METHODS, result.stretched, strict=True)), []
     for method in ("adam", "rmsprop"):
         role = record.deciding if method == "adam" else record.supporting
         rows.append(
             role(
                 "C111",
-                f"As small slopes outweigh the rare one, {NAMES[method]} ends nearer the worst point than "
-                "the best.",
+                f"As small slopes outweigh the rare one, {NAMES[method]} ends nearer "
+                "the worst point than the best.",
                 record.certain(stretched[method].min()),
                 loss,
                 unit="weight",
@@ -158,7 +187,8 @@ def _in_turn(result):
     rows.append(
         record.supporting(
             "C111",
-            "RAdam, which never rectifies at so short a memory and so is SGD, ends nearer the best point.",
+            "RAdam, which never rectifies at so short a memory and so is SGD, ends "
+            "nearer the best point.",
             record.certain(stretched["radam"].max()),
             win,
             unit="weight",
@@ -170,7 +200,8 @@ def _in_turn(result):
         rows.append(
             role(
                 "C112",
-                f"Where Adam ends nearer the worst point, {NAMES[method]} ends nearer the best.",
+                f"Where Adam ends nearer the worst point, {NAMES[method]} ends nearer "
+                "the best.",
                 record.certain(stretched[method].max()),
                 win,
                 unit="weight",
@@ -181,21 +212,33 @@ def _in_turn(result):
 
 
 def _at_random(result):
-    """Mean places at tuned rates; in the bootstrap two games of each draw tune, and the others judge.
+    """Mean places at tuned rates; in the bootstrap two games of each draw tune, and the
+    others judge.
 
     Beside C111, which has β₁ = 0.
     """
-    setting = f"{PLACES}, {RANDOM}, β₁ = 0.9, β₂ = 0.99, tuned rate, {result.updates:,} updates"
-    loss, win = record.above(0.0, margin=SIDE, reason=WHY), record.below(0.0, margin=SIDE, reason=WHY)
+    setting = (
+        f"{PLACES}, {RANDOM}, β₁ = 0.9, β₂ = 0.99, tuned rate, {result.updates:,} "
+        "updates"
+    )
+    loss, win = (
+        record.above(0.0, margin=SIDE, reason=WHY),
+        record.below(0.0, margin=SIDE, reason=WHY),
+    )
     rows = []
     for method, played in zip(METHODS, result.played, strict=True):
         loses = method in AVERAGES
         role = record.deciding if method == "amsgrad" else record.supporting
-        end = "the worst point than the best" if loses else "the best point than the worst"
+        end = (
+            "the worst point than the best"
+            if loses
+            else "the best point than the worst"
+        )
         rows.append(
             role(
                 "C111" if loses else "C112",
-                f"Where large slopes are rare and random, {NAMES[method]} ends nearer {end}.",
+                f"Where large slopes are rare and random, {NAMES[method]} ends nearer "
+                f"{end}.",
                 record.bootstrap(_tuned_place, played[:, 1:].T),
                 loss if loses else win,
                 unit="weight",
@@ -206,7 +249,9 @@ def _at_random(result):
 
 
 def _remembered(result):
-    """Adam at a rate of 1 by the length of its memory; beside C111, which has β₁ = 0."""
+    """Adam at a rate of 1 by the length of its memory; beside C111, which has β₁ =
+    0.
+    """
     random = result.memories[:, 1:]
     setting = f"{PLACES}, {RANDOM}, β₁ = 0.9, η = 1/√t, {result.updates:,} updates"
     return (
@@ -228,9 +273,14 @@ def _remembered(result):
         ),
         record.supporting(
             "C111",
-            "Adam fails from 1 - β₂ = 2E[g]E[g²]/E[g³] on: the failing 1 - β₂ over the predicted.",
+            "Adam fails from 1 - β₂ = 2E[g]E[g²]/E[g³] on: the failing 1 - β₂ over "
+            "the predicted.",
             record.bootstrap(_failing, random.T),
-            record.near(0.0, margin=float(np.log(10) / 3), reason="one step of the grid of 1 - β₂"),
+            record.near(
+                0.0,
+                margin=float(np.log(10) / 3),
+                reason="one step of the grid of 1 - β₂",
+            ),
             unit="log ratio",
             setting=setting,
         ),
@@ -238,13 +288,17 @@ def _remembered(result):
 
 
 def _tuned_place(places):
-    """The mean place in the later games `[game, rate]`, at the rate that was best in the first."""
+    """The mean place in the later games `[game, rate]`, at the rate that was best in
+    the first.
+    """
     best = np.argmin(places[:TUNING].mean(axis=0))
     return places[TUNING:, best].mean()
 
 
 def _failing(places):
-    """The log of the least 1 - β₂ at which the mean of places `[game, 1 - β₂]` is above 0, over CRITICAL."""
+    """The log of the least 1 - β₂ at which the mean of places `[game, 1 - β₂]` is above
+    0, over CRITICAL.
+    """
     failing = np.min(MEMORIES[places.mean(axis=0) > 0], initial=1.0)
     return np.log(failing / CRITICAL)
 
@@ -261,7 +315,10 @@ def figures(result):
         axes[1].semilogx(MEMORIES, places, label=kind, markevery=1)
     axes[1].axvline(CRITICAL, color="0.4", linestyle=":", label="2E[g]E[g²]/E[g³]")
     label(
-        axes[0], "1010 or -10 at random", "rate (of SGD in 1/rms gradient)", "mean place (best -1, worst 1)"
+        axes[0],
+        "1010 or -10 at random",
+        "rate (of SGD in 1/rms gradient)",
+        "mean place (best -1, worst 1)",
     )
     label(axes[1], "Adam in that game", "1 - β₂", "mean place (best -1, worst 1)")
     figure.legend(loc="outside lower center", ncols=5, fontsize=8)

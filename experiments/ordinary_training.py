@@ -1,12 +1,14 @@
 """How close does ordinary training come to a critical point?
 
-SGD and gradient descent, both with momentum, on ReLU networks that fit SINC: the gradient norm on all data
-over training. What a method made for it reaches from there is in `critical_points`.
+SGD and gradient descent, both with momentum, on ReLU networks that fit SINC: the
+gradient norm on all data over training. What a method made for it reaches from there is
+in `critical_points`.
 
 Claims: C058.
 Source: the lecture's remark that training stops long before the gradient vanishes.
 Cost: 8 seconds on 2 cores: 160 runs in two compiled programs.
-Expect: SGD stays away by its noise; gradient descent comes closer, and arrives in some runs.
+Expect: SGD stays away by its noise; gradient descent comes closer, and arrives in some
+runs.
 Run: jaxml run ordinary_training
 """
 
@@ -50,29 +52,49 @@ def study(config, keep):
     """Both methods on the same networks, each one program."""
     with jax.enable_x64(True):
         task = problem.relu_sinc(20)
-        start, loss = problem.start(task.model, task.batch.inputs), problem.training_loss(*task[:3])
+        start, loss = (
+            problem.start(task.model, task.batch.inputs),
+            problem.training_loss(*task[:3]),
+        )
         probe = learn.gradient_norm(problem.objective(*task[:3]), task.batch)
-        grid = learn.grid(learn.Hyper, lr=[config.lr], seed=randomness.seeds(config.seed, config.seeds))
+        grid = learn.grid(
+            learn.Hyper,
+            lr=[config.lr],
+            seed=randomness.seeds(config.seed, config.seeds),
+        )
         runs = []
         for name, size in METHODS.items():
             batches, every = learn.shuffled(task.batch, size), config.steps // LOOKS
             training = learn.training(
-                start, loss, learn.momentum, batches, steps=config.steps, every=every, probe=probe
+                start,
+                loss,
+                learn.momentum,
+                batches,
+                steps=config.steps,
+                every=every,
+                probe=probe,
             )
-            runs.append(learn.sweep(training, grid, lanes=config.lanes, name=name, keep=keep))
+            runs.append(
+                learn.sweep(training, grid, lanes=config.lanes, name=name, keep=keep)
+            )
     norms = np.stack([run.trace.probed for run in runs])
     return Result(norms, np.array(config.steps))
 
 
 def findings(result):
-    """A run arrives where ‖∇L‖ on all data falls to 1e-8, as a certified critical point demands."""
+    """A run arrives where ‖∇L‖ on all data falls to 1e-8, as a certified critical point
+    demands.
+    """
     stochastic, full = result.gradient_norms
-    setting = f"sin(5πx)/(5πx) at 64 points, network of 20 ReLUs, 61 weights, {result.updates:,} updates"
+    setting = (
+        "sin(5πx)/(5πx) at 64 points, network of 20 ReLUs, 61 weights, "
+        f"{result.updates:,} updates"
+    )
     return (
         record.deciding(
             "C058",
-            "Mini-batch training with momentum stops before a critical point: fewer than 1 run in 20 "
-            "comes to a gradient norm of 1e-8.",
+            "Mini-batch training with momentum stops before a critical point: fewer "
+            "than 1 run in 20 comes to a gradient norm of 1e-8.",
             _arrived(stochastic),
             record.below(0.05),
             unit="fraction",
@@ -80,8 +102,8 @@ def findings(result):
         ),
         record.deciding(
             "C058",
-            "Full-batch training with momentum stops before a critical point: fewer than 1 run in 20 "
-            "comes to a gradient norm of 1e-8.",
+            "Full-batch training with momentum stops before a critical point: fewer "
+            "than 1 run in 20 comes to a gradient norm of 1e-8.",
             _arrived(full),
             record.below(0.05),
             unit="fraction",
@@ -99,7 +121,14 @@ def figures(result):
     """The gradient norm over training, every run a line."""
     figure, axes = panels(1, 2)
     for axis, name, norms in zip(axes, METHODS, result.gradient_norms, strict=True):
-        axis.plot(np.linspace(0.02, 1, norms.shape[1]), norms.T, "-", color="black", alpha=0.2, linewidth=0.8)
+        axis.plot(
+            np.linspace(0.02, 1, norms.shape[1]),
+            norms.T,
+            "-",
+            color="black",
+            alpha=0.2,
+            linewidth=0.8,
+        )
         axis.axhline(1e-8, color="black", linestyle=":")
         axis.set_yscale("log")
         label(axis, name, "part of the training done", "‖∇L‖ on all data")

@@ -180,10 +180,13 @@ def _above_one() -> record.Rule:
     return record.above(1.0, margin=0.1, reason="a tenth of the updates is hardly felt")
 
 
-def _compared(role: Callable, rate: str, ratios: np.ndarray, setting: str) -> record.Assertion:
+def _compared(
+    role: Callable, rate: str, ratios: np.ndarray, setting: str
+) -> record.Assertion:
     return role(
         "C074",
-        f"Gradient descent at the same {rate} needs more updates than momentum, β = 0.9.",
+        f"Gradient descent at the same {rate} needs more updates than momentum, β = "
+        "0.9.",
         _middle(ratios),
         _above_one(),
         unit="ratio",
@@ -199,8 +202,8 @@ def _growth(saddle: str) -> record.Assertion:
     root = (middle + np.sqrt(middle**2 - 4 * BETA)) / 2
     return record.supporting(
         "C074",
-        "Off a saddle the distance grows by a larger exponent in momentum, β = 0.9, than in "
-        "gradient descent at the same effective rate η/(1 - β).",
+        "Off a saddle the distance grows by a larger exponent in momentum, β = 0.9, "
+        "than in gradient descent at the same effective rate η/(1 - β).",
         _middle(np.log(root) / np.log(1 + pull)),
         _above_one(),
         unit="ratio",

@@ -1,22 +1,24 @@
-"""Does a rare, informative gradient get through an optimizer that divides by its memory?
+"""Does a rare, informative gradient get through an optimizer that divides by its
+memory?
 
 Optimizers are given scripts of gradients at β₁ = 0, β₂ = 0.999, ε = 0 and a constant η:
-1 for some steps, once 1e5, then 1 again. Steps are in η. Nothing is random but the sizes
-in ten scripts, which are drawn over twelve decades. The convex game in which this makes
-Adam lose is another study.
+1 for some steps, once 1e5, then 1 again. Steps are in η. Nothing is random but the
+sizes in ten scripts, which are drawn over twelve decades. The convex game in which this
+makes Adam lose is another study.
 
-The course says that each of 999 gradients of 1 moves by η, and the one of 1e5 by
-10√10 η = 31.62 η only. It holds if the many small ones move Adam further than the one; SGD
-is the control, which the one must move further. At the large gradient RMSProp's average of
-squares is 1e5² (1 - β₂), whatever the past, as the printed numbers want it. Adam corrects
-that average by 1/(1 - 0.999¹⁰⁰⁰) = 1/0.63, so that its step must be √0.63 of the printed
-one, and agree with the course only after 10,000 gradients of 1.
+The course says that each of 999 gradients of 1 moves by η, and the one of 1e5 by 10√10
+η = 31.62 η only. It holds if the many small ones move Adam further than the one; SGD is
+the control, which the one must move further. At the large gradient RMSProp's average of
+squares is 1e5² (1 - β₂), whatever the past, as the printed numbers want it. Adam
+corrects that average by 1/(1 - 0.999¹⁰⁰⁰) = 1/0.63, so that its step must be √0.63 of
+the printed one, and agree with the course only after 10,000 gradients of 1.
 
 Claims: C111.
 Sources: Kingma and Ba 2015, arXiv:1412.6980, section 2.1; Reddi, Kale and Kumar 2018,
     arXiv:1904.09237.
 Cost: 3 seconds on 2 cores.
-Expect: small gradients outweigh the rare one; 31.62 η holds for an average without a bias.
+Expect: small gradients outweigh the rare one; 31.62 η holds for an average without a
+bias.
 Run: jaxml run rare_gradients
 """
 
@@ -157,19 +159,22 @@ def _many_small_ones(result: Result) -> tuple[Assertion, ...]:
             unit="relative error",
         ),
         decided(
-            "Many gradients of 1 together move Adam further than the one of 1e5 after them.",
+            "Many gradients of 1 together move Adam further than the one of 1e5 after "
+            "them.",
             record.certain(_together(steps["adam"], past)),
             further,
             unit="ratio",
         ),
         beside(
-            "Control: many gradients of 1 together move SGD further than the one of 1e5 after them.",
+            "Control: many gradients of 1 together move SGD further than the one of "
+            "1e5 after them.",
             record.certain(_together(steps["sgd"], past)),
             further,
             unit="ratio",
         ),
         beside(
-            "Before the rare gradient, each gradient of 1 moves RMSProp by η, to a tenth.",
+            "Before the rare gradient, each gradient of 1 moves RMSProp by η, to a "
+            "tenth.",
             record.largest(steps["rmsprop"][:past] - 1),
             record.at_most(0.1),
             unit="relative error",
@@ -222,7 +227,8 @@ def _two_steps(method: str, moved: np.ndarray, past: int) -> Assertion:
     two = moved[past : past + 2]
     return record.supporting(
         "C111",
-        f"After gradients of 1, {method} moves by 31.62 η at one of 1e5 and by 10^-3.5 η at the next.",
+        f"After gradients of 1, {method} moves by 31.62 η at one of 1e5 and by 10^-3.5 "
+        "η at the next.",
         record.largest(two / PRINTED - 1),
         record.at_most(1 - BETA),
         unit="relative error",
@@ -231,7 +237,9 @@ def _two_steps(method: str, moved: np.ndarray, past: int) -> Assertion:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Steps before, at and after the large gradient, with those that the course prints."""
+    """Steps before, at and after the large gradient, with those that the course
+    prints.
+    """
     figure, (usual, late) = panels(1, 2)
     _steps_in_time(usual, int(result.usual), result.moved.usual)
     _steps_in_time(late, int(result.late), result.moved.late)

@@ -147,7 +147,9 @@ def study(config: Config, keep: Callable) -> Result:
     control = partial(_arrivals, _bowl, config.control_steps, grid)
     with jax.enable_x64(True):
         return Result(
-            arrivals=keep("arrivals", partial(_arrivals, _squares, config.steps, rates)),
+            arrivals=keep(
+                "arrivals", partial(_arrivals, _squares, config.steps, rates)
+            ),
             control=keep("control", control),
             law=keep("law", partial(_law, config.path_steps)),
             excess=keep("excess", partial(_excess, config.course_steps)),
@@ -221,7 +223,8 @@ def _course(result: Result) -> tuple[record.Assertion, ...]:
     return (
         record.supporting(
             "C075",
-            "Momentum with β = 0.9 at η = 1e-6 needs 43,700 updates: difference from it.",
+            "Momentum with β = 0.9 at η = 1e-6 needs 43,700 updates: difference from "
+            "it.",
             record.certain(updates - 43_700.0, of=result.law),
             record.near(0.0, margin=50.0, reason=rounded),
             unit="updates",
@@ -273,8 +276,15 @@ def figures(result: Result) -> dict:
         fewest = _fewest(arrivals)
         seen = np.where(fewest < NEVER, fewest, np.nan)
         updates.loglog(1 - BETAS, seen, markevery=1, label=name)
-    updates.scatter(0.1, 43_700, marker="x", color="0.3", zorder=3, label="course, η = 1e-6")
-    label(updates, "Each β at its best rate", "1 - β", "updates to 100 above the least error")
+    updates.scatter(
+        0.1, 43_700, marker="x", color="0.3", zorder=3, label="course, η = 1e-6"
+    )
+    label(
+        updates,
+        "Each β at its best rate",
+        "1 - β",
+        "updates to 100 above the least error",
+    )
     steps = np.arange(len(result.law))
     errors.semilogy(steps, np.abs(result.law), marker="", label="momentum")
     closed_form = np.abs(_closed_form(len(steps)) * result.law[0])

@@ -1,12 +1,15 @@
 """Is RAdam anything but Adam with a warm-up that is fixed in advance?
 
-Both are given the same random gradients, of sizes from a thousandth to a thousand, and their steps are
-compared coordinate by coordinate: the ratio is held against the paper's rectifier, which no gradient enters.
+Both are given the same random gradients, of sizes from a thousandth to a thousand, and
+their steps are compared coordinate by coordinate: the ratio is held against the paper's
+rectifier, which no gradient enters.
 
 Claims: C118, C119.
-Sources: Liu et al. 2020, arXiv:1908.03265, algorithm 2; Ma and Yarats 2021, arXiv:1910.04209.
+Sources: Liu et al. 2020, arXiv:1908.03265, algorithm 2; Ma and Yarats 2021,
+arXiv:1910.04209.
 Cost: 3 seconds on 2 cores.
-Expect: the ratio is the rectifier to rounding; the first steps are those of SGD with momentum.
+Expect: the ratio is the rectifier to rounding; the first steps are those of SGD with
+momentum.
 Run: jaxml run rectified_warmup
 """
 
@@ -34,7 +37,8 @@ TABLE = {
     5000: 0.983,
 }  # t and r as published, at β₂ = 0.999
 METHODS = {
-    "radam": learn.radam_above_four,  # the paper's; its authors' code waits for ρ_t >= 5
+    # the paper's; its authors' code waits for ρ_t >= 5
+    "radam": learn.radam_above_four,
     "adam": learn.adam,
     "momentum": learn.coupled(learn.by(learn.rules.unbiased_average)),
 }
@@ -56,12 +60,16 @@ class Result(NamedTuple):
     """Of β₂ in BETAS; step t is at index t - 1."""
 
     over_adam: Array  # [β₂, step, coordinate], RAdam's step over Adam's
-    over_momentum: Array  # [β₂, step, coordinate], RAdam's step over SGD's with unbiased momentum
+    over_momentum: (
+        Array  # [β₂, step, coordinate], RAdam's step over SGD's with unbiased momentum
+    )
 
 
 def _steps(config, family, beta):
     """Steps of every update from random gradients, `[step, coordinate]`."""
-    gradients = jax.random.normal(randomness.key(config.seed), (config.steps, config.coordinates))
+    gradients = jax.random.normal(
+        randomness.key(config.seed), (config.steps, config.coordinates)
+    )
     gradients *= jnp.logspace(-3, 3, config.coordinates)[None]
     optimizer = family(learn.Hyper(lr=1.0, second_moment=beta, epsilon=0.0))
     origin = jnp.zeros(config.coordinates)
@@ -77,26 +85,40 @@ def study(config, keep):
     """One program a method."""
     with jax.enable_x64(True):
         steps = {
-            name: keep(name, partial(jax.jit(jax.vmap(partial(_steps, config, family))), BETAS))
+            name: keep(
+                name, partial(jax.jit(jax.vmap(partial(_steps, config, family))), BETAS)
+            )
             for name, family in METHODS.items()
         }
     return Result(steps["radam"] / steps["adam"], steps["radam"] / steps["momentum"])
 
 
 def _rectifier(steps):
-    """ρ_t and r_t of the paper, and a bound on the relative rounding of r_t, `[β₂, step]` each."""
+    """ρ_t and r_t of the paper, and a bound on the relative rounding of r_t,
+    `[β₂, step]` each.
+    """
     t, beta = np.arange(1, steps + 1)[None, :], BETAS[:, None]
     limit, power = 2 / (1 - beta) - 1, beta**t
     gone = 2 * t * power / (1 - power)
     length = limit - gone
-    product = np.maximum(length - 4, 0) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
-    # 1 - β^t loses 1/(1 - β^t) in relative terms, t/2 of it in the power; ρ - 4 then cancels what is gone
-    bound = EPS * (10 + (limit + gone * (2 + t) / (1 - power)) / np.maximum(length - 4, EPS))
+    product = (
+        np.maximum(length - 4, 0)
+        * (length - 2)
+        * limit
+        / ((limit - 4) * (limit - 2) * length)
+    )
+    # 1 - β^t loses 1/(1 - β^t) in relative terms, t/2 of it in the power; ρ - 4 then
+    # cancels what is gone
+    bound = EPS * (
+        10 + (limit + gone * (2 + t) / (1 - power)) / np.maximum(length - 4, EPS)
+    )
     return length, np.sqrt(product), bound
 
 
 def findings(result):
-    """Nothing here is random but the gradients; errors are counted in bounds on rounding."""
+    """Nothing here is random but the gradients; errors are counted in bounds on
+    rounding.
+    """
     _, steps, coordinates = result.over_adam.shape
     length, rectifier, bound = _rectifier(steps)
     rectified = length > FALLBACK
@@ -107,9 +129,11 @@ def findings(result):
     return (
         record.deciding(
             "C118",
-            "Once ρ_t is above 4, RAdam's step is Adam's times the rectifier r_t, whatever the gradients: "
-            "the error over a bound on rounding.",
-            record.largest(_errors_of_rectified(result.over_adam, rectifier, bound, rectified)),
+            "Once ρ_t is above 4, RAdam's step is Adam's times the rectifier r_t, "
+            "whatever the gradients: the error over a bound on rounding.",
+            record.largest(
+                _errors_of_rectified(result.over_adam, rectifier, bound, rectified)
+            ),
             record.at_most(1.0),
             unit="ratio",
             setting=setting,
@@ -124,8 +148,9 @@ def findings(result):
         ),
         record.deciding(
             "C118",
-            "The formulas of ρ_t and r_t give ρ = 4.996 at t = 5 and r = 0.0173, 0.0258, 0.049, 0.215, 0.645 "
-            "and 0.983 at t = 5, 6, 10, 100, 1000 and 5000.",
+            "The formulas of ρ_t and r_t give ρ = 4.996 at t = 5 and r = 0.0173, "
+            "0.0258, 0.049, 0.215, 0.645 and 0.983 at t = 5, 6, 10, 100, 1000 and "
+            "5000.",
             record.largest(_errors_of_table()),
             record.at_most(6e-4),
             unit="error",
@@ -143,8 +168,12 @@ def findings(result):
 
 
 def _errors_of_rectified(over_adam, rectifier, bound, rectified):
-    """Relative errors of RAdam's step over Adam's against r_t, over bounds on rounding."""
-    return (over_adam[rectified] / rectifier[rectified, None] - 1) / bound[rectified, None]
+    """Relative errors of RAdam's step over Adam's against r_t, over bounds on
+    rounding.
+    """
+    return (over_adam[rectified] / rectifier[rectified, None] - 1) / bound[
+        rectified, None
+    ]
 
 
 def _errors_of_table():
@@ -160,8 +189,15 @@ def figures(result):
     t = np.arange(1, 1 + result.over_adam.shape[1])
     for axis, beta, ratio in zip(axes, BETAS, result.over_adam, strict=True):
         for coordinate in ratio.T[::4]:
-            axis.semilogx(t, np.where(t > 4, coordinate, np.nan), color="black", label="RAdam over Adam")
-        axis.semilogx(t, np.minimum(1, t * (1 - beta) / 2), label="linear over 2/(1 - β₂)")
+            axis.semilogx(
+                t,
+                np.where(t > 4, coordinate, np.nan),
+                color="black",
+                label="RAdam over Adam",
+            )
+        axis.semilogx(
+            t, np.minimum(1, t * (1 - beta) / 2), label="linear over 2/(1 - β₂)"
+        )
         axis.legend(fontsize=8)
         label(axis, f"β₂ = {beta:g}", "update t", "step over Adam's")
     return {"rectified_warmup": figure}

@@ -1,29 +1,35 @@
-"""Does the homework's minimum ratio recognise a minimum, or does it count signs of rounding?
+"""Does the homework's minimum ratio recognise a minimum, or does it count signs of
+rounding?
 
-Homework 2-2 of 2021 trains 128 ReLUs on sin(5πx)/(5πx) at 6 points, takes for each layer's kernel the
-Gauss-Newton matrix JᵀJ in float32, and calls a point of small gradient "like a local minimum" where more
-than half of the eigenvalues of both are above zero. None of them is negative in exact arithmetic, and at
-most 6 of the 128 of a layer are positive.
+Homework 2-2 of 2021 trains 128 ReLUs on sin(5πx)/(5πx) at 6 points, takes for each
+layer's kernel the Gauss-Newton matrix JᵀJ in float32, and calls a point of small
+gradient "like a local minimum" where more than half of the eigenvalues of both are
+above zero. None of them is negative in exact arithmetic, and at most 6 of the 128 of a
+layer are positive.
 
-Here networks are trained to a perfect fit, a mean squared error below the rounding of float64: a global
-minimum, of a gradient far below the homework's 1e-3, whatever the ratio says. The test is asked there and
-at the random weights of the same networks, where no minimum is; and again after the hidden units have been
-reordered, which changes neither the function nor any exact eigenvalue.
+Here networks are trained to a perfect fit, a mean squared error below the rounding of
+float64: a global minimum, of a gradient far below the homework's 1e-3, whatever the
+ratio says. The test is asked there and at the random weights of the same networks,
+where no minimum is; and again after the hidden units have been reordered, which changes
+neither the function nor any exact eigenvalue.
 
-Outcomes: a test that works says yes at perfect fits and no at random weights, twice the same. A test that
-counts rounding says yes as often at both, its ratio is near one half at both, and reordering changes it.
+Outcomes: a test that works says yes at perfect fits and no at random weights, twice the
+same. A test that counts rounding says yes as often at both, its ratio is near one half
+at both, and reordering changes it.
 
-Units: networks drawn anew, at the fits that are perfect; two functions, the second sgn(sin 5πx) at the
-middles of 6 intervals. 64 networks, of which 20 perfect fits or more can tell 3 of 4 from less.
-Margins: 0.1 around one half, which holds the homework's own example 0.465; 0.25 of a difference of
-fractions, for a test that gains less over a coin is of no use.
-Control: a network of the digits, whose layers have more outputs than weights: the same ratio must be far
-above one half there, because its matrices have nearly full rank.
+Units: networks drawn anew, at the fits that are perfect; two functions, the second
+sgn(sin 5πx) at the middles of 6 intervals. 64 networks, of which 20 perfect fits or
+more can tell 3 of 4 from less. Margins: 0.1 around one half, which holds the homework's
+own example 0.465; 0.25 of a difference of fractions, for a test that gains less over a
+coin is of no use. Control: a network of the digits, whose layers have more outputs than
+weights: the same ratio must be far above one half there, because its matrices have
+nearly full rank.
 
 Claims: C055, A1.
 Sources: the course's HW2-2 of 2021; Sylvester's law of inertia.
 Cost: half a minute on 2 cores, most of it compilation.
-Expect: near one half everywhere but in the control, and another number after every reordering.
+Expect: near one half everywhere but in the control, and another number after every
+reordering.
 Run: jaxml run rounded_ratio
 """
 
@@ -44,7 +50,9 @@ from jaxml.record.figures import Figure, label, panels
 from jaxml.record.stages import Keep
 from jaxml.types import Array, Batch
 
-PERFECT = float(np.finfo(np.float64).eps)  # a mean squared error below it is a perfect fit
+PERFECT = float(
+    np.finfo(np.float64).eps
+)  # a mean squared error below it is a perfect fit
 POINTS, UNITS = 6, 128
 WEIGHTS = 3 * UNITS + 1
 PRINTED = 119 / 256  # the homework's own example
@@ -71,7 +79,9 @@ class Fits(NamedTuple):
     certificate: Certificate  # [network], where training ends
     random: Float[Array, " network"]  # the homework's ratio at the initial weights
     trained: Float[Array, " network"]  # where training ends
-    reordered: Float[Array, " network"]  # the same, with the hidden units in another order
+    reordered: Float[
+        Array, " network"
+    ]  # the same, with the hidden units in another order
 
 
 class Result(NamedTuple):
@@ -94,12 +104,18 @@ def study(config: Config, keep: Keep) -> Result:
     with jax.enable_x64(True):
         task = problem.relu_sinc(UNITS, points=POINTS)
         objective = problem.objective(*task[:3])
-        newton = partial(curvature.eigenvector_following, index=0, iterations=config.iterations)
+        newton = partial(
+            curvature.eigenvector_following, index=0, iterations=config.iterations
+        )
         adam = learn.minimiser(learn.adam(learn.Hyper(lr=3e-3)), steps=config.steps)
         starts = problem.networks(task, randomness.seeds(config.seed, config.networks))
-        search = partial(curvature.search, curvature.after(adam, newton), objective, starts)
+        search = partial(
+            curvature.search, curvature.after(adam, newton), objective, starts
+        )
         ratios = jax.jit(partial(_ratios, problem.outputs(task.model)))
-        orders = jax.random.split(randomness.key(config.seed, config.networks), config.networks)
+        orders = jax.random.split(
+            randomness.key(config.seed, config.networks), config.networks
+        )
 
         def fits(name: str, batch: Batch) -> Fits:
             found = keep(name, partial(search, batch))
@@ -113,7 +129,9 @@ def study(config: Config, keep: Keep) -> Result:
             )
 
         return Result(
-            fits("sinc", task.batch), fits("wave", problem.square_wave(POINTS)), _digits(config, keep)
+            fits("sinc", task.batch),
+            fits("wave", problem.square_wave(POINTS)),
+            _digits(config, keep),
         )
 
 
@@ -126,7 +144,9 @@ def _digits(config: Config, keep: Keep) -> Any:
     return keep("digits", partial(ratios, networks, task.batch))
 
 
-def _ratios(outputs: Callable[..., jax.Array], networks: Any, batch: Batch) -> jax.Array:
+def _ratios(
+    outputs: Callable[..., jax.Array], networks: Any, batch: Batch
+) -> jax.Array:
     """The homework's ratio of every network, in float32 as the homework has it."""
     single = jax.tree.map(_float32, (networks, batch))
 
@@ -177,9 +197,15 @@ def _perfect(fits: Fits) -> Perfect:
 
 
 HALF = record.near(
-    0.5, margin=0.1, reason="the homework's own example, 0.465, is well within it, and reads as a half"
+    0.5,
+    margin=0.1,
+    reason="the homework's own example, 0.465, is well within it, and reads as a half",
 )
-GAIN = record.above(0.0, margin=0.25, reason="a test that says yes less than 1 time in 4 more is of no use")
+GAIN = record.above(
+    0.0,
+    margin=0.25,
+    reason="a test that says yes less than 1 time in 4 more is of no use",
+)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -198,8 +224,9 @@ def _label(perfect: Perfect, setting: str) -> tuple[Assertion, ...]:
     return (
         record.deciding(
             "C055",
-            "The homework's test, more than half of the eigenvalues of its Gauss-Newton matrices computed "
-            "above zero, recognises more than 3 of 4 perfect fits, which are minima.",
+            "The homework's test, more than half of the eigenvalues of its "
+            "Gauss-Newton matrices computed above zero, recognises more than 3 of 4 "
+            "perfect fits, which are minima.",
             record.proportion(fits, of=perfect.trained),
             record.above(0.75),
             unit="fraction",
@@ -207,8 +234,8 @@ def _label(perfect: Perfect, setting: str) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "C055",
-            "The homework's test says yes more often at perfect fits than at the random weights from which "
-            "their training began.",
+            "The homework's test says yes more often at perfect fits than at the "
+            "random weights from which their training began.",
             record.paired(fits.astype(float), random.astype(float)),
             GAIN,
             unit="fraction difference",
@@ -224,8 +251,8 @@ def _rounding(perfect: Perfect, setting: str) -> tuple[Assertion, ...]:
     return (
         record.deciding(
             "A1",
-            "The homework's ratio, from float32 Gauss-Newton matrices of the layers, is near one half at "
-            "perfect fits.",
+            "The homework's ratio, from float32 Gauss-Newton matrices of the layers, "
+            "is near one half at perfect fits.",
             record.bootstrap(np.mean, perfect.trained),
             HALF,
             unit="fraction",
@@ -233,8 +260,8 @@ def _rounding(perfect: Perfect, setting: str) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "A1",
-            "The homework's ratio is near one half at the random weights from which training began, where no "
-            "minimum is.",
+            "The homework's ratio is near one half at the random weights from which "
+            "training began, where no minimum is.",
             record.bootstrap(np.mean, perfect.random),
             HALF,
             unit="fraction",
@@ -242,8 +269,8 @@ def _rounding(perfect: Perfect, setting: str) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "A1",
-            "Reordering the hidden units of a perfect fit, which changes no exact eigenvalue, changes the "
-            "homework's ratio in more than 3 of 4 networks.",
+            "Reordering the hidden units of a perfect fit, which changes no exact "
+            "eigenvalue, changes the homework's ratio in more than 3 of 4 networks.",
             record.proportion(perfect.reordered != perfect.trained, of=perfect.trained),
             record.above(0.75),
             unit="fraction",
@@ -251,8 +278,8 @@ def _rounding(perfect: Perfect, setting: str) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "A1",
-            "At more than 3 of 4 perfect fits 6 eigenvalues of the exact Hessian are positive, 379 zero and "
-            "none negative.",
+            "At more than 3 of 4 perfect fits 6 eigenvalues of the exact Hessian are "
+            "positive, 379 zero and none negative.",
             record.proportion(matches, of=perfect.loss),
             record.above(0.75),
             unit="fraction",
@@ -264,8 +291,8 @@ def _rounding(perfect: Perfect, setting: str) -> tuple[Assertion, ...]:
 def _control(result: Result) -> Assertion:
     return record.supporting(
         "A1",
-        "Where the Gauss-Newton matrices of the layers have nearly full rank, the homework's ratio is above "
-        "0.6, far from one half.",
+        "Where the Gauss-Newton matrices of the layers have nearly full rank, the "
+        "homework's ratio is above 0.6, far from one half.",
         record.bootstrap(np.mean, np.asarray(result.digits)),
         record.above(0.6),
         unit="fraction",
@@ -274,16 +301,33 @@ def _control(result: Result) -> Assertion:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The ratio of every network at random weights, at its perfect fit, and reordered."""
+    """The ratio of every network at random weights, at its perfect fit, and
+    reordered.
+    """
     figure, axes = panels(1, 2)
     names = ("random", "trained", "reordered")
     for axis, (name, setting) in zip(axes, SETTINGS.items(), strict=True):
         perfect = _perfect(getattr(result, name))
         ratios = np.stack([perfect.random, perfect.trained, perfect.reordered])
-        axis.plot(range(3), ratios, color="#999999", linewidth=0.6, marker="o", markersize=3, linestyle="-")
+        axis.plot(
+            range(3),
+            ratios,
+            color="#999999",
+            linewidth=0.6,
+            marker="o",
+            markersize=3,
+            linestyle="-",
+        )
         axis.axhline(0.5, color="black", linestyle="--", label="the test's limit")
-        axis.axhline(PRINTED, color="#994455", linestyle=":", label="the homework's example, 119/256")
+        axis.axhline(
+            PRINTED,
+            color="#994455",
+            linestyle=":",
+            label="the homework's example, 119/256",
+        )
         axis.set_xticks(range(3), names)
-        label(axis, setting.split(",")[0], "where", "fraction of eigenvalues > 0, float32")
+        label(
+            axis, setting.split(",")[0], "where", "fraction of eigenvalues > 0, float32"
+        )
         axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.1))
     return {"ratios": figure}

@@ -1,15 +1,18 @@
 """Do Adam's successors keep what they promise?
 
-AMSGrad, AdaBound, SWATS, RAdam and Nadam against Adam and SGD with momentum, on few digits: each is tuned
-over as many rates, and judged on seeds and digits that tuning has not seen. SWATS takes part at its own
-tolerance and at one a hundred thousand times looser, at which it can switch to SGD within the run;
-AdaBound's bounds close on 0.1, as in its paper, without the factor 1/√t that its authors' code leaves out.
+AMSGrad, AdaBound, SWATS, RAdam and Nadam against Adam and SGD with momentum, on few
+digits: each is tuned over as many rates, and judged on seeds and digits that tuning has
+not seen. SWATS takes part at its own tolerance and at one a hundred thousand times
+looser, at which it can switch to SGD within the run; AdaBound's bounds close on 0.1, as
+in its paper, without the factor 1/√t that its authors' code leaves out.
 
 Claims: C110, C112, C113, C118, C122.
-Sources: Reddi, Kale and Kumar 2018, arXiv:1904.09237; Luo et al. 2019, arXiv:1902.09843; Keskar and Socher
-    2017, arXiv:1712.07628; Liu et al. 2020, arXiv:1908.03265; Dozat 2016.
+Sources: Reddi, Kale and Kumar 2018, arXiv:1904.09237; Luo et al. 2019,
+    arXiv:1902.09843; Keskar and Socher 2017, arXiv:1712.07628; Liu et al. 2020,
+    arXiv:1908.03265; Dozat 2016.
 Cost: 25 seconds on 2 cores.
-Expect: no successor differs from Adam by more than the seeds do; SWATS hardly ever switches.
+Expect: no successor differs from Adam by more than the seeds do; SWATS hardly ever
+switches.
 Run: jaxml run successors
 """
 
@@ -37,7 +40,10 @@ METHODS = {  # family, and what multiplies the rates
     "nadam": (learn.nadam, 1.0),
     "momentum": (learn.momentum, 30.0),
 }
-TOLERANCES = {"swats": "1e-9", "loose swats": "1e-4"}  # of the rate that SWATS waits for
+TOLERANCES = {
+    "swats": "1e-9",
+    "loose swats": "1e-4",
+}  # of the rate that SWATS waits for
 SPEAKS_OF = {  # the claim, and the method's name
     "amsgrad": ("C112", "AMSGrad"),
     "adabound": ("C113", "AdaBound, its rates clipped to bounds that close on 0.1,"),
@@ -66,11 +72,16 @@ SMOKE = Config(width=4, train=60, steps=4, every=2, tuning_seeds=1, seeds=2, lan
 
 
 class Result(NamedTuple):
-    """What tuned methods reach, by method of METHODS, and whether they do what they are meant to."""
+    """What tuned methods reach, by method of METHODS, and whether they do what they are
+    meant to.
+    """
 
-    tuning: Array  # [method, rate, tuning seed], last loss in tuning, inf where it diverged
+    tuning: (
+        Array  # [method, rate, tuning seed], last loss in tuning, inf where it diverged
+    )
     loss: Array  # [method, seed], test loss at the best rate, nan where it diverged
-    spread: Array  # [seed, look], of Adam's rates where gradients were, highest over lowest coordinate
+    # [seed, look], of Adam's rates where gradients were, highest over lowest coordinate
+    spread: Array
     switched: Array  # [tolerance, seed, look], whether it has switched to SGD
     train: Array  # [], digits
     weights: Array  # [], of the network
@@ -78,12 +89,22 @@ class Result(NamedTuple):
 
 
 def _watched(method, measures):
-    """The measures, how far apart the rates of coordinates are, and whether SWATS has switched."""
+    """The measures, how far apart the rates of coordinates are, and whether SWATS has
+    switched.
+    """
     measured, watched = learn.measuring(measures), optax.tree_utils.tree_get
 
-    def spread(train):  # a common factor, such as the rate and the correction of the bias, cancels
-        roots = jnp.sqrt(jnp.concatenate([jnp.ravel(v) for _, (v,) in watched(train.opt_state, "memory")]))
-        return (jnp.max(roots) + train.hyper.epsilon) / jnp.min(jnp.where(roots > 0, roots, jnp.inf))
+    def spread(
+        train,
+    ):  # a common factor, such as the rate and the correction of the bias, cancels
+        roots = jnp.sqrt(
+            jnp.concatenate(
+                [jnp.ravel(v) for _, (v,) in watched(train.opt_state, "memory")]
+            )
+        )
+        return (jnp.max(roots) + train.hyper.epsilon) / jnp.min(
+            jnp.where(roots > 0, roots, jnp.inf)
+        )
 
     def apply(state, train):
         state, seen = measured.apply(state, train)
@@ -96,20 +117,33 @@ def _watched(method, measures):
 
 def study(config, keep):
     """One program a method, and one for the tolerances of SWATS."""
-    parts = problem.split(problem.digits(), config.train, key=randomness.key(config.seed))
+    parts = problem.split(
+        problem.digits(), config.train, key=randomness.key(config.seed)
+    )
     half = len(parts.test.weights) // 2
     tuning, test = problem.split(parts.test, half, key=randomness.key(config.seed, 1))
     model, loss = problem.mlp((config.width, 10), jax.nn.relu), problem.cross_entropy
     look = partial(problem.evaluation, model, loss)
     measures = {"loss": look(tuning), "test": look(test)}
-    start, judge = problem.start(model, parts.train.inputs), problem.training_loss(model, loss)
+    start, judge = (
+        problem.start(model, parts.train.inputs),
+        problem.training_loss(model, loss),
+    )
     batches = learn.shuffled(parts.train, config.batch)
 
     def experiment(method, family):
-        watch = {"steps": config.steps, "every": config.every, "probe": _watched(method, measures)}
+        watch = {
+            "steps": config.steps,
+            "every": config.every,
+            "probe": _watched(method, measures),
+        }
         return learn.training(start, judge, family, batches, **watch)
 
-    counts = {"tuning_seeds": config.tuning_seeds, "seeds": config.seeds, "seed": config.seed}
+    counts = {
+        "tuning_seeds": config.tuning_seeds,
+        "seeds": config.seeds,
+        "seed": config.seed,
+    }
     contests = {}
     for method, (family, scale) in METHODS.items():
         tolerance = float(TOLERANCES.get(method, "1e-9"))
@@ -141,13 +175,24 @@ def findings(result):
 
 
 def _against_adam(result):
-    """Differences in test loss, paired by seed; a seed of which one diverged is left out."""
+    """Differences in test loss, paired by seed; a seed of which one diverged is left
+    out.
+    """
     loss, rows = dict(zip(METHODS, result.loss, strict=True)), []
     for name, (claim, written) in SPEAKS_OF.items():
-        rows.append(_ends_lower(claim, written, "Adam", loss[name], loss["adam"], result))
+        rows.append(
+            _ends_lower(claim, written, "Adam", loss[name], loss["adam"], result)
+        )
     _, written = SPEAKS_OF["loose swats"]
     rows.append(
-        _ends_lower("C110", written, "SGD with momentum", loss["loose swats"], loss["momentum"], result)
+        _ends_lower(
+            "C110",
+            written,
+            "SGD with momentum",
+            loss["loose swats"],
+            loss["momentum"],
+            result,
+        )
     )
     return rows
 
@@ -157,7 +202,9 @@ def _ends_lower(claim, name, rival, ours, theirs, result):
         claim,
         f"{name} reaches a lower test loss than {rival}.",
         record.paired(ours, theirs),
-        record.below(0.0, margin=0.01, reason="a hundredth of a nat is less than what seeds move"),
+        record.below(
+            0.0, margin=0.01, reason="a hundredth of a nat is less than what seeds move"
+        ),
         unit="nats",
         setting=_setting(result, "each at its tuned rate"),
     )
@@ -169,7 +216,8 @@ def _switching(result):
         rows.append(
             record.supporting(
                 "C110",
-                f"SWATS with a tolerance of {tolerance} switches to SGD within most runs.",
+                f"SWATS with a tolerance of {tolerance} switches to SGD within most "
+                "runs.",
                 record.proportion(switched[:, -1], of=result.loss),
                 record.above(0.5),
                 unit="fraction",
@@ -182,7 +230,8 @@ def _switching(result):
 def _spread_of_rates(result):
     return record.supporting(
         "C113",
-        "Adam ends with rates that are far apart: the highest of its coordinates' rates over the lowest.",
+        "Adam ends with rates that are far apart: the highest of its coordinates' "
+        "rates over the lowest.",
         record.bootstrap(np.median, result.spread[:, -1]),
         record.above(100.0),
         unit="ratio",
@@ -192,22 +241,32 @@ def _spread_of_rates(result):
 
 def _setting(result, rate):
     return (
-        f"{result.train} of the 8x8 digits in one split, dense network of {result.weights:,} weights, "
-        f"{result.steps:,} updates {rate}"
+        f"{result.train} of the 8x8 digits in one split, dense network of "
+        f"{result.weights:,} weights, {result.steps:,} updates {rate}"
     )
 
 
 def figures(result):
     """Tuning by rate, test losses by seed, and how far rates are apart."""
     figure, axes = panels(1, 3, width=5.0)
-    for (name, (_, scale)), losses in zip(METHODS.items(), np.median(result.tuning, axis=2), strict=True):
+    for (name, (_, scale)), losses in zip(
+        METHODS.items(), np.median(result.tuning, axis=2), strict=True
+    ):
         axes[0].loglog(scale * RATES, np.minimum(losses, 3), label=name, markevery=1)
     for place, losses in enumerate(result.loss):
         axes[1].scatter(np.full(len(losses), place), losses, color="black", s=12)
     axes[1].set_xticks(range(len(METHODS)), list(METHODS), rotation=30)
-    axes[2].semilogy(np.linspace(0, 1, result.spread.shape[1] + 1)[1:], np.median(result.spread, axis=0))
+    axes[2].semilogy(
+        np.linspace(0, 1, result.spread.shape[1] + 1)[1:],
+        np.median(result.spread, axis=0),
+    )
     axes[0].legend(fontsize=8)
     label(axes[0], "At every rate", "rate η", "median loss in tuning (nats)")
     label(axes[1], "A point a seed", "method", "test loss (nats)")
-    label(axes[2], "Adam's rates by coordinate", "share of the updates", "highest over lowest")
+    label(
+        axes[2],
+        "Adam's rates by coordinate",
+        "share of the updates",
+        "highest over lowest",
+    )
     return {"successors": figure}

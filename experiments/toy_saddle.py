@@ -1,10 +1,13 @@
-"""The lecture's two-parameter network: what the signs of a Hessian tell about a point, and what not.
+"""The lecture's two-parameter network: what the signs of a Hessian tell about a point,
+and what not.
 
-L = (1 - w₁w₂)², one example, no activation: a saddle at the origin, and two valleys of global minima.
+L = (1 - w₁w₂)², one example, no activation: a saddle at the origin, and two valleys of
+global minima.
 
 Claims: C047, C048, C049, A3.
 Cost: two seconds on 2 cores.
-Expect: every formula holds; minima fail the "all positive" test; descent can end in a saddle.
+Expect: every formula holds; minima fail the "all positive" test; descent can end in a
+saddle.
 Run: jaxml run toy_saddle
 """
 
@@ -41,17 +44,23 @@ SMOKE = Config(points=20, neighbours=100, steps=400)
 
 
 class Result(NamedTuple):
-    """What formulas and Hessians say; `around` looks at L at 0, (x - 1)² + 1 at 1, and w⁴ and w³ at 0."""
+    """What formulas and Hessians say; `around` looks at L at 0, (x - 1)² + 1 at 1, and
+    w⁴ and w³ at 0.
+    """
 
     formula_error: Array  # [point], of gradient and Hessian, relative to 1 + ‖H‖
     saddle: Array  # [2], eigenvalues at the origin
-    around: Array  # [function, 4]: fractions of neighbours above and below, lowest and highest eigenvalue
+    # [function, 4]: fractions of neighbours above and below, lowest and highest
+    # eigenvalue
+    around: Array
     lengths: Array  # [length], ε
     losses: Array  # [length], L(ε, ε)
     valley: Array  # [point], w₁ where w₁w₂ = 1
     valley_eigenvalues: Array  # [point, 2]
     path: Array  # [step, 2], gradient descent from beside the saddle
-    trapped: Array  # [start], distance to the saddle after gradient descent from w₁ = -w₂
+    trapped: (
+        Array  # [start], distance to the saddle after gradient descent from w₁ = -w₂
+    )
 
 
 def _spectrum(objective, point):
@@ -67,11 +76,15 @@ def _formula_error(w):
     hessian = jnp.array([[2 * b * b, off], [off, 2 * a * a]])
     ours = curvature.dense(curvature.hessian_product(problem.bilinear, w, None), w)
     first, second = jax.grad(problem.bilinear)(w, None) - gradient, ours - hessian
-    return jnp.maximum(jnp.abs(first).max(), jnp.abs(second).max()) / (1 + jnp.abs(hessian).max())
+    return jnp.maximum(jnp.abs(first).max(), jnp.abs(second).max()) / (
+        1 + jnp.abs(hessian).max()
+    )
 
 
 def _around(config, objective, point):
-    """Fractions of neighbours within 0.01 that lie above and below, and the ends of the spectrum."""
+    """Fractions of neighbours within 0.01 that lie above and below, and the ends of the
+    spectrum.
+    """
     key, shape = randomness.key(config.seed), (config.neighbours, *point.shape)
     offsets = 0.01 * jax.random.uniform(key, shape, minval=-1, maxval=1)
     losses = jax.vmap(lambda offset: objective(point + offset, None))(offsets)
@@ -102,7 +115,9 @@ def study(config, keep):
 
     def descend(start):
         sgd = learn.sgd(learn.Hyper(lr=config.rate))
-        return learn.descend(problem.bilinear, sgd, start, None, steps=config.steps, observe=lambda w: w)
+        return learn.descend(
+            problem.bilinear, sgd, start, None, steps=config.steps, observe=lambda w: w
+        )
 
     def trapped(w):
         return jnp.linalg.norm(descend(jnp.stack([w, -w])).params)
@@ -120,7 +135,9 @@ def study(config, keep):
             lengths=lengths,
             losses=jax.vmap(lambda e: problem.bilinear(e * jnp.ones(2), None))(lengths),
             valley=valley,
-            valley_eigenvalues=jax.lax.map(partial(_spectrum, problem.bilinear), minima),
+            valley_eigenvalues=jax.lax.map(
+                partial(_spectrum, problem.bilinear), minima
+            ),
             path=descend(jnp.array([0.011, 0.01])).observed,
             trapped=jax.vmap(trapped)(jnp.linspace(0.1, 1.5, 15)),
         )
@@ -130,12 +147,16 @@ def study(config, keep):
 
 
 def findings(result):
-    """Formulas to rounding; what the test of the eigenvalues' signs tells and misses is counted."""
+    """Formulas to rounding; what the test of the eigenvalues' signs tells and misses is
+    counted.
+    """
     return (*_signs(result), *_slide(result), *_valley(result))
 
 
 def _sides(around):
-    """Whether the spectrum and the neighbours see something above and below [function, 2], each."""
+    """Whether the spectrum and the neighbours see something above and below [function,
+    2], each.
+    """
     spectrum = np.stack([around[:, 3] > ROUNDING, around[:, 2] < -ROUNDING], axis=1)
     return spectrum, around[:, :2] > 0
 
@@ -147,12 +168,16 @@ def _signs(result):
     flat = result.around[DEGENERATE]
     quartic_above, cubic_below = flat[0, 0], flat[1, 1]
     shortfalls = np.array([1 - quartic_above, max(0.4 - cubic_below, 0)])
-    sampled = f"{len(result.around)} functions of one or two weights, random neighbours within 0.01"
+    sampled = (
+        f"{len(result.around)} functions of one or two weights, random neighbours "
+        "within 0.01"
+    )
     return (
         record.deciding(
             "C047",
-            "Where no eigenvalue of the Hessian is zero, their signs tell a saddle, which has "
-            "neighbours above and below, from a minimum, all of whose neighbours lie above.",
+            "Where no eigenvalue of the Hessian is zero, their signs tell a saddle, "
+            "which has neighbours above and below, from a minimum, all of whose "
+            "neighbours lie above.",
             record.largest(mismatches[NONDEGENERATE]),
             record.at_most(0.0),
             unit="mismatches",
@@ -160,7 +185,8 @@ def _signs(result):
         ),
         record.supporting(
             "C047",
-            "At a saddle at least 3 of 10 neighbours lie above and at least 3 of 10 below.",
+            "At a saddle at least 3 of 10 neighbours lie above and at least 3 of 10 "
+            "below.",
             record.largest(np.maximum(0.3 - saddle, 0)),
             record.at_most(0.0),
             unit="error",
@@ -168,8 +194,9 @@ def _signs(result):
         ),
         record.deciding(
             "C047",
-            "Where an eigenvalue of the Hessian is zero the signs still tell the kind of the point: w⁴ and "
-            "w³, both with the Hessian 0, have neighbours on the same sides.",
+            "Where an eigenvalue of the Hessian is zero the signs still tell the kind "
+            "of the point: w⁴ and w³, both with the Hessian 0, have neighbours on the "
+            "same sides.",
             record.largest(np.diff(flat[:, :2] > 0, axis=0).astype(flat.dtype)),
             record.at_most(0.0),
             unit="mismatches",
@@ -177,8 +204,8 @@ def _signs(result):
         ),
         record.supporting(
             "C047",
-            "A Hessian of zero decides nothing: w⁴ and w³ both have it at 0, where all neighbours "
-            "of w⁴ lie above and at least 4 of 10 of w³ below.",
+            "A Hessian of zero decides nothing: w⁴ and w³ both have it at 0, where "
+            "all neighbours of w⁴ lie above and at least 4 of 10 of w³ below.",
             record.largest(np.append(flat[:, 2:], shortfalls)),
             record.at_most(ROUNDING),
             unit="error",
@@ -191,8 +218,8 @@ def _slide(result):
     return (
         record.deciding(
             "C048",
-            "The gradient and the Hessian of (1 - w₁w₂)² are those on the slide, with ∂L/∂w₁ = "
-            "2(1 - w₁w₂)(-w₂), ∂²L/∂w₁² = 2w₂² and ∂²L/∂w₁∂w₂ = -2 + 4w₁w₂.",
+            "The gradient and the Hessian of (1 - w₁w₂)² are those on the slide, with "
+            "∂L/∂w₁ = 2(1 - w₁w₂)(-w₂), ∂²L/∂w₁² = 2w₂² and ∂²L/∂w₁∂w₂ = -2 + 4w₁w₂.",
             record.largest(result.formula_error),
             record.at_most(ROUNDING),
             unit="relative error",
@@ -200,7 +227,8 @@ def _slide(result):
         ),
         record.deciding(
             "C048",
-            "At the origin (1 - w₁w₂)² has a saddle, where the eigenvalues of the Hessian are -2 and 2.",
+            "At the origin (1 - w₁w₂)² has a saddle, where the eigenvalues of the "
+            "Hessian are -2 and 2.",
             record.largest(result.saddle - [-2, 2]),
             record.at_most(ROUNDING),
             unit="error",
@@ -208,7 +236,8 @@ def _slide(result):
         ),
         record.supporting(
             "C048",
-            "Gradient descent that starts on the line w₁ = -w₂ converges to the saddle of (1 - w₁w₂)².",
+            "Gradient descent that starts on the line w₁ = -w₂ converges to the "
+            "saddle of (1 - w₁w₂)².",
             record.largest(result.trapped),
             record.at_most(1e-9),
             unit="distance",
@@ -216,8 +245,8 @@ def _slide(result):
         ),
         record.deciding(
             "C049",
-            "Along (1, 1), the eigenvector of the eigenvalue -2 at the saddle, the loss "
-            "(1 - w₁w₂)² is (1 - ε²)², which is below 1 wherever ε ≠ 0.",
+            "Along (1, 1), the eigenvector of the eigenvalue -2 at the saddle, the "
+            "loss (1 - w₁w₂)² is (1 - ε²)², which is below 1 wherever ε ≠ 0.",
             record.largest(result.losses - (1 - result.lengths**2) ** 2),
             record.at_most(ROUNDING),
             unit="error",
@@ -235,7 +264,8 @@ def _valley(result):
     return (
         record.deciding(
             "A3",
-            "At every minimum of (1 - w₁w₂)² the eigenvalues of the Hessian are 0 and 2(w₁² + w₂²).",
+            "At every minimum of (1 - w₁w₂)² the eigenvalues of the Hessian are 0 and "
+            "2(w₁² + w₂²).",
             record.largest((result.valley_eigenvalues - theory) / steep[:, None]),
             record.at_most(ROUNDING),
             unit="relative error",
@@ -243,8 +273,8 @@ def _valley(result):
         ),
         record.deciding(
             "A3",
-            "At every minimum of (1 - w₁w₂)² one eigenvalue of two is positive: the minimum ratio "
-            "is 0.5, and the test that all be positive fails.",
+            "At every minimum of (1 - w₁w₂)² one eigenvalue of two is positive: the "
+            "minimum ratio is 0.5, and the test that all be positive fails.",
             record.largest((positive != 1).astype(steep.dtype)),
             record.at_most(0.0),
             unit="mismatches",
@@ -258,13 +288,34 @@ def figures(result):
     figure, (left, right) = panels(1, 2, width=5.0)
     a, b = np.meshgrid(*[np.linspace(-2, 2, 200)] * 2)
     left.contour(
-        a, b, (1 - a * b) ** 2, levels=[0.05, 0.3, 0.7, 1, 1.5, 3, 6, 12], colors="0.55", linewidths=0.8
+        a,
+        b,
+        (1 - a * b) ** 2,
+        levels=[0.05, 0.3, 0.7, 1, 1.5, 3, 6, 12],
+        colors="0.55",
+        linewidths=0.8,
     )
-    left.plot(*result.path.T, color="black", markevery=5, label="descent from (0.011, 0.010)")
-    left.plot([-1.5, 0, 1.5], [1.5, 0, -1.5], ":", color="black", marker="", label="ends in the saddle")
+    left.plot(
+        *result.path.T, color="black", markevery=5, label="descent from (0.011, 0.010)"
+    )
+    left.plot(
+        [-1.5, 0, 1.5],
+        [1.5, 0, -1.5],
+        ":",
+        color="black",
+        marker="",
+        label="ends in the saddle",
+    )
     left.legend(fontsize=8, loc="lower left")
     label(left, "L = (1 - w₁w₂)²", "w₁", "w₂")
-    right.scatter(np.repeat(result.valley, 2), result.valley_eigenvalues, s=6, color="black")
+    right.scatter(
+        np.repeat(result.valley, 2), result.valley_eigenvalues, s=6, color="black"
+    )
     right.set_yscale("symlog")
-    label(right, "Global minima, each with a zero eigenvalue", "w₁ on w₁w₂ = 1", "eigenvalues of the Hessian")
+    label(
+        right,
+        "Global minima, each with a zero eigenvalue",
+        "w₁ on w₁w₂ = 1",
+        "eigenvalues of the Hessian",
+    )
     return {"escape_path": figure}

@@ -1,10 +1,12 @@
 """What does a warm-up buy at a fixed budget?
 
-A dense and a convolutional network on digits, by SGD with momentum and by Adam, at rates that fall linearly
-to 0, with a warm-up over the first tenth and without. Each is run at every rate of a grid; the first seeds
-and some digits tune, the other seeds and digits judge: at the tuned rate, and at the two rates above what is
-best without warm-up. Neither network is residual or a Transformer, of which the claims speak, the
-distribution of gradients is not looked at, and all seeds share one split: nothing here decides.
+A dense and a convolutional network on digits, by SGD with momentum and by Adam, at
+rates that fall linearly to 0, with a warm-up over the first tenth and without. Each is
+run at every rate of a grid; the first seeds and some digits tune, the other seeds and
+digits judge: at the tuned rate, and at the two rates above what is best without
+warm-up. Neither network is residual or a Transformer, of which the claims speak, the
+distribution of gradients is not looked at, and all seeds share one split: nothing here
+decides.
 
 Claims: C086, C117.
 Sources: Liu et al. 2020, arXiv:1908.03265; Ma and Yarats 2021, arXiv:1910.04209.
@@ -25,14 +27,21 @@ from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 NETWORKS = "dense", "convolutional"
-METHODS = {"momentum": ("C086", 1.0), "adam": ("C117", 30.0)}  # and what divides the rates
+METHODS = {
+    "momentum": ("C086", 1.0),
+    "adam": ("C117", 30.0),
+}  # and what divides the rates
 NAMES = {"momentum": "SGD with momentum", "adam": "Adam"}
 WARMUPS = "without", "with"
 RATES = np.geomspace(1e-3, 10.0, 9)
 CHANCE = float(np.log(10))  # the loss of guessing among ten
 
-LOWER = record.below(0.0, margin=0.01, reason="0.01 nats is 1 % in the probability of the right class")
-LOWERED = record.above(0.0, margin=0.05, reason="5 % of the loss is less than what seeds move")
+LOWER = record.below(
+    0.0, margin=0.01, reason="0.01 nats is 1 % in the probability of the right class"
+)
+LOWERED = record.above(
+    0.0, margin=0.05, reason="5 % of the loss is less than what seeds move"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +60,21 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(width=4, channels=2, train=60, steps=4, warmup=1.0, tuning_seeds=1, seeds=2, lanes=9)
+SMOKE = Config(
+    width=4, channels=2, train=60, steps=4, warmup=1.0, tuning_seeds=1, seeds=2, lanes=9
+)
 
 
 class Result(NamedTuple):
-    """By network of NETWORKS, method of METHODS, and warm-up of WARMUPS; losses at most CHANCE."""
+    """By network of NETWORKS, method of METHODS, and warm-up of WARMUPS; losses at most
+    CHANCE.
+    """
 
-    tuning: Array  # [network, method, warm-up, rate, tuning seed], last loss on digits that tune
-    loss: Array  # [network, method, warm-up, rate, seed], last loss on digits that judge
+    # [network, method, warm-up, rate, tuning seed], last loss on digits that tune
+    tuning: Array
+    loss: (
+        Array  # [network, method, warm-up, rate, seed], last loss on digits that judge
+    )
     examples: Array  # [], that are trained on
     weights: Array  # [network]
     updates: Array  # [], of each run
@@ -76,24 +92,35 @@ def _runs(config, network, model, data, keep):
     tuning, test = problem.split(parts.test, half, key=randomness.key(config.seed, 1))
     look = partial(problem.evaluation, model, problem.cross_entropy)
     probe = learn.measuring({"tuning": look(tuning), "test": look(test)})
-    start, judge = problem.start(model, data.inputs), problem.training_loss(model, problem.cross_entropy)
+    start, judge = (
+        problem.start(model, data.inputs),
+        problem.training_loss(model, problem.cross_entropy),
+    )
     batches = learn.shuffled(parts.train, config.batch)
     seeds = randomness.seeds(config.seed, config.tuning_seeds + config.seeds)
 
     def runs(method, warmup):
         family = partial(learn.OPTIMIZERS[method], shape=learn.linear)
-        training = learn.training(start, judge, family, batches, steps=config.steps, probe=probe)
+        training = learn.training(
+            start, judge, family, batches, steps=config.steps, probe=probe
+        )
         length = {"horizon": [config.steps], "warmup": [warmup]}
-        grid = learn.grid(learn.Hyper, lr=RATES / METHODS[method][1], seed=seeds, **length)
+        grid = learn.grid(
+            learn.Hyper, lr=RATES / METHODS[method][1], seed=seeds, **length
+        )
         name = f"{network}, {method}, warm-up {warmup:g}"
         found = learn.sweep(training, grid, lanes=config.lanes, name=name, keep=keep)
-        last = np.stack([found.trace.probed[part][:, -1] for part in ("tuning", "test")])
+        last = np.stack(
+            [found.trace.probed[part][:, -1] for part in ("tuning", "test")]
+        )
         losses = np.minimum(np.where(found.diverged_at < 0, last, CHANCE), CHANCE)
         return losses.reshape(2, len(RATES), len(seeds))
 
     by_method = []
     for method in METHODS:
-        by_method.append(np.stack([runs(method, warmup) for warmup in (0.0, config.warmup)], axis=1))
+        by_method.append(
+            np.stack([runs(method, warmup) for warmup in (0.0, config.warmup)], axis=1)
+        )
     return np.stack(by_method, axis=1)
 
 
@@ -101,7 +128,10 @@ def study(config, keep):
     """One program for each network, method and warm-up."""
     pixels = problem.digits()
     images = pixels._replace(inputs=pixels.inputs.reshape(-1, 8, 8, 1))
-    models = problem.mlp((config.width, 10), jax.nn.relu), problem.cnn((config.channels,), 10)
+    models = (
+        problem.mlp((config.width, 10), jax.nn.relu),
+        problem.cnn((config.channels,), 10),
+    )
     found, weights = [], []
     for network, model, data in zip(NETWORKS, models, (pixels, images), strict=True):
         found.append(_runs(config, network, model, data, keep))
@@ -130,8 +160,9 @@ def findings(result):
 def _setting(result, network, method):
     weights = result.weights[NETWORKS.index(network)]
     return (
-        f"8x8 digits ({result.examples:,} for training), {network} network of {weights:,} weights, "
-        f"{result.updates:,} updates, {NAMES[method]}, warm-up over {result.warmup:g} updates"
+        f"8x8 digits ({result.examples:,} for training), {network} network of "
+        f"{weights:,} weights, {result.updates:,} updates, {NAMES[method]}, warm-up "
+        f"over {result.warmup:g} updates"
     )
 
 
@@ -146,7 +177,8 @@ def _verdicts(result, network, method):
     return (
         record.supporting(
             claim,
-            "With a warm-up training ends at a lower test loss than without, both at tuned rates.",
+            "With a warm-up training ends at a lower test loss than without, both at "
+            "tuned rates.",
             record.paired(warm[best_warm], without[best]),
             LOWER,
             unit="nats",
@@ -154,7 +186,8 @@ def _verdicts(result, network, method):
         ),
         record.supporting(
             claim,
-            "At rates above the best one without a warm-up, a warm-up lowers the last test loss.",
+            "At rates above the best one without a warm-up, a warm-up lowers the last "
+            "test loss.",
             record.bootstrap(np.mean, gain),
             LOWERED,
             unit="log ratio",
@@ -166,10 +199,19 @@ def _verdicts(result, network, method):
 def figures(result):
     """Loss against the rate."""
     figure, axes = panels(1, 2, width=5.0)
-    for axis, network, by_method in zip(axes, NETWORKS, np.median(result.loss, axis=-1), strict=True):
+    for axis, network, by_method in zip(
+        axes, NETWORKS, np.median(result.loss, axis=-1), strict=True
+    ):
         for (method, (_, scale)), pair in zip(METHODS.items(), by_method, strict=True):
             for losses, kind in zip(pair, ("no", "a"), strict=True):
-                axis.loglog(RATES / scale, losses, label=f"{method}, {kind} warm-up", markevery=1)
+                axis.loglog(
+                    RATES / scale,
+                    losses,
+                    label=f"{method}, {kind} warm-up",
+                    markevery=1,
+                )
         axis.legend(fontsize=8)
-        label(axis, f"{network}, linear decay", "peak rate η", "median test loss (nats)")
+        label(
+            axis, f"{network}, linear decay", "peak rate η", "median test loss (nats)"
+        )
     return {"warmup": figure}

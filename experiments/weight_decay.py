@@ -1,14 +1,17 @@
-"""Is decaying the weights the same as penalising their squares, and which of the two generalises better?
+"""Is decaying the weights the same as penalising their squares, and which of the two
+generalises better?
 
-For descent at a constant rate the two are one method. Adam divides the penalty's gradient by the size of the
-loss's, so under a penalty the weights depend on the scale of the loss, and under decay they do not. On few
-digits both are tuned over one grid of rates and decays, and judged on seeds and digits that tuning never saw;
-all seeds share one tuned point and one split, so that part does not decide.
+For descent at a constant rate the two are one method. Adam divides the penalty's
+gradient by the size of the loss's, so under a penalty the weights depend on the scale
+of the loss, and under decay they do not. On few digits both are tuned over one grid of
+rates and decays, and judged on seeds and digits that tuning never saw; all seeds share
+one tuned point and one split, so that part does not decide.
 
 Claims: C123.
 Sources: Loshchilov and Hutter 2019, arXiv:1711.05101.
 Cost: 10 seconds on 2 cores.
-Expect: equal for SGD, unequal for Adam; after tuning their test accuracies differ little.
+Expect: equal for SGD, unequal for Adam; after tuning their test accuracies differ
+little.
 Run: jaxml run weight_decay
 """
 
@@ -35,7 +38,10 @@ METHODS = {
 }
 TUNED = "adam", "adamw"
 
-QUADRATIC = "quadratic of 6 weights and condition 100, rate 0.01, decay 0.1, 200 full-batch updates"
+QUADRATIC = (
+    "quadratic of 6 weights and condition 100, rate 0.01, decay 0.1, 200 full-batch "
+    "updates"
+)
 SCALED = f"{QUADRATIC}, loss times 0.01, 1 and 100"
 
 
@@ -59,8 +65,11 @@ SMOKE = Config(width=8, train=60, steps=20, tuning_seeds=1, seeds=2, lanes=20)
 class Result(NamedTuple):
     """Weights by method and scale of the loss, then what the tuned methods reach."""
 
-    paths: Array  # [method, scale, step, 6], of full-batch training on a small quadratic, float64
-    tuning: Array  # [adam or adamw, rate, decay], median last loss on the digits for tuning
+    # [method, scale, step, 6], of full-batch training on a small quadratic, float64
+    paths: Array
+    tuning: (
+        Array  # [adam or adamw, rate, decay], median last loss on the digits for tuning
+    )
     accuracy: Array  # [adam or adamw, seed], on digits that neither trained nor tuned
     loss: Array  # [adam or adamw, seed], on the same
     norm: Array  # [adam or adamw, seed], of all parameters
@@ -70,7 +79,9 @@ class Result(NamedTuple):
 
 
 def _paths():
-    """Two hundred steps on scale times an ill-conditioned quadratic, with a decay of 0.1."""
+    """Two hundred steps on scale times an ill-conditioned quadratic, with a decay of
+    0.1.
+    """
     curvature, best = jnp.logspace(-2, 0, 6), jnp.linspace(-2, 2, 6)
     hyper = learn.Hyper(lr=0.01, weight_decay=0.1, epsilon=0.0)
 
@@ -91,7 +102,9 @@ def study(config, keep):
     """The quadratics in float64, then one program a method on digits."""
     with jax.enable_x64(True):
         paths = keep("paths", _paths)
-    parts = problem.split(problem.digits(), config.train, key=randomness.key(config.seed))
+    parts = problem.split(
+        problem.digits(), config.train, key=randomness.key(config.seed)
+    )
     half = len(parts.test.weights) // 2
     tuning, test = problem.split(parts.test, half, key=randomness.key(config.seed, 1))
     model, loss = problem.mlp((config.width, 10), jax.nn.relu), problem.cross_entropy
@@ -101,11 +114,16 @@ def study(config, keep):
         "accuracy": problem.evaluation(model, problem.accuracy, test),
         "norm": tree.norm,
     }
-    start, batches = problem.start(model, parts.train.inputs), learn.shuffled(parts.train, config.batch)
+    start, batches = (
+        problem.start(model, parts.train.inputs),
+        learn.shuffled(parts.train, config.batch),
+    )
     objective, probe = problem.training_loss(model, loss), learn.measuring(measures)
 
     def experiment(family):
-        return learn.training(start, objective, family, batches, steps=config.steps, probe=probe)
+        return learn.training(
+            start, objective, family, batches, steps=config.steps, probe=probe
+        )
 
     grid = learn.grid(learn.Hyper, lr=RATES, weight_decay=DECAYS)
     found = learn.compare(
@@ -119,7 +137,10 @@ def study(config, keep):
         keep=keep,
     )
     contests = found.values()
-    tuned = [np.median(each.tuning, axis=1).reshape(len(RATES), len(DECAYS)) for each in contests]
+    tuned = [
+        np.median(each.tuning, axis=1).reshape(len(RATES), len(DECAYS))
+        for each in contests
+    ]
     return Result(
         paths=paths,
         tuning=np.stack(tuned),
@@ -127,7 +148,9 @@ def study(config, keep):
         loss=_last(contests, "test"),
         norm=_last(contests, "norm"),
         examples=np.array(config.train),
-        weights=np.array(tree.size(jax.eval_shape(start, randomness.key(config.seed))[0])),
+        weights=np.array(
+            tree.size(jax.eval_shape(start, randomness.key(config.seed))[0])
+        ),
         updates=np.array(config.steps),
     )
 
@@ -148,7 +171,8 @@ def _quadratics(result):
     return (
         record.deciding(
             "C123",
-            "For SGD at a constant rate an ℓ₂ penalty and weight decay take the same path.",
+            "For SGD at a constant rate an ℓ₂ penalty and weight decay take the same "
+            "path.",
             record.largest(sgd - decoupled),
             record.at_most(1e-14),
             unit="distance",
@@ -158,7 +182,9 @@ def _quadratics(result):
             "C123",
             "For Adam an ℓ₂ penalty and weight decay (AdamW) take different paths.",
             record.certain(np.abs(adam - adamw).max()),
-            record.above(0.0, margin=0.1, reason="a tenth of what each weight starts with"),
+            record.above(
+                0.0, margin=0.1, reason="a tenth of what each weight starts with"
+            ),
             unit="distance",
             setting=QUADRATIC,
         ),
@@ -166,7 +192,9 @@ def _quadratics(result):
 
 
 def _spread(paths):
-    """The largest change of a path with the scale of the loss, over its largest weight."""
+    """The largest change of a path with the scale of the loss, over its largest
+    weight.
+    """
     small, plain, large = paths
     changes = np.abs(np.stack([small, large]) - plain)
     return changes.max() / np.abs(plain).max()
@@ -177,8 +205,8 @@ def _scales(result):
     return (
         record.deciding(
             "C123",
-            "The path of Adam with an ℓ₂ penalty, which passes through the moments, changes with the scale "
-            "of the loss.",
+            "The path of Adam with an ℓ₂ penalty, which passes through the moments, "
+            "changes with the scale of the loss.",
             record.certain(_spread(adam)),
             record.above(0.0, margin=0.05, reason="5 % of the largest weight"),
             unit="ratio",
@@ -186,8 +214,8 @@ def _scales(result):
         ),
         record.deciding(
             "C123",
-            "The path of AdamW, which shrinks the weights outside the moments, does not change with the "
-            "scale of the loss.",
+            "The path of AdamW, which shrinks the weights outside the moments, does "
+            "not change with the scale of the loss.",
             record.certain(_spread(adamw)),
             record.at_most(1e-9),
             unit="relative error",
@@ -198,8 +226,9 @@ def _scales(result):
 
 def _digits(result):
     setting = (
-        f"8x8 digits ({result.examples:,} for training), dense network of {result.weights:,} weights, "
-        f"{result.updates:,} updates, rates and decays tuned"
+        f"8x8 digits ({result.examples:,} for training), dense network of "
+        f"{result.weights:,} weights, {result.updates:,} updates, rates and decays "
+        "tuned"
     )
     adam, adamw = range(len(TUNED))
     return (
@@ -207,7 +236,9 @@ def _digits(result):
             "C123",
             "AdamW reaches a higher test accuracy than Adam with an ℓ₂ penalty.",
             record.paired(result.accuracy[adamw], result.accuracy[adam]),
-            record.above(0.0, margin=0.005, reason="half a point: less than what seeds move"),
+            record.above(
+                0.0, margin=0.005, reason="half a point: less than what seeds move"
+            ),
             unit="accuracy difference",
             setting=setting,
         ),
@@ -215,7 +246,11 @@ def _digits(result):
             "C123",
             "AdamW reaches a lower test loss than Adam with an ℓ₂ penalty.",
             record.paired(result.loss[adamw], result.loss[adam]),
-            record.below(0.0, margin=0.01, reason="0.01 nats is 1 % in the probability of the right class"),
+            record.below(
+                0.0,
+                margin=0.01,
+                reason="0.01 nats is 1 % in the probability of the right class",
+            ),
             unit="nats",
             setting=setting,
         ),
@@ -225,14 +260,27 @@ def _digits(result):
 def figures(result):
     """The paths of one weight by the scale of the loss, and the tuning grids."""
     figure, axes = panels(2, 2)
-    for axis, name, paths in zip(axes, ("adam", "adamw"), result.paths[2:], strict=False):
+    for axis, name, paths in zip(
+        axes, ("adam", "adamw"), result.paths[2:], strict=False
+    ):
         for scale, path in zip(SCALES, paths, strict=True):
             axis.plot(path[:, -1], label=f"loss × {scale:g}")
         axis.legend(fontsize=8)
-        label(axis, f"{name}, decay 0.1", "step", "weight of the steepest coordinate (1)")
-    for axis, name, losses in zip(axes[2:], ("adam", "adamw"), result.tuning, strict=True):
+        label(
+            axis, f"{name}, decay 0.1", "step", "weight of the steepest coordinate (1)"
+        )
+    for axis, name, losses in zip(
+        axes[2:], ("adam", "adamw"), result.tuning, strict=True
+    ):
         for rate, row in zip(RATES, losses, strict=True):
-            axis.loglog(np.maximum(DECAYS, 1e-4), row, label=f"η = {rate:g}", markevery=1)
+            axis.loglog(
+                np.maximum(DECAYS, 1e-4), row, label=f"η = {rate:g}", markevery=1
+            )
         axis.legend(fontsize=8)
-        label(axis, f"{name} on few digits", "decay (0 at the left)", "median loss in tuning (nats)")
+        label(
+            axis,
+            f"{name} on few digits",
+            "decay (0 at the left)",
+            "median loss in tuning (nats)",
+        )
     return {"weight_decay": figure}

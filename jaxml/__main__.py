@@ -1,7 +1,8 @@
 """The front door: `jaxml` on the command line, and `python -m jaxml`.
 
-What can be answered without JAX is answered without importing it: the list of studies, and every
-name that is wrong. So a command's module is imported only once its words make sense.
+What can be answered without JAX is answered without importing it: the list of studies,
+and every name that is wrong. So a command's module is imported only once its words make
+sense.
 """
 
 import io
@@ -44,7 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jaxml: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = "; the finished stages are kept and the same command resumes" if command == "run" else ""
+        kept = (
+            "; the finished stages are kept and the same command resumes"
+            if command == "run"
+            else ""
+        )
         print(f"\nInterrupted{kept}.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read our output has stopped: so do we
@@ -58,14 +63,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _defect(command: str, words: list[str]) -> str:
     """What to do about an exception that is no refusal."""
-    report = "report the lines above, the command and the output of `jaxml doctor` to the authors named in"
+    report = (
+        "report the lines above, the command and the output of `jaxml doctor` to the "
+        "authors named in"
+    )
     fields = fields_of(words)[1] if command == "run" else {}
     if not fields:
-        return f"this is a defect of jaxml or of the study, not of your input: {report} CITATION.cff."
+        return (
+            f"this is a defect of jaxml or of the study, not of your input: {report} "
+            "CITATION.cff."
+        )
     given = ", ".join(f"--{field}" for field in fields)
     return (
-        f"the study may not be able to use what you gave to {given}: try another value, or none; "
-        f"if this stays it is a defect of jaxml or of the study: {report} CITATION.cff."
+        f"the study may not be able to use what you gave to {given}: try another value, "
+        f"or none; if this stays it is a defect of jaxml or of the study: {report} "
+        "CITATION.cff."
     )
 
 
@@ -74,14 +86,18 @@ def _answered(command: str, words: list[str]) -> int:
         print(USAGE)
         return 0
     if command not in _COMMANDS:
-        raise InputError(f"There is no command {command!r}: {proposal(command, _COMMANDS)}")
+        raise InputError(
+            f"There is no command {command!r}: {proposal(command, _COMMANDS)}"
+        )
     if any(word in _HELP for word in words):
         return _help(command, [word for word in words if word not in _HELP])
     return _COMMANDS[command](words)
 
 
 def _help(command: str, words: list[str]) -> int:
-    """The usage of a command; of `run`, the fields of the studies that are named as well."""
+    """The usage of a command; of `run`, the fields of the studies that are named as
+    well.
+    """
     print(USAGES[command])
     if command not in _STUDY_OPTIONS:
         return 0
@@ -126,7 +142,13 @@ def _run(words: list[str]) -> int:
     if values.require_accelerator:
         devices.require_accelerator()
     with devices.computing_on(values.devices):
-        run.run(descriptions, fields, smoke=values.smoke, runs=values.runs, again=values.again)
+        run.run(
+            descriptions,
+            fields,
+            smoke=values.smoke,
+            runs=values.runs,
+            again=values.again,
+        )
     return 0
 
 
@@ -139,12 +161,16 @@ def _named(names: Sequence[str], command: str) -> list[Description]:
     paths = list(dict.fromkeys(find(name) for name in names))
     if not paths:
         raise InputError(
-            f"No study is named: write the studies first, as in `jaxml {command} toy_saddle --smoke`."
+            f"No study is named: write the studies first, as in `jaxml {command} "
+            "toy_saddle --smoke`."
         )
     stems = [path.stem for path in paths]
     twice = [stem for stem in stems if stems.count(stem) > 1]
     if twice:
-        raise InputError(f"Two studies are called {twice[0]}: rename one, or run them one after the other.")
+        raise InputError(
+            f"Two studies are called {twice[0]}: rename one, or run them one after the "
+            "other."
+        )
     return [describe(path) for path in paths]
 
 
@@ -155,13 +181,17 @@ def _replicate(words: list[str]) -> int:
     from jaxml.commands import devices, replicate
 
     with devices.computing_on(values.devices):
-        replicate.replicate(descriptions, times=values.times, smoke=values.smoke, runs=values.runs)
+        replicate.replicate(
+            descriptions, times=values.times, smoke=values.smoke, runs=values.runs
+        )
     return 0
 
 
 def _claims(words: list[str]) -> int:
     values = parsed(words, "names", RUNS)
-    claims_named(values.names, claim_names(values.runs))  # a wrong name is refused before JAX is imported
+    claims_named(
+        values.names, claim_names(values.runs)
+    )  # a wrong name is refused before JAX is imported
     from jaxml.commands import claims
 
     claims.show(values.names, values.runs)
@@ -169,7 +199,9 @@ def _claims(words: list[str]) -> int:
 
 
 def _list_runs(words: list[str]) -> int:
-    values = parsed(words, "runs", {"--csv": {"type": path_of}, "--json": {"type": path_of}})
+    values = parsed(
+        words, "runs", {"--csv": {"type": path_of}, "--json": {"type": path_of}}
+    )
     folder = path_of(at_most_one(values.runs, "folder of runs") or "runs")
     from jaxml.commands import runs
 
@@ -204,7 +236,9 @@ def _verify(words: list[str]) -> int:
     values = parsed(words, "run", {"--study": {}, **DEVICES})
     folder = at_most_one(values.run, "run")
     if folder is None or not Path(folder).is_dir():
-        raise InputError(f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>.")
+        raise InputError(
+            f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>."
+        )
     path = find(values.study) if values.study else None
     _prepare()
     from jaxml.commands import devices, verify
@@ -214,12 +248,18 @@ def _verify(words: list[str]) -> int:
 
 
 def _bench(words: list[str]) -> int:
-    values = parsed(words, "names", {"--out": {"type": path_of, "default": Path("runs/bench")}, **DEVICES})
+    values = parsed(
+        words,
+        "names",
+        {"--out": {"type": path_of, "default": Path("runs/bench")}, **DEVICES},
+    )
     from jaxml import bench
 
     for name in values.names:
         if name not in bench.names():
-            raise InputError(f"There is no benchmark {name!r}: {proposal(name, bench.names())}")
+            raise InputError(
+                f"There is no benchmark {name!r}: {proposal(name, bench.names())}"
+            )
     _prepare()
     from jaxml.commands import devices
 
@@ -229,9 +269,15 @@ def _bench(words: list[str]) -> int:
 
 
 def _prepare() -> None:
-    """Keeps compiled programs between processes, and LAPACK to one thread: both are read on import."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # small spectra: threads wait, and change the bits
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(shipped.cache() / "compilation"))
+    """Keeps compiled programs between processes, and LAPACK to one thread: both are
+    read on import.
+    """
+    os.environ.setdefault(
+        "OPENBLAS_NUM_THREADS", "1"
+    )  # small spectra: threads wait, and change the bits
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(shipped.cache() / "compilation")
+    )
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 

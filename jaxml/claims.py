@@ -1,4 +1,6 @@
-"""The ledger of claims: what the course says, each as a sentence that stands alone. No JAX is imported."""
+"""The ledger of claims: what the course says, each as a sentence that stands alone. No
+JAX is imported.
+"""
 
 import re
 import tomllib
@@ -49,7 +51,9 @@ def read(path: Path) -> dict[str, Claim]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as TOML ({error}): correct it first.") from error
+        raise InputError(
+            f"{path} cannot be read as TOML ({error}): correct it first."
+        ) from error
     return parse(tables, str(path))
 
 
@@ -57,26 +61,39 @@ def parse(tables: Mapping[str, Any], origin: str) -> dict[str, Claim]:
     """The claims that a mapping of id to fields holds; `origin` is for messages.
 
     Raises:
-        InputError: an id with spaces or commas, a missing or unknown field, or one of the wrong type.
+        InputError: an id with spaces or commas, a missing or unknown field, or one of
+            the wrong type.
     """
     return {name: _claim(name, table, origin) for name, table in tables.items()}
 
 
 def _claim(name: str, table: Any, origin: str) -> Claim:
     if not re.fullmatch(r"[^\s,;]+", name):
-        raise InputError(f"{origin}: {name!r} is no id: leave out spaces, commas and semicolons.")
+        raise InputError(
+            f"{origin}: {name!r} is no id: leave out spaces, commas and semicolons."
+        )
     if not isinstance(table, Mapping) or not {"topic", "kind", "claim"} <= table.keys():
-        raise InputError(f"{origin}: {name} needs at least a topic, a kind and a claim: write all three.")
+        raise InputError(
+            f"{origin}: {name} needs at least a topic, a kind and a claim: write all "
+            "three."
+        )
     unknown = sorted(table.keys() - set(Claim._fields[1:]))
     if unknown:
         fields = ", ".join(Claim._fields[1:])
-        raise InputError(f"{origin}: {name} has no field {unknown[0]!r}: the fields are {fields}.")
+        raise InputError(
+            f"{origin}: {name} has no field {unknown[0]!r}: the fields are {fields}."
+        )
     figures = table.get("figures", ())
     texts = [value for field, value in table.items() if field != "figures"]
     if not all(isinstance(text, str) for text in (*texts, *figures)):
-        raise InputError(f"{origin}: a field of {name} is no text: put it between quotation marks.")
+        raise InputError(
+            f"{origin}: a field of {name} is no text: put it between quotation marks."
+        )
     if table["kind"] not in KINDS:
-        raise InputError(f"{origin}: {name} is {table['kind']!r}: choose a kind from {', '.join(KINDS)}.")
+        raise InputError(
+            f"{origin}: {name} is {table['kind']!r}: choose a kind from "
+            f"{', '.join(KINDS)}."
+        )
     return Claim(**{"id": name, **table, "figures": tuple(figures)})
 
 
@@ -84,7 +101,8 @@ def ledger(*folders: Path) -> dict[str, Claim]:
     """The course's claims, and those of `claims.toml` in further folders.
 
     Raises:
-        InputError: a file breaks the format, or gives an id of the course to a claim of its own.
+        InputError: a file breaks the format, or gives an id of the course to a claim of
+            its own.
     """
     known = read(shipped.studies() / FILE)
     for folder in folders:
@@ -92,7 +110,9 @@ def ledger(*folders: Path) -> dict[str, Claim]:
     return known
 
 
-def merged(known: Mapping[str, Claim], new: Mapping[str, Claim], origin: str) -> dict[str, Claim]:
+def merged(
+    known: Mapping[str, Claim], new: Mapping[str, Claim], origin: str
+) -> dict[str, Claim]:
     """Both together.
 
     Raises:
@@ -100,7 +120,10 @@ def merged(known: Mapping[str, Claim], new: Mapping[str, Claim], origin: str) ->
     """
     for name, claim in new.items():
         if name in known and known[name] != claim:
-            raise InputError(f"{origin}: the id {name} belongs to another claim already: choose another id.")
+            raise InputError(
+                f"{origin}: the id {name} belongs to another claim already: choose "
+                "another id."
+            )
     return {**known, **new}
 
 
@@ -110,7 +133,11 @@ def announced(text: str) -> tuple[str, ...]:
     >>> announced("C001, A3, X1.")
     ('C001', 'A3', 'X1')
     """
-    return tuple(part for part in (piece.strip() for piece in text.rstrip(". ").split(",")) if part)
+    return tuple(
+        part
+        for part in (piece.strip() for piece in text.rstrip(". ").split(","))
+        if part
+    )
 
 
 def require(ids: Iterable[str], known: Mapping[str, Claim], origin: str) -> None:
@@ -121,13 +148,21 @@ def require(ids: Iterable[str], known: Mapping[str, Claim], origin: str) -> None
     """
     for name in ids:
         if name not in known:
-            raise InputError(f"{origin} speaks of {name!r}, which is no claim: {proposal(name, known)}")
+            raise InputError(
+                f"{origin} speaks of {name!r}, which is no claim: "
+                f"{proposal(name, known)}"
+            )
 
 
 def proposal(name: str, known: Iterable[str]) -> str:
     """The nearest ids, as the end of a sentence."""
     names = list(known)
-    similar = get_close_matches(name.upper(), names, n=3) or get_close_matches(name.lower(), names, n=3)
+    similar = get_close_matches(name.upper(), names, n=3) or get_close_matches(
+        name.lower(), names, n=3
+    )
     if similar:
         return f"did you mean {' or '.join(similar)}?"
-    return "see `jaxml claims` for all, or describe your own in a claims.toml beside the study."
+    return (
+        "see `jaxml claims` for all, or describe your own in a claims.toml beside the "
+        "study."
+    )

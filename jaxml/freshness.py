@@ -1,4 +1,6 @@
-"""Whether a stored run is what the same command would give now, and what has changed. No JAX is imported."""
+"""Whether a stored run is what the same command would give now, and what has changed.
+No JAX is imported.
+"""
 
 import importlib.metadata
 import platform
@@ -15,13 +17,16 @@ PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "flax", "optax", "scikit-learn")
 
 
 def versions() -> dict[str, str]:
-    """The versions that belong to a run's identity: those of PACKAGES, and of Python."""
+    """The versions that belong to a run's identity: those of PACKAGES, and of
+    Python.
+    """
     found = {name: importlib.metadata.version(name) for name in PACKAGES}
     return found | {"python": platform.python_version()}
 
 
 def stale(manifest: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    """What has changed since a run was made: nothing if it is up to date. It never raises.
+    """What has changed since a run was made: nothing if it is up to date. It never
+    raises.
 
     Args:
         manifest: of the run.
@@ -41,7 +46,9 @@ def stale(manifest: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
 
 def _well_formed(manifest: Mapping[str, Any]) -> bool:
-    """Whether code, versions, data and needs have the types that they are written in."""
+    """Whether code, versions, data and needs have the types that they are written
+    in.
+    """
     fields = [manifest.get(name) for name in ("code", "versions", "data")]
     if not all(isinstance(field, Mapping) for field in fields):
         return False
@@ -54,7 +61,11 @@ def _well_formed(manifest: Mapping[str, Any]) -> bool:
 
 
 def _is_need(each: Any) -> bool:
-    return isinstance(each, Mapping) and isinstance(each.get("code"), Mapping) and "study" in each
+    return (
+        isinstance(each, Mapping)
+        and isinstance(each.get("code"), Mapping)
+        and "study" in each
+    )
 
 
 def code_changes(code: Mapping[str, str], path: Path) -> tuple[str, ...]:
@@ -73,7 +84,9 @@ def _other_code(code: Mapping[str, str], path: Path) -> Iterator[str]:
 
 
 def judging_changed(manifest: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    """What has changed in the code of findings and figures, which are made again from the stored arrays."""
+    """What has changed in the code of findings and figures, which are made again from
+    the stored arrays.
+    """
     before = manifest.get("judging")
     if not isinstance(before, Mapping):
         return ("its manifest is of an older form",)
@@ -91,13 +104,17 @@ def _other_versions(before: Mapping[str, str]) -> Iterator[str]:
 
 def _other_data(data: Mapping[str, Any]) -> Iterator[str]:
     for name, entry in data.items():
-        reading = Reading(name, entry.get("digest", ""), entry.get("path"), entry.get("file_digest"))
+        reading = Reading(
+            name, entry.get("digest", ""), entry.get("path"), entry.get("file_digest")
+        )
         if not unchanged(reading):
             yield f"the data {name} changed"
 
 
 def _other_needs(needs: Any, path: Path) -> Iterator[str]:
-    """What has changed in the code of the runs whose results went into this one, and into those."""
+    """What has changed in the code of the runs whose results went into this one, and
+    into those.
+    """
     for each in needs:
         need = path.with_name(f"{each['study']}.py")
         for change in _other_code(each["code"], need):

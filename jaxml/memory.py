@@ -11,9 +11,11 @@ from jaxml.types import Device, InputError
 
 
 def available_bytes(devices: Iterable[Device] | None = None) -> int:
-    """Bytes that a computation may still take on each of the devices; on the default one if none is named.
+    """Bytes that a computation may still take on each of the devices; on the default
+    one if none is named.
 
-    An accelerator tells its own limit; for CPU devices it is `host_bytes()`, which they share.
+    An accelerator tells its own limit; for CPU devices it is `host_bytes()`, which they
+    share.
     """
     chosen = jax.local_devices()[:1] if devices is None else devices
     return min(_device_bytes(device) for device in chosen)
@@ -27,17 +29,19 @@ def _device_bytes(device: Device) -> int:
 
 
 def host_bytes(root: Path = Path("/")) -> int:
-    """Bytes that this process may still take of the host: the least that any limit leaves.
+    """Bytes that this process may still take of the host: the least that any limit
+    leaves.
 
-    The limits are what the kernel calls available of the whole machine (half of the physical memory
-    where the kernel does not say), and what each control group that the process is in, and each
-    group above it, leaves of its own: limit - usage + file pages that the kernel can drop.
+    The limits are what the kernel calls available of the whole machine (half of the
+    physical memory where the kernel does not say), and what each control group that the
+    process is in, and each group above it, leaves of its own: limit - usage + file
+    pages that the kernel can drop.
 
     Args:
         root: of the file system that holds /proc and the mounted groups.
 
-    Source: Linux, Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst (memory.max,
-        memory.high, memory.current, memory.stat).
+    Source: Linux, Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst
+        (memory.max, memory.high, memory.current, memory.stat).
     """
     return max(0, min([_machine_bytes(root), *_group_bytes(root)]))
 
@@ -57,12 +61,15 @@ def require(needed: int, purpose: str, remedy: str, *, free: int | None = None) 
     free = available_bytes() if free is None else free
     if needed > free:
         raise InputError(
-            f"{purpose} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are free: {remedy}."
+            f"{purpose} needs {needed / 2**30:.1f} GiB and {free / 2**30:.1f} GiB are "
+            f"free: {remedy}."
         )
 
 
 class _Version(NamedTuple):
-    """What one version of control groups calls its files, and its counts of pages that can be dropped."""
+    """What one version of control groups calls its files, and its counts of pages that
+    can be dropped.
+    """
 
     limits: tuple[str, ...]
     usage: str
@@ -70,10 +77,14 @@ class _Version(NamedTuple):
 
 
 _FIRST = _Version(
-    ("memory.limit_in_bytes",), "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")
+    ("memory.limit_in_bytes",),
+    "memory.usage_in_bytes",
+    ("total_inactive_file", "total_active_file"),
 )
 _SECOND = _Version(
-    ("memory.max", "memory.high"), "memory.current", ("inactive_file", "active_file", "slab_reclaimable")
+    ("memory.max", "memory.high"),
+    "memory.current",
+    ("inactive_file", "active_file", "slab_reclaimable"),
 )
 
 
@@ -97,7 +108,9 @@ def _group_bytes(root: Path) -> Iterator[int]:
 
 
 def _groups(root: Path) -> Iterator[tuple[Path, _Version]]:
-    """The folders of the process's memory groups, each followed by those above it up to the mount."""
+    """The folders of the process's memory groups, each followed by those above it up to
+    the mount.
+    """
     names = _names(root)
     for mount, inside, version in _mounts(root):
         name = names.get(version)
@@ -125,7 +138,9 @@ def _names(root: Path) -> dict[_Version, str]:
 
 
 def _mounts(root: Path) -> Iterator[tuple[Path, str, _Version]]:
-    """Where the hierarchies of memory groups are mounted, and which of their groups is the mount's root."""
+    """Where the hierarchies of memory groups are mounted, and which of their groups is
+    the mount's root.
+    """
     for line in _lines(root / "proc/self/mountinfo"):
         place, _, kind = line.partition(" - ")
         inside, mount = place.split()[3:5]
@@ -138,7 +153,9 @@ def _mounts(root: Path) -> Iterator[tuple[Path, str, _Version]]:
 
 
 def _droppable(folder: Path, version: _Version) -> int:
-    """Bytes of file pages, which count as used and are dropped when memory runs short."""
+    """Bytes of file pages, which count as used and are dropped when memory runs
+    short.
+    """
     statistics = dict(line.split(maxsplit=1) for line in _lines(folder / "memory.stat"))
     return sum(int(statistics.get(name, 0)) for name in version.droppable)
 

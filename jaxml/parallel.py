@@ -1,11 +1,13 @@
-"""Runs over devices: a device computes one chunk of runs at a time, and all devices compute at once.
+"""Runs over devices: a device computes one chunk of runs at a time, and all devices
+compute at once.
 
-Every device executes the same program, compiled for one device and one chunk, in a thread of its own: how
-many devices there are changes no bit, nothing is exchanged between them, and a device that has finished its
-chunk takes the next. On a CPU a core counts as a device, for its one program can be executed by several
-threads at once.
+Every device executes the same program, compiled for one device and one chunk, in a
+thread of its own: how many devices there are changes no bit, nothing is exchanged
+between them, and a device that has finished its chunk takes the next. On a CPU a core
+counts as a device, for its one program can be executed by several threads at once.
 
-`jax.shard_map` over a mesh compiles another program for two devices than for one, whose bits differ.
+`jax.shard_map` over a mesh compiles another program for two devices than for one, whose
+bits differ.
 """
 
 import contextlib
@@ -34,11 +36,13 @@ class Program(NamedTuple):
     """A function of a chunk of runs, compiled.
 
     Attributes:
-        executables: one for each device, `(chunk, shared) -> outputs`; on a CPU one and the same.
+        executables: one for each device, `(chunk, shared) -> outputs`; on a CPU one and
+            the same.
         places: the device of each.
         outputs: shapes of one chunk's outputs.
         width: runs in a chunk.
-        bytes: what a chunk takes at its peak, arguments and outputs included, as XLA plans it.
+        bytes: what a chunk takes at its peak, arguments and outputs included, as XLA
+            plans it.
     """
 
     executables: Sequence[Any]
@@ -51,27 +55,33 @@ class Program(NamedTuple):
 def devices(limit: int | None = None) -> list[Device]:
     """The devices that compute at once; a CPU device stands in it once for each core.
 
-    They are `jax_default_device` where that is set, else all that JAX has. More than one CPU device, which
-    the user must have asked JAX for, count in place of the cores.
+    They are `jax_default_device` where that is set, else all that JAX has. More than
+    one CPU device, which the user must have asked JAX for, count in place of the cores.
 
     Args:
-        limit: how many; that of `limited` when not given. There may be more than there are CPU cores.
+        limit: how many; that of `limited` when not given. There may be more than there
+            are CPU cores.
 
     Raises:
-        InputError: the limit is no positive number, or more than there are accelerators.
+        InputError: the limit is no positive number, or more than there are
+            accelerators.
     """
     limit = _limit.get() if limit is None else limit
     if limit is not None and limit < 1:
         raise InputError(f"{limit} devices cannot compute: ask for 1 or more.")
     default = jax.config.values["jax_default_device"]
-    found = [default] if isinstance(default, jax.Device) else jax.local_devices(backend=default)
+    found = (
+        [default]
+        if isinstance(default, jax.Device)
+        else jax.local_devices(backend=default)
+    )
     if found[0].platform == "cpu":
         usual = cores() if len(found) == 1 else len(found)
         return [found[0]] * (limit or usual)
     if limit is not None and limit > len(found):
         raise InputError(
-            f"{limit} devices were asked for and JAX has {len(found)} ({found[0].device_kind}): "
-            f"ask for at most {len(found)}."
+            f"{limit} devices were asked for and JAX has {len(found)} "
+            f"({found[0].device_kind}): ask for at most {len(found)}."
         )
     return found[:limit]
 
@@ -85,7 +95,8 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def limited(limit: int | None) -> Iterator[None]:
-    """Within it no more devices compute at once, unless a call says otherwise; None limits nothing.
+    """Within it no more devices compute at once, unless a call says otherwise; None
+    limits nothing.
 
     Raises:
         InputError: as `devices`.
@@ -107,12 +118,14 @@ def compiled(
     limit: int | None = None,
     purpose: str = "A program",
 ) -> Program:
-    """Compiles a function of a chunk of runs for as many devices as there are chunks and devices.
+    """Compiles a function of a chunk of runs for as many devices as there are chunks
+    and devices.
 
     CPU cores share the host's memory, so only as many compute at once as fit in it.
 
     Args:
-        function: `(chunk, shared) -> outputs`, all with a leading axis of runs but `shared`.
+        function: `(chunk, shared) -> outputs`, all with a leading axis of runs but
+            `shared`.
         chunk: arrays, or their shapes, of one chunk.
         shared: arrays that every run is given.
         chunks: how many there will be.
@@ -124,7 +137,9 @@ def compiled(
     """
     places = devices(limit)[:chunks]
     chunk, whole = _shapes(chunk), _shapes(shared)
-    lowered = [_lowered(function, chunk, whole, place) for place in dict.fromkeys(places)]
+    lowered = [
+        _lowered(function, chunk, whole, place) for place in dict.fromkeys(places)
+    ]
     options = _options(places[0].platform)
     first = lowered[0].compile(compiler_options=options)
     width, needed = len(jax.tree.leaves(chunk)[0]), bytes_of(first)
@@ -139,12 +154,14 @@ def compiled(
 
 
 @contextlib.contextmanager
-def computing(program: Program, runs: Any, shared: Any, total: int) -> Iterator[Callable[[int], Any]]:
+def computing(
+    program: Program, runs: Any, shared: Any, total: int
+) -> Iterator[Callable[[int], Any]]:
     """Within it, a function of a chunk's index gives the chunk's outputs on the host.
 
-    A chunk that is asked for is computed, and those after it are begun, so that no device stands idle when
-    they are asked for in turn. The last run is repeated where the runs have ended. Leaving it drops the
-    chunks that were not yet begun.
+    A chunk that is asked for is computed, and those after it are begun, so that no
+    device stands idle when they are asked for in turn. The last run is repeated where
+    the runs have ended. Leaving it drops the chunks that were not yet begun.
 
     Args:
         program: from `compiled`.
@@ -154,7 +171,9 @@ def computing(program: Program, runs: Any, shared: Any, total: int) -> Iterator[
     """
     chunks = -(-total // program.width)
     ahead = 2 * len(program.places)
-    copies = {place: jax.device_put(shared, place) for place in dict.fromkeys(program.places)}
+    copies = {
+        place: jax.device_put(shared, place) for place in dict.fromkeys(program.places)
+    }
     free: SimpleQueue[tuple[Any, Device]] = SimpleQueue()
     for slot in zip(program.executables, program.places, strict=True):
         free.put(slot)
@@ -163,14 +182,18 @@ def computing(program: Program, runs: Any, shared: Any, total: int) -> Iterator[
     def compute(chunk: Any) -> Any:
         executable, place = free.get()
         try:
-            return jax.device_get(executable(jax.device_put(chunk, place), copies[place]))
+            return jax.device_get(
+                executable(jax.device_put(chunk, place), copies[place])
+            )
         finally:
             free.put((executable, place))
 
     def outputs(index: int) -> Any:
         for each in range(index, min(index + ahead, chunks)):
             if each not in begun:
-                begun[each] = workers.submit(compute, _chunk(program, runs, each, total))
+                begun[each] = workers.submit(
+                    compute, _chunk(program, runs, each, total)
+                )
         return begun.pop(index).result()
 
     workers = ThreadPoolExecutor(len(program.places), thread_name_prefix="jaxml")
@@ -201,19 +224,30 @@ def rows(runs: Any, index: np.ndarray) -> Any:
 
 
 def bytes_of(executable: Any) -> int:
-    """The bytes that a compiled program takes at its peak, its arguments included, as XLA plans them."""
+    """The bytes that a compiled program takes at its peak, its arguments included, as
+    XLA plans them.
+    """
     plan = executable.memory_analysis()
-    return plan.temp_size_in_bytes + plan.output_size_in_bytes + plan.argument_size_in_bytes
+    return (
+        plan.temp_size_in_bytes
+        + plan.output_size_in_bytes
+        + plan.argument_size_in_bytes
+    )
 
 
-def _lowered(function: Callable[[Any, Any], Any], chunk: Any, shared: Any, place: Device) -> Any:
+def _lowered(
+    function: Callable[[Any, Any], Any], chunk: Any, shared: Any, place: Device
+) -> Any:
     """The function lowered for one device."""
     there = SingleDeviceSharding(place)
-    return jax.jit(function, in_shardings=there, out_shardings=there).lower(chunk, shared)
+    return jax.jit(function, in_shardings=there, out_shardings=there).lower(
+        chunk, shared
+    )
 
 
 def _options(platform: str) -> dict[str, Any]:
-    """On a CPU, LLVM's second level of optimization instead of its third, which compiles sooner.
+    """On a CPU, LLVM's second level of optimization instead of its third, which
+    compiles sooner.
 
     A level that the user sets in XLA_FLAGS stands.
     """
@@ -229,7 +263,9 @@ def _shapes(tree: Any) -> Any:
 
 
 def _chunk(program: Program, runs: Any, index: int, total: int) -> Any:
-    """The runs of a chunk as JAX's arrays: a thread of its own knows of no `enable_x64`."""
+    """The runs of a chunk as JAX's arrays: a thread of its own knows of no
+    `enable_x64`.
+    """
     start = index * program.width
     chosen = np.minimum(np.arange(start, start + program.width), total - 1)
     return jax.device_put(rows(runs, chosen), program.places[0])
@@ -237,11 +273,19 @@ def _chunk(program: Program, runs: Any, index: int, total: int) -> Any:
 
 def _host(column: Any) -> Any:
     """The array, in NumPy unless it holds keys."""
-    return column if jnp.issubdtype(column.dtype, jax.dtypes.prng_key) else np.asarray(column)
+    return (
+        column
+        if jnp.issubdtype(column.dtype, jax.dtypes.prng_key)
+        else np.asarray(column)
+    )
 
 
-def _require_room(needed: int, width: int, shared: Any, places: Sequence[Device], purpose: str) -> None:
-    """Refuses a program that does not fit in a device's memory, with the number of runs that fits."""
+def _require_room(
+    needed: int, width: int, shared: Any, places: Sequence[Device], purpose: str
+) -> None:
+    """Refuses a program that does not fit in a device's memory, with the number of runs
+    that fits.
+    """
     free = memory.available_bytes(places)
     fixed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shared))
     each = max((needed - fixed) // width, 1)

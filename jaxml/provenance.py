@@ -1,4 +1,5 @@
-"""What was read: each loader reports the data that it gives out, and whoever asks collects the reports.
+"""What was read: each loader reports the data that it gives out, and whoever asks
+collects the reports.
 
 Standard library only, so that a stored reading is compared with its file without JAX.
 """
@@ -21,7 +22,8 @@ class Reading(NamedTuple):
         name: of the data, such as `digits` or `mnist/train-images-idx3-ubyte.gz`.
         digest: SHA-256 of the uncompressed content.
         path: the file it came from, absolute; None for data that lie in no file.
-        file_digest: SHA-256 of the file's bytes as they lie on disk; None without a file.
+        file_digest: SHA-256 of the file's bytes as they lie on disk; None without a
+            file.
     """
 
     name: str
@@ -38,9 +40,10 @@ _here: ContextVar[tuple[int, ...]] = ContextVar("collectors", default=())
 def report(reading: Reading) -> None:
     """Tells every collector that is open here; without one, nothing happens.
 
-    A loader reports at every call, also where a cache answers. A thread that knows no collector,
-    because it was started without its parent's context, tells all that are open: a reading too many
-    makes a result stale too early, one too few would never do so.
+    A loader reports at every call, also where a cache answers. A thread that knows no
+    collector, because it was started without its parent's context, tells all that are
+    open: a reading too many makes a result stale too early, one too few would never do
+    so.
     """
     with _lock:
         known = [key for key in _here.get() if key in _open]
@@ -52,9 +55,11 @@ def report(reading: Reading) -> None:
 
 @contextmanager
 def collecting() -> Iterator[list[Reading]]:
-    """The list of all distinct readings while the context is open, in the order of their first report.
+    """The list of all distinct readings while the context is open, in the order of
+    their first report.
 
-    Collectors nest: an outer one sees what inner ones see. The list keeps what it holds afterwards.
+    Collectors nest: an outer one sees what inner ones see. The list keeps what it holds
+    afterwards.
 
     >>> with collecting() as readings:
     ...     report(Reading("mine", "ab12"))
@@ -76,9 +81,11 @@ def collecting() -> Iterator[list[Reading]]:
 
 
 def read(path: str | Path, *, name: str | None = None) -> bytes:
-    """The bytes of a file of your own, reported: a result that was made from it knows when it changes.
+    """The bytes of a file of your own, reported: a result that was made from it knows
+    when it changes.
 
-    Nothing is decompressed; the digest is that of the bytes. A leading `~` is your home.
+    Nothing is decompressed; the digest is that of the bytes. A leading `~` is your
+    home.
 
     Args:
         path: the file.
@@ -95,11 +102,12 @@ def read(path: str | Path, *, name: str | None = None) -> bytes:
 
 
 def unchanged(reading: Reading) -> bool:
-    """Whether the file still holds what was read; always so for data that lie in no file.
-
-    An uncompressed copy in the place of a compressed file counts as the same; one that was compressed
-    anew counts as changed, and so does a file that is gone or may not be read. Cost: one pass over the
+    """Whether the file still holds what was read; always so for data that lie in no
     file.
+
+    An uncompressed copy in the place of a compressed file counts as the same; one that
+    was compressed anew counts as changed, and so does a file that is gone or may not be
+    read. Cost: one pass over the file.
     """
     if reading.path is None:
         return True
@@ -118,7 +126,9 @@ def contents(path: Path) -> bytes:
     """
     try:
         if path.exists() and not path.is_file():
-            raise InputError(f"{path} cannot be read (no regular file): make it a file you may read.")
+            raise InputError(
+                f"{path} cannot be read (no regular file): make it a file you may read."
+            )
         return path.read_bytes()
     except OSError as reason:
         raise InputError(

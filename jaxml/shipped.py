@@ -1,4 +1,6 @@
-"""Where things are: the studies that come with jaxml, and its cache. Standard library only."""
+"""Where things are: the studies that come with jaxml, and its cache. Standard library
+only.
+"""
 
 import os
 import tempfile
@@ -8,7 +10,8 @@ from pathlib import Path
 def studies() -> Path:
     """The folder of the studies, their claims and their verdicts.
 
-    Within the package where it was installed from a wheel (as `jaxml.studies`), beside it in a checkout.
+    Within the package where it was installed from a wheel (as `jaxml.studies`), beside
+    it in a checkout.
     """
     package = Path(__file__).parent
     installed = package / "studies"
@@ -18,8 +21,8 @@ def studies() -> Path:
 def cache() -> Path:
     """The folder for downloads and compiled programs.
 
-    `$XDG_CACHE_HOME/jaxml`, else `~/.cache/jaxml`, else, for a user without a home, one in the folder of
-    temporary files.
+    `$XDG_CACHE_HOME/jaxml`, else `~/.cache/jaxml`, else, for a user without a home, one
+    in the folder of temporary files.
     """
     given = os.environ.get("XDG_CACHE_HOME")
     if given:

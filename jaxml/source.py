@@ -1,6 +1,8 @@
-"""What a study's source tells without running it: what it says of itself, and the digest of its code.
+"""What a study's source tells without running it: what it says of itself, and the
+digest of its code.
 
-Standard library only, so that a list of studies and a wrong name are answered without JAX.
+Standard library only, so that a list of studies and a wrong name are answered without
+JAX.
 """
 
 import ast
@@ -16,7 +18,9 @@ CONTRACT = ("Config", "Result", "SMOKE", "study", "findings", "figures")
 """The names that make a module a study."""
 
 _LABELS = "Claims|Sources?|Cost|Expect|Run"
-_PARAGRAPH = re.compile(rf"^({_LABELS}):((?:.|\n(?!\s*(?:\n|$)|(?:{_LABELS}):))*)", re.MULTILINE)
+_PARAGRAPH = re.compile(
+    rf"^({_LABELS}):((?:.|\n(?!\s*(?:\n|$)|(?:{_LABELS}):))*)", re.MULTILINE
+)
 
 
 class Description(NamedTuple):
@@ -27,7 +31,8 @@ class Description(NamedTuple):
         path: the file.
         title: the first line of the docstring.
         summary: its paragraphs without a label.
-        notes: the docstring's labelled paragraphs, `Claims:`, `Cost:` and so on, by label.
+        notes: the docstring's labelled paragraphs, `Claims:`, `Cost:` and so on, by
+            label.
         fields: of `Config`: annotation and default as written.
         words: every identifier in the source.
     """
@@ -42,7 +47,9 @@ class Description(NamedTuple):
 
 
 def code_digest(study_path: str | Path) -> str:
-    """SHA-256 of the code that decides a study's arrays: see `jaxml.closure.computing`."""
+    """SHA-256 of the code that decides a study's arrays: see
+    `jaxml.closure.computing`.
+    """
     return computing(study_path).digest
 
 
@@ -55,7 +62,9 @@ def describe(path: Path) -> Description:
     try:
         module = ast.parse(path.read_bytes(), str(path))
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as Python ({error}): correct it first.") from error
+        raise InputError(
+            f"{path} cannot be read as Python ({error}): correct it first."
+        ) from error
     missing = [name for name in CONTRACT if name not in _defined(module)]
     if missing:
         raise InputError(f"{path} is not yet a study: define {', '.join(missing)}.")
@@ -65,7 +74,10 @@ def describe(path: Path) -> Description:
         path=path,
         title=docstring.partition("\n")[0],
         summary=_summary(docstring),
-        notes={label: " ".join(text.split()) for label, text in _PARAGRAPH.findall(docstring)},
+        notes={
+            label: " ".join(text.split())
+            for label, text in _PARAGRAPH.findall(docstring)
+        },
         fields=_fields(module),
         words=frozenset(_words(module)),
     )
@@ -81,23 +93,33 @@ def _defined(module: ast.Module) -> set[str]:
     for node in module.body:
         match node:
             case (
-                ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name))
+                ast.ClassDef(name=name)
+                | ast.FunctionDef(name=name)
+                | ast.AnnAssign(target=ast.Name(id=name))
             ):
                 names.add(name)
             case ast.Assign(targets=targets):
-                names.update(target.id for target in targets if isinstance(target, ast.Name))
+                names.update(
+                    target.id for target in targets if isinstance(target, ast.Name)
+                )
             case ast.ImportFrom(names=aliases):
                 names.update(alias.asname or alias.name for alias in aliases)
     return names
 
 
 def _fields(module: ast.Module) -> dict[str, str]:
-    """Of the last `Config`, those of its bases first; none where a part of it is not in this file."""
-    classes = {node.name: node for node in module.body if isinstance(node, ast.ClassDef)}
+    """Of the last `Config`, those of its bases first; none where a part of it is not in
+    this file.
+    """
+    classes = {
+        node.name: node for node in module.body if isinstance(node, ast.ClassDef)
+    }
     return _class_fields("Config", classes) or {}
 
 
-def _class_fields(name: str, classes: Mapping[str, ast.ClassDef]) -> dict[str, str] | None:
+def _class_fields(
+    name: str, classes: Mapping[str, ast.ClassDef]
+) -> dict[str, str] | None:
     if name not in classes:
         return None
     others = {other: node for other, node in classes.items() if other != name}

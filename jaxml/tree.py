@@ -1,4 +1,6 @@
-"""The vector space of pytrees: inner product, norm, combination, random and flat vectors."""
+"""The vector space of pytrees: inner product, norm, combination, random and flat
+vectors.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,7 +47,9 @@ def scale(a: Any, x: Params) -> Params:
 
 
 def random_like(x: Params, key: Key) -> Params:
-    """Independent standard normal entries of the shapes of x, drawn in float32 and cast to its dtypes."""
+    """Independent standard normal entries of the shapes of x, drawn in float32 and cast
+    to its dtypes.
+    """
     leaves, treedef = jax.tree.flatten(x)
     keys = jax.random.split(key, len(leaves))
     draws = [
@@ -56,7 +60,9 @@ def random_like(x: Params, key: Key) -> Params:
 
 
 def ravel(x: Params) -> tuple[Float[jax.Array, " p"], Callable[[jax.Array], Params]]:
-    """The entries of x in one vector, and the function that folds such a vector back."""
+    """The entries of x in one vector, and the function that folds such a vector
+    back.
+    """
     return ravel_pytree(x)
 
 
@@ -66,5 +72,9 @@ def size(x: Params) -> int:
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:
-    """x where the scalar condition holds, else y, leaf by leaf, in the dtypes of y; typed keys included."""
-    return jax.tree.map(lambda a, b: jax.lax.select(condition, jnp.asarray(a, b.dtype), b), x, y)
+    """x where the scalar condition holds, else y, leaf by leaf, in the dtypes of y;
+    typed keys included.
+    """
+    return jax.tree.map(
+        lambda a, b: jax.lax.select(condition, jnp.asarray(a, b.dtype), b), x, y
+    )

@@ -22,18 +22,23 @@ Matvec: TypeAlias = Callable[[Params], Params]
 """A linear map from the space of parameters to itself."""
 
 Objective: TypeAlias = Callable[[Params, Any], Scalar]
-"""`(params, batch) -> loss`: all that `curvature` sees of a problem; the batch stays opaque."""
+"""`(params, batch) -> loss`: all that `curvature` sees of a problem; the batch stays
+opaque.
+"""
 
 TrainingLoss: TypeAlias = Callable[[Params, Any, Any, Key], tuple[Scalar, Any]]
 """`(params, model_state, batch, key) -> (loss, model_state)`: what `learn` descends."""
 
 
 class Batch(NamedTuple):
-    """Examples that are averaged together. An example of weight 0 is padding, with a valid target.
+    """Examples that are averaged together. An example of weight 0 is padding, with a
+    valid target.
 
     Attributes:
-        inputs: `[n, ...]`, floating point, or integer tokens for models that embed them.
-        targets: `[n, ...]`; integer classes `[n]`, or floating-point values `[n, outputs]`.
+        inputs: `[n, ...]`, floating point, or integer tokens for models that embed
+            them.
+        targets: `[n, ...]`; integer classes `[n]`, or floating-point values
+            `[n, outputs]`.
         weights: `[n]`, floating point, not negative.
     """
 
@@ -53,10 +58,10 @@ class Model(NamedTuple):
     """A network as two pure functions.
 
     Attributes:
-        init: `(key, inputs) -> (params, state)`; parameters take the dtype of `inputs`, and are
-            drawn in float32, so both precisions start from the same network.
-        apply: `(params, state, inputs, *, train, key) -> (outputs, state)`; one that names `mask` as well is
-            given, in training, which examples count, `[n]`.
+        init: `(key, inputs) -> (params, state)`; parameters take the dtype of `inputs`,
+            and are drawn in float32, so both precisions start from the same network.
+        apply: `(params, state, inputs, *, train, key) -> (outputs, state)`; one that
+            names `mask` as well is given, in training, which examples count, `[n]`.
     """
 
     init: Callable[[Key, Array], tuple[Params, Any]]

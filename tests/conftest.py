@@ -1,11 +1,17 @@
-"""Strictness for every test: executed shape types, strict promotion, four virtual devices."""
+"""Strictness for every test: executed shape types, strict promotion, four virtual
+devices.
+"""
 
 import os
 from pathlib import Path
 from typing import Any
 
-os.environ["OPENBLAS_NUM_THREADS"] = "1"  # small matrices: threads only wait for one another
-os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+os.environ["OPENBLAS_NUM_THREADS"] = (
+    "1"  # small matrices: threads only wait for one another
+)
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+)
 
 from jaxtyping import install_import_hook
 
@@ -24,7 +30,9 @@ EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """A worker takes a file at a time, for its tests share what they compile; and a study at a time."""
+    """A worker takes a file at a time, for its tests share what they compile; and a
+    study at a time.
+    """
     return ByFile(config, log)
 
 
@@ -36,4 +44,6 @@ class ByFile(LoadScopeScheduling):
         study = EXPERIMENTS / f"{test.partition('[')[2].removesuffix(']')}.py"
         if not study.is_file():
             return file
-        return "critical_points" if "critical_points" in study.read_text() else study.stem
+        return (
+            "critical_points" if "critical_points" in study.read_text() else study.stem
+        )

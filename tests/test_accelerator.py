@@ -1,4 +1,6 @@
-"""The script for an accelerator: its steps, its tables, and what must hold on any device."""
+"""The script for an accelerator: its steps, its tables, and what must hold on any
+device.
+"""
 
 import json
 import subprocess
@@ -28,7 +30,9 @@ def test_a_sweep_has_equal_bits_twice(family):
     model = problem.mlp((32, 10), jax.nn.relu)
     loss = problem.training_loss(model, problem.cross_entropy)
     batches = learn.shuffled(data, 32)
-    training = learn.training(problem.start(model, data.inputs), loss, family, batches, steps=40)
+    training = learn.training(
+        problem.start(model, data.inputs), loss, family, batches, steps=40
+    )
     grid = learn.grid(learn.Hyper, lr=[0.001, 0.01], seed=range(2))
     first = learn.sweep(training, grid, lanes=4)
     jax.clear_caches()
@@ -48,7 +52,9 @@ def test_a_hessian_and_its_spectrum_have_equal_bits_twice(dtype):
         def found():
             product = curvature.hessian_product(objective, params, task.batch)
             matrix = curvature.dense(product, params)
-            return matrix, curvature.extremes(product, params, count=2, depth=10, key=jax.random.key(1))
+            return matrix, curvature.extremes(
+                product, params, count=2, depth=10, key=jax.random.key(1)
+            )
 
         first = bits(found())
         jax.clear_caches()
@@ -58,31 +64,44 @@ def test_a_hessian_and_its_spectrum_have_equal_bits_twice(dtype):
 @pytest.mark.device
 @pytest.mark.oracle
 def test_products_of_float32_keep_float32():
-    """Rounding to the 10 bits of TF32 would err by 1e-3 / √3 a product, a thousand times as much."""
+    """Rounding to the 10 bits of TF32 would err by 1e-3 / √3 a product, a thousand
+    times as much.
+    """
     draw = np.random.default_rng(0)
     left, right = draw.standard_normal((2, 256, 256))
     with jax.default_matmul_precision("highest"):
         found = jax.jit(jnp.matmul)(jnp.float32(left), jnp.float32(right))
     exact = np.float32(left).astype(float) @ np.float32(right).astype(float)
-    assert np.abs(found - exact).max() < 256 * np.finfo(np.float32).eps * np.abs(exact).max()
+    assert (
+        np.abs(found - exact).max()
+        < 256 * np.finfo(np.float32).eps * np.abs(exact).max()
+    )
 
 
 @pytest.mark.identity
 def test_a_step_has_the_operations_that_its_products_have():
-    """As XLA counts them in a program without a loop; it counts those outside the products too."""
+    """As XLA counts them in a program without a loop; it counts those outside the
+    products too.
+    """
     size = dense.SMOKE._replace(widths=(256, 128, 64, 10), examples=128)
     batch = dense.examples(dense.SINGLE, size)
     model = problem.mlp((128, 64, 10), jax.nn.relu)
     objective = problem.objective(model, problem.cross_entropy)
     params, _ = model.init(jax.random.key(0), batch.inputs)
-    analysis = jax.jit(jax.grad(objective)).lower(params, batch).compile().cost_analysis()
+    analysis = (
+        jax.jit(jax.grad(objective)).lower(params, batch).compile().cost_analysis()
+    )
     assert 1 <= analysis["flops"] / peak.dense(size.widths, size.examples) < 1.05
 
 
 @pytest.mark.identity
 def test_the_benchmarks_of_accelerators_run():
     one, four = lanes.measure(lanes.SMOKE)
-    assert (one.ratio, one.what.partition(",")[0], four.what.partition(",")[0]) == (1.0, "1 lane", "4 lanes")
+    assert (one.ratio, one.what.partition(",")[0], four.what.partition(",")[0]) == (
+        1.0,
+        "1 lane",
+        "4 lanes",
+    )
     step, limit = dense.measure(dense.SMOKE._replace(arithmetics=(dense.SINGLE,)))
     assert step.ratio == 1.0 and limit.ratio is not None
     assert step.what.endswith("TFLOP/s") and limit.to == "the step"
@@ -93,7 +112,10 @@ def test_a_program_that_cannot_be_lowered_says_why():
     def fails(x):
         raise TypeError(f"no rule for {x.shape}\nand more")
 
-    done = [lowering.lowered("fails", fails, [jnp.ones(2)], name) for name in lowering.PLATFORMS]
+    done = [
+        lowering.lowered("fails", fails, [jnp.ones(2)], name)
+        for name in lowering.PLATFORMS
+    ]
     assert {each.error for each in done} == {"TypeError: no rule for (2,)"}
     assert lowering.lowered("adds", lambda x: x + 1, [jnp.ones(2)], "tpu").error == ""
 
@@ -106,7 +128,10 @@ def spoken(tmp_path, planned, total=60.0):
 
 @pytest.mark.identity
 def test_a_step_that_fails_or_lasts_stops_no_other(tmp_path, capsys):
-    sleep = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; time.sleep(60)'])"
+    sleep = (
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import time; "
+        "time.sleep(60)'])"
+    )
     say = "import os; print(os.environ['SAID'], os.environ['OWN'])"
     planned = [
         Step("fails", (sys.executable, "-c", "raise SystemExit('gone')"), 30.0, {}),
@@ -125,26 +150,31 @@ def test_a_step_that_fails_or_lasts_stops_no_other(tmp_path, capsys):
 @pytest.mark.golden
 def test_the_tables_of_a_visit(tmp_path):
     (tmp_path / "tests.xml").write_text(
-        '<testsuites><testsuite><testcase classname="tests.a" name="good"/>'
-        '<testcase classname="tests.a" name="bad"><failure/></testcase></testsuite></testsuites>'
+        '<testsuites><testsuite><testcase classname="tests.a" name="good"/><testcase '
+        'classname="tests.a" name="bad"><failure/></testcase></testsuite></testsuites>'
     )
     done = [
         {"program": "sweep", "platform": "cpu", "error": ""},
         {"program": "sweep", "platform": "tpu", "error": "E: x"},
     ]
     (tmp_path / "lowering.json").write_text(json.dumps(done))
-    text = summary.markdown(tmp_path, "gpu: card", [Outcome("tests", "done", 1.25, 60.0)])
+    text = summary.markdown(
+        tmp_path, "gpu: card", [Outcome("tests", "done", 1.25, 60.0)]
+    )
     assert text == (
-        "# gpu: card\n\n## Steps\n\n| Step | | Seconds | Limit |\n|-|-|-|-|\n| tests | done | 1.2 | 60 |\n\n"
-        "## Tests\n\n2 tests, 1 failed.\n- tests.a::bad\n\n"
-        "## Lowering\n\n| Program | cpu | tpu |\n|-|-|-|\n| sweep | lowered | E: x |\n"
+        "# gpu: card\n\n## Steps\n\n| Step | | Seconds | Limit |\n|-|-|-|-|\n| tests | "
+        "done | 1.2 | 60 |\n\n## Tests\n\n2 tests, 1 failed.\n- tests.a::bad\n\n## "
+        "Lowering\n\n| Program | cpu | tpu |\n|-|-|-|\n| sweep | lowered | E: x |\n"
     )
 
 
 @pytest.mark.identity
 def test_a_folder_that_cannot_take_the_results_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    for name, message in (("", "no folder is named"), (f"{tmp_path}/file", "cannot be written")):
+    for name, message in (
+        ("", "no folder is named"),
+        (f"{tmp_path}/file", "cannot be written"),
+    ):
         with pytest.raises(InputError, match=message):
             accelerator.folder(name)
     with pytest.raises(InputError, match="is not empty: name a new folder"):
@@ -166,16 +196,26 @@ def test_an_accelerator_that_is_absent_is_refused(monkeypatch, tmp_path, capsys)
 @pytest.mark.identity
 def test_every_benchmark_of_the_script_exists():
     assert accelerator.BENCHMARKS.keys() <= set(accelerator.summary.BENCHMARKS)
-    assert all((ROOT / name).exists() for name in (*accelerator.SOURCES, *accelerator.TESTS))
+    assert all(
+        (ROOT / name).exists() for name in (*accelerator.SOURCES, *accelerator.TESTS)
+    )
 
 
 @pytest.mark.stress
 def test_the_script_runs_on_the_cpu(tmp_path):
     out = tmp_path / "out"
-    command = ["make", "accelerator", f"OUT={out}", "SMOKE=1", f"PYTHON={sys.executable}"]
+    command = [
+        "make",
+        "accelerator",
+        f"OUT={out}",
+        "SMOKE=1",
+        f"PYTHON={sys.executable}",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, (out / "log.txt").read_text()
-    files = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
+    files = sorted(
+        str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()
+    )
     assert files == [
         "cpu.json",
         "cpu.png",
@@ -189,5 +229,7 @@ def test_the_script_runs_on_the_cpu(tmp_path):
     assert all(path.stat().st_size < 16 * 2**20 for path in out.rglob("*"))
     tables = (out / "tables.md").read_text()
     assert (
-        ", 0 failed." in tables and "## toy_saddle" in tables and "| lowered | lowered | lowered |" in tables
+        ", 0 failed." in tables
+        and "## toy_saddle" in tables
+        and "| lowered | lowered | lowered |" in tables
     )

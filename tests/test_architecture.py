@@ -12,7 +12,9 @@ pytestmark = pytest.mark.identity
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted([*ROOT.glob("jaxml/**/*.py"), *ROOT.glob("experiments/*.py")])
 FLOORS = {
-    **dict.fromkeys(("", "errors", "provenance", "source", "types", "tree", "memory", "parallel"), 0),
+    **dict.fromkeys(
+        ("", "errors", "provenance", "source", "types", "tree", "memory", "parallel"), 0
+    ),
     **dict.fromkeys(("claims", "closure", "freshness", "randomness", "shipped"), 0),
     **dict.fromkeys(("problem", "learn", "curvature", "record"), 1),
     **dict.fromkeys(("commands", "__main__", "bench"), 2),
@@ -30,7 +32,9 @@ ROOM_LINES, FILE_LINES = 30, 300
 
 
 def module(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+        ".__init__"
+    )
 
 
 MODULES = {module(path) for path in SOURCES}
@@ -47,7 +51,9 @@ def floor(name: str) -> int:
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """The modules that the import statements in a tree name; a relative import begins with a dot."""
+    """The modules that the import statements in a tree name; a relative import begins
+    with a dot.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -71,7 +77,9 @@ def violations(name: str, tree: ast.Module) -> Iterator[str]:
             yield f"{name} imports the study {target}"
         elif inside(target, ("jaxml",)):
             beside = room(name) == room(target) or floor(name) in (0, 2)
-            if floor(target) >= min(floor(name), 2) and not (beside and floor(name) == floor(target)):
+            if floor(target) >= min(floor(name), 2) and not (
+                beside and floor(name) == floor(target)
+            ):
                 yield f"{name} (floor {floor(name)}) imports {target}"
         for door, keepers in DOORS.items():
             if inside(target, (door,)) and not inside(name, keepers):
@@ -79,8 +87,14 @@ def violations(name: str, tree: ast.Module) -> Iterator[str]:
     if name == "jaxml":
         yield from (f"jaxml/__init__.py imports {target}" for target in imports(tree))
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and floor(name) != 2:
-            yield from (f"{name}.{node.name} imports {target} lazily" for target in imports(node))
+        if (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and floor(name) != 2
+        ):
+            yield from (
+                f"{name}.{node.name} imports {target} lazily"
+                for target in imports(node)
+            )
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=module)
@@ -113,7 +127,10 @@ def test_a_planted_violation_is_seen(name: str, source: str) -> None:
 
 def test_no_cycles() -> None:
     trees = {module(path): ast.parse(path.read_text()) for path in SOURCES}
-    graph = {name: {target for target in imports(tree) if target in MODULES} for name, tree in trees.items()}
+    graph = {
+        name: {target for target in imports(tree) if target in MODULES}
+        for name, tree in trees.items()
+    }
     TopologicalSorter(graph).prepare()
 
 

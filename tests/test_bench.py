@@ -1,4 +1,6 @@
-"""Benchmarks: the rules of a row and of a race, and that the ways compared do the same. No time is judged."""
+"""Benchmarks: the rules of a row and of a race, and that the ways compared do the same.
+No time is judged.
+"""
 
 import importlib
 import importlib.util
@@ -44,12 +46,47 @@ from jaxml.types import Batch, InputError
 TINY_GRID = optimizers.Size(2, 2, 8, 4, 16, 4, (1, 2), 1)
 TINY_SWEEP = sweep.Size(2, 2, 12, 8, 4, 3, 3, 12, 1)
 TINY_CNN = cnn.Size((2, 3), 4, 8, 2, 1, 2, 1, 2, (2, 3), 6, 6)
-FOUR, TWO_MINUTES = Target("ratio", "at least", 4.0), Target("seconds", "at most", 120.0)
+FOUR, TWO_MINUTES = (
+    Target("ratio", "at least", 4.0),
+    Target("seconds", "at most", 120.0),
+)
 ROWS = [
-    Row("sweep", "one program", "cpu", Seconds(1.0, 0.9, 1.2), 1.0, "ours", None, None, 5, 3.25),
-    Row("sweep", "a loop", "cpu", Seconds(6.0, 5.0, 7.0), 6.0, "ours", FOUR, True, 5, role="strongest"),
+    Row(
+        "sweep",
+        "one program",
+        "cpu",
+        Seconds(1.0, 0.9, 1.2),
+        1.0,
+        "ours",
+        None,
+        None,
+        5,
+        3.25,
+    ),
+    Row(
+        "sweep",
+        "a loop",
+        "cpu",
+        Seconds(6.0, 5.0, 7.0),
+        6.0,
+        "ours",
+        FOUR,
+        True,
+        5,
+        role="strongest",
+    ),
     Row("sweep", "PyTorch", "", note="left out"),
-    Row("study", "cold", "cpu", Seconds(130.5, 130.5, 130.5), 2.0, "warm", TWO_MINUTES, False, 1),
+    Row(
+        "study",
+        "cold",
+        "cpu",
+        Seconds(130.5, 130.5, 130.5),
+        2.0,
+        "warm",
+        TWO_MINUTES,
+        False,
+        1,
+    ),
 ]
 
 
@@ -64,7 +101,9 @@ def test_rows_survive_json(tmp_path: Path) -> None:
 
 
 @pytest.mark.golden
-@pytest.mark.parametrize("text", ["", "[]", '{"rows": []}', '{"machine": {}, "rows": [{"what": 1}]}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"rows": []}', '{"machine": {}, "rows": [{"what": 1}]}']
+)
 def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
     (tmp_path / "cpu.json").write_text(text)
     with pytest.raises(InputError, match="is damaged"):
@@ -83,8 +122,13 @@ def test_a_damaged_file_is_named(text: str, tmp_path: Path) -> None:
         (Target("seconds", "at most", 2.0), True),
     ],
 )
-def test_a_verdict_follows_from_the_numbers(target: Target | None, met: bool | None) -> None:
-    assert judged(Row("x", "way", "cpu", Seconds(2.0, 1.0, 9.0), 3.0, target=target)).met is met
+def test_a_verdict_follows_from_the_numbers(
+    target: Target | None, met: bool | None
+) -> None:
+    assert (
+        judged(Row("x", "way", "cpu", Seconds(2.0, 1.0, 9.0), 3.0, target=target)).met
+        is met
+    )
     assert judged(Row("x", "way", "cpu", target=target)).met is None
 
 
@@ -92,7 +136,12 @@ def test_a_verdict_follows_from_the_numbers(target: Target | None, met: bool | N
 def test_the_readme_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(catalogue, "RESULTS", tmp_path)
     assert bench.markdown() == ""
-    described = {"devices": "1 x cpu", "processor": "abacus", "cores": 2, "versions": {"jax": "0"}}
+    described = {
+        "devices": "1 x cpu",
+        "processor": "abacus",
+        "cores": 2,
+        "versions": {"jax": "0"},
+    }
     for name in ("gpu", "cpu"):
         write(tmp_path / f"{name}.json", described, ROWS)
     expected = f"""\
@@ -122,7 +171,9 @@ def test_committed_results_are_whole() -> None:
 
 @pytest.mark.identity
 def test_a_name_is_a_module_that_measures() -> None:
-    assert all(callable(import_module(f"jaxml.bench.{name}").measure) for name in bench.names())
+    assert all(
+        callable(import_module(f"jaxml.bench.{name}").measure) for name in bench.names()
+    )
 
 
 @pytest.mark.oracle
@@ -148,7 +199,9 @@ def test_a_race_interleaves_scales_and_pairs(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.oracle
-def test_a_race_ranks_and_compares_with_whom_an_entrant_names(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_race_ranks_and_compares_with_whom_an_entrant_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(race, "once", lambda run: (None, run()))
     entrants = [
         Entrant("ours", lambda: 2.0, role="ours"),
@@ -156,7 +209,11 @@ def test_a_race_ranks_and_compares_with_whom_an_entrant_names(monkeypatch: pytes
         Entrant("slow", lambda: 8.0, role="alternative"),
         Entrant("fast", lambda: 4.0, role="alternative"),
         Entrant(
-            "ours, cold", lambda: 6.0, role="ours", against="fast", target=Target("ratio", "at most", 1.2)
+            "ours, cold",
+            lambda: 6.0,
+            role="ours",
+            against="fast",
+            target=Target("ratio", "at most", 1.2),
         ),
     ]
     rows = race.race("x", entrants, to="ours", rounds=2, contest="SGD")
@@ -172,9 +229,13 @@ def test_a_race_ranks_and_compares_with_whom_an_entrant_names(monkeypatch: pytes
 
 
 @pytest.mark.identity
-def test_a_time_is_taken_when_an_accelerator_of_pytorch_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_time_is_taken_when_an_accelerator_of_pytorch_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     waited = []
-    cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=lambda: waited.append(1))
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True, synchronize=lambda: waited.append(1)
+    )
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
     race.once(lambda: None)
     assert waited == [1]
@@ -190,7 +251,8 @@ def test_every_way_of_training_trains_the_same() -> None:
     grid = sweep.grid_of(batches, 4, TINY_SWEEP)
     program = grids.program(grid.make(), grid.hypers, lanes=2)
     loop, scans = (
-        make(batches, grid.hypers, TINY_SWEEP) for make in (sweep.python_loop, sweep.scans_in_turn)
+        make(batches, grid.hypers, TINY_SWEEP)
+        for make in (sweep.python_loop, sweep.scans_in_turn)
     )
     runs = program.run()
     for lane, (state, loss) in enumerate(loop.run()):
@@ -230,12 +292,16 @@ GRIDS: dict[str, Callable[[], Grid]] = {
 def our_order(grid: Grid) -> bare.Drawn:
     """The places `[run, step, batch]` and weights `[step, batch]` that our runs see."""
     count = len(grid.data.weights)
-    numbers = problem.examples(np.zeros((count, 1), np.float32), np.arange(count, dtype=np.int32))
+    numbers = problem.examples(
+        np.zeros((count, 1), np.float32), np.arange(count, dtype=np.int32)
+    )
     stream = learn.shuffled(numbers, grid.setting.batch)
 
     def of_run(seed: jax.Array) -> Batch:
         key = jax.random.fold_in(jax.random.key(seed), 1)
-        return jax.vmap(lambda step: stream.draw(numbers, key, step))(jnp.arange(grid.setting.steps))
+        return jax.vmap(lambda step: stream.draw(numbers, key, step))(
+            jnp.arange(grid.setting.steps)
+        )
 
     batches = jax.vmap(of_run)(grid.hypers.seed)
     return bare.Drawn(batches.targets, batches.weights[0])
@@ -263,10 +329,14 @@ def test_bare_jax_trains_the_same(name: str) -> None:
     grid = GRIDS[name]()
     before, after = our_weights(grid)
     drawn = None if name == "sinc" else our_order(grid)
-    weights = list(zip(map(jnp.asarray, before[::2]), map(jnp.asarray, before[1::2]), strict=True))
+    weights = list(
+        zip(map(jnp.asarray, before[::2]), map(jnp.asarray, before[1::2]), strict=True)
+    )
 
     def train(weights: Any, rate: jax.Array, drawn: Any) -> Any:
-        return bare.train(grid.setting, weights, rate, grid.data.inputs, grid.data.targets, drawn)[0]
+        return bare.train(
+            grid.setting, weights, rate, grid.data.inputs, grid.data.targets, drawn
+        )[0]
 
     axes = (0, 0, bare.by_run(drawn))
     trained = jax.jit(jax.vmap(train, in_axes=axes))(weights, grid.hypers.lr, drawn)
@@ -275,11 +345,16 @@ def test_bare_jax_trains_the_same(name: str) -> None:
 
 @pytest.mark.identity
 @pytest.mark.parametrize("backend", ["cpu", "gpu"])
-def test_bare_jax_shuffles_every_epoch(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bare_jax_shuffles_every_epoch(
+    backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: backend)
     setting = digits_by("Adam").setting
     drawn = bare.shuffled(setting, runs=2, examples=40, seed=0)
-    assert drawn is not None and (drawn.places.shape, drawn.weights.shape) == ((2, 7, 16), (7, 16))
+    assert drawn is not None and (drawn.places.shape, drawn.weights.shape) == (
+        (2, 7, 16),
+        (7, 16),
+    )
     for epoch in (slice(0, 3), slice(3, 6)):
         seen = np.asarray(drawn.places)[:, epoch][:, drawn.weights[epoch] > 0]
         assert (np.sort(seen) == np.arange(40)).all()
@@ -292,10 +367,15 @@ def torch_batches(torch: ModuleType, grid: Grid) -> list[Any]:
     """The batches that our runs see, in PyTorch."""
     data = torch_forms.tensors(torch, grid.data, "cpu", classes=grid.classes)
     if grid.setting.batch >= len(grid.data.weights):
-        return list(torch_forms.whole(data, runs=len(grid.hypers.lr), steps=grid.setting.steps))
+        return list(
+            torch_forms.whole(data, runs=len(grid.hypers.lr), steps=grid.setting.steps)
+        )
     places, weights = (torch.tensor(np.asarray(field)) for field in our_order(grid))
     shared = weights / weights.sum(1, keepdim=True)
-    return [torch_forms.gathered(data, places[:, step], shared[step]) for step in range(grid.setting.steps)]
+    return [
+        torch_forms.gathered(data, places[:, step], shared[step])
+        for step in range(grid.setting.steps)
+    ]
 
 
 @pytest.mark.bench
@@ -313,11 +393,21 @@ def test_pytorch_trains_the_same_runs_at_once(name: str) -> None:
     batches = torch_batches(torch, grid)
     close(after, torch_forms.train(start, vmapped, batches).weights, before)
     trained = torch_forms.train(joined, by_hand, batches)
-    close(after, [part for layer in torch_forms.layers(trained.weights, network) for part in layer], before)
+    close(
+        after,
+        [
+            part
+            for layer in torch_forms.layers(trained.weights, network)
+            for part in layer
+        ],
+        before,
+    )
 
 
 def untyped() -> Any:
-    """PyTorch's forms without executed annotations, through which its compiler cannot see."""
+    """PyTorch's forms without executed annotations, through which its compiler cannot
+    see.
+    """
     spec = importlib.util.spec_from_file_location("untyped_forms", torch_forms.__file__)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -327,7 +417,9 @@ def untyped() -> Any:
 
 @pytest.mark.bench
 @pytest.mark.oracle
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # its own, at its first import
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit:DeprecationWarning"
+)  # its own, at its first import
 def test_pytorch_compiles_the_same_training_or_says_why_not() -> None:
     torch = importlib.import_module("torch")
     settings = import_module("torch._inductor.config")
@@ -342,14 +434,18 @@ def test_pytorch_compiles_the_same_training_or_says_why_not() -> None:
     assert seconds > 0
     with settings.patch({"cpp.cxx": (None, "/nowhere/c++")}):
         refused = forms.compiled(torch, vmapped, start, batches[0])
-    assert isinstance(refused, forms.Unavailable) and refused.why.startswith("InvalidCxxCompiler: No working")
+    assert isinstance(refused, forms.Unavailable) and refused.why.startswith(
+        "InvalidCxxCompiler: No working"
+    )
 
 
 @pytest.mark.bench
 @pytest.mark.identity
 def test_a_compiler_that_is_missing_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
     torch = importlib.import_module("torch")
-    monkeypatch.setattr(torch_forms, "compiled", lambda *parts: torch_forms.Unavailable("no compiler"))
+    monkeypatch.setattr(
+        torch_forms, "compiled", lambda *parts: torch_forms.Unavailable("no compiler")
+    )
     entrants, (left_out,) = grids.pytorch(torch, digits_by("Adam"), "optimizers")
     assert [entrant.what for entrant in entrants][1] == grids.BY_HAND
     assert (entrants[0].parts, left_out.note) == (1, "left out: no compiler")
@@ -360,7 +456,9 @@ def test_a_compiler_that_is_missing_is_a_note(monkeypatch: pytest.MonkeyPatch) -
 def test_pytorch_shuffles_every_epoch_for_each_run() -> None:
     torch = importlib.import_module("torch")
     numbers = torch.arange(40.0)[:, None]
-    batches = list(torch_forms.shuffled(torch, (numbers, numbers), runs=3, batch=16, steps=6))
+    batches = list(
+        torch_forms.shuffled(torch, (numbers, numbers), runs=3, batch=16, steps=6)
+    )
     seen = torch.cat([batch.inputs for batch in batches], 1)[..., 0]
     weights = torch.cat([batch.weights for batch in batches])
     for epoch in (slice(0, 48), slice(48, 96)):
@@ -396,7 +494,11 @@ def products_in(jaxpr: Any) -> int:
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
             left, out = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
-            total += 2 * int(np.prod(out)) * int(np.prod([left[axis] for axis in contracted]))
+            total += (
+                2
+                * int(np.prod(out))
+                * int(np.prod([left[axis] for axis in contracted]))
+            )
         for inner in jaxprs_in_params(equation.params):
             total += products_in(inner)
     return total
@@ -404,14 +506,22 @@ def products_in(jaxpr: Any) -> int:
 
 @pytest.mark.oracle
 def test_the_products_alone_are_those_of_a_step() -> None:
-    """One product more or less of any shape would change the count, and the last one's shape the result."""
+    """One product more or less of any shape would change the count, and the last one's
+    shape the result.
+    """
     widths = 7, 6, 5, 4
     kernels = [jnp.ones(shape) for shape in pairwise(widths)]
-    jaxpr = jax.make_jaxpr(lambda x, kernels: peak.chain(x, kernels, steps=2))(jnp.ones((9, 7)), kernels)
+    jaxpr = jax.make_jaxpr(lambda x, kernels: peak.chain(x, kernels, steps=2))(
+        jnp.ones((9, 7)), kernels
+    )
     assert products_in(jaxpr.jaxpr) == peak.dense(widths, 9)
-    grid = digits_by("Adam")._replace(hypers=learn.grid(learn.Hyper, lr=[0.1, 0.2, 0.3]))
+    grid = digits_by("Adam")._replace(
+        hypers=learn.grid(learn.Hyper, lr=[0.1, 0.2, 0.3])
+    )
     chunks = grids.products(grid).run()
-    assert {(first.shape[1:], second.shape[1:]) for first, second in chunks} == {((64, 4), (4, 10))}
+    assert {(first.shape[1:], second.shape[1:]) for first, second in chunks} == {
+        ((64, 4), (4, 10))
+    }
     assert sum(len(first) for first, _ in chunks) >= 3
 
 
@@ -433,7 +543,9 @@ def test_the_operations_of_a_step_are_those_of_its_gradient() -> None:
 
 @pytest.mark.oracle
 def test_the_products_are_those_of_a_column() -> None:
-    """H v by the equations of the docstring in NumPy, which notes the shape of each product."""
+    """H v by the equations of the docstring in NumPy, which notes the shape of each
+    product.
+    """
     size = hessian.Size(width=3, examples=7)
     shapes = []
 
@@ -464,7 +576,9 @@ def test_the_products_are_those_of_a_column() -> None:
     back_dot = times(delta_dot, w2.T) + times(delta, v2.T)
     hidden_dot = slope * back_dot - 2 * a * a_dot * (delta @ w2.T)
     h_w1 = times(x.T, hidden_dot)
-    column = np.concatenate([hidden_dot.sum(0), h_w1.ravel(), delta_dot.sum(0), h_w2.ravel()])
+    column = np.concatenate(
+        [hidden_dot.sum(0), h_w1.ravel(), delta_dot.sum(0), h_w2.ravel()]
+    )
     np.testing.assert_allclose(matrix @ v, column + 2e-3 * v, rtol=1e-9, atol=1e-12)
     assert shapes == hessian.products(7, 64, 3, 1)
 
@@ -492,7 +606,9 @@ def test_the_products_of_a_chunk_fit_together() -> None:
 def test_the_hessian_is_timed_and_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "torch", lambda: None)
     monkeypatch.setattr(peak, "CPU_SIDE", 8)
-    *timed, weighed, absent = hessian.measure(hessian.Size(width=2, examples=20, rounds=1))
+    *timed, weighed, absent = hessian.measure(
+        hessian.Size(width=2, examples=20, rounds=1)
+    )
     assert [row.role for row in timed] == ["ours", "ours", "limit", "limit"]
     assert [row.ratio == 1 for row in timed] == [False, False, True, False]
     assert absent.note == peers.ABSENT
@@ -502,7 +618,9 @@ def test_the_hessian_is_timed_and_weighed(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.bench
 @pytest.mark.oracle
-@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # its own, at its first import
+@pytest.mark.filterwarnings(
+    "ignore:.torch.jit:DeprecationWarning"
+)  # its own, at its first import
 def test_pytorch_makes_the_same_hessian() -> None:
     torch = importlib.import_module("torch")
     size = hessian.Size(width=3, examples=20, chunk=8, torch_chunks=2)
@@ -533,14 +651,24 @@ def idle(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(peak, "CPU_SIDE", 8)
     for maker in ("program", "cold", "bare_scan", "products"):
-        monkeypatch.setattr(grids, maker, lambda *rest, **statics: nothing()._replace(role="ours"))
-    for module, maker in ((sweep, "python_loop"), (sweep, "scans_in_turn"), (cnn, "scan")):
+        monkeypatch.setattr(
+            grids, maker, lambda *rest, **statics: nothing()._replace(role="ours")
+        )
+    for module, maker in (
+        (sweep, "python_loop"),
+        (sweep, "scans_in_turn"),
+        (cnn, "scan"),
+    ):
         monkeypatch.setattr(module, maker, nothing)
-    monkeypatch.setattr(optimizers, "one_by_one", lambda *rest: [nothing()._replace(role="alternative")])
+    monkeypatch.setattr(
+        optimizers, "one_by_one", lambda *rest: [nothing()._replace(role="alternative")]
+    )
 
 
 @pytest.mark.identity
-def test_what_is_not_installed_is_left_out_with_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_installed_is_left_out_with_a_note(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     idle(monkeypatch)
     monkeypatch.setattr(peers, "torch", lambda: None)
     for rows in (sweep.measure(TINY_SWEEP), cnn.measure(TINY_CNN)):
@@ -561,17 +689,25 @@ def test_the_cnn_is_timed_by_the_step() -> None:
 @pytest.mark.oracle
 def test_pytorch_trains_the_same_seeds_of_a_cnn() -> None:
     torch = importlib.import_module("torch")
-    batch, size = cnn.examples(TINY_CNN), TINY_CNN._replace(seed_steps=4, vmapped_steps=4)
+    batch, size = (
+        cnn.examples(TINY_CNN),
+        TINY_CNN._replace(seed_steps=4, vmapped_steps=4),
+    )
     training = cnn.small(batch, size)
     hypers = learn.grid(learn.Hyper, lr=torch_cnn.RATE, seed=range(2))
     before = torch_cnn.weights(jax.lax.map(training.init, hypers).params, 8)
     after = torch_cnn.weights(learn.sweep(training, hypers, lanes=1).params, 8)
     images = torch_cnn.images(torch, batch, torch.channels_last)
     layers = [
-        torch_cnn.network(torch, size.seed_channels, 8, cnn.CLASSES, torch.channels_last) for _ in range(2)
+        torch_cnn.network(
+            torch, size.seed_channels, 8, cnn.CLASSES, torch.channels_last
+        )
+        for _ in range(2)
     ]
     for seed, each in enumerate(layers):
-        each.load_state_dict({name: torch.tensor(value[seed]) for name, value in before.items()})
+        each.load_state_dict(
+            {name: torch.tensor(value[seed]) for name, value in before.items()}
+        )
     loops = [torch_cnn.loop(torch, each, images, steps=4) for each in layers]
     stacked = torch_cnn.stacked(torch, before)
     vmapped = torch_cnn.vmapped(torch, layers[0], stacked, images, steps=4)()
@@ -601,18 +737,27 @@ def test_startup_is_timed_outside() -> None:
     rows = startup.measure(rounds=1)
     assert {row.device for row in rows} == {"host"}
     with pytest.raises(RuntimeError, match="exited with 3: gone"):
-        startup.process("-c", "import sys; print('gone', file=sys.stderr); sys.exit(3)")()
+        startup.process(
+            "-c", "import sys; print('gone', file=sys.stderr); sys.exit(3)"
+        )()
 
 
 @pytest.mark.identity
-def test_studies_are_timed_cold_and_warm(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_studies_are_timed_cold_and_warm(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     seen = []
-    monkeypatch.setattr(study, "study", lambda words, folder, turn: seen.append((words, turn)))
+    monkeypatch.setattr(
+        study, "study", lambda words, folder, turn: seen.append((words, turn))
+    )
     cold, warm = study.measure(("tiny",))
     assert seen == [(("tiny",), "cold"), (("tiny",), "warm")]
     assert (cold.repetitions, warm.ratio, cold.met, warm.met) == (1, 1.0, True, True)
     monkeypatch.undo()
-    with pytest.raises(InputError, match=r"^There is no study 'tinny_saddle': did you mean 'toy_saddle'"):
+    with pytest.raises(
+        InputError,
+        match=r"^There is no study 'tinny_saddle': did you mean 'toy_saddle'",
+    ):
         study.study(("tinny_saddle",), tmp_path, "cold")
 
 
@@ -622,14 +767,18 @@ def test_rows_are_replaced_by_benchmark(
 ) -> None:
     out = tmp_path / "new" / "bench"
     monkeypatch.setattr(
-        startup, "measure", lambda: [Row("startup", "new", "host", Seconds(1.0, 1.0, 1.0), 1.0)]
+        startup,
+        "measure",
+        lambda: [Row("startup", "new", "host", Seconds(1.0, 1.0, 1.0), 1.0)],
     )
     monkeypatch.setattr(sweep, "measure", lambda: ROWS[:3])
     bench.run(("startup", "sweep"), out)
     said = capsys.readouterr()
     assert "sweep, PyTorch: left out" in said.out
     assert said.err.split() == ["startup:", "measuring", "sweep:", "measuring"]
-    monkeypatch.setattr(startup, "measure", lambda: [Row("startup", "newer", "host", note="too new")])
+    monkeypatch.setattr(
+        startup, "measure", lambda: [Row("startup", "newer", "host", note="too new")]
+    )
     bench.run(("startup",), out)
     path = out / f"{jax.default_backend()}.json"
     described, rows = read(path)
@@ -647,7 +796,9 @@ def test_rows_are_replaced_by_benchmark(
 def test_the_ways_of_running_a_tuning_grid_train_the_same() -> None:
     data = jax.device_put(problem.digits())
     grid = learn.grid(learn.Hyper, lr=[0.01, 0.1], seed=range(2))
-    training, single = (optimizers.experiment(learn.adam, data, TINY_GRID, steps=n) for n in (8, 1))
+    training, single = (
+        optimizers.experiment(learn.adam, data, TINY_GRID, steps=n) for n in (8, 1)
+    )
     runs = learn.sweep(training, grid, lanes=4)
     scan, loop = optimizers.one_by_one(training, single, grid)
     (scanned, _), looped = scan.run(), loop.run()

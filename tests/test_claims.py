@@ -7,8 +7,15 @@ from jaxml.errors import InputError
 
 pytestmark = pytest.mark.identity
 
-COURSE = [f"C{number:03d}" for number in range(1, 188) if number != 150] + ["C150a", "C150b"]
-EXPECTED = {*COURSE, *(f"A{number}" for number in range(1, 12)), *(f"X{number}" for number in range(1, 10))}
+COURSE = [f"C{number:03d}" for number in range(1, 188) if number != 150] + [
+    "C150a",
+    "C150b",
+]
+EXPECTED = {
+    *COURSE,
+    *(f"A{number}" for number in range(1, 12)),
+    *(f"X{number}" for number in range(1, 10)),
+}
 
 
 def test_every_claim_of_the_course_is_in_the_ledger():
@@ -19,9 +26,9 @@ def test_every_claim_of_the_course_is_in_the_ledger():
 def test_a_claim_is_one_sentence_that_stands_alone(claim):
     text = claim.claim
     assert text[0].isupper() or not text[0].isalpha() or text[0] in "ηλθσ"
-    assert text.endswith(".") and ". " not in text.replace("e.g. ", "").replace("i.e. ", "").replace(
-        "vs. ", ""
-    )
+    assert text.endswith(".") and ". " not in text.replace("e.g. ", "").replace(
+        "i.e. ", ""
+    ).replace("vs. ", "")
     assert text.split()[0] not in ("It", "This", "These", "They", "Here")
     assert claim.where and claim.measure and claim.topic
 
@@ -42,7 +49,9 @@ def test_a_ledger_of_another_form_is_a_sentence(tmp_path, text, words):
         claims.ledger(tmp_path)
 
 
-@pytest.mark.parametrize(("wrong", "proposed"), [("C53", "C053"), ("c048", "C048"), ("C0123", "C123")])
+@pytest.mark.parametrize(
+    ("wrong", "proposed"), [("C53", "C053"), ("c048", "C048"), ("C0123", "C123")]
+)
 def test_a_wrong_id_is_answered_with_the_nearest(wrong, proposed):
     with pytest.raises(InputError, match=f"is no claim: did you mean .*{proposed}"):
         claims.require([wrong], claims.ledger(), "A study")

@@ -1,4 +1,6 @@
-"""The code that a study can reach: every edit that matters is seen and named, and no other."""
+"""The code that a study can reach: every edit that matters is seen and named, and no
+other.
+"""
 
 import re
 import shutil
@@ -100,7 +102,11 @@ def drawn():
 def folder(tmp_path: Path) -> Path:
     """A study with its neighbours."""
     (tmp_path / "own").mkdir()
-    files = {"toy.py": STUDY, "helper.py": HELPER, "deep.py": "BASE = 1.0\nOTHER = 2.0\n"}
+    files = {
+        "toy.py": STUDY,
+        "helper.py": HELPER,
+        "deep.py": "BASE = 1.0\nOTHER = 2.0\n",
+    }
     for name, text in files.items():
         (tmp_path / "own" / name).write_text(text)
     return tmp_path / "own"
@@ -110,18 +116,24 @@ def folder(tmp_path: Path) -> Path:
 def package(tmp_path: Path) -> Path:
     """A copy of the library that can be edited."""
     copy = tmp_path / "jaxml"
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    shutil.copytree(
+        PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "results")
+    )
     return copy
 
 
 def edit(path: Path, old: str, new: str) -> None:
     text = path.read_text()
-    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path.name}"
+    assert text.count(old) == 1, (
+        f"{old!r} stands {text.count(old)} times in {path.name}"
+    )
     path.write_text(text.replace(old, new))
 
 
 def write(folder: Path, **files: str) -> Path:
-    """Writes files by name, with `__` for a folder's slash, and returns the study's path."""
+    """Writes files by name, with `__` for a folder's slash, and returns the study's
+    path.
+    """
     for name, text in files.items():
         path = folder / f"{name.replace('__', '/', 1)}.py"
         path.parent.mkdir(exist_ok=True, parents=True)
@@ -146,13 +158,19 @@ def write(folder: Path, **files: str) -> Path:
         ("toy.py", "import learn, problem", "import curvature, learn, problem"),
         ("toy.py", "import label, panels", "import label, panels, symmetric_log"),
         ("toy.py", "from __future__ import annotations\n", ""),
-        ("toy.py", "def findings", "if __name__ == '__main__':\n    print(idle(1))\n\n\ndef findings"),
+        (
+            "toy.py",
+            "def findings",
+            "if __name__ == '__main__':\n    print(idle(1))\n\n\ndef findings",
+        ),
         ("helper.py", '"drawn"', '"redrawn"'),
         ("helper.py", '    """Moves."""\n', ""),
         ("deep.py", "OTHER = 2.0", "OTHER = 3.0"),
     ],
 )
-def test_what_cannot_change_the_arrays_leaves_the_digest(folder: Path, name: str, old: str, new: str) -> None:
+def test_what_cannot_change_the_arrays_leaves_the_digest(
+    folder: Path, name: str, old: str, new: str
+) -> None:
     before = computing(folder / "toy.py")
     edit(folder / name, old, new)
     assert computing(folder / "toy.py") == before
@@ -171,14 +189,26 @@ def test_what_cannot_change_the_arrays_leaves_the_digest(folder: Path, name: str
         ("toy.py", "end: np", "ends: np", "study changed"),
         ("toy.py", "import numpy as np", "import jax.numpy as np", "study changed"),
         ("toy.py", 'all="raise"', 'all="warn"', "study changed"),
-        ("toy.py", "def findings", "def timings(config): ...\n\n\ndef findings", "study changed"),
-        ("toy.py", "def findings", 'NEEDS = ("escape",)\n\n\ndef findings', "study changed"),
+        (
+            "toy.py",
+            "def findings",
+            "def timings(config): ...\n\n\ndef findings",
+            "study changed",
+        ),
+        (
+            "toy.py",
+            "def findings",
+            'NEEDS = ("escape",)\n\n\ndef findings',
+            "study changed",
+        ),
         ("helper.py", "x + BASE", "x - BASE", "helper.py changed"),
         ("helper.py", "SCALE = 2.0", "SCALE = 3.0", "helper.py changed"),
         ("deep.py", "BASE = 1.0", "BASE = 2.0", "deep.py changed"),
     ],
 )
-def test_what_can_change_the_arrays_is_seen_and_named(folder, name, old, new, sentence) -> None:
+def test_what_can_change_the_arrays_is_seen_and_named(
+    folder, name, old, new, sentence
+) -> None:
     before = computing(folder / "toy.py")
     edit(folder / name, old, new)
     after = computing(folder / "toy.py")
@@ -199,7 +229,9 @@ def test_what_can_change_the_arrays_is_seen_and_named(folder, name, old, new, se
         ("helper.py", "x + BASE", "x - BASE", ()),
     ],
 )
-def test_findings_and_figures_have_a_digest_of_their_own(folder, name, old, new, sentences) -> None:
+def test_findings_and_figures_have_a_digest_of_their_own(
+    folder, name, old, new, sentences
+) -> None:
     before = judging(folder / "toy.py")
     edit(folder / name, old, new)
     assert changes(before.parts, judging(folder / "toy.py").parts) == sentences
@@ -220,7 +252,12 @@ def test_findings_and_figures_have_a_digest_of_their_own(folder, name, old, new,
             "\nfrom jaxml import extra\n",
             ("jaxml.extra is new", "jaxml.learn.rules changed"),
         ),
-        ("learn/__init__.py", "", "\njax.config.update('jax_enable_x64', True)\n", ("jaxml.learn changed",)),
+        (
+            "learn/__init__.py",
+            "",
+            "\njax.config.update('jax_enable_x64', True)\n",
+            ("jaxml.learn changed",),
+        ),
         ("learn/__init__.py", "", "\nfrom jaxml.learn.rules import clip as clip\n", ()),
         (
             "learn/__init__.py",
@@ -238,30 +275,43 @@ def test_findings_and_figures_have_a_digest_of_their_own(folder, name, old, new,
         ("__main__.py", "", "\nEXTRA = 1\n", ()),
     ],
 )
-def test_the_library_counts_module_by_module(folder, package, name, old, new, sentences) -> None:
+def test_the_library_counts_module_by_module(
+    folder, package, name, old, new, sentences
+) -> None:
     (package / "extra.py").write_text("x = 1\n")
     before = computing(folder / "toy.py", package=package)
     path = package / name
     text = path.read_text()
     path.write_text(text.replace(old, new, 1) if old else text + new)
-    assert changes(before.parts, computing(folder / "toy.py", package=package).parts) == sentences
+    assert (
+        changes(before.parts, computing(folder / "toy.py", package=package).parts)
+        == sentences
+    )
 
 
 @pytest.mark.identity
-@pytest.mark.parametrize("name", ["record/figures.py", "record/statistics.py", "record/finding.py"])
-def test_judging_covers_how_findings_and_figures_are_made(folder, package, name) -> None:
+@pytest.mark.parametrize(
+    "name", ["record/figures.py", "record/statistics.py", "record/finding.py"]
+)
+def test_judging_covers_how_findings_and_figures_are_made(
+    folder, package, name
+) -> None:
     before = judging(folder / "toy.py", package=package)
     with (package / name).open("a") as file:
         file.write("\nEXTRA = 1\n")
     module = f"jaxml.{name.removesuffix('.py').replace('/', '.')}"
-    assert changes(before.parts, judging(folder / "toy.py", package=package).parts) == (f"{module} changed",)
+    assert changes(before.parts, judging(folder / "toy.py", package=package).parts) == (
+        f"{module} changed",
+    )
 
 
 @pytest.mark.identity
 def test_a_star_import_that_finds_a_name_elsewhere_is_seen(folder, package) -> None:
     before = computing(folder / "toy.py", package=package)
     losses = package / "problem" / "losses.py"
-    losses.write_text(losses.read_text().replace("__all__ = [", '__all__ = [\n    "parabola",', 1))
+    losses.write_text(
+        losses.read_text().replace("__all__ = [", '__all__ = [\n    "parabola",', 1)
+    )
     found = changes(before.parts, computing(folder / "toy.py", package=package).parts)
     assert {"jaxml.problem changed", "jaxml.problem.losses is new"} <= set(found)
 
@@ -405,36 +455,59 @@ def test_what_reaches_a_study_without_its_name_counts(tmp_path, way) -> None:
 def test_packages_beside_a_study_are_followed(tmp_path, names) -> None:
     files = {
         "study": f"from kit import {names}\ndef study(config, keep): return scale(1)\n",
-        "kit__tools": "from .deep import ONE\ndef scale(x): return x * ONE\ndef other(x): return x\n",
+        "kit__tools": "from .deep import ONE\ndef scale(x): return x * ONE\ndef other(x): "
+        "return x\n",
         "kit__deep": "ONE = 1\n",
     }
     path = write(tmp_path, **files)
     (tmp_path / "kit" / "__init__.py").write_text("from kit.tools import *\n")
     before = computing(path)
-    assert set(before.parts) == {"study", "kit/__init__.py", "kit/tools.py", "kit/deep.py"}
+    assert set(before.parts) == {
+        "study",
+        "kit/__init__.py",
+        "kit/tools.py",
+        "kit/deep.py",
+    }
     write(tmp_path, kit__deep="ONE = 2\n")
     assert changes(before.parts, computing(path).parts) == ("kit/deep.py changed",)
-    (tmp_path / "kit" / "__init__.py").write_text("from kit.tools import other as scale\n")
+    (tmp_path / "kit" / "__init__.py").write_text(
+        "from kit.tools import other as scale\n"
+    )
     assert "kit/__init__.py changed" in changes(before.parts, computing(path).parts)
 
 
 @pytest.mark.identity
 def test_importing_a_neighbour_runs_its_effects(tmp_path) -> None:
     """Though only figures use it: the import itself switches to float64."""
-    study = "import helper\ndef study(config, keep): return 1\ndef figures(result): return helper.draw()\n"
+    study = (
+        "import helper\ndef study(config, keep): return 1\ndef figures(result): return "
+        "helper.draw()\n"
+    )
     path = write(tmp_path, study=study, helper="def draw(): return 1\n")
     before = computing(path)
     assert set(before.parts) == {"study"}
-    write(tmp_path, helper="import jax\njax.config.update('jax_enable_x64', True)\ndef draw(): return 1\n")
+    write(
+        tmp_path,
+        helper="import jax\njax.config.update('jax_enable_x64', True)\ndef draw(): "
+        "return 1\n",
+    )
     assert changes(before.parts, computing(path).parts) == ("helper.py is new",)
 
 
 @pytest.mark.identity
 def test_importing_a_module_runs_its_package(tmp_path) -> None:
     study = "from kit.tools import f\ndef study(config, keep): return f(1)\n"
-    path = write(tmp_path, study=study, kit__tools="def f(x): return x\n", kit____init__="import jax\n")
+    path = write(
+        tmp_path,
+        study=study,
+        kit__tools="def f(x): return x\n",
+        kit____init__="import jax\n",
+    )
     before = computing(path)
-    write(tmp_path, kit____init__="import jax\njax.config.update('jax_enable_x64', True)\n")
+    write(
+        tmp_path,
+        kit____init__="import jax\njax.config.update('jax_enable_x64', True)\n",
+    )
     assert changes(before.parts, computing(path).parts) == ("kit/__init__.py is new",)
 
 
@@ -442,15 +515,19 @@ def test_importing_a_module_runs_its_package(tmp_path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "from jaxml import learn\ndef study(config, keep): return getattr(learn, config.name)\n",
-        "from jaxml import learn\nROOMS = [learn]\ndef study(config, keep): return ROOMS\n",
+        "from jaxml import learn\ndef study(config, keep): return getattr(learn, "
+        "config.name)\n",
+        "from jaxml import learn\nROOMS = [learn]\ndef study(config, keep): return "
+        "ROOMS\n",
         "import jaxml.learn\ndef study(config, keep): return jaxml.learn.sgd\n",
     ],
 )
 def test_a_room_that_is_passed_on_counts_as_a_whole(tmp_path, text) -> None:
     parts = computing(write(tmp_path, study=text)).parts
     modules = {
-        f"jaxml.learn.{path.stem}" for path in (PACKAGE / "learn").glob("*.py") if path.stem != "__init__"
+        f"jaxml.learn.{path.stem}"
+        for path in (PACKAGE / "learn").glob("*.py")
+        if path.stem != "__init__"
     }
     assert modules <= parts.keys()
     assert not {"jaxml.problem.losses", "jaxml.curvature.dense"} & parts.keys()
@@ -459,7 +536,12 @@ def test_a_room_that_is_passed_on_counts_as_a_whole(tmp_path, text) -> None:
 @pytest.mark.identity
 def test_a_package_that_is_passed_on_counts_with_its_modules(tmp_path) -> None:
     study = "import kit\ndef study(config, keep): return getattr(kit, config.name)\n"
-    path = write(tmp_path, study=study, kit____init__="x = 1\n", kit__tools="def f(x): return x\n")
+    path = write(
+        tmp_path,
+        study=study,
+        kit____init__="x = 1\n",
+        kit__tools="def f(x): return x\n",
+    )
     assert computing(path).parts.keys() == {"study", "kit/__init__.py", "kit/tools.py"}
 
 
@@ -468,7 +550,9 @@ def test_the_digest_knows_no_folder(folder, package) -> None:
     """A checkout, an installed wheel and another machine agree."""
     installed = package / "studies"
     shutil.copytree(folder, installed)
-    assert computing(installed / "toy.py", package=package) == computing(folder / "toy.py")
+    assert computing(installed / "toy.py", package=package) == computing(
+        folder / "toy.py"
+    )
     assert judging(installed / "toy.py", package=package) == judging(folder / "toy.py")
     assert code_digest(folder / "toy.py") == computing(folder / "toy.py").digest
 
@@ -485,7 +569,10 @@ def test_an_edit_of_equal_length_at_once_is_seen(tmp_path) -> None:
 @pytest.mark.identity
 @pytest.mark.parametrize("name", ["study", "helper"])
 def test_a_module_that_is_no_python_is_refused(tmp_path, name) -> None:
-    files = {"study": "import helper\ndef study(config, keep): return helper.x\n", "helper": "x = 1\n"}
+    files = {
+        "study": "import helper\ndef study(config, keep): return helper.x\n",
+        "helper": "x = 1\n",
+    }
     path = write(tmp_path, **(files | {name: "def f((\n"}))
     with pytest.raises(InputError, match=rf"{name}\.py cannot be read as Python"):
         computing(path)
@@ -497,27 +584,56 @@ def test_a_module_that_is_no_python_is_refused(tmp_path, name) -> None:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_of_a_real_study_the_rooms_it_uses_are_found(path: Path) -> None:
     text, parts = path.read_text(), computing(path).parts
-    rooms = {"learn": learn, "problem": problem, "curvature": curvature, "record": record}
+    rooms = {
+        "learn": learn,
+        "problem": problem,
+        "curvature": curvature,
+        "record": record,
+    }
     used = re.findall(r"\b(learn|problem|curvature|record)\.(\w+)", text)
-    homes = {name: getattr(getattr(rooms[room], name, None), "__module__", "") for room, name in used}
+    homes = {
+        name: getattr(getattr(rooms[room], name, None), "__module__", "")
+        for room, name in used
+    }
     found = {module for module in homes.values() if module.startswith("jaxml.")}
     assert found <= parts.keys() | judging(path).parts.keys()
-    computes = ("sweep", "training", "descend", "compare", "digits", "relu_sinc", "search")
-    assert {homes[name] for name in computes if f".{name}(" in text and name in homes} <= parts.keys()
+    computes = (
+        "sweep",
+        "training",
+        "descend",
+        "compare",
+        "digits",
+        "relu_sinc",
+        "search",
+    )
+    assert {
+        homes[name] for name in computes if f".{name}(" in text and name in homes
+    } <= parts.keys()
     assert "study" in parts
-    drawing = {"jaxml.record.figures", "jaxml.record.report", "jaxml.record.statistics", "jaxml.record.store"}
+    drawing = {
+        "jaxml.record.figures",
+        "jaxml.record.report",
+        "jaxml.record.statistics",
+        "jaxml.record.store",
+    }
     assert not drawing & parts.keys()
-    assert not any(name.startswith(f"jaxml.{door}") for door in FRONT_DOOR for name in parts)
+    assert not any(
+        name.startswith(f"jaxml.{door}") for door in FRONT_DOOR for name in parts
+    )
 
 
 @pytest.mark.invariance
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_of_a_real_study_findings_and_figures_are_free(path: Path, tmp_path: Path) -> None:
+def test_of_a_real_study_findings_and_figures_are_free(
+    path: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / path.name
     shutil.copy(path, copy)
     before, judged = computing(copy), judging(copy)
     pattern = r"^(def (?:findings|figures)\([^)]*\)[^:]*:)\n"
-    text, count = re.subn(pattern, r"\1\n    edited = 'by hand'\n", copy.read_text(), flags=re.MULTILINE)
+    text, count = re.subn(
+        pattern, r"\1\n    edited = 'by hand'\n", copy.read_text(), flags=re.MULTILINE
+    )
     assert count == 2
     copy.write_text(text)
     assert computing(copy) == before
@@ -525,9 +641,13 @@ def test_of_a_real_study_findings_and_figures_are_free(path: Path, tmp_path: Pat
 
 
 @pytest.mark.identity
-@pytest.mark.parametrize("name", ["gradient_descent", "toy_saddle", "rare_gradients", "lookahead_variance"])
+@pytest.mark.parametrize(
+    "name", ["gradient_descent", "toy_saddle", "rare_gradients", "lookahead_variance"]
+)
 def test_every_module_that_runs_was_reached(name: str) -> None:
-    """The functions of jaxml that a smoke run enters lie in modules that the closure names."""
+    """The functions of jaxml that a smoke run enters lie in modules that the closure
+    names.
+    """
     (path,) = [each for each in STUDIES if each.stem == name]
     study = record.load(path)
     entered: set[str] = set()
@@ -543,26 +663,36 @@ def test_every_module_that_runs_was_reached(name: str) -> None:
     finally:
         sys.setprofile(None)
     inside = {Path(file) for file in entered if file.startswith(str(PACKAGE))}
-    modules = {".".join(("jaxml", *file.relative_to(PACKAGE).with_suffix("").parts)) for file in inside}
+    modules = {
+        ".".join(("jaxml", *file.relative_to(PACKAGE).with_suffix("").parts))
+        for file in inside
+    }
     assert modules
     assert modules <= computing(path).parts.keys()
-    assert {name for name in computing(path).parts if name.startswith("jaxml.")} <= sys.modules.keys()
+    assert {
+        name for name in computing(path).parts if name.startswith("jaxml.")
+    } <= sys.modules.keys()
 
 
 @pytest.mark.identity
 @pytest.mark.parametrize(
-    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+    "path",
+    sorted(PACKAGE.rglob("*.py")),
+    ids=lambda path: str(path.relative_to(PACKAGE)),
 )
 def test_no_module_of_the_library_acts_when_it_is_imported(path: Path) -> None:
     """So that a module which is imported but not reached cannot change a result."""
     if path.relative_to(PACKAGE).parts[0].removesuffix(".py") not in FRONT_DOOR:
-        assert not [each for each in outline(path.read_bytes()).statements if each.effect]
+        assert not [
+            each for each in outline(path.read_bytes()).statements if each.effect
+        ]
 
 
 @pytest.mark.golden
 def test_a_digest_is_the_same_in_every_python(tmp_path):
     path = tmp_path / "study.py"
     path.write_text(
-        "class Config:\n    seed: int = 0\n\ndef study(config, keep):\n    return f'{config.seed:>3}'\n"
+        "class Config:\n    seed: int = 0\n\ndef study(config, keep):\n    return "
+        "f'{config.seed:>3}'\n"
     )
     assert computing(path).parts["study"][:16] == "7e24855e3c6f470c"

@@ -1,4 +1,6 @@
-"""The front door: what each command prints and returns, and the sentence for each way of being wrong."""
+"""The front door: what each command prints and returns, and the sentence for each way
+of being wrong.
+"""
 
 import csv
 import json
@@ -116,7 +118,8 @@ def only_run(place: Path) -> Path:
         ("run empty.py", "empty.py is not yet a study: define Config"),
         (
             "run tiny --scael 2",
-            "There is no field --scael: did you mean --scale? tiny has count, scale, widths",
+            "There is no field --scael: did you mean --scale? tiny has count, scale, "
+            "widths",
         ),
         ("run tiny --smok", "There is no field --smok: did you mean --smoke?"),
         ("run --scale 2 tiny", "write the studies first"),
@@ -125,15 +128,24 @@ def only_run(place: Path) -> Path:
         ("run tiny --count 1.5", "--count takes a value of type int, not '1.5'"),
         ("run tiny --count 1 2", "name studies before fields"),
         ("run tiny --count", "and none was given"),
-        ("run tiny --dtype int8", "--dtype takes a value of type Literal['float32', 'float64'], not 'int8'"),
+        (
+            "run tiny --dtype int8",
+            "--dtype takes a value of type Literal['float32', 'float64'], not 'int8'",
+        ),
         ("run tiny --count -1", "count must be positive"),
         ("run tiny --runs broken.py", "broken.py is a file"),
         ("run tiny --runs broken.py/runs", "cannot be written"),
         ("run tiny --count 3,x", "--count takes a value of type int, not 'x'"),
         ("run tiny ./other/tiny.py", "Two studies are called tiny"),
-        ("run wrong_claim.py", "wrong_claim.py speaks of 'C999', which is no claim: did you mean C09"),
+        (
+            "run wrong_claim.py",
+            "wrong_claim.py speaks of 'C999', which is no claim: did you mean C09",
+        ),
         ("claims C999", "There is no claim and no topic 'C999': did you mean"),
-        ("claims momentun", "There is no claim and no topic 'momentun': did you mean momentum"),
+        (
+            "claims momentun",
+            "There is no claim and no topic 'momentun': did you mean momentum",
+        ),
         ("replicate tiny --times 0", "--times 0 runs nothing again"),
         ("replicate", "No study is named"),
         ("runs nowhere", "nowhere holds no runs"),
@@ -165,22 +177,27 @@ def test_wrong_words_are_answered_in_a_sentence(
 
 def test_answers_that_need_no_jax_do_not_import_it() -> None:
     program = (
-        "import sys; from jaxml.__main__ import main;"
-        "codes = [main(words.split()) for words in "
-        "('studies', 'studies tiny', 'rnu', 'run tinny', 'run tiny --x 1', 'bench nope', 'verify nope')];"
-        "assert 'jax' not in sys.modules; print(codes)"
+        "import sys; from jaxml.__main__ import main;codes = [main(words.split()) for "
+        "words in ('studies', 'studies tiny', 'rnu', 'run tinny', 'run tiny --x 1', "
+        "'bench nope', 'verify nope')];assert 'jax' not in sys.modules; print(codes)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1] == "[0, 0, 2, 2, 2, 2, 2]"
 
 
 def test_the_module_is_the_command() -> None:
-    done = subprocess.run([sys.executable, "-m", "jaxml", "rnu"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "jaxml", "rnu"], capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "jaxml: There is no command 'rnu': did you mean 'run'?\n"
 
 
-def test_a_run_from_list_to_report(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_from_list_to_report(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def said(*words: str) -> str:
         assert main(words) == 0
         return "".join(capsys.readouterr())
@@ -206,16 +223,43 @@ def test_a_run_from_list_to_report(place: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_fields_reach_the_config(place: Path) -> None:
-    assert main(["run", "--smoke", "tiny", "--scale", "-2", "--widths", "4", "5", "--dtype=float64"]) == 0
+    assert (
+        main(
+            [
+                "run",
+                "--smoke",
+                "tiny",
+                "--scale",
+                "-2",
+                "--widths",
+                "4",
+                "5",
+                "--dtype=float64",
+            ]
+        )
+        == 0
+    )
     manifest = json.loads((only_run(place) / "manifest.json").read_text())
-    given = {"count": 8, "scale": -2.0, "widths": [4, 5], "dtype": "float64", "lanes": 4, "seed": 0}
+    given = {
+        "count": 8,
+        "scale": -2.0,
+        "widths": [4, 5],
+        "dtype": "float64",
+        "lanes": 4,
+        "seed": 0,
+    }
     assert manifest["config"] == given and manifest["dtype"] == "float64"
 
 
 def test_a_field_that_one_of_two_studies_has(place: Path) -> None:
-    (place / "experiments" / "other.py").write_text(TINY.lstrip().replace("count", "number"))
+    (place / "experiments" / "other.py").write_text(
+        TINY.lstrip().replace("count", "number")
+    )
     assert main(["run", "tiny", "other", "--number", "3"]) == 0
-    configs = [json.loads((run / "manifest.json").read_text())["config"] for run in list_runs("runs")]
+    configs = [
+        json.loads((run / "manifest.json").read_text())["config"]
+        for run in list_runs("runs")
+    ]
     assert [config.get("number") for config in configs] == [3, None]
 
 
@@ -232,12 +276,17 @@ def test_verify_compares_bits(place: Path, capsys: pytest.CaptureFixture[str]) -
     assert "Different: squares" in capsys.readouterr().out
 
 
-def test_verify_loads_no_file_that_a_manifest_names(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_loads_no_file_that_a_manifest_names(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place / "mine.py").write_text(TINY.lstrip())
     assert main(["run", "mine.py"]) == 0
     folder = only_run(place)
     assert main(["verify", str(folder)]) == 2
-    assert "'mine', which is not in experiments/: give its file with --study." in capsys.readouterr().err
+    assert (
+        "'mine', which is not in experiments/: give its file with --study."
+        in capsys.readouterr().err
+    )
     assert main(["verify", str(folder), "--study", "tiny"]) == 2
     (place / "mine.py").write_text(TINY)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -250,14 +299,18 @@ def test_verify_loads_no_file_that_a_manifest_names(place: Path, capsys: pytest.
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "findings.json", "result.npz"])
-def test_a_corrupt_run(name: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_corrupt_run(
+    name: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "tiny"]) == 0
     path = only_run(place) / name
     path.write_bytes(path.read_bytes()[:40])
     assert main(["verify", str(path.parent)]) == 2
     assert f"{name} is damaged" in capsys.readouterr().err
     assert main(["studies"]) == 0
-    assert main(["run", "tiny", "--scale", "2"]) == 0, "a damaged run stands in nobody's way"
+    assert main(["run", "tiny", "--scale", "2"]) == 0, (
+        "a damaged run stands in nobody's way"
+    )
     assert main(["run", "tiny", "--again"]) == 0, "and --again heals it"
     assert main(["report"]) == 0
 
@@ -279,17 +332,24 @@ def test_a_defect_is_told_apart_from_wrong_input(
     monkeypatch.setenv("JAXML_TEST_ACCIDENT", "defect")
     assert main(["run", "tiny"]) == 3
     said = capsys.readouterr().err
-    assert "ZeroDivisionError" in said and "report the lines above" in said.splitlines()[-1]
+    assert (
+        "ZeroDivisionError" in said
+        and "report the lines above" in said.splitlines()[-1]
+    )
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="an accelerator is here")
-def test_an_accelerator_can_be_required(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_accelerator_can_be_required(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "tiny", "--require-accelerator"]) == 2
     assert "found only the CPU" in capsys.readouterr().err
     assert not (place / "runs").exists()
 
 
-def test_devices_are_a_number_that_changes_no_bit(capsys: pytest.CaptureFixture[str]) -> None:
+def test_devices_are_a_number_that_changes_no_bit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """It is no part of a run's identity, and no field of a study."""
     assert main(["run", "tiny", "--devices", "0"]) == 2
     assert "0 devices cannot compute: ask for 1 or more" in capsys.readouterr().err
@@ -331,7 +391,9 @@ def test_jax_that_cannot_start(
 READY = "before\n<!-- {0} -->\n<!-- /{0} -->\nafter\n"
 
 
-def test_tables_stand_between_markers(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_tables_stand_between_markers(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "tiny"]) == 0
     readme = place / "README.md"
     for marker, expected in {
@@ -343,7 +405,9 @@ def test_tables_stand_between_markers(place: Path, capsys: pytest.CaptureFixture
     }.items():
         readme.write_text(READY.format(marker))
         assert main(["report", "--readme", "README.md"]) == 0
-        assert expected in readme.read_text() and readme.read_text().startswith("before\n")
+        assert expected in readme.read_text() and readme.read_text().startswith(
+            "before\n"
+        )
     readme.write_text("no markers")
     assert main(["report", "--readme", "README.md"]) == 2
     assert "lacks the pair" in capsys.readouterr().err
@@ -356,19 +420,27 @@ def tables(place: Path) -> list[str]:
 
 
 def test_tables_keep_the_rows_of_studies_that_have_not_run(place: Path) -> None:
-    (place / "experiments" / "other.py").write_text(TINY.lstrip().replace("squares exceed", "others exceed"))
+    (place / "experiments" / "other.py").write_text(
+        TINY.lstrip().replace("squares exceed", "others exceed")
+    )
     assert main(["run", "tiny", "other"]) == 0
     full = tables(place)
     assert (place / "experiments" / "verdicts" / "other.json").is_file()
     shutil.rmtree(place / "runs")
     assert tables(place) == full, "without runs, from the committed verdicts"
-    assert main(["run", "tiny", "--smoke"]) == main(["run", "tiny", "--scale", "3"]) == 0
+    assert (
+        main(["run", "tiny", "--smoke"]) == main(["run", "tiny", "--scale", "3"]) == 0
+    )
     assert main(["run", "tiny", "--smoke", "--scale", "3"]) == 0
-    assert tables(place) == full, "a smoke config, or one changed by flags, never enters"
+    assert tables(place) == full, (
+        "a smoke config, or one changed by flags, never enters"
+    )
 
 
 def test_a_run_from_another_seed_changes_its_own_rows_only(place: Path) -> None:
-    (place / "experiments" / "other.py").write_text(TINY.lstrip().replace("squares exceed", "others exceed"))
+    (place / "experiments" / "other.py").write_text(
+        TINY.lstrip().replace("squares exceed", "others exceed")
+    )
     assert main(["run", "tiny", "other"]) == 0
     before = tables(place)
     assert sum("not run again" in line for line in before) == 4
@@ -380,7 +452,9 @@ def test_a_run_from_another_seed_changes_its_own_rows_only(place: Path) -> None:
     assert all("| 1/1 | tiny |" in line for line in changed)
 
 
-def test_a_verdict_that_flips_is_not_decided(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_verdict_that_flips_is_not_decided(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["replicate", "tiny", "--times", "2"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "seed=1" in said and "seed=2" in said and "lanes=2" in said
@@ -391,7 +465,9 @@ def test_a_verdict_that_flips_is_not_decided(place: Path, capsys: pytest.Capture
     assert "? undecided" in shown and "small whole numbers" in shown
 
 
-def test_claims_are_shown_with_their_answers(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_claims_are_shown_with_their_answers(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "tiny"]) == 0
     capsys.readouterr()
     for words, expected in {
@@ -402,10 +478,14 @@ def test_claims_are_shown_with_their_answers(place: Path, capsys: pytest.Capture
         assert expected in capsys.readouterr().out
 
 
-def test_a_study_brings_its_own_claims(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_brings_its_own_claims(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     entry = 'topic = "mine"\nkind = "empirical"\nclaim = "My squares are positive."\n'
     (place / "claims.toml").write_text(f"[mine-1]\n{entry}")
-    source = TINY.lstrip().replace("C001", "mine-1").replace("\n    C002.", "\n    mine-1.")
+    source = (
+        TINY.lstrip().replace("C001", "mine-1").replace("\n    C002.", "\n    mine-1.")
+    )
     (place / "mine.py").write_text(source)
     assert main(["run", "mine.py"]) == main(["report"]) == 0
     capsys.readouterr()
@@ -414,19 +494,30 @@ def test_a_study_brings_its_own_claims(place: Path, capsys: pytest.CaptureFixtur
     assert "My squares are positive." in (place / "runs" / "report.html").read_text()
 
 
-def test_several_values_make_several_runs(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_several_values_make_several_runs(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "tiny", "--count", "5,10,20", "--widths", "1,2"]) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "tiny, run by run" in said
-    configs = [json.loads((run / "manifest.json").read_text())["config"] for run in list_runs("runs")]
+    configs = [
+        json.loads((run / "manifest.json").read_text())["config"]
+        for run in list_runs("runs")
+    ]
     assert sorted(config["count"] for config in configs) == [5, 10, 20]
     assert all(config["widths"] == [1, 2] for config in configs)
     assert main(["report"]) == 0
     page = (place / "runs" / "report.html").read_text()
-    assert "Other runs of tiny, compared" in page and "count=10" in page and "refuted: " not in page
+    assert (
+        "Other runs of tiny, compared" in page
+        and "count=10" in page
+        and "refuted: " not in page
+    )
 
 
-def test_runs_are_listed_and_exported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_runs_are_listed_and_exported(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "tiny", "--count", "1,16"]) == 0
     capsys.readouterr()
     assert main(["runs"]) == 0
@@ -443,7 +534,9 @@ def test_runs_are_listed_and_exported(place: Path, capsys: pytest.CaptureFixture
 
 @pytest.mark.parametrize("command", ["studies", "claims", "run", "replicate", "report", "runs", "verify",
                                      "doctor", "bench"])  # fmt: skip
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_explains_itself(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([command, "--help"]) == 0
     assert f"jaxml {command}" in capsys.readouterr().out
 
@@ -470,26 +563,44 @@ def test_a_user_without_a_home_has_a_cache(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_terminal_that_is_not_utf8_is_no_reason_to_fail(place: Path) -> None:
-    program = "import sys; from jaxml.__main__ import main; sys.exit(main(['run', 'experiments/tiny.py']))"
-    environment = {"PYTHONIOENCODING": "ascii", "PATH": "/usr/bin:/bin", "HOME": str(place)}
+    program = (
+        "import sys; from jaxml.__main__ import main; sys.exit(main(['run', "
+        "'experiments/tiny.py']))"
+    )
+    environment = {
+        "PYTHONIOENCODING": "ascii",
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(place),
+    }
     source = TINY.lstrip().replace("squares exceed 0", "squares exceed zero, ≥ 0")
     (place / "experiments" / "tiny.py").write_text(source)
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
     assert done.returncode == 0 and re.search(rb"squares\s+exceed", done.stdout)
 
 
-def test_jit_that_is_switched_off_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+def test_jit_that_is_switched_off_is_a_sentence(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with jax.disable_jit():
         assert main(["run", "tiny"]) == 2
     assert "JAX_DISABLE_JIT is set" in capsys.readouterr().err
 
 
-def test_a_file_that_a_study_reads_makes_it_stale(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_a_study_reads_makes_it_stale(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = TINY.lstrip().replace(
         "import numpy as np\n", "import numpy as np\nfrom jaxml import problem\n", 1
     )
     (place / "experiments" / "tiny.py").write_text(
-        source.replace("    squares = keep", '    problem.read("table.csv")\n    squares = keep')
+        source.replace(
+            "    squares = keep", '    problem.read("table.csv")\n    squares = keep'
+        )
     )
     (place / "table.csv").write_text("1,2")
     assert main(["run", "tiny"]) == main(["studies", "tiny"]) == 0
@@ -501,7 +612,9 @@ def test_a_file_that_a_study_reads_makes_it_stale(place: Path, capsys: pytest.Ca
     assert "the data table.csv changed" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_module_beside_a_study_makes_it_stale(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_module_beside_a_study_makes_it_stale(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = TINY.lstrip().replace(
         "import numpy as np\n", "import numpy as np\nfrom helper import factor\n", 1
     )

@@ -1,4 +1,6 @@
-"""How much memory there is: what the kernel's files say, written down by hand as trees of files."""
+"""How much memory there is: what the kernel's files say, written down by hand as trees
+of files.
+"""
 
 from pathlib import Path
 
@@ -28,11 +30,20 @@ def write(root: Path, folder: str, files: dict[str, object]) -> None:
 
 
 def machine(root: Path, group: str, mounts: str, *, free: int = 20 * GIB) -> Path:
-    meminfo = f"MemTotal:  32000000 kB\nMemFree:  1 kB\nMemAvailable:   {free // 1024} kB"
-    return tree(root, proc__meminfo=meminfo, proc__self__cgroup=group, proc__self__mountinfo=mounts)
+    meminfo = (
+        f"MemTotal:  32000000 kB\nMemFree:  1 kB\nMemAvailable:   {free // 1024} kB"
+    )
+    return tree(
+        root,
+        proc__meminfo=meminfo,
+        proc__self__cgroup=group,
+        proc__self__mountinfo=mounts,
+    )
 
 
-SECOND = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
+SECOND = (
+    "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate"
+)
 FIRST = "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory"
 JOINED = "35 31 0:32 / /sys/fs/cgroup/all rw shared:9 - cgroup cgroup rw,cpu,memory"
 
@@ -44,9 +55,14 @@ def test_without_groups_the_kernel_is_believed(tmp_path):
 
 @pytest.mark.oracle
 def test_a_group_of_version_2_bounds_what_is_free(tmp_path):
-    """3 GiB allowed, 2 used, half a GiB of it file pages: 1.5 GiB are left of the machine's 20."""
+    """3 GiB allowed, 2 used, half a GiB of it file pages: 1.5 GiB are left of the
+    machine's 20.
+    """
     root = machine(tmp_path, "0::/user.slice/job", SECOND)
-    statistics = f"anon 5\ninactive_file {GIB // 4}\nactive_file {GIB // 8}\nslab_reclaimable {GIB // 8}"
+    statistics = (
+        f"anon 5\ninactive_file {GIB // 4}\nactive_file {GIB // 8}\nslab_reclaimable "
+        f"{GIB // 8}"
+    )
     files = {"memory.max": 3 * GIB, "memory.high": "max", "memory.current": 2 * GIB}
     write(root, "sys/fs/cgroup/user.slice/job", files | {"memory.stat": statistics})
     assert memory.host_bytes(root) == 3 * GIB // 2
@@ -54,16 +70,28 @@ def test_a_group_of_version_2_bounds_what_is_free(tmp_path):
 
 @pytest.mark.oracle
 def test_a_group_of_version_1_bounds_what_is_free(tmp_path):
-    group = "12:cpu,cpuacct:/other\n11:memory:/batch/job\n1:name=systemd:/\n0::/elsewhere"
-    root = machine(tmp_path, group, f"{FIRST}\n{SECOND.replace('cgroup rw', 'cgroup/unified rw')}")
-    statistics = f"inactive_file 1\ntotal_inactive_file {GIB // 2}\ntotal_active_file {GIB // 4}"
-    files = {"memory.limit_in_bytes": 4 * GIB, "memory.usage_in_bytes": 3 * GIB, "memory.stat": statistics}
+    group = (
+        "12:cpu,cpuacct:/other\n11:memory:/batch/job\n1:name=systemd:/\n0::/elsewhere"
+    )
+    root = machine(
+        tmp_path, group, f"{FIRST}\n{SECOND.replace('cgroup rw', 'cgroup/unified rw')}"
+    )
+    statistics = (
+        f"inactive_file 1\ntotal_inactive_file {GIB // 2}\ntotal_active_file {GIB // 4}"
+    )
+    files = {
+        "memory.limit_in_bytes": 4 * GIB,
+        "memory.usage_in_bytes": 3 * GIB,
+        "memory.stat": statistics,
+    }
     write(root, "sys/fs/cgroup/memory/batch/job", files)
     assert memory.host_bytes(root) == GIB + GIB // 2 + GIB // 4
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("above", ["sys/fs/cgroup", "sys/fs/cgroup/slurm", "sys/fs/cgroup/slurm/step"])
+@pytest.mark.parametrize(
+    "above", ["sys/fs/cgroup", "sys/fs/cgroup/slurm", "sys/fs/cgroup/slurm/step"]
+)
 def test_the_tightest_of_the_groups_above_counts(tmp_path, above):
     root = machine(tmp_path, "0::/slurm/step/task", SECOND)
     for folder in ("slurm", "slurm/step", "slurm/step/task"):
@@ -79,7 +107,11 @@ def test_the_tightest_of_the_groups_above_counts(tmp_path, above):
     [
         ("0::/", SECOND, ""),  # a container with a namespace of groups of its own
         ("0::/../other", SECOND, ""),  # a process outside the namespace's root
-        ("0::/docker/ab/x", SECOND.replace("0:26 / ", "0:26 /docker/ab "), "x"),  # a bound part
+        (
+            "0::/docker/ab/x",
+            SECOND.replace("0:26 / ", "0:26 /docker/ab "),
+            "x",
+        ),  # a bound part
         ("0::/elsewhere", SECOND.replace("0:26 / ", "0:26 /docker/ab "), ""),
         ("0::/job", SECOND.replace("/sys/fs/cgroup", "/my\\040groups"), "job"),
     ],
@@ -131,5 +163,7 @@ def test_this_machine_has_memory():
 @pytest.mark.identity
 def test_a_need_is_held_against_what_is_free():
     memory.require(10, "This", "take less", free=10)
-    with pytest.raises(InputError, match=r"This needs 2\.0 GiB and 1\.5 GiB are free: take less\."):
+    with pytest.raises(
+        InputError, match=r"This needs 2\.0 GiB and 1\.5 GiB are free: take less\."
+    ):
         memory.require(2 * GIB, "This", "take less", free=3 * GIB // 2)

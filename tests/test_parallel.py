@@ -1,4 +1,6 @@
-"""Chunks of runs over devices: equal bits on any number, all of them at work, nothing exchanged."""
+"""Chunks of runs over devices: equal bits on any number, all of them at work, nothing
+exchanged.
+"""
 
 import subprocess
 import sys
@@ -16,19 +18,28 @@ from jaxml.types import Batch, InputError
 COUNTS = (1, 2, 4, 8)
 DRAW = np.random.default_rng(0)
 IMAGES = problem.examples(
-    DRAW.standard_normal((12, 8, 8, 1), np.float32), DRAW.integers(3, size=12, dtype=np.int32)
+    DRAW.standard_normal((12, 8, 8, 1), np.float32),
+    DRAW.integers(3, size=12, dtype=np.int32),
 )
 CURVE = problem.sinc(12)
 
 
 def training(family, *, model=None, data=CURVE, loss=problem.mse, steps=6):
     model = model or problem.mlp((5, 1), jnp.tanh)
-    begin, objective = problem.start(model, data.inputs), problem.training_loss(model, loss)
-    return learn.training(begin, objective, family, learn.shuffled(data, 5), steps=steps, every=2)
+    begin, objective = (
+        problem.start(model, data.inputs),
+        problem.training_loss(model, loss),
+    )
+    return learn.training(
+        begin, objective, family, learn.shuffled(data, 5), steps=steps, every=2
+    )
 
 
 def bits(tree):
-    return [(str(leaf.dtype), leaf.shape, np.asarray(leaf).tobytes()) for leaf in jax.tree.leaves(tree)]
+    return [
+        (str(leaf.dtype), leaf.shape, np.asarray(leaf).tobytes())
+        for leaf in jax.tree.leaves(tree)
+    ]
 
 
 EXPERIMENTS = {
@@ -36,7 +47,11 @@ EXPERIMENTS = {
     "adam": lambda: training(learn.adam),
     "lookahead": lambda: training(learn.lookahead(learn.adamw)),
     "convolution": lambda: training(
-        learn.adam, model=problem.cnn((2, 3), 3), data=IMAGES, loss=problem.cross_entropy, steps=2
+        learn.adam,
+        model=problem.cnn((2, 3), 3),
+        data=IMAGES,
+        loss=problem.cross_entropy,
+        steps=2,
     ),
 }
 
@@ -53,10 +68,14 @@ EXPERIMENTS = {
     ],
 )
 def test_the_number_of_devices_changes_no_bit(name, lanes, counts):
-    """Also where the chunks are no multiple of the devices, and the runs no multiple of the lanes."""
+    """Also where the chunks are no multiple of the devices, and the runs no multiple of
+    the lanes.
+    """
     experiment = EXPERIMENTS[name]()
     grid = learn.grid(learn.Hyper, lr=[0.1, 0.01], seed=range(4), period=[2])
-    found = [learn.sweep(experiment, grid, lanes=lanes, devices=count) for count in counts]
+    found = [
+        learn.sweep(experiment, grid, lanes=lanes, devices=count) for count in counts
+    ]
     expected = bits(found[0])
     assert all(bits(each) == expected for each in found[1:])
 
@@ -70,13 +89,19 @@ def test_float64_is_kept_in_every_thread():
 
         def begin(key):
             params, state = problem.start(model, data.inputs)(key)
-            return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), params), state
+            return jax.tree.map(
+                lambda leaf: jnp.asarray(leaf, jnp.float64), params
+            ), state
 
         loss = problem.training_loss(model, problem.mse)
         experiment = learn.training(begin, loss, learn.adam, learn.full(data), steps=3)
         grid = learn.grid(learn.Hyper, lr=[0.1, 1 / 3], seed=range(3))
-        found = [learn.sweep(experiment, grid, lanes=2, devices=count) for count in (1, 3)]
-    assert {leaf.dtype for leaf in jax.tree.leaves(found[0].params)} == {np.dtype("float64")}
+        found = [
+            learn.sweep(experiment, grid, lanes=2, devices=count) for count in (1, 3)
+        ]
+    assert {leaf.dtype for leaf in jax.tree.leaves(found[0].params)} == {
+        np.dtype("float64")
+    }
     assert bits(found[0]) == bits(found[1])
 
 
@@ -97,8 +122,16 @@ def test_a_resumed_sweep_may_have_another_number_of_devices():
     with pytest.raises(KeyboardInterrupt):
         learn.sweep(experiment, grid, lanes=2, devices=4, keep=partial(keep, until=2))
     assert list(stored) == ["lanes 0-1", "lanes 2-3"]
-    resumed = learn.sweep(experiment, grid, lanes=2, devices=2, keep=partial(keep, until=5))
-    assert list(stored) == ["lanes 0-1", "lanes 2-3", "lanes 4-5", "lanes 6-7", "lanes 8-9"]
+    resumed = learn.sweep(
+        experiment, grid, lanes=2, devices=2, keep=partial(keep, until=5)
+    )
+    assert list(stored) == [
+        "lanes 0-1",
+        "lanes 2-3",
+        "lanes 4-5",
+        "lanes 6-7",
+        "lanes 8-9",
+    ]
     assert bits(resumed) == bits(whole)
 
 
@@ -112,7 +145,9 @@ def test_all_devices_compute_at_once():
         return x
 
     def chunk(runs, shared):
-        return jax.pure_callback(wait, jax.ShapeDtypeStruct(runs.shape, runs.dtype), runs)
+        return jax.pure_callback(
+            wait, jax.ShapeDtypeStruct(runs.shape, runs.dtype), runs
+        )
 
     runs = np.arange(3.0, dtype=np.float32)
     program = parallel.compiled(chunk, runs[:1], (), chunks=3, limit=3)
@@ -122,7 +157,9 @@ def test_all_devices_compute_at_once():
 @pytest.mark.identity
 @pytest.mark.parametrize("native", [False, True])
 def test_devices_exchange_nothing(native):
-    """The program is one device's: no partitions, no collective, with either convolution."""
+    """The program is one device's: no partitions, no collective, with either
+    convolution.
+    """
     model = problem.cnn((2, 3), 3)
     convolve = problem.convolve_native if native else problem.convolve_patches
     loss = problem.training_loss(model, problem.cross_entropy)
@@ -133,11 +170,23 @@ def test_devices_exchange_nothing(native):
         return loss(params, state, batch._replace(inputs=images), key)
 
     experiment = learn.training(
-        problem.start(model, IMAGES.inputs), convolved, learn.sgd, learn.full(IMAGES), steps=2
+        problem.start(model, IMAGES.inputs),
+        convolved,
+        learn.sgd,
+        learn.full(IMAGES),
+        steps=2,
     )
-    program = learn.compiled(experiment, learn.grid(learn.Hyper, lr=[0.1], seed=range(8)), lanes=2, devices=4)
+    program = learn.compiled(
+        experiment, learn.grid(learn.Hyper, lr=[0.1], seed=range(8)), lanes=2, devices=4
+    )
     text = program.executables[0].as_text()
-    collectives = ("all-reduce", "all-gather", "all-to-all", "collective-permute", "reduce-scatter")
+    collectives = (
+        "all-reduce",
+        "all-gather",
+        "all-to-all",
+        "collective-permute",
+        "reduce-scatter",
+    )
     assert [name for name in collectives if name in text] == []
     assert "num_partitions" not in text
     assert len(program.places) == 4
@@ -161,17 +210,23 @@ def test_devices_compile_nothing_of_their_own():
 
 @pytest.mark.invariance
 def test_lapack_works_on_all_devices_at_once():
-    """400 decompositions on four of them: it neither waits for ever nor changes a bit."""
+    """400 decompositions on four of them: it neither waits for ever nor changes a
+    bit.
+    """
     draw = np.random.default_rng(1).standard_normal((400, 12, 12)).astype(np.float32)
     matrices = draw + draw.transpose(0, 2, 1)
 
     def chunk(runs, shared):
-        return jnp.linalg.eigvalsh(runs), jnp.linalg.cholesky(runs @ runs.transpose(0, 2, 1) + shared)
+        return jnp.linalg.eigvalsh(runs), jnp.linalg.cholesky(
+            runs @ runs.transpose(0, 2, 1) + shared
+        )
 
     shared = np.eye(12, dtype=np.float32)[None]
     found = []
     for count in (1, 4):
-        program = parallel.compiled(chunk, matrices[:4], shared, chunks=100, limit=count)
+        program = parallel.compiled(
+            chunk, matrices[:4], shared, chunks=100, limit=count
+        )
         found.append(parallel.gathered(program, matrices, shared))
     assert bits(found[0]) == bits(found[1])
 
@@ -180,7 +235,9 @@ def test_lapack_works_on_all_devices_at_once():
 def test_a_search_finds_the_same_on_any_number_of_devices():
     with jax.enable_x64(True):
         starts = {"w": np.random.default_rng(2).standard_normal((5, 3))}
-        search = partial(curvature.search, partial(curvature.eigenvector_following, index=1))
+        search = partial(
+            curvature.search, partial(curvature.eigenvector_following, index=1)
+        )
 
         def found(count):
             with parallel.limited(count):
@@ -188,9 +245,9 @@ def test_a_search_finds_the_same_on_any_number_of_devices():
 
         expected = bits(found(1))
         assert bits(found(3)) == expected
-        assert bits(jax.jit(lambda starts: search(saddle, starts, None).iterations)(starts)) == bits(
-            found(2).iterations
-        )
+        assert bits(
+            jax.jit(lambda starts: search(saddle, starts, None).iterations)(starts)
+        ) == bits(found(2).iterations)
 
 
 def saddle(params, batch):
@@ -221,14 +278,17 @@ def test_too_many_accelerators_are_refused(monkeypatch):
     monkeypatch.setattr(jax, "local_devices", lambda backend=None: [Card(), Card()])
     assert len(parallel.devices()) == 2
     with pytest.raises(
-        InputError, match=r"3 devices were asked for and JAX has 2 \(card\): ask for at most 2"
+        InputError,
+        match=r"3 devices were asked for and JAX has 2 \(card\): ask for at most 2",
     ):
         parallel.devices(3)
 
 
 @pytest.mark.identity
 def test_as_many_compute_at_once_as_fit_in_memory(monkeypatch):
-    """Of the host's memory each takes its part; one that does not fit is refused with what would."""
+    """Of the host's memory each takes its part; one that does not fit is refused with
+    what would.
+    """
     shared, runs = np.ones((1, 1000), np.float32), np.ones((8, 1000), np.float32)
 
     def chunk(runs, shared):
@@ -242,7 +302,8 @@ def test_as_many_compute_at_once_as_fit_in_memory(monkeypatch):
         assert len(compile_it().places) == places
     monkeypatch.setattr(memory, "host_bytes", lambda: needed - 1)
     with pytest.raises(
-        InputError, match=r"A program of 8 runs needs .* let at most 7 of them advance together"
+        InputError,
+        match=r"A program of 8 runs needs .* let at most 7 of them advance together",
     ):
         compile_it()
     monkeypatch.setattr(memory, "host_bytes", lambda: 5000)
@@ -256,13 +317,17 @@ def test_what_a_chunk_raises_arrives_and_the_next_program_runs():
         raise ValueError("no such number")
 
     def chunk(runs, shared):
-        return jax.pure_callback(refuse, jax.ShapeDtypeStruct(runs.shape, runs.dtype), runs)
+        return jax.pure_callback(
+            refuse, jax.ShapeDtypeStruct(runs.shape, runs.dtype), runs
+        )
 
     runs = np.arange(4.0, dtype=np.float32)
     program = parallel.compiled(chunk, runs[:1], (), chunks=4, limit=2)
     with pytest.raises(Exception, match="no such number"):
         parallel.gathered(program, runs, ())
-    doubled = parallel.compiled(lambda runs, shared: 2 * runs, runs[:1], (), chunks=4, limit=2)
+    doubled = parallel.compiled(
+        lambda runs, shared: 2 * runs, runs[:1], (), chunks=4, limit=2
+    )
     np.testing.assert_array_equal(parallel.gathered(doubled, runs, ()), 2 * runs)
 
 
@@ -319,7 +384,9 @@ def test_a_second_process_starts_from_the_cache(tmp_path, monkeypatch):
     counts = []
     for turn in ("first", "second"):
         script = CACHED.replace("RUNS", repr(str(tmp_path / turn)))
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
         counts.append(tuple(map(int, done.stdout.split()[-2:])))
     (_, missed), (hit, missed_again) = counts
     assert missed > 0
@@ -329,7 +396,9 @@ def test_a_second_process_starts_from_the_cache(tmp_path, monkeypatch):
 @pytest.mark.identity
 def test_a_batch_is_not_confused_with_runs():
     """What all share is given whole to each chunk, whatever its leading axis."""
-    batch = Batch(np.ones((3, 2), np.float32), np.ones(3, np.float32), np.ones(3, np.float32))
+    batch = Batch(
+        np.ones((3, 2), np.float32), np.ones(3, np.float32), np.ones(3, np.float32)
+    )
 
     def chunk(runs, shared):
         return runs * jnp.sum(shared.inputs)

@@ -77,7 +77,10 @@ def test_an_own_file_is_reported_and_its_change_is_seen(tmp_path, monkeypatch):
         problem.read(tmp_path / "mine.csv", name="table")
     digest = hashlib.sha256(b"1,2\n").hexdigest()
     path = str(tmp_path / "mine.csv")
-    assert readings == [Reading("mine.csv", digest, path, digest), Reading("table", digest, path, digest)]
+    assert readings == [
+        Reading("mine.csv", digest, path, digest),
+        Reading("table", digest, path, digest),
+    ]
     assert provenance.unchanged(readings[0])
     (tmp_path / "mine.csv").write_bytes(b"1,3\n")
     assert not provenance.unchanged(readings[0])
@@ -120,7 +123,10 @@ def test_embedded_sets_report_the_float32_content_at_every_call(dtype):
         digits, pokemon, seven, eight = readings
         assert digits.digest == _digest(problem.digits())
         assert pokemon[:2] == ("pokemon_cp", _digest(problem.pokemon_cp()))
-        assert [seven.name, eight.name] == ["sinc/7", "sinc/8"] and seven.digest != eight.digest
+        assert [seven.name, eight.name] == [
+            "sinc/7",
+            "sinc/8",
+        ] and seven.digest != eight.digest
         assert digits.name == "digits" and str(digits.path).endswith("digits.csv.gz")
         assert all(provenance.unchanged(reading) for reading in readings)
 

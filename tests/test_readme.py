@@ -1,4 +1,6 @@
-"""The README's Python runs as it stands, one block after the other, in one namespace."""
+"""The README's Python runs as it stands, one block after the other, in one
+namespace.
+"""
 
 import re
 from pathlib import Path
@@ -23,5 +25,8 @@ def test_the_readmes_python_runs(
     assert len(blocks) == 5
     assert "Inertia(positive=" in printed and "'saddle'" in printed
     assert "-1" in printed, "no lane trained to its end"
-    assert "optimizer | lr | good lr | accuracy | loss | test loss" in printed and "mine | " in printed
+    assert (
+        "optimizer | lr | good lr | accuracy | loss | test loss" in printed
+        and "mine | " in printed
+    )
     assert "('C048', 'supported')" in printed and (tmp_path / "runs.csv").is_file()

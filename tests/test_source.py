@@ -38,12 +38,21 @@ def test_describe_reads_the_docstring_and_runs_nothing(tmp_path):
     found = describe(path)
     assert (found.name, found.title) == ("toy", "The title.")
     assert found.summary == "The title. More about it, on two lines."
-    assert found.notes == {"Claims": "C001, A3.", "Cost": "a second, on one core.", "Run": "jaxml run toy"}
-    assert found.fields == {"seeds": "int = 5", "scales": "tuple[float, ...] = (1.0, 2.0)"}
+    assert found.notes == {
+        "Claims": "C001, A3.",
+        "Cost": "a second, on one core.",
+        "Run": "jaxml run toy",
+    }
+    assert found.fields == {
+        "seeds": "int = 5",
+        "scales": "tuple[float, ...] = (1.0, 2.0)",
+    }
     assert "sinc" in found.words
 
 
-@pytest.mark.parametrize(("text", "word"), [("x = 1", "not yet a study"), ("def f((", "read as Python")])
+@pytest.mark.parametrize(
+    ("text", "word"), [("x = 1", "not yet a study"), ("def f((", "read as Python")]
+)
 def test_what_is_no_study_is_refused(tmp_path, text, word):
     path = tmp_path / "bare.py"
     path.write_text(text)

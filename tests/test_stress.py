@@ -1,4 +1,6 @@
-"""Runs that are killed, and runs that meet: nothing is lost, nothing half written is ever seen as a run."""
+"""Runs that are killed, and runs that meet: nothing is lost, nothing half written is
+ever seen as a run.
+"""
 
 import subprocess
 import sys
@@ -12,8 +14,19 @@ pytestmark = pytest.mark.stress
 
 
 def run(runs: Path) -> subprocess.Popen:
-    command = [sys.executable, "-m", "jaxml", "run", "critical_points", "--smoke", "--runs", str(runs)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    command = [
+        sys.executable,
+        "-m",
+        "jaxml",
+        "run",
+        "critical_points",
+        "--smoke",
+        "--runs",
+        str(runs),
+    ]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def finish(process: subprocess.Popen, patience: float | None = None) -> str:
@@ -28,7 +41,11 @@ def finish(process: subprocess.Popen, patience: float | None = None) -> str:
 
 def whole(runs: Path) -> list[Path]:
     """Folders that are seen as runs."""
-    return [path.parent for path in runs.glob("critical_points/*/result.npz") if path.parent.suffix == ""]
+    return [
+        path.parent
+        for path in runs.glob("critical_points/*/result.npz")
+        if path.parent.suffix == ""
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +59,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_left_alone(
     tmp_path: Path, undisturbed: Path
 ) -> None:
-    """A quarter second later each time, from the imports to the figures; each attempt resumes the last."""
+    """A quarter second later each time, from the imports to the figures; each attempt
+    resumes the last.
+    """
     kills = 0
     for patience in np.arange(2.0, 12.0, 0.25):
         process = run(tmp_path)
@@ -60,7 +79,9 @@ def test_a_run_killed_again_and_again_ends_with_the_bits_of_one_left_alone(
 
 
 @pytest.mark.invariance
-def test_of_two_processes_on_one_run_one_works_and_the_other_says_so(tmp_path: Path) -> None:
+def test_of_two_processes_on_one_run_one_works_and_the_other_says_so(
+    tmp_path: Path,
+) -> None:
     first = run(tmp_path)
     while not list(tmp_path.glob("critical_points/*.partial")):
         assert first.poll() is None

@@ -1,4 +1,6 @@
-"""Every study keeps the contract: its SMOKE, run twice in one process, gives the same bits."""
+"""Every study keeps the contract: its SMOKE, run twice in one process, gives the same
+bits.
+"""
 
 import dataclasses
 import functools
@@ -49,13 +51,17 @@ def smoke_result(path: Path) -> Any:
 
 @pytest.fixture(scope="module")
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The second run traces anew and executes anew, but loads the programs that the first compiled.
+    """The second run traces anew and executes anew, but loads the programs that the
+    first compiled.
 
-    They are compiled in a hurry: whether bits repeat does not depend on how fast they come.
+    They are compiled in a hurry: whether bits repeat does not depend on how fast they
+    come.
     """
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs")))
+    jax.config.update(
+        "jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs"))
+    )
     yield
     jax.config.update("jax_compilation_cache_dir", None)
     jax.config.update("jax_disable_most_optimizations", False)
@@ -65,7 +71,10 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     study = load(request.param)
     needed = [smoke_result(study.path.with_name(f"{name}.py")) for name in study.needs]
-    first, second = smoke_result(study.path), host(study.study(study.smoke, plain_keep, *needed))
+    first, second = (
+        smoke_result(study.path),
+        host(study.study(study.smoke, plain_keep, *needed)),
+    )
     timings = () if study.timings is None else (study.timings(study.smoke),)
     yield Smoke(study, first, second, (first, *timings))
     jax.clear_caches()
@@ -86,9 +95,13 @@ def test_findings_are_judged_and_of_announced_claims(smoke: Smoke) -> None:
         assert finding.verdict in VERDICTS
         assert finding.n >= 0
     spoken_of = {finding.claim for finding in findings}
-    assert spoken_of == set(smoke.study.announced), "the `Claims:` line names what findings speak of"
+    assert spoken_of == set(smoke.study.announced), (
+        "the `Claims:` line names what findings speak of"
+    )
     keys = [(finding.claim, finding.statement, finding.setting) for finding in findings]
-    assert len(set(keys)) == len(keys), "replicates are matched by claim, statement and setting"
+    assert len(set(keys)) == len(keys), (
+        "replicates are matched by claim, statement and setting"
+    )
 
 
 def test_a_margin_comes_with_every_difference_that_decides(smoke: Smoke) -> None:
@@ -127,13 +140,21 @@ def test_the_source_describes_the_study(path: Path) -> None:
     )
 
 
-LITERAL_SEEDS = (r"random\.key\(\d", r"default_rng\(\d*\)", r"seed=\[?\d", r"seed=range", r"PRNGKey")
+LITERAL_SEEDS = (
+    r"random\.key\(\d",
+    r"default_rng\(\d*\)",
+    r"seed=\[?\d",
+    r"seed=range",
+    r"PRNGKey",
+)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_one_seed_moves_all_randomness(path: Path) -> None:
     source = path.read_text()
-    found = [match for pattern in LITERAL_SEEDS for match in re.findall(pattern, source)]
+    found = [
+        match for pattern in LITERAL_SEEDS for match in re.findall(pattern, source)
+    ]
     assert not found, "randomness comes from randomness.key and randomness.seeds alone"
     seeded = "seed" in describe(path).fields
     assert seeded == ("config.seed" in source)
@@ -155,6 +176,12 @@ def test_another_seed_gives_other_arrays(smoke: Smoke) -> None:
     for seed in (0, 1):
         seeded = dataclasses.replace(config, seed=seed)
         same = seeded == study.smoke
-        results.append(flat(smoke.first if same else host(study.study(seeded, plain_keep, *needed))))
+        results.append(
+            flat(
+                smoke.first if same else host(study.study(seeded, plain_keep, *needed))
+            )
+        )
     first, second = results
-    assert any(array.tobytes() != second[name].tobytes() for name, array in first.items())
+    assert any(
+        array.tobytes() != second[name].tobytes() for name, array in first.items()
+    )

@@ -1,7 +1,9 @@
-"""What to run on an accelerator that is at hand for ten minutes: `make accelerator OUT=folder`.
+"""What to run on an accelerator that is at hand for ten minutes:
+`make accelerator OUT=folder`.
 
-It needs a Python with JAX for that device, and no network: `make wheels`, where there is one, fetches what
-else is missing. Each step is a process with a time limit of its own; one that fails stops no other.
+It needs a Python with JAX for that device, and no network: `make wheels`, where there
+is one, fetches what else is missing. Each step is a process with a time limit of its
+own; one that fails stops no other.
 """
 
 import argparse
@@ -24,7 +26,9 @@ PRECISE = {
     "JAX_DEFAULT_MATMUL_PRECISION": "highest",
     "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".lstrip(),
 }
-"""Products of float32 without TF32, and equal bits from one run to the next: for tests and studies."""
+"""Products of float32 without TF32, and equal bits from one run to the next: for tests
+and studies.
+"""
 
 AS_IT_COMES: dict[str, str] = {}
 """JAX's own settings, for benchmarks."""
@@ -48,10 +52,18 @@ SOURCES = ("jaxml", "experiments", "pyproject.toml", "README.md", "LICENSE")
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Performs all steps and leaves their files in a folder; 1 if one did not end well, 2 for wrong input."""
-    parser = argparse.ArgumentParser("python -m jaxml.bench.accelerator", description=__doc__)
-    parser.add_argument("out", nargs="?", default="", help="a new or empty folder for what is found")
-    parser.add_argument("--smoke", action="store_true", help="tiny sizes, on any device, the CPU too")
+    """Performs all steps and leaves their files in a folder; 1 if one did not end well,
+    2 for wrong input.
+    """
+    parser = argparse.ArgumentParser(
+        "python -m jaxml.bench.accelerator", description=__doc__
+    )
+    parser.add_argument(
+        "out", nargs="?", default="", help="a new or empty folder for what is found"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="tiny sizes, on any device, the CPU too"
+    )
     values = parser.parse_args(words)
     try:
         out = folder(values.out)
@@ -60,7 +72,10 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f"make accelerator: {reason}", file=sys.stderr)
         return 2
     outcomes = visit(out, device, smoke=values.smoke)
-    print(f"\n{summary.steps(outcomes)}\n\nTables: {out / 'tables.md'}\nLog: {out / 'log.txt'}")
+    print(
+        f"\n{summary.steps(outcomes)}\n\nTables: {out / 'tables.md'}\nLog: "
+        f"{out / 'log.txt'}"
+    )
     return int(any(each.verdict != WELL for each in outcomes))
 
 
@@ -71,7 +86,10 @@ def folder(name: str) -> Path:
         InputError: there is no name, it cannot be written, or something is in it.
     """
     if not name:
-        raise InputError("no folder is named: say where results go, as in make accelerator OUT=folder.")
+        raise InputError(
+            "no folder is named: say where results go, as in make accelerator "
+            "OUT=folder."
+        )
     path = Path(name).expanduser().resolve()
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -89,34 +107,49 @@ def found(*, smoke: bool) -> str:
     """The device on which JAX computes, in a process of its own, as `gpu: NVIDIA H100`.
 
     Raises:
-        InputError: this Python has no JAX that starts, or it finds only the CPU and more was asked for.
+        InputError: this Python has no JAX that starts, or it finds only the CPU and
+            more was asked for.
     """
-    question = "import jax; print(jax.default_backend(), jax.devices()[0].device_kind, sep=': ')"
-    done = subprocess.run([sys.executable, "-c", question], capture_output=True, text=True)
+    question = (
+        "import jax; print(jax.default_backend(), jax.devices()[0].device_kind, sep=': "
+        "')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", question], capture_output=True, text=True
+    )
     if done.returncode:
         *_, said = done.stderr.splitlines() or ["it failed"]
         raise InputError(
-            f"JAX does not start in {sys.executable} ({said}): name a Python in which it does, as in "
-            "make accelerator PYTHON=/path/to/python OUT=folder."
+            f"JAX does not start in {sys.executable} ({said}): name a Python in which "
+            "it does, as in make accelerator PYTHON=/path/to/python OUT=folder."
         )
     device = done.stdout.splitlines()[-1]
     if device.startswith("cpu") and not smoke:
         raise InputError(
-            "JAX finds no accelerator here, only the cpu: run this where there is one, or try the script "
-            "itself with SMOKE=1."
+            "JAX finds no accelerator here, only the cpu: run this where there is one, "
+            "or try the script itself with SMOKE=1."
         )
     return device
 
 
 def visit(out: Path, device: str, *, smoke: bool) -> list[Outcome]:
     """Performs the steps in a temporary folder, and keeps what is asked for."""
-    with tempfile.TemporaryDirectory() as name, (out / "log.txt").open("w", encoding="utf-8") as log:
+    with (
+        tempfile.TemporaryDirectory() as name,
+        (out / "log.txt").open("w", encoding="utf-8") as log,
+    ):
         work = Path(name)
         copy_sources(work / "source")
         paths = [str(work / "site"), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {"PYTHONPATH": os.pathsep.join(paths), "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+        environment = {
+            "PYTHONPATH": os.pathsep.join(paths),
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+        }
         steps.say(log, f"{device}; {sys.executable}; at most {TOTAL:.0f} s")
-        planned = [*installation(work), *(tried(out, work) if smoke else measured(out, work))]
+        planned = [
+            *installation(work),
+            *(tried(out, work) if smoke else measured(out, work)),
+        ]
         outcomes = steps.perform(planned, log, environment, TOTAL)
         keep_findings(work / "runs", out)
         for text in out.glob("*pu.txt"):
@@ -126,23 +159,40 @@ def visit(out: Path, device: str, *, smoke: bool) -> list[Outcome]:
 
 
 def copy_sources(target: Path) -> None:
-    """Copies what is installed, so that building it leaves nothing in the repository."""
+    """Copies what is installed, so that building it leaves nothing in the
+    repository.
+    """
     target.mkdir()
     for name in SOURCES:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                source, target / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             shutil.copy(source, target)
 
 
 def installation(work: Path) -> list[Step]:
-    """The wheels that there are, then jaxml itself, into a folder that every later step looks into first."""
-    pip = python("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-index", "--no-deps")
+    """The wheels that there are, then jaxml itself, into a folder that every later step
+    looks into first.
+    """
+    pip = python(
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-index",
+        "--no-deps",
+    )
     target = ("--upgrade", "--target", str(work / "site"))
     wheels = sorted(str(path) for path in (ROOT / "wheels").glob("*.whl"))
     itself = Step(
-        "install jaxml", (*pip, *target, "--no-build-isolation", str(work / "source")), 60.0, AS_IT_COMES
+        "install jaxml",
+        (*pip, *target, "--no-build-isolation", str(work / "source")),
+        60.0,
+        AS_IT_COMES,
     )
     if not wheels:
         return [itself]
@@ -150,9 +200,16 @@ def installation(work: Path) -> list[Step]:
 
 
 def measured(out: Path, work: Path) -> list[Step]:
-    """Everything, what matters most first; the study, whose time cannot be foretold, has what is left."""
+    """Everything, what matters most first; the study, whose time cannot be foretold,
+    has what is left.
+    """
     timed = [
-        Step(f"bench {name}", jaxml("bench", name, "--out", str(out)), seconds, AS_IT_COMES)
+        Step(
+            f"bench {name}",
+            jaxml("bench", name, "--out", str(out)),
+            seconds,
+            AS_IT_COMES,
+        )
         for name, seconds in BENCHMARKS.items()
     ]
     first, second, *others = timed
@@ -177,9 +234,26 @@ def tried(out: Path, work: Path) -> list[Step]:
 
 
 def device_tests(out: Path, workers: str, *paths: str) -> Step:
-    """The tests marked `device`; warnings of a device's own libraries are shown and fail nothing."""
-    pytest = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--continue-on-collection-errors")
-    chosen = ("-m", "device", "-n", workers, "-W", "default", f"--junitxml={out / 'tests.xml'}")
+    """The tests marked `device`; warnings of a device's own libraries are shown and
+    fail nothing.
+    """
+    pytest = python(
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--continue-on-collection-errors",
+    )
+    chosen = (
+        "-m",
+        "device",
+        "-n",
+        workers,
+        "-W",
+        "default",
+        f"--junitxml={out / 'tests.xml'}",
+    )
     command = (*pytest, *chosen, *paths)
     return Step("tests", command, 150.0, PRECISE)
 
@@ -187,7 +261,10 @@ def device_tests(out: Path, workers: str, *paths: str) -> Step:
 def lowering(out: Path) -> Step:
     """Programs for platforms that need not be here."""
     return Step(
-        "lowering", python("-m", "jaxml.bench.lowering", str(out / "lowering.json")), 60.0, AS_IT_COMES
+        "lowering",
+        python("-m", "jaxml.bench.lowering", str(out / "lowering.json")),
+        60.0,
+        AS_IT_COMES,
     )
 
 
@@ -197,7 +274,9 @@ def study(name: str, work: Path) -> tuple[str, ...]:
 
 
 def keep_findings(runs: Path, out: Path) -> None:
-    """Copies findings and manifest of every finished run; arrays and figures stay behind."""
+    """Copies findings and manifest of every finished run; arrays and figures stay
+    behind.
+    """
     for found in runs.glob("*/*/findings.json"):
         target = out / found.parent.parent.name
         target.mkdir(exist_ok=True)

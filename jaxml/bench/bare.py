@@ -1,6 +1,8 @@
-"""A grid of trainings in JAX and nothing else: its own network, shuffling and optimizers, vmapped.
+"""A grid of trainings in JAX and nothing else: its own network, shuffling and
+optimizers, vmapped.
 
-What a user would write who needs one loss curve a run and no more. Nothing here is of the library.
+What a user would write who needs one loss curve a run and no more. Nothing here is of
+the library.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +25,8 @@ class Rule(NamedTuple):
 
     Attributes:
         begin: `weights -> memory`.
-        update: `(weights, gradients, memory, count, rate) -> (weights, memory)`, updates counted from 1.
+        update: `(weights, gradients, memory, count, rate) -> (weights, memory)`,
+            updates counted from 1.
     """
 
     begin: Callable[[Params], Any]
@@ -62,8 +65,11 @@ class Drawn(NamedTuple):
     weights: Any
 
 
-def program(setting: Setting, drawn: Drawn | None) -> Callable[..., tuple[Weights, jax.Array]]:
-    """`(seeds, rates, inputs, targets, drawn) -> (weights, losses)` of all runs at once, to be jitted.
+def program(
+    setting: Setting, drawn: Drawn | None
+) -> Callable[..., tuple[Weights, jax.Array]]:
+    """`(seeds, rates, inputs, targets, drawn) -> (weights, losses)` of all runs at
+    once, to be jitted.
 
     Args:
         setting: what is trained.
@@ -71,7 +77,11 @@ def program(setting: Setting, drawn: Drawn | None) -> Callable[..., tuple[Weight
     """
 
     def run(
-        seed: jax.Array, rate: jax.Array, inputs: jax.Array, targets: jax.Array, drawn: Drawn | None
+        seed: jax.Array,
+        rate: jax.Array,
+        inputs: jax.Array,
+        targets: jax.Array,
+        drawn: Drawn | None,
     ) -> tuple[Weights, jax.Array]:
         weights = initial(jax.random.key(seed), setting.widths)
         return train(setting, weights, rate, inputs, targets, drawn)
@@ -94,10 +104,11 @@ def initial(key: jax.Array, widths: Sequence[int]) -> Weights:
 
 
 def shuffled(setting: Setting, *, runs: int, examples: int, seed: int) -> Drawn | None:
-    """An order of its own for each run and epoch, whose last batch is padded; None where a batch is all.
+    """An order of its own for each run and epoch, whose last batch is padded; None
+    where a batch is all.
 
-    By sorting random numbers: on the host beside a CPU, where NumPy sorts several times faster than XLA, and
-    on the device elsewhere.
+    By sorting random numbers: on the host beside a CPU, where NumPy sorts several times
+    faster than XLA, and on the device elsewhere.
     """
     if setting.batch >= examples:
         return None
@@ -105,7 +116,9 @@ def shuffled(setting: Setting, *, runs: int, examples: int, seed: int) -> Drawn 
     epochs = -(-setting.steps // per_epoch)
     shape = runs, epochs, examples
     if jax.default_backend() == "cpu":
-        order = np.argsort(np.random.default_rng(seed).random(shape, np.float32)).astype(np.int32)
+        order = np.argsort(
+            np.random.default_rng(seed).random(shape, np.float32)
+        ).astype(np.int32)
     else:
         order = _sorted_on_device(jax.random.key(seed), shape)
     padding = per_epoch * setting.batch - examples
@@ -133,7 +146,9 @@ def train(
 ) -> tuple[Weights, jax.Array]:
     """One run: a scan over the updates, on all examples where none are drawn."""
 
-    def mean(weights: Weights, inputs: jax.Array, targets: jax.Array, counts: jax.Array) -> jax.Array:
+    def mean(
+        weights: Weights, inputs: jax.Array, targets: jax.Array, counts: jax.Array
+    ) -> jax.Array:
         values = inputs
         for kernel, bias in weights[:-1]:
             values = setting.activation(values @ kernel + bias[None])
@@ -175,7 +190,11 @@ def _zeros(weights: Params) -> Params:
 
 
 def _momentum(
-    weights: Params, gradients: Params, velocity: Params, count: jax.Array, rate: jax.Array
+    weights: Params,
+    gradients: Params,
+    velocity: Params,
+    count: jax.Array,
+    rate: jax.Array,
 ) -> tuple[Params, Params]:
     del count
     velocity = jax.tree.map(lambda v, g: 0.9 * v + g, velocity, gradients)
@@ -183,7 +202,11 @@ def _momentum(
 
 
 def _adam(
-    weights: Params, gradients: Params, memory: tuple[Params, Params], count: jax.Array, rate: jax.Array
+    weights: Params,
+    gradients: Params,
+    memory: tuple[Params, Params],
+    count: jax.Array,
+    rate: jax.Array,
 ) -> tuple[Params, tuple[Params, Params]]:
     mean, square = memory
     mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, gradients)

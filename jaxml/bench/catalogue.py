@@ -1,4 +1,6 @@
-"""The benchmarks by name. Nothing here imports JAX: each is imported when it is asked for."""
+"""The benchmarks by name. Nothing here imports JAX: each is imported when it is asked
+for.
+"""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -7,16 +9,23 @@ from pathlib import Path
 from jaxml.bench import rows
 
 BENCHMARKS = {
-    "sweep": "100 SINC trainings of 2,000 steps of SGD with momentum, a 1-10-10-1 tanh network",
-    "optimizers": "64 runs of 2,000 steps at batch 32, 8 rates and 8 seeds, of a 64-32-10 network on digits",
+    "sweep": "100 SINC trainings of 2,000 steps of SGD with momentum, a 1-10-10-1 tanh "
+    "network",
+    "optimizers": "64 runs of 2,000 steps at batch 32, 8 rates and 8 seeds, of a 64-32-10 "
+    "network on digits",
     "lanes": "500 updates of 1 to 4,096 runs of a 64-32-10 network on digits at batch 32",
-    "hessian": "the exact Hessian of a 64-64-10 softmax network on 1,797 digits and its inertia, in float64",
-    "cnn": "one training step of a CNN, 32 and 64 channels, 64 images of 28 x 28; 8 seeds of a smaller one",
-    "dense": "one training step of a wide network of ReLUs, beside one large matrix product",
+    "hessian": "the exact Hessian of a 64-64-10 softmax network on 1,797 digits and its "
+    "inertia, in float64",
+    "cnn": "one training step of a CNN, 32 and 64 channels, 64 images of 28 x 28; 8 "
+    "seeds of a smaller one",
+    "dense": "one training step of a wide network of ReLUs, beside one large matrix "
+    "product",
     "startup": "one command in a fresh process",
     "study": "`make study`, all four flagship studies",
 }
-"""What each benchmark computes; each is a module of this room with `measure() -> list[Row]`."""
+"""What each benchmark computes; each is a module of this room with
+`measure() -> list[Row]`.
+"""
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -27,7 +36,8 @@ def names() -> tuple[str, ...]:
 
 
 def run(chosen: Sequence[str], out: Path) -> None:
-    """Runs the chosen benchmarks in turn, prints a table, and writes numbers and a plot into `out`.
+    """Runs the chosen benchmarks in turn, prints a table, and writes numbers and a plot
+    into `out`.
 
     Raises:
         InputError: `out` cannot be written, or holds numbers of another machine.
@@ -36,7 +46,9 @@ def run(chosen: Sequence[str], out: Path) -> None:
 
 
 def markdown() -> str:
-    """The README's table of speed, from the committed results; empty where there are none."""
+    """The README's table of speed, from the committed results; empty where there are
+    none.
+    """
     return "\n\n".join(
         rows.markdown(*rows.read(path), titles=BENCHMARKS, brief=True)
         for path in sorted(RESULTS.glob("*.json"))

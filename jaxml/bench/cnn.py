@@ -1,4 +1,6 @@
-"""One training step of a small CNN inside a scan, and several seeds of a smaller one: ours and PyTorch's."""
+"""One training step of a small CNN inside a scan, and several seeds of a smaller one:
+ours and PyTorch's.
+"""
 
 from functools import partial
 from types import ModuleType
@@ -61,17 +63,24 @@ def measure(size: Size = FULL) -> list[Row]:
 
 
 def one_step(batch: Batch, size: Size) -> list[Row]:
-    """One step in each way; ours by patches on a CPU, and by XLA's convolution elsewhere."""
+    """One step in each way; ours by patches on a CPU, and by XLA's convolution
+    elsewhere.
+    """
     ours = problem.cnn(size.channels, CLASSES)
     on_cpu = jax.default_backend() == "cpu"
     other = "XLA's convolution" if on_cpu else "patches"
     convolve = problem.convolve_native if on_cpu else problem.convolve_patches
     name = f"ours ({'patches' if on_cpu else 'XLA'}), in a scan"
     fastest = scan(name, ours, batch, steps=size.steps)
-    slower = scan(f"{other}, in a scan", by(convolve, size.channels), batch, steps=size.slow_steps)
+    slower = scan(
+        f"{other}, in a scan", by(convolve, size.channels), batch, steps=size.slow_steps
+    )
     entrants = [
         fastest._replace(role="ours"),
-        slower._replace(role="alternative", target=Target("ratio", "at least", 10.0) if on_cpu else None),
+        slower._replace(
+            role="alternative",
+            target=Target("ratio", "at least", 10.0) if on_cpu else None,
+        ),
         peak.limit(flops(size.channels, size)),
     ]
     torch = peers.torch()
@@ -81,7 +90,9 @@ def one_step(batch: Batch, size: Size) -> list[Row]:
 
 
 def several_seeds(batch: Batch, size: Size) -> list[Row]:
-    """A smaller network trained from several seeds: one run a device, vmapped, and by PyTorch."""
+    """A smaller network trained from several seeds: one run a device, vmapped, and by
+    PyTorch.
+    """
     training = small(batch, size)
     hypers = learn.grid(learn.Hyper, lr=torch_cnn.RATE, seed=range(size.seeds))
     entrants = [
@@ -91,12 +102,16 @@ def several_seeds(batch: Batch, size: Size) -> list[Row]:
     torch = peers.torch()
     if torch:
         entrants += torch_seeds(torch, training, hypers, batch, size)
-    contest = f"{size.seeds} seeds of {size.seed_steps} steps, {named(size.seed_channels)}"
+    contest = (
+        f"{size.seeds} seeds of {size.seed_steps} steps, {named(size.seed_channels)}"
+    )
     return race("cnn", entrants, to="ours", rounds=size.rounds, contest=contest)
 
 
 def our_seeds(training: learn.Training, hypers: learn.Hyper) -> list[Entrant]:
-    """By `learn`, in the way that suits the platform first: CPU cores take a run each, accelerators many."""
+    """By `learn`, in the way that suits the platform first: CPU cores take a run each,
+    accelerators many.
+    """
     if jax.default_backend() == "cpu":
         return [
             grids.program(training, hypers, lanes=1),
@@ -122,14 +137,16 @@ def small(batch: Batch, size: Size) -> learn.Training:
     model = problem.cnn(size.seed_channels, CLASSES)
     loss = problem.training_loss(model, problem.cross_entropy)
     start = problem.start(model, batch.inputs)
-    return learn.training(start, loss, learn.momentum, learn.full(batch), steps=size.seed_steps)
+    return learn.training(
+        start, loss, learn.momentum, learn.full(batch), steps=size.seed_steps
+    )
 
 
 def flops(channels: tuple[int, int], size: Size) -> int:
     """The products of one step: forward, and backward to weights and to inner values.
 
-    A 3 x 3 convolution is the product of patches, nine values a channel, with its kernel; the first
-    one's inputs are data, which need no derivative.
+    A 3 x 3 convolution is the product of patches, nine values a channel, with its
+    kernel; the first one's inputs are data, which need no derivative.
 
     >>> flops((1, 1), Size(images=1, side=4)) == 2 * (2 * 16 * 9 + 3 * 4 * 9 + 3 * 1 * 10)
     True
@@ -159,8 +176,12 @@ def by(convolve: Any, channels: tuple[int, ...]) -> Model:
         del train, key
         values = jnp.asarray(inputs)
         for index in range(len(channels)):
-            kernel, bias = (params[f"layer_{index:02}"][part] for part in ("kernel", "bias"))
-            values = problem.max_pool(jax.nn.relu(convolve(values, kernel) + bias.reshape(1, 1, 1, -1)))
+            kernel, bias = (
+                params[f"layer_{index:02}"][part] for part in ("kernel", "bias")
+            )
+            values = problem.max_pool(
+                jax.nn.relu(convolve(values, kernel) + bias.reshape(1, 1, 1, -1))
+            )
         kernel, bias = (params["output"][part] for part in ("kernel", "bias"))
         return values.reshape(len(values), -1) @ kernel + bias.reshape(1, -1), state
 
@@ -171,7 +192,9 @@ def scan(what: str, model: Model, batch: Batch, *, steps: int) -> Entrant:
     """Steps of SGD with momentum on one batch, by `learn`."""
     loss = problem.training_loss(model, problem.cross_entropy)
     start = problem.start(model, batch.inputs)
-    training = learn.training(start, loss, learn.momentum, learn.full(batch), steps=steps)
+    training = learn.training(
+        start, loss, learn.momentum, learn.full(batch), steps=steps
+    )
     state = jax.jit(training.init)(learn.Hyper(lr=0.01))
     program, seconds = compiled(training.run, state, batch)
     return Entrant(
@@ -184,7 +207,9 @@ def scan(what: str, model: Model, batch: Batch, *, steps: int) -> Entrant:
 
 
 def torch_loops(torch: ModuleType, batch: Batch, size: Size) -> list[Entrant]:
-    """PyTorch's own layers and optimizer, eager, in both of its memory layouts; the target is its default."""
+    """PyTorch's own layers and optimizer, eager, in both of its memory layouts; the
+    target is its default.
+    """
     first = torch_loop(torch, torch.contiguous_format, batch, size)
     last = torch_loop(torch, torch.channels_last, batch, size)
     entrant = Entrant(
@@ -195,7 +220,10 @@ def torch_loops(torch: ModuleType, batch: Batch, size: Size) -> list[Entrant]:
         device=peers.device_name(torch),
         role="alternative",
     )
-    return [entrant._replace(target=EVEN), entrant._replace(what="PyTorch, eager, channels last", run=last)]
+    return [
+        entrant._replace(target=EVEN),
+        entrant._replace(what="PyTorch, eager, channels last", run=last),
+    ]
 
 
 def torch_loop(torch: ModuleType, layout: Any, batch: Batch, size: Size) -> Any:
@@ -206,17 +234,26 @@ def torch_loop(torch: ModuleType, layout: Any, batch: Batch, size: Size) -> Any:
 
 
 def torch_seeds(
-    torch: ModuleType, training: learn.Training, hypers: learn.Hyper, batch: Batch, size: Size
+    torch: ModuleType,
+    training: learn.Training,
+    hypers: learn.Hyper,
+    batch: Batch,
+    size: Size,
 ) -> list[Entrant]:
-    """PyTorch, channels last, from our initial weights: run after run, a run a core, and vmapped."""
+    """PyTorch, channels last, from our initial weights: run after run, a run a core,
+    and vmapped.
+    """
     layout = torch.channels_last
     images = torch_cnn.images(torch, batch, layout)
     states = jax.jit(partial(jax.lax.map, training.init))(hypers)
     stacked = torch_cnn.stacked(torch, torch_cnn.weights(states.params, size.side))
     networks = [
-        torch_cnn.network(torch, size.seed_channels, size.side, CLASSES, layout) for _ in range(size.seeds)
+        torch_cnn.network(torch, size.seed_channels, size.side, CLASSES, layout)
+        for _ in range(size.seeds)
     ]
-    loops = [torch_cnn.loop(torch, each, images, steps=size.torch_steps) for each in networks]
+    loops = [
+        torch_cnn.loop(torch, each, images, steps=size.torch_steps) for each in networks
+    ]
     scale = size.seed_steps / size.torch_steps
     alone = Entrant(
         "PyTorch, channels last, run after run",
@@ -229,9 +266,12 @@ def torch_seeds(
     )
     vmapped = alone._replace(
         what="PyTorch, channels last, seeds by `torch.func.vmap`",
-        run=torch_cnn.vmapped(torch, networks[0], stacked, images, steps=size.vmapped_steps),
+        run=torch_cnn.vmapped(
+            torch, networks[0], stacked, images, steps=size.vmapped_steps
+        ),
         parts=size.seed_steps / size.vmapped_steps,
-        note=f"becomes a grouped convolution; steps measured: {size.vmapped_steps}, scaled to all",
+        note=f"becomes a grouped convolution; steps measured: {size.vmapped_steps}, "
+        "scaled to all",
     )
     if peers.accelerator(torch) != "cpu":
         return [alone, vmapped]

@@ -1,8 +1,10 @@
-"""A training step of a wide network against the machine's own speed at one large matrix product.
+"""A training step of a wide network against the machine's own speed at one large matrix
+product.
 
-For n examples and layers of d₀, d₁, ..., d_L units, layer l multiplies [n, dₗ₋₁] by [dₗ₋₁, dₗ] on the way
-forward, and on the way back once more for the kernel's gradient and once for the layer's inputs, which the
-first layer does not need. Nothing else in a step is of that order.
+For n examples and layers of d₀, d₁, ..., d_L units, layer l multiplies [n, dₗ₋₁] by
+[dₗ₋₁, dₗ] on the way forward, and on the way back once more for the kernel's gradient
+and once for the layer's inputs, which the first layer does not need. Nothing else in a
+step is of that order.
 """
 
 from typing import Any, NamedTuple
@@ -26,7 +28,8 @@ class Arithmetic(NamedTuple):
     Attributes:
         name: of the arithmetic.
         dtype: of parameters and examples.
-        precision: what `jax.default_matmul_precision` is given; None leaves JAX's own choice.
+        precision: what `jax.default_matmul_precision` is given; None leaves JAX's own
+            choice.
     """
 
     name: str
@@ -69,7 +72,9 @@ SMOKE = Size((16, 16, 10), 8, 2, 16, 2, 1, (SINGLE, HALF_WIDTH), None)
 
 
 def measure(size: Size | None = None) -> list[Row]:
-    """A step and the same number of operations in one large product, in turn, for each arithmetic."""
+    """A step and the same number of operations in one large product, in turn, for each
+    arithmetic.
+    """
     size = size or (ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR)
     rows: list[Row] = []
     for arithmetic in size.arithmetics:
@@ -92,7 +97,9 @@ def step(arithmetic: Arithmetic, size: Size) -> Entrant:
         params, state = start(key)
         return jax.tree.map(lambda leaf: leaf.astype(arithmetic.dtype), params), state
 
-    training = learn.training(begin, loss, learn.momentum, learn.full(batch), steps=size.steps)
+    training = learn.training(
+        begin, loss, learn.momentum, learn.full(batch), steps=size.steps
+    )
     state = jax.jit(training.init)(learn.Hyper(lr=0.01))
     program, seconds = compiled(training.run, state, training.data)
     return Entrant(
@@ -101,8 +108,8 @@ def step(arithmetic: Arithmetic, size: Size) -> Entrant:
         parts=1 / size.steps,
         compile_seconds=seconds,
         role="ours",
-        note=f"layers of {size.widths} units, {size.examples} examples, SGD with momentum; "
-        f"steps measured: {size.steps}",
+        note=f"layers of {size.widths} units, {size.examples} examples, SGD with "
+        f"momentum; steps measured: {size.steps}",
     )
 
 
@@ -126,8 +133,9 @@ def at_peak(arithmetic: Arithmetic, size: Size) -> Entrant:
         compile_seconds=seconds,
         target=size.target,
         role="limit",
-        note=f"{size.products} products of {size.side} x {size.side} matrices, scaled to the step's "
-        "operations; the ratio is the fraction of this peak that the step reaches",
+        note=f"{size.products} products of {size.side} x {size.side} matrices, scaled "
+        "to the step's operations; the ratio is the fraction of this peak that "
+        "the step reaches",
     )
 
 

@@ -1,4 +1,6 @@
-"""One grid of trainings of a dense network in the strongest ways: ours, bare JAX, PyTorch's."""
+"""One grid of trainings of a dense network in the strongest ways: ours, bare JAX,
+PyTorch's.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -45,24 +47,32 @@ class Grid(NamedTuple):
 
 
 def ours(grid: Grid) -> list[Entrant]:
-    """The grid by `learn`: spread over all devices, and where that is another thing on one of them."""
+    """The grid by `learn`: spread over all devices, and where that is another thing on
+    one of them.
+    """
     everywhere = evenly(grid.hypers, None)
     entrants = [program(grid.make(), grid.hypers, lanes=everywhere)]
     if len(parallel.devices()) > 1:
-        entrants.append(program(grid.make(), grid.hypers, lanes=len(grid.hypers.lr), devices=1))
+        entrants.append(
+            program(grid.make(), grid.hypers, lanes=len(grid.hypers.lr), devices=1)
+        )
     return entrants
 
 
-def program(training: learn.Training, hypers: Hyper, *, lanes: int, devices: int | None = None) -> Entrant:
-    """One program, compiled before, whose chunks of so many runs are computed on several devices."""
+def program(
+    training: learn.Training, hypers: Hyper, *, lanes: int, devices: int | None = None
+) -> Entrant:
+    """One program, compiled before, whose chunks of so many runs are computed on
+    several devices.
+    """
     compile_it = partial(learn.compiled, training, hypers, lanes=lanes, devices=devices)
     chunk_program, seconds = once(compile_it)
     return Entrant(
         f"ours, {len(chunk_program.places)} x {lanes} runs at a time",
         partial(learn.run, chunk_program, training, hypers),
         compile_seconds=seconds,
-        note="devices, or cores, times the runs that advance together on one; initialisation and transfer "
-        "included",
+        note="devices, or cores, times the runs that advance together on one; "
+        "initialisation and transfer included",
         role="ours",
     )
 
@@ -99,22 +109,29 @@ def bare_scan(grid: Grid) -> Entrant:
         "bare JAX, a vmapped scan on one device",
         run,
         compile_seconds=seconds,
-        note="its own network, shuffling and optimizer; initialisation and shuffling included; the loss is "
-        "kept, and nothing else is observed",
+        note="its own network, shuffling and optimizer; initialisation and shuffling "
+        "included; the loss is kept, and nothing else is observed",
         role="alternative",
     )
 
 
 def products(grid: Grid) -> Entrant:
-    """The matrix products of all updates of all runs in the shapes in which a vmapped step makes them."""
+    """The matrix products of all updates of all runs in the shapes in which a vmapped
+    step makes them.
+    """
     setting, runs = grid.setting, len(grid.hypers.lr)
     draw = np.random.default_rng(0)
     first, *_ = setting.widths
     inputs = draw.standard_normal((runs, setting.batch, first), np.float32)
-    kernels = [draw.standard_normal((runs, *shape), np.float32) for shape in pairwise(setting.widths)]
+    kernels = [
+        draw.standard_normal((runs, *shape), np.float32)
+        for shape in pairwise(setting.widths)
+    ]
     alone = jax.vmap(partial(peak.chain, steps=setting.steps))
 
-    def chunk(operands: tuple[jax.Array, list[jax.Array]], shared: tuple[()]) -> list[jax.Array]:
+    def chunk(
+        operands: tuple[jax.Array, list[jax.Array]], shared: tuple[()]
+    ) -> list[jax.Array]:
         del shared
         return alone(*operands)
 
@@ -145,8 +162,12 @@ def limit(grid: Grid) -> Entrant:
     return peak.limit(runs * setting.steps * peak.dense(setting.widths, setting.batch))
 
 
-def pytorch(torch: ModuleType, grid: Grid, benchmark: str) -> tuple[list[Entrant], list[Row]]:
-    """All runs at once in PyTorch, in three ways; and why one is left out, where it is."""
+def pytorch(
+    torch: ModuleType, grid: Grid, benchmark: str
+) -> tuple[list[Entrant], list[Row]]:
+    """All runs at once in PyTorch, in three ways; and why one is left out, where it
+    is.
+    """
     place = peers.accelerator(torch)
     start = beginning(torch, grid, place)
     joined = torch_forms.joined(torch, start)
@@ -186,8 +207,8 @@ def _torch_entrant(
         what,
         run,
         parts=grid.setting.steps / grid.torch_steps,
-        note=f"all runs at once, shuffling included; updates measured: {grid.torch_steps} of "
-        f"{grid.setting.steps}, scaled to all",
+        note="all runs at once, shuffling included; updates measured: "
+        f"{grid.torch_steps} of {grid.setting.steps}, scaled to all",
         device=peers.device_name(torch),
         role="alternative",
     )
@@ -210,4 +231,6 @@ def drawn(torch: ModuleType, grid: Grid, data: tuple[Any, Any]) -> Iterator[Exam
     runs, batch = len(grid.hypers.lr), grid.setting.batch
     if batch >= len(grid.data.weights):
         return torch_forms.whole(data, runs=runs, steps=grid.torch_steps)
-    return torch_forms.shuffled(torch, data, runs=runs, batch=batch, steps=grid.torch_steps)
+    return torch_forms.shuffled(
+        torch, data, runs=runs, batch=batch, steps=grid.torch_steps
+    )

@@ -1,13 +1,17 @@
-"""The exact Hessian of a softmax network and its eigenvalues' signs, against its products and PyTorch.
+"""The exact Hessian of a softmax network and its eigenvalues' signs, against its
+products and PyTorch.
 
-For inputs X [n, d], a = tanh(X W₁ + b₁), z = a W₂ + b₂ and the mean cross-entropy with δ = ∂loss/∂z, a
-column of the Hessian is the gradient's derivative along (V₁, V₂). A dot is that derivative:
+For inputs X [n, d], a = tanh(X W₁ + b₁), z = a W₂ + b₂ and the mean cross-entropy with
+δ = ∂loss/∂z, a column of the Hessian is the gradient's derivative along (V₁, V₂). A dot
+is that derivative:
 
-    ȧ = tanh' ∘ (X V₁),  ż = ȧ W₂ + a V₂,  H_W₂ = ȧᵀ δ + aᵀ δ̇,  δ̇_a = δ̇ W₂ᵀ + δ V₂ᵀ,  H_W₁ = Xᵀ δ̇_h
+    ȧ = tanh' ∘ (X V₁),  ż = ȧ W₂ + a V₂,  H_W₂ = ȧᵀ δ + aᵀ δ̇,  δ̇_a = δ̇ W₂ᵀ + δ V₂ᵀ,
+    H_W₁ = Xᵀ δ̇_h
 
-where δ̇_h follows from δ̇_a elementwise. These are eight products a column; a chunk of k columns shares the
-factor that does not change, so each is one product k times as long. Nothing else is of that order, and
-the factorisations of the inertia, whose p³/3 operations each are products too, are not counted.
+where δ̇_h follows from δ̇_a elementwise. These are eight products a column; a chunk of
+k columns shares the factor that does not change, so each is one product k times as
+long. Nothing else is of that order, and the factorisations of the inertia, whose p³/3
+operations each are products too, are not counted.
 """
 
 import subprocess
@@ -57,12 +61,16 @@ FULL = Size()
 
 
 def measure(size: Size = FULL) -> list[Row]:
-    """The matrix and its signs against the products; then the memory, in a process of its own."""
+    """The matrix and its signs against the products; then the memory, in a process of
+    its own.
+    """
     with jax.enable_x64(True):
         program, arguments, seconds = hessian(size)
         params, batch = arguments
         columns = tree.size(params)
-        shapes = products(size.examples, batch.inputs.shape[1], size.width, min(size.chunk, columns))
+        shapes = products(
+            size.examples, batch.inputs.shape[1], size.width, min(size.chunk, columns)
+        )
         chunks = -(-columns // size.chunk)
         entrants = [
             its_products(shapes, chunks),
@@ -95,35 +103,47 @@ def multiplied(pairs: list[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
     return [left @ right for left, right in pairs]
 
 
-def ours(program: Any, arguments: tuple[Params, Batch], seconds: float) -> list[Entrant]:
+def ours(
+    program: Any, arguments: tuple[Params, Batch], seconds: float
+) -> list[Entrant]:
     """The matrix, and the matrix with the signs of its eigenvalues."""
 
     def signs() -> Any:
         return curvature.inertia(program(*arguments), tolerance=1e-8)
 
     return [
-        Entrant("dense Hessian", lambda: program(*arguments), compile_seconds=seconds, role="ours"),
+        Entrant(
+            "dense Hessian",
+            lambda: program(*arguments),
+            compile_seconds=seconds,
+            role="ours",
+        ),
         Entrant(
             "dense Hessian and inertia",
             signs,
             compile_seconds=seconds,
             target=Target("ratio", "at most", 3.0),
-            note="two factorisations for the inertia, on the host; the reference leaves them out",
+            note="two factorisations for the inertia, on the host; the reference "
+            "leaves them out",
             role="ours",
         ),
     ]
 
 
-def torch_hessian(torch: ModuleType, params: Params, batch: Batch, size: Size) -> Entrant:
-    """What `torch.func.hessian` does, forward over reverse on one-hot tangents, in chunks to bound memory."""
+def torch_hessian(
+    torch: ModuleType, params: Params, batch: Batch, size: Size
+) -> Entrant:
+    """What `torch.func.hessian` does, forward over reverse on one-hot tangents, in
+    chunks to bound memory.
+    """
     columns = tree.size(params)
     measured = min(size.torch_chunks * size.chunk, columns)
     return Entrant(
         "PyTorch, forward over reverse by `torch.func`",
         torch_columns(torch, params, batch, count=measured, chunk=size.chunk),
         parts=columns / measured,
-        note=f"float64, {size.chunk} columns at a time; columns measured: {measured} of {columns}, scaled to "
-        "all; without the inertia",
+        note=f"float64, {size.chunk} columns at a time; columns measured: {measured} of "
+        f"{columns}, scaled to all; without the inertia",
         device=peers.device_name(torch),
         role="alternative",
     )
@@ -132,20 +152,30 @@ def torch_hessian(torch: ModuleType, params: Params, batch: Batch, size: Size) -
 def torch_columns(
     torch: ModuleType, params: Params, batch: Batch, *, count: int, chunk: int
 ) -> Callable[[], Any]:
-    """The first columns of the same Hessian in PyTorch, as rows; parameters in the order of `tree.ravel`."""
+    """The first columns of the same Hessian in PyTorch, as rows; parameters in the
+    order of `tree.ravel`.
+    """
     place = peers.accelerator(torch)
     inputs = torch.tensor(np.asarray(batch.inputs), device=place)
     labels = torch.tensor(np.asarray(batch.targets), dtype=torch.int64, device=place)
-    leaves = [torch.tensor(np.asarray(leaf), device=place) for leaf in jax.tree.leaves(params)]
+    leaves = [
+        torch.tensor(np.asarray(leaf), device=place) for leaf in jax.tree.leaves(params)
+    ]
     sizes, shapes = [leaf.numel() for leaf in leaves], [leaf.shape for leaf in leaves]
     flat = torch.cat([leaf.reshape(-1) for leaf in leaves])
 
     def loss(flat: Any) -> Any:
-        parts = [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+        parts = [
+            part.view(shape)
+            for part, shape in zip(flat.split(sizes), shapes, strict=True)
+        ]
         first_bias, first, second_bias, second = parts
         hidden = torch.tanh(inputs @ first + first_bias)
         outputs = hidden @ second + second_bias
-        return torch.nn.functional.cross_entropy(outputs, labels) + DECAY * flat.square().sum()
+        return (
+            torch.nn.functional.cross_entropy(outputs, labels)
+            + DECAY * flat.square().sum()
+        )
 
     gradient = torch.func.grad(loss)
 
@@ -157,13 +187,19 @@ def torch_columns(
 
 
 def hessian(size: Size) -> tuple[Any, tuple[Params, Batch], float]:
-    """The compiled program of the matrix, its arguments, and the seconds of compiling it."""
+    """The compiled program of the matrix, its arguments, and the seconds of compiling
+    it.
+    """
     task = problem.softmax_digits(size.width, decay=DECAY, examples=size.examples)
     params, _ = task.model.init(jax.random.key(0), task.batch.inputs)
     objective = problem.objective(*task[:3])
 
     def matrix(params: Params, batch: Batch) -> jax.Array:
-        return curvature.dense(curvature.hessian_product(objective, params, batch), params, chunk=size.chunk)
+        return curvature.dense(
+            curvature.hessian_product(objective, params, batch),
+            params,
+            chunk=size.chunk,
+        )
 
     arguments = params, jax.device_put(task.batch)
     program, seconds = compiled(matrix, *arguments)
@@ -171,7 +207,8 @@ def hessian(size: Size) -> tuple[Any, tuple[Params, Batch], float]:
 
 
 def products(n: int, inputs: int, hidden: int, k: int) -> Shapes:
-    """The shapes of the eight products of k columns, in the order of the equations above.
+    """The shapes of the eight products of k columns, in the order of the equations
+    above.
 
     >>> operations(products(1797, 64, 64, 1)) == 2 * 1797 * (2 * 64 * 64 + 6 * 64 * 10)
     True
@@ -195,41 +232,61 @@ def operations(shapes: Shapes) -> int:
     >>> operations([((2, 3), (3, 4))])
     48
     """
-    return sum(peak.product(rows, inner, columns) for (rows, inner), (_, columns) in shapes)
+    return sum(
+        peak.product(rows, inner, columns) for (rows, inner), (_, columns) in shapes
+    )
 
 
 def operands(shapes: Shapes) -> list[tuple[jax.Array, jax.Array]]:
     """Normal float64 matrices of these shapes."""
     draw = np.random.default_rng(0).standard_normal
-    return [(jnp.asarray(draw(left)), jnp.asarray(draw(right))) for left, right in shapes]
+    return [
+        (jnp.asarray(draw(left)), jnp.asarray(draw(right))) for left, right in shapes
+    ]
 
 
 def repeat(call: Any, argument: Any, times: int) -> None:
-    """Calls so many times, each when the last has ended, so that results do not pile up."""
+    """Calls so many times, each when the last has ended, so that results do not pile
+    up.
+    """
     for _ in range(times):
         jax.block_until_ready(call(argument))
 
 
 def memory(size: Size, columns: int) -> Row:
-    """What the process grows by at the peak of the first matrix and inertia, over the matrix itself."""
-    command = [sys.executable, "-m", "jaxml.bench.hessian", *(str(number) for number in size[:3])]
+    """What the process grows by at the peak of the first matrix and inertia, over the
+    matrix itself.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "jaxml.bench.hessian",
+        *(str(number) for number in size[:3]),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
-    row = Row("hessian", "peak memory of dense Hessian and inertia", device(), repetitions=1)
+    row = Row(
+        "hessian", "peak memory of dense Hessian and inertia", device(), repetitions=1
+    )
     if done.returncode:
-        return row._replace(note=f"left out: {(done.stderr.splitlines() or ['it failed'])[-1]}")
+        return row._replace(
+            note=f"left out: {(done.stderr.splitlines() or ['it failed'])[-1]}"
+        )
     return judged(
         row._replace(
             ratio=int(done.stdout.split()[-1]) / (8 * columns**2),
             to="the matrix",
             target=Target("ratio", "at most", 3.0),
-            note="in a fresh process: its resident memory at the peak (VmHWM; on an accelerator the device's "
-            "own count) less what it held once all was compiled (VmRSS)",
+            note="in a fresh process: its resident memory at the peak (VmHWM; on an "
+            "accelerator the device's own count) less what it held once all was "
+            "compiled (VmRSS)",
         )
     )
 
 
 def growth(size: Size) -> int:
-    """Bytes by which this process's peak exceeds what it held when the program was compiled."""
+    """Bytes by which this process's peak exceeds what it held when the program was
+    compiled.
+    """
     with jax.enable_x64(True):
         program, arguments, _ = hessian(size)
         before, _ = held()
@@ -238,12 +295,17 @@ def growth(size: Size) -> int:
 
 
 def held() -> tuple[int, int]:
-    """Bytes held now, and at the peak: by the accelerator's own count, or the resident memory on Linux."""
+    """Bytes held now, and at the peak: by the accelerator's own count, or the resident
+    memory on Linux.
+    """
     statistics = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in statistics:
         return statistics["bytes_in_use"], statistics["peak_bytes_in_use"]
     # Not getrusage: its peak is inherited from the process that started this one.
-    fields = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    fields = dict(
+        line.split(":", 1)
+        for line in Path("/proc/self/status").read_text().splitlines()
+    )
     now, peak = (int(fields[name].split()[0]) * 1024 for name in ("VmRSS", "VmHWM"))
     return now, peak
 

@@ -1,4 +1,6 @@
-"""Seconds and memory of a sweep as its runs grow: an accelerator that one run leaves idle takes hundreds."""
+"""Seconds and memory of a sweep as its runs grow: an accelerator that one run leaves
+idle takes hundreds.
+"""
 
 import os
 from functools import partial
@@ -50,7 +52,9 @@ SMOKE = Size((1, 4), steps=4, long=4, long_steps=2, width=4, batch=8, rounds=1)
 
 
 def measure(size: Size | None = None) -> list[Row]:
-    """Each number of runs as one sweep, from the seeds to arrays on the host, in turn."""
+    """Each number of runs as one sweep, from the seeds to arrays on the host, in
+    turn.
+    """
     size = size or (ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR)
     data = jax.device_put(problem.digits())
     entrants = [sweep(data, count, size) for count in size.lanes]
@@ -74,13 +78,15 @@ def sweep(data: Batch, count: int, size: Size) -> Entrant:
         parts=size.steps / steps,
         compile_seconds=seconds,
         target=size.target if count == JUDGED else None,
-        note=f"{measured}; initialisation and transfer included; matrix precision: {precision}; "
-        "memory as XLA plans it for all that is computed at once",
+        note=f"{measured}; initialisation and transfer included; matrix precision: "
+        f"{precision}; memory as XLA plans it for all that is computed at once",
     )
 
 
 def experiment(data: Batch, steps: int, size: Size) -> learn.Training:
-    """A network of one hidden layer of ReLUs on shuffled digits, by SGD with momentum."""
+    """A network of one hidden layer of ReLUs on shuffled digits, by SGD with
+    momentum.
+    """
     model = problem.mlp((size.width, CLASSES), jax.nn.relu)
     loss = problem.training_loss(model, problem.cross_entropy)
     start, batches = problem.start(model, data.inputs), learn.shuffled(data, size.batch)

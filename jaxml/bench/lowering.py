@@ -1,4 +1,5 @@
-"""Programs lowered for platforms that need not be here: a primitive without a rule there fails at once.
+"""Programs lowered for platforms that need not be here: a primitive without a rule
+there fails at once.
 
 Lowering is what JAX does before XLA compiles, and needs no device.
 """
@@ -42,12 +43,18 @@ def measure() -> list[Lowered]:
     for name, function, *arguments in programs():
         wide = any(leaf.dtype == np.float64 for leaf in jax.tree.leaves(arguments))
         with jax.enable_x64(wide):
-            done += [lowered(name, function, arguments, platform) for platform in PLATFORMS]
+            done += [
+                lowered(name, function, arguments, platform) for platform in PLATFORMS
+            ]
     return done
 
 
-def lowered(name: str, function: Callable[..., Any], arguments: list[Any], platform: str) -> Lowered:
-    """Lowers one program for one platform; whatever JAX says against it is the answer."""
+def lowered(
+    name: str, function: Callable[..., Any], arguments: list[Any], platform: str
+) -> Lowered:
+    """Lowers one program for one platform; whatever JAX says against it is the
+    answer.
+    """
     try:
         jax.jit(function).trace(*arguments).lower(lowering_platforms=(platform,))
     except Exception as error:
@@ -64,12 +71,17 @@ def programs() -> Iterator[tuple[Any, ...]]:
 
 
 def trainings() -> Iterator[tuple[Any, ...]]:
-    """A step of a dense and of a convolutional network, a run, and a sweep, in float32."""
+    """A step of a dense and of a convolutional network, a run, and a sweep, in
+    float32.
+    """
     digits = problem.digits()
     images = digits._replace(inputs=digits.inputs.reshape(-1, 8, 8, 1))
     dense = experiment(problem.mlp((32, 10), jax.nn.relu), digits)
     convolutional = experiment(problem.cnn((4, 8), 10), images)
-    for name, training, data in (("dense", dense, digits), ("convolutional", convolutional, images)):
+    for name, training, data in (
+        ("dense", dense, digits),
+        ("convolutional", convolutional, images),
+    ):
         state = jax.eval_shape(training.init, Hyper(lr=0.1))
         batch = jax.tree.map(lambda leaf: leaf[:32], data)
         yield f"training step, {name} network", training.step, state, batch
@@ -99,8 +111,12 @@ def curvatures() -> Iterator[tuple[Any, ...]]:
     batch = jax.tree.map(np.asarray, task.batch)
     product = partial(curvature.hessian_product, objective)
     ways = {
-        "descent on the gradient norm": partial(curvature.gradient_norm_descent, iterations=5),
-        "eigenvector following": partial(curvature.eigenvector_following, index=1, iterations=5),
+        "descent on the gradient norm": partial(
+            curvature.gradient_norm_descent, iterations=5
+        ),
+        "eigenvector following": partial(
+            curvature.eigenvector_following, index=1, iterations=5
+        ),
     }
 
     def krylov(params: Params, batch: Batch) -> Any:
@@ -108,12 +124,19 @@ def curvatures() -> Iterator[tuple[Any, ...]]:
 
     def ends(params: Params, batch: Batch) -> Any:
         key = jax.random.key(0)
-        return curvature.extremes(product(params, batch), params, count=1, depth=5, key=key)
+        return curvature.extremes(
+            product(params, batch), params, count=1, depth=5, key=key
+        )
 
     def matrix(params: Params, batch: Batch) -> Any:
         return curvature.dense(product(params, batch), params)
 
-    yield "Hessian product", lambda params, batch: product(params, batch)(params), params, batch
+    yield (
+        "Hessian product",
+        lambda params, batch: product(params, batch)(params),
+        params,
+        batch,
+    )
     yield "dense Hessian", matrix, params, batch
     yield "Lanczos", krylov, params, batch
     yield "ends of the spectrum", ends, params, batch
@@ -128,9 +151,13 @@ def certified(way: Any, objective: Objective, params: Params, batch: Batch) -> A
 
 
 def main(path: Path) -> int:
-    """Writes what became of every program as JSON, and returns 1 if any could not be lowered."""
+    """Writes what became of every program as JSON, and returns 1 if any could not be
+    lowered.
+    """
     done = measure()
-    path.write_text(json.dumps([each._asdict() for each in done], indent=1) + "\n", "utf-8")
+    path.write_text(
+        json.dumps([each._asdict() for each in done], indent=1) + "\n", "utf-8"
+    )
     for each in done:
         print(f"{each.platform}, {each.program}: {each.error or 'lowered'}")
     return int(any(each.error for each in done))

@@ -1,4 +1,6 @@
-"""The machine that was measured, in the words that a reader needs to compare it with another."""
+"""The machine that was measured, in the words that a reader needs to compare it with
+another.
+"""
 
 import os
 import platform
@@ -13,11 +15,18 @@ import jax
 from jaxml.parallel import cores
 
 _PACKAGES = ("jaxml", "jax", "jaxlib", "numpy", "scipy", "flax", "optax", "torch")
-_VARIABLES = ("XLA_FLAGS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "JAX_DEFAULT_MATMUL_PRECISION")
+_VARIABLES = (
+    "XLA_FLAGS",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "JAX_DEFAULT_MATMUL_PRECISION",
+)
 
 
 def describe() -> dict[str, Any]:
-    """Devices, processor, threads, versions, and the variables that change speed, as JSON values."""
+    """Devices, processor, threads, versions, and the variables that change speed, as
+    JSON values.
+    """
     kinds = Counter(device.device_kind for device in jax.devices())
     return {
         "platform": jax.default_backend(),
@@ -25,7 +34,8 @@ def describe() -> dict[str, Any]:
         "processor": processor(),
         "cores": cores(),
         "threads": {"XLA": cores(), "torch": cores()},
-        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "system": f"{platform.system()} {platform.machine()}, Python "
+        f"{platform.python_version()}",
         "versions": dict(_versions()),
         "environment": {name: os.environ.get(name, "") for name in _VARIABLES},
     }
@@ -40,7 +50,11 @@ def processor() -> str:
     """The processor's name as the kernel tells it, else its architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    named = [
+        line.partition(":")[2].strip()
+        for line in lines
+        if line.startswith("model name")
+    ]
     return named[0] if named else platform.processor() or platform.machine()
 
 

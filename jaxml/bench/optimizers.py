@@ -1,4 +1,6 @@
-"""A tuning grid of a digits network: one program, against the strongest alternatives and the usual loops."""
+"""A tuning grid of a digits network: one program, against the strongest alternatives
+and the usual loops.
+"""
 
 from functools import partial
 from types import ModuleType
@@ -19,7 +21,9 @@ CLASSES = 10
 
 
 class Optimizer(NamedTuple):
-    """One optimizer in the library, in bare JAX, and in PyTorch by hand and as a class."""
+    """One optimizer in the library, in bare JAX, and in PyTorch by hand and as a
+    class.
+    """
 
     family: Family
     bare: bare.Rule
@@ -91,7 +95,11 @@ def contest(name: str, data: Batch, size: Size) -> list[Row]:
     grid = grid_of(OPTIMIZERS[name], data, size)
     single = experiment(OPTIMIZERS[name].family, data, size, steps=1)
     cold = grids.cold(grid)
-    entrants = [*grids.ours(grid), grids.bare_scan(grid), *one_by_one(grid.make(), single, grid.hypers)]
+    entrants = [
+        *grids.ours(grid),
+        grids.bare_scan(grid),
+        *one_by_one(grid.make(), single, grid.hypers),
+    ]
     left_out: list[Row] = []
     torch = peers.torch()
     if torch:
@@ -105,9 +113,14 @@ def contest(name: str, data: Batch, size: Size) -> list[Row]:
 
 
 def limit(grid: Grid) -> Entrant:
-    """The grid's matrix products at the measured peak, and how far from it ours may be."""
+    """The grid's matrix products at the measured peak, and how far from it ours may
+    be.
+    """
     entrant = grids.limit(grid)
-    note = f"{entrant.note}; ours takes at most 1.5 times as long where this is at least 0.667 of ours"
+    note = (
+        f"{entrant.note}; ours takes at most 1.5 times as long where this is at least "
+        "0.667 of ours"
+    )
     return entrant._replace(target=NEAR, note=note)
 
 
@@ -116,9 +129,18 @@ def grid_of(optimizer: Optimizer, data: Batch, size: Size) -> Grid:
     widths = data.inputs.shape[1], size.width, CLASSES
     return Grid(
         make=partial(experiment, optimizer.family, data, size),
-        hypers=learn.grid(Hyper, lr=np.geomspace(1e-4, 1e-1, size.rates), seed=range(size.seeds)),
+        hypers=learn.grid(
+            Hyper, lr=np.geomspace(1e-4, 1e-1, size.rates), seed=range(size.seeds)
+        ),
         data=data,
-        setting=bare.Setting(widths, jax.nn.relu, bare.cross_entropy, optimizer.bare, size.batch, size.steps),
+        setting=bare.Setting(
+            widths,
+            jax.nn.relu,
+            bare.cross_entropy,
+            optimizer.bare,
+            size.batch,
+            size.steps,
+        ),
         network=torch_forms.relu_classifier,
         rule=optimizer.by_hand,
         torch_steps=size.torch_steps,
@@ -126,7 +148,9 @@ def grid_of(optimizer: Optimizer, data: Batch, size: Size) -> Grid:
     )
 
 
-def experiment(family: Family, data: Batch, size: Size, *, steps: int | None = None) -> learn.Training:
+def experiment(
+    family: Family, data: Batch, size: Size, *, steps: int | None = None
+) -> learn.Training:
     """A network of one hidden layer of ReLUs on shuffled digits."""
     model = problem.mlp((size.width, CLASSES), jax.nn.relu)
     loss = problem.training_loss(model, problem.cross_entropy)
@@ -134,8 +158,11 @@ def experiment(family: Family, data: Batch, size: Size, *, steps: int | None = N
     return learn.training(start, loss, family, batches, steps=steps or size.steps)
 
 
-def one_by_one(training: learn.Training, single: learn.Training, grid: Hyper) -> list[Entrant]:
-    """The same runs in turn, by a jitted scan and by a Python loop of jitted steps; one is measured.
+def one_by_one(
+    training: learn.Training, single: learn.Training, grid: Hyper
+) -> list[Entrant]:
+    """The same runs in turn, by a jitted scan and by a Python loop of jitted steps; one
+    is measured.
 
     Args:
         training: the whole run.
@@ -163,19 +190,36 @@ def one_by_one(training: learn.Training, single: learn.Training, grid: Hyper) ->
             note=note,
             role="alternative",
         ),
-        Entrant("Python loop of jitted steps", loop, count, step_seconds, note=note, role="alternative"),
+        Entrant(
+            "Python loop of jitted steps",
+            loop,
+            count,
+            step_seconds,
+            note=note,
+            role="alternative",
+        ),
     ]
 
 
 def grown(data: Batch, size: Size) -> list[Row]:
-    """Seconds and planned memory as the runs grow, spread over all devices; the ratio is to the fewest."""
+    """Seconds and planned memory as the runs grow, spread over all devices; the ratio
+    is to the fewest.
+    """
     entrants = [growth(count, data, size) for count in size.growth]
     entrants[-1] = entrants[-1]._replace(target=MANY)
-    return race("optimizers", entrants, to=runs(size.growth[0]), rounds=size.rounds, contest="growth")
+    return race(
+        "optimizers",
+        entrants,
+        to=runs(size.growth[0]),
+        rounds=size.rounds,
+        contest="growth",
+    )
 
 
 def growth(count: int, data: Batch, size: Size) -> Entrant:
-    """So many runs of a quarter of the updates, from the seeds to arrays on the host."""
+    """So many runs of a quarter of the updates, from the seeds to arrays on the
+    host.
+    """
     training = experiment(learn.momentum, data, size, steps=max(size.steps // 4, 1))
     hypers = learn.grid(Hyper, lr=np.geomspace(1e-4, 1e-1, count))
     lanes = grids.evenly(hypers, None)
@@ -199,15 +243,21 @@ def runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
-def torch_loop(torch: ModuleType, optimizer: Optimizer, data: Batch, hypers: Hyper, size: Size) -> Entrant:
+def torch_loop(
+    torch: ModuleType, optimizer: Optimizer, data: Batch, hypers: Hyper, size: Size
+) -> Entrant:
     """PyTorch's own layers, optimizer and shuffling, eager, a run after another."""
     place = peers.accelerator(torch)
     inputs = torch.tensor(np.asarray(data.inputs), device=place)
     labels = torch.tensor(np.asarray(data.targets), dtype=torch.int64, device=place)
     first = torch.nn.Linear(inputs.shape[1], size.width)
-    network = torch.nn.Sequential(first, torch.nn.ReLU(), torch.nn.Linear(size.width, CLASSES)).to(place)
+    network = torch.nn.Sequential(
+        first, torch.nn.ReLU(), torch.nn.Linear(size.width, CLASSES)
+    ).to(place)
     kind = getattr(torch.optim, optimizer.torch_class)
-    descent = kind(network.parameters(), lr=float(np.median(hypers.lr)), **optimizer.settings)
+    descent = kind(
+        network.parameters(), lr=float(np.median(hypers.lr)), **optimizer.settings
+    )
 
     def train() -> float:
         value, order, examples = torch.zeros(()), torch.arange(0), len(inputs)
@@ -217,7 +267,9 @@ def torch_loop(torch: ModuleType, optimizer: Optimizer, data: Batch, hypers: Hyp
                 order = torch.randperm(examples, device=place)
             chosen = order[first : first + size.batch]
             descent.zero_grad()
-            value = torch.nn.functional.cross_entropy(network(inputs[chosen]), labels[chosen])
+            value = torch.nn.functional.cross_entropy(
+                network(inputs[chosen]), labels[chosen]
+            )
             value.backward()
             descent.step()
         return value.item()

@@ -1,6 +1,8 @@
-"""The arithmetic limit: the matrix products of a computation at the rate of one large product.
+"""The arithmetic limit: the matrix products of a computation at the rate of one large
+product.
 
-A large product is the best that a machine does; what is small, or does anything else, takes longer.
+A large product is the best that a machine does; what is small, or does anything else,
+takes longer.
 """
 
 from collections.abc import Sequence
@@ -15,11 +17,16 @@ from jax.typing import DTypeLike
 from jaxml.bench.race import Entrant
 
 CPU_SIDE, ACCELERATOR_SIDE = 2048, 8192
-"""Rows and columns of the large product: far beyond what a cache holds, and a fraction of a second."""
+"""Rows and columns of the large product: far beyond what a cache holds, and a fraction
+of a second.
+"""
 
 
-def limit(flops: int, *, dtype: DTypeLike = jnp.float32, side: int | None = None) -> Entrant:
-    """So many operations at the rate of a product of two `side` x `side` matrices on every device at once.
+def limit(
+    flops: int, *, dtype: DTypeLike = jnp.float32, side: int | None = None
+) -> Entrant:
+    """So many operations at the rate of a product of two `side` x `side` matrices on
+    every device at once.
 
     Args:
         flops: of the matrix products, on all devices together.
@@ -39,8 +46,8 @@ def limit(flops: int, *, dtype: DTypeLike = jnp.float32, side: int | None = None
         "the limit: its matrix products at the measured peak",
         lambda: multiply(*operands),
         parts=flops / (len(found) * product(side, side, side)),
-        note=f"{flops / 1e9:.3g} GFLOP of products, at the rate of one of {side} x {side} matrices in "
-        f"{np.dtype(dtype).name} on each device",
+        note=f"{flops / 1e9:.3g} GFLOP of products, at the rate of one of {side} x "
+        f"{side} matrices in {np.dtype(dtype).name} on each device",
         role="limit",
     )
 
@@ -55,10 +62,11 @@ def product(rows: int, inner: int, columns: int) -> int:
 
 
 def dense(widths: Sequence[int], examples: int) -> int:
-    """The products of one update of a dense network: forward, and backward to weights and inner values.
+    """The products of one update of a dense network: forward, and backward to weights
+    and inner values.
 
-    A layer W x is three products of the same size: W x itself, ∂/∂W and ∂/∂x; the first layer's ∂/∂x is
-    of the data, and is not made.
+    A layer W x is three products of the same size: W x itself, ∂/∂W and ∂/∂x; the first
+    layer's ∂/∂x is of the data, and is not made.
 
     Args:
         widths: of all layers, the inputs first.
@@ -67,15 +75,20 @@ def dense(widths: Sequence[int], examples: int) -> int:
     >>> dense((64, 32, 10), 32) == 2 * 32 * (2 * 64 * 32 + 3 * 32 * 10)
     True
     """
-    layers = [product(examples, inputs, outputs) for inputs, outputs in pairwise(widths)]
+    layers = [
+        product(examples, inputs, outputs) for inputs, outputs in pairwise(widths)
+    ]
     return 3 * sum(layers) - layers[0]
 
 
-def chain(inputs: jax.Array, kernels: Sequence[jax.Array], *, steps: int) -> list[jax.Array]:
+def chain(
+    inputs: jax.Array, kernels: Sequence[jax.Array], *, steps: int
+) -> list[jax.Array]:
     """The products of so many updates of one dense network and nothing else.
 
-    A kernel's gradient stands in for the kernel of the next update, so that no product can be left out or
-    made before its turn. The numbers mean nothing: they soon overflow, which costs no time.
+    A kernel's gradient stands in for the kernel of the next update, so that no product
+    can be left out or made before its turn. The numbers mean nothing: they soon
+    overflow, which costs no time.
     """
 
     def update(_: jax.Array, kernels: list[jax.Array]) -> list[jax.Array]:

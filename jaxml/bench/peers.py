@@ -16,14 +16,19 @@ ABSENT = "left out: PyTorch is not installed; install the extra `bench`"
 def torch() -> ModuleType | None:
     """PyTorch with a thread for each core, or None where it is not installed.
 
-    On an accelerator its float32 products may use TF32 where JAX's may, which is JAX's default.
+    On an accelerator its float32 products may use TF32 where JAX's may, which is JAX's
+    default.
     """
     if find_spec("torch") is None:
         return None
     module = import_module("torch")
     module.set_num_threads(cores())
     if module.cuda.is_available():
-        free = jax.config.values["jax_default_matmul_precision"] in (None, "default", "tensorfloat32")
+        free = jax.config.values["jax_default_matmul_precision"] in (
+            None,
+            "default",
+            "tensorfloat32",
+        )
         module.set_float32_matmul_precision("high" if free else "highest")
     return module
 

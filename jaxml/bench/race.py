@@ -1,4 +1,6 @@
-"""Wall seconds of several ways to do the same, taken in turn so that they share what the machine does."""
+"""Wall seconds of several ways to do the same, taken in turn so that they share what
+the machine does.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,14 +21,16 @@ class Entrant(NamedTuple):
 
     Attributes:
         what: its name.
-        run: does a part of the work, and returns arrays to wait for, or nothing to wait for.
+        run: does a part of the work, and returns arrays to wait for, or nothing to wait
+            for.
         parts: how many such parts the whole is; seconds are scaled by it.
         compile_seconds: what was spent before, once.
         target: a bound for it.
         note: how it was measured.
         device: where it runs; JAX's device unless named.
         role: what it is in the comparison, as a row has it.
-        against: the name of the entrant that has the ratio 1 for this one; the first unless named.
+        against: the name of the entrant that has the ratio 1 for this one; the first
+            unless named.
     """
 
     what: str
@@ -41,13 +45,20 @@ class Entrant(NamedTuple):
 
 
 def race(
-    benchmark: str, entrants: Sequence[Entrant], *, to: str, rounds: int, contest: str = ""
+    benchmark: str,
+    entrants: Sequence[Entrant],
+    *,
+    to: str,
+    rounds: int,
+    contest: str = "",
 ) -> list[Row]:
-    """Runs every entrant once unmeasured, then all in turn for so many rounds, every other one backwards.
+    """Runs every entrant once unmeasured, then all in turn for so many rounds, every
+    other one backwards.
 
-    The first entrant has the ratio 1 and the name `to` in it. A ratio is the median over the rounds of
-    the ratio within a round, so what slows the machine for longer than a round cancels. The rows come
-    ranked: ours, the alternatives from the strongest on, limits.
+    The first entrant has the ratio 1 and the name `to` in it. A ratio is the median
+    over the rounds of the ratio within a round, so what slows the machine for longer
+    than a round cancels. The rows come ranked: ours, the alternatives from the
+    strongest on, limits.
 
     Args:
         benchmark: its name.
@@ -89,7 +100,9 @@ def _row(benchmark: str, entrant: Entrant, seconds: np.ndarray, ratio: float) ->
 
 
 def once(call: Callable[[], _Value]) -> tuple[_Value, float]:
-    """What a call returns, and the wall seconds until that is ready, on PyTorch's accelerator too."""
+    """What a call returns, and the wall seconds until that is ready, on PyTorch's
+    accelerator too.
+    """
     start = time.perf_counter()
     value = call()
     jax.block_until_ready(value)
@@ -98,5 +111,7 @@ def once(call: Callable[[], _Value]) -> tuple[_Value, float]:
 
 
 def compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """The function compiled for such arguments, and the seconds of tracing, lowering and compiling."""
+    """The function compiled for such arguments, and the seconds of tracing, lowering
+    and compiling.
+    """
     return once(lambda: jax.jit(function).lower(*arguments).compile())

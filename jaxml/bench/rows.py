@@ -1,4 +1,6 @@
-"""One line of a benchmark: what was timed, how long it took, and whether that meets its target."""
+"""One line of a benchmark: what was timed, how long it took, and whether that meets its
+target.
+"""
 
 import json
 import math
@@ -11,7 +13,9 @@ from typing import Any, Literal, NamedTuple
 from jaxml.errors import InputError
 
 Role = Literal["", "ours", "alternative", "strongest", "limit"]
-"""What a row is in its comparison; `strongest` is the fastest of the alternatives, and "" takes no part."""
+"""What a row is in its comparison; `strongest` is the fastest of the alternatives, and
+"" takes no part.
+"""
 
 
 class Target(NamedTuple):
@@ -43,15 +47,19 @@ class Row(NamedTuple):
         benchmark: its name.
         what: the way.
         device: where it ran.
-        seconds: for the whole, or None where time is not what was measured, or nothing was.
-        ratio: how many times `to`; of seconds, the median of the ratios within each repetition.
+        seconds: for the whole, or None where time is not what was measured, or nothing
+            was.
+        ratio: how many times `to`; of seconds, the median of the ratios within each
+            repetition.
         to: what has the ratio 1.
         target: the bound, or None.
         met: whether the target was met; None without one.
         repetitions: how many, interleaved with the benchmark's other ways.
-        compile_seconds: tracing, lowering and compiling, not part of `seconds`; None where there is none.
+        compile_seconds: tracing, lowering and compiling, not part of `seconds`; None
+            where there is none.
         note: how it was measured, scaling included; or why it is left out.
-        role: ours, an alternative, the strongest of these, or a limit that nothing can pass.
+        role: ours, an alternative, the strongest of these, or a limit that nothing can
+            pass.
     """
 
     benchmark: str
@@ -86,17 +94,25 @@ def judged(row: Row) -> Row:
     """
     if row.target is None:
         return row._replace(met=None)
-    number = row.ratio if row.target.of == "ratio" else row.seconds and row.seconds.median
+    number = (
+        row.ratio if row.target.of == "ratio" else row.seconds and row.seconds.median
+    )
     if number is None:
         return row._replace(met=None)
-    enough = number >= row.target.bound if row.target.side == "at least" else number <= row.target.bound
+    enough = (
+        number >= row.target.bound
+        if row.target.side == "at least"
+        else number <= row.target.bound
+    )
     return row._replace(met=enough)
 
 
 def ranked(rows: Sequence[Row]) -> list[Row]:
-    """Ours first, then the alternatives from the fastest to the slowest, then the limits.
+    """Ours first, then the alternatives from the fastest to the slowest, then the
+    limits.
 
-    The fastest alternative is marked as the strongest. What is not an alternative keeps its order.
+    The fastest alternative is marked as the strongest. What is not an alternative keeps
+    its order.
 
     >>> slow, fast = (Row("x", f"{s} s", "cpu", Seconds(s, s, s), role="alternative") for s in (3.0, 2.0))
     >>> [(row.what, row.role) for row in ranked([Row("x", "it", "cpu", role="limit"), slow, fast])]
@@ -104,7 +120,9 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     """
     alternatives = [row for row in rows if row.role == "alternative"]
     alternatives.sort(key=lambda row: row.seconds.median if row.seconds else math.inf)
-    marked = [row._replace(role="strongest") for row in alternatives[:1]] + alternatives[1:]
+    marked = [
+        row._replace(role="strongest") for row in alternatives[:1]
+    ] + alternatives[1:]
     ours = [row for row in rows if row.role in ("", "ours")]
     limits = [row for row in rows if row.role == "limit"]
     return [*ours, *marked, *limits]
@@ -114,12 +132,17 @@ def write(path: Path, machine: Mapping[str, Any], rows: Sequence[Row]) -> None:
     """Replaces `path` by the machine's description and its rows, as JSON."""
     lines = [
         row._asdict()
-        | {name: part and part._asdict() for name, part in (("seconds", row.seconds), ("target", row.target))}
+        | {
+            name: part and part._asdict()
+            for name, part in (("seconds", row.seconds), ("target", row.target))
+        }
         for row in rows
     ]
     temporary = path.with_suffix(".tmp")
     temporary.write_text(
-        json.dumps({"machine": machine, "rows": lines}, indent=1, ensure_ascii=False) + "\n", "utf-8"
+        json.dumps({"machine": machine, "rows": lines}, indent=1, ensure_ascii=False)
+        + "\n",
+        "utf-8",
     )
     temporary.replace(path)
 
@@ -141,7 +164,9 @@ def read(path: Path) -> tuple[dict[str, Any], list[Row]]:
         ]
         return dict(stored["machine"]), rows
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged: delete it and run `jaxml bench` again.") from error
+        raise InputError(
+            f"{path} is damaged: delete it and run `jaxml bench` again."
+        ) from error
 
 
 def cells(row: Row) -> tuple[str, str, str, str, str]:
@@ -160,7 +185,13 @@ def cells(row: Row) -> tuple[str, str, str, str, str]:
     if row.target is not None:
         unit = " s" if row.target.of == "seconds" else " ×"
         target = f"{row.target.side} {digits(row.target.bound)}{unit}"
-    return seconds, compiling, ratio, target, {None: "", True: "met", False: "missed"}[row.met]
+    return (
+        seconds,
+        compiling,
+        ratio,
+        target,
+        {None: "", True: "met", False: "missed"}[row.met],
+    )
 
 
 def label(row: Row) -> str:
@@ -169,7 +200,11 @@ def label(row: Row) -> str:
     >>> label(Row("sweep", "a loop", "cpu", role="strongest"))
     '**strongest alternative:** a loop'
     """
-    return f"**strongest alternative:** {row.what}" if row.role == "strongest" else row.what
+    return (
+        f"**strongest alternative:** {row.what}"
+        if row.role == "strongest"
+        else row.what
+    )
 
 
 def digits(number: float) -> str:
@@ -182,9 +217,14 @@ def digits(number: float) -> str:
 
 
 def markdown(
-    machine: Mapping[str, Any], rows: Sequence[Row], *, titles: Mapping[str, str], brief: bool = False
+    machine: Mapping[str, Any],
+    rows: Sequence[Row],
+    *,
+    titles: Mapping[str, str],
+    brief: bool = False,
 ) -> str:
-    """A table of the rows that measured something, each benchmark under its title; then the machine.
+    """A table of the rows that measured something, each benchmark under its title; then
+    the machine.
 
     Args:
         machine: as `write` stored it.
@@ -192,13 +232,23 @@ def markdown(
         titles: by benchmark.
         brief: of the alternatives only the strongest, and those that have a target.
     """
-    lines = ["| Way | Seconds, median (range) | Compiling | Ratio | Target | |", "|-|-|-|-|-|-|"]
+    lines = [
+        "| Way | Seconds, median (range) | Compiling | Ratio | Target | |",
+        "|-|-|-|-|-|-|",
+    ]
     shown = [row for row in rows if row.seconds is not None or row.ratio is not None]
     if brief:
-        shown = [row for row in shown if row.role != "alternative" or row.target is not None]
+        shown = [
+            row for row in shown if row.role != "alternative" or row.target is not None
+        ]
     for name, group in groupby(shown, key=lambda row: row.benchmark):
         lines.append(f"| **{name}**: {titles.get(name, '')} | | | | | |")
         lines += [f"| {' | '.join((label(row), *cells(row)))} |" for row in group]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    where = f"{machine['devices']}; {machine['processor']}, {machine['cores']} cores; {versions}."
+    versions = ", ".join(
+        f"{name} {version}" for name, version in machine["versions"].items()
+    )
+    where = (
+        f"{machine['devices']}; {machine['processor']}, {machine['cores']} cores; "
+        f"{versions}."
+    )
     return "\n".join((*lines, "", where))

@@ -1,4 +1,6 @@
-"""The benchmarks of accelerators at tiny sizes, to see that they run: no number here means anything."""
+"""The benchmarks of accelerators at tiny sizes, to see that they run: no number here
+means anything.
+"""
 
 import sys
 from pathlib import Path

@@ -11,15 +11,24 @@ PROMPT = Target("seconds", "at most", 2.0)
 
 
 def measure(rounds: int = 5) -> list[Row]:
-    """The list of studies and the answer to a wrong name, beside the import of JAX alone."""
+    """The list of studies and the answer to a wrong name, beside the import of JAX
+    alone.
+    """
     entrants = [
         Entrant("`jaxml studies`", process("-m", "jaxml", "studies"), target=PROMPT),
         Entrant(
-            "`jaxml run nope`: a wrong name", process("-m", "jaxml", "run", "nope", code=2), target=PROMPT
+            "`jaxml run nope`: a wrong name",
+            process("-m", "jaxml", "run", "nope", code=2),
+            target=PROMPT,
         ),
         Entrant("`import jax` and nothing else", process("-c", "import jax")),
     ]
-    return race("startup", [each._replace(device="host") for each in entrants], to="ours", rounds=rounds)
+    return race(
+        "startup",
+        [each._replace(device="host") for each in entrants],
+        to="ours",
+        rounds=rounds,
+    )
 
 
 def process(*words: str, code: int = 0) -> Callable[[], None]:
@@ -28,6 +37,9 @@ def process(*words: str, code: int = 0) -> Callable[[], None]:
     def run() -> None:
         done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
         if done.returncode != code:
-            raise RuntimeError(f"`python {' '.join(words)}` exited with {done.returncode}: {done.stderr}")
+            raise RuntimeError(
+                f"`python {' '.join(words)}` exited with {done.returncode}: "
+                f"{done.stderr}"
+            )
 
     return run

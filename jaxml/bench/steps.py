@@ -1,4 +1,6 @@
-"""Commands in turn, each in a process of its own, for a limited time, with all that it says in one log."""
+"""Commands in turn, each in a process of its own, for a limited time, with all that it
+says in one log.
+"""
 
 import os
 import signal
@@ -56,19 +58,26 @@ def perform(
         steps: in order.
         log: receives what the commands say.
         environment: variables for all of them, over those of this process.
-        total: seconds for all; a step is given what is left where that is less than its own limit.
+        total: seconds for all; a step is given what is left where that is less than its
+            own limit.
     """
     end = time.monotonic() + total
     outcomes = []
     for step in steps:
         limit = min(step.seconds, end - time.monotonic())
         outcome = performed(step, log, environment, limit)
-        say(log, f"{outcome.name}: {outcome.verdict}, {outcome.seconds:.1f} s of {outcome.limit:.0f}")
+        say(
+            log,
+            f"{outcome.name}: {outcome.verdict}, {outcome.seconds:.1f} s of "
+            f"{outcome.limit:.0f}",
+        )
         outcomes.append(outcome)
     return outcomes
 
 
-def performed(step: Step, log: TextIO, environment: Mapping[str, str], limit: float) -> Outcome:
+def performed(
+    step: Step, log: TextIO, environment: Mapping[str, str], limit: float
+) -> Outcome:
     """Runs one step in a group of processes, all of which end with it."""
     if limit <= 0:
         return Outcome(step.name, "not begun: no time was left", 0.0, 0.0)

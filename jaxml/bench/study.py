@@ -17,26 +17,61 @@ COLD, WARM = Target("seconds", "at most", 120.0), Target("seconds", "at most", 6
 
 
 def measure(words: Sequence[str] = STUDIES) -> list[Row]:
-    """The studies twice in fresh processes that share a cache of their own; one repetition each.
+    """The studies twice in fresh processes that share a cache of their own; one
+    repetition each.
 
     Raises:
         InputError: a study cannot be run.
     """
     with tempfile.TemporaryDirectory() as folder:
         cold, warm = (
-            once(lambda turn=turn: study(words, Path(folder), turn))[1] for turn in ("cold", "warm")
+            once(lambda turn=turn: study(words, Path(folder), turn))[1]
+            for turn in ("cold", "warm")
         )
     rows = [
-        Row("study", "cold compilation cache", device(), spread([cold]), cold / warm, "warm", COLD),
-        Row("study", "warm compilation cache", device(), spread([warm]), 1.0, "warm", WARM),
+        Row(
+            "study",
+            "cold compilation cache",
+            device(),
+            spread([cold]),
+            cold / warm,
+            "warm",
+            COLD,
+        ),
+        Row(
+            "study",
+            "warm compilation cache",
+            device(),
+            spread([warm]),
+            1.0,
+            "warm",
+            WARM,
+        ),
     ]
-    return [judged(row._replace(repetitions=1, note=f"jaxml run {' '.join(words)}")) for row in rows]
+    return [
+        judged(row._replace(repetitions=1, note=f"jaxml run {' '.join(words)}"))
+        for row in rows
+    ]
 
 
 def study(words: Sequence[str], folder: Path, turn: str) -> None:
     """Runs the studies into `folder`, runs apart by turn and the cache in common."""
-    command = [sys.executable, "-m", "jaxml", "run", *words, "--runs", str(folder / turn)]
+    command = [
+        sys.executable,
+        "-m",
+        "jaxml",
+        "run",
+        *words,
+        "--runs",
+        str(folder / turn),
+    ]
     cache = {"JAX_COMPILATION_CACHE_DIR": str(folder / "cache")}
-    done = subprocess.run(command, env=os.environ | cache, capture_output=True, text=True)
+    done = subprocess.run(
+        command, env=os.environ | cache, capture_output=True, text=True
+    )
     if done.returncode:
-        raise InputError((done.stderr.splitlines() or ["The studies failed."])[-1].removeprefix("jaxml: "))
+        raise InputError(
+            (done.stderr.splitlines() or ["The studies failed."])[-1].removeprefix(
+                "jaxml: "
+            )
+        )

@@ -20,11 +20,13 @@ from jaxml.types import InputError
 
 
 def run(chosen: Sequence[str], out: Path) -> None:
-    """Measures each benchmark, replaces its rows in `<out>/<platform>.json`, prints them and draws all.
+    """Measures each benchmark, replaces its rows in `<out>/<platform>.json`, prints
+    them and draws all.
 
-    All this is done after each benchmark, so that an interruption loses one. Compilations are not
-    kept between processes here, so that their seconds are those of a first time; an accelerator's
-    memory is taken as needed, because other processes are measured too.
+    All this is done after each benchmark, so that an interruption loses one.
+    Compilations are not kept between processes here, so that their seconds are those of
+    a first time; an accelerator's memory is taken as needed, because other processes
+    are measured too.
 
     Raises:
         InputError: `out` cannot be written, or holds the numbers of another machine.
@@ -49,19 +51,25 @@ def run(chosen: Sequence[str], out: Path) -> None:
 
 
 def _earlier(path: Path, machine: dict) -> list[Row]:
-    """The rows that the file holds already, none where it is new; the folder is made."""
+    """The rows that the file holds already, none where it is new; the folder is
+    made.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=path.parent).close()
     except OSError as error:
         raise InputError(
-            f"{path.parent} cannot be written ({error.strerror}): name another by --out."
+            f"{path.parent} cannot be written ({error.strerror}): name another by "
+            "--out."
         ) from error
     if not path.exists():
         return []
     other, rows = read(path)
     if other != machine:
-        raise InputError(f"{path} holds numbers of another machine or other versions: name another --out.")
+        raise InputError(
+            f"{path} holds numbers of another machine or other versions: name another "
+            "--out."
+        )
     return rows
 
 
@@ -69,7 +77,9 @@ def show(rows: Sequence[Row]) -> None:
     """Prints the rows, and beneath them why some are left out."""
     console = Console(highlight=False, markup=False)
     console.width = console.width if console.is_terminal else max(console.width, 140)
-    table = Table("benchmark", "way", "device", "seconds", "compiling", "ratio", "target", "")
+    table = Table(
+        "benchmark", "way", "device", "seconds", "compiling", "ratio", "target", ""
+    )
     for name, group in groupby(rows, key=lambda row: row.benchmark):
         table.add_section()
         for row in group:
@@ -81,9 +91,14 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
-    """A panel a benchmark: median seconds of each way, with their range, on a log scale."""
+    """A panel a benchmark: median seconds of each way, with their range, on a log
+    scale.
+    """
     timed = [(row, row.seconds) for row in rows if row.seconds is not None]
-    groups = [(name, list(group)) for name, group in groupby(timed, key=lambda pair: pair[0].benchmark)]
+    groups = [
+        (name, list(group))
+        for name, group in groupby(timed, key=lambda pair: pair[0].benchmark)
+    ]
     if not groups:
         return
     figure, panels = figures.panels(len(groups), 1, width=7.0, height=2.2)
@@ -91,11 +106,19 @@ def draw(rows: Sequence[Row], path: Path) -> None:
         for place, (row, seconds) in enumerate(reversed(group)):
             around = [[seconds.median - seconds.min], [seconds.max - seconds.median]]
             colour = figures.STYLES[0 if row.ratio == 1 else 3].colour
-            panel.errorbar(seconds.median, place, xerr=around, fmt="none", ecolor=colour, capsize=3)
+            panel.errorbar(
+                seconds.median, place, xerr=around, fmt="none", ecolor=colour, capsize=3
+            )
             panel.scatter(seconds.median, place, color=colour, zorder=3)
         panel.set_xscale("log")
-        least, greatest = min(seconds.min for _, seconds in group), max(seconds.max for _, seconds in group)
-        panel.set_xlim(10 ** math.floor(math.log10(least)), 10 ** (math.floor(math.log10(greatest)) + 1))
+        least, greatest = (
+            min(seconds.min for _, seconds in group),
+            max(seconds.max for _, seconds in group),
+        )
+        panel.set_xlim(
+            10 ** math.floor(math.log10(least)),
+            10 ** (math.floor(math.log10(greatest)) + 1),
+        )
         panel.set_yticks(range(len(group)), [row.what for row, _ in reversed(group)])
         panel.margins(y=0.15)
         figures.label(panel, name, "median and range (seconds)", "way")

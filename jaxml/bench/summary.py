@@ -1,4 +1,6 @@
-"""The tables of one visit to an accelerator, from the files that its steps have left."""
+"""The tables of one visit to an accelerator, from the files that its steps have
+left.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -11,11 +13,15 @@ from jaxml.bench.steps import Outcome
 
 
 def markdown(out: Path, title: str, outcomes: Sequence[Outcome]) -> str:
-    """Steps, tests, speed, lowering and findings; what a step has not left is missing here too."""
+    """Steps, tests, speed, lowering and findings; what a step has not left is missing
+    here too.
+    """
     sections = [f"# {title}", "## Steps", steps(outcomes)]
     if (out / "tests.xml").exists():
         sections += ["## Tests", tested(out / "tests.xml")]
-    for path in sorted({out / f"{platform}.json" for platform in ("cpu", "gpu", "tpu")}):
+    for path in sorted(
+        {out / f"{platform}.json" for platform in ("cpu", "gpu", "tpu")}
+    ):
         if path.exists():
             sections += ["## Speed", rows.markdown(*rows.read(path), titles=BENCHMARKS)]
     if (out / "lowering.json").exists():
@@ -27,12 +33,17 @@ def markdown(out: Path, title: str, outcomes: Sequence[Outcome]) -> str:
 
 def steps(outcomes: Sequence[Outcome]) -> str:
     """A row a step."""
-    lines = [f"| {each.name} | {each.verdict} | {each.seconds:.1f} | {each.limit:.0f} |" for each in outcomes]
+    lines = [
+        f"| {each.name} | {each.verdict} | {each.seconds:.1f} | {each.limit:.0f} |"
+        for each in outcomes
+    ]
     return table("| Step | | Seconds | Limit |", lines)
 
 
 def tested(path: Path) -> str:
-    """How many tests there were, and the names of those that failed, from JUnit's XML."""
+    """How many tests there were, and the names of those that failed, from JUnit's
+    XML.
+    """
     cases = list(ElementTree.parse(path).iter("testcase"))
     bad = [name for name in map(failed, cases) if name]
     said = f"{len(cases)} tests, {len(bad)} failed."
@@ -49,7 +60,9 @@ def lowering(path: Path) -> str:
     """A row a program, a column a platform."""
     done = json.loads(path.read_text("utf-8"))
     platforms = list(dict.fromkeys(each["platform"] for each in done))
-    said = {(each["program"], each["platform"]): each["error"] or "lowered" for each in done}
+    said = {
+        (each["program"], each["platform"]): each["error"] or "lowered" for each in done
+    }
     lines = []
     for program in dict.fromkeys(each["program"] for each in done):
         cells = [said[program, platform] for platform in platforms]
@@ -66,9 +79,14 @@ def findings(path: Path) -> str:
 def described(path: Path) -> Iterator[str]:
     """The row of each finding."""
     for each in json.loads(path.read_text("utf-8")):
-        measured, low, high = (float(each[name]) for name in ("measured", "low", "high"))
+        measured, low, high = (
+            float(each[name]) for name in ("measured", "low", "high")
+        )
         interval = f"{measured:.4g} [{low:.4g}, {high:.4g}] {each['unit']}"
-        yield f"| {each['claim']} | {each['verdict']} | {each['statement']} | {interval} |"
+        yield (
+            f"| {each['claim']} | {each['verdict']} | {each['statement']} | {interval} "
+            "|"
+        )
 
 
 def table(head: str, lines: Sequence[str]) -> str:

@@ -1,4 +1,6 @@
-"""A grid of small trainings: one program, against the strongest alternatives and the usual loops."""
+"""A grid of small trainings: one program, against the strongest alternatives and the
+usual loops.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -61,18 +63,27 @@ ON_ACCELERATOR = Size(loop_lanes=1, scan_lanes=2, torch_steps=100)
 
 
 def measure(size: Size | None = None) -> list[Row]:
-    """Full batches, where the arithmetic weighs most, and small ones, where it weighs least."""
+    """Full batches, where the arithmetic weighs most, and small ones, where it weighs
+    least.
+    """
     size = size or (ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR)
     data = jax.device_put(problem.sinc(size.points))
     rows = [
         *contest(f"all {size.points} points", learn.full(data), size.points, size),
-        *contest(f"batches of {size.batch}", learn.shuffled(data, size.batch), size.batch, size),
+        *contest(
+            f"batches of {size.batch}",
+            learn.shuffled(data, size.batch),
+            size.batch,
+            size,
+        ),
     ]
     return rows if peers.torch() else [*rows, peers.absent("sweep")]
 
 
 def contest(label: str, batches: Batches, examples: int, size: Size) -> list[Row]:
-    """Every way of training the same runs on the same data: all at once, and one by one."""
+    """Every way of training the same runs on the same data: all at once, and one by
+    one.
+    """
     grid = grid_of(batches, examples, size)
     entrants = [
         *grids.ours(grid),
@@ -85,8 +96,14 @@ def contest(label: str, batches: Batches, examples: int, size: Size) -> list[Row
     torch = peers.torch()
     if torch:
         forms, left_out = grids.pytorch(torch, grid, "sweep")
-        entrants += [*forms, torch_loop(torch, batches.data, grid.hypers, examples, size)]
-    return [*race("sweep", entrants, to="ours", rounds=size.rounds, contest=label), *left_out]
+        entrants += [
+            *forms,
+            torch_loop(torch, batches.data, grid.hypers, examples, size),
+        ]
+    return [
+        *race("sweep", entrants, to="ours", rounds=size.rounds, contest=label),
+        *left_out,
+    ]
 
 
 def grid_of(batches: Batches, examples: int, size: Size) -> Grid:
@@ -94,9 +111,13 @@ def grid_of(batches: Batches, examples: int, size: Size) -> Grid:
     widths = batches.data.inputs.shape[1], *WIDTHS
     return Grid(
         make=partial(experiment, batches, size),
-        hypers=learn.grid(Hyper, lr=np.geomspace(1e-3, 1e-1, size.rates), seed=range(size.seeds)),
+        hypers=learn.grid(
+            Hyper, lr=np.geomspace(1e-3, 1e-1, size.rates), seed=range(size.seeds)
+        ),
         data=batches.data,
-        setting=bare.Setting(widths, jnp.tanh, bare.squared_error, bare.momentum, examples, size.steps),
+        setting=bare.Setting(
+            widths, jnp.tanh, bare.squared_error, bare.momentum, examples, size.steps
+        ),
         network=torch_forms.tanh_regressor,
         rule=torch_forms.momentum,
         torch_steps=size.torch_steps,
@@ -128,7 +149,8 @@ def python_loop(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
         parts=len(hypers.lr) / size.loop_lanes,
         compile_seconds=seconds,
         target=Target("ratio", "at least", 4.0),
-        note=f"runs measured: {size.loop_lanes}, scaled to all; compiled once, its rate is traced",
+        note=f"runs measured: {size.loop_lanes}, scaled to all; compiled once, its rate "
+        "is traced",
         role="alternative",
     )
 
@@ -138,8 +160,12 @@ def scans_in_turn(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
     step = update(batches)
     lanes = [start(batches, hypers, index) for index in range(size.scan_lanes)]
 
-    def train(lane: Lane, key: Key, rate: jax.Array, data: Batch) -> tuple[Lane, jax.Array]:
-        return jax.lax.scan(lambda lane, _: step(lane, key, rate, data), lane, length=size.steps)
+    def train(
+        lane: Lane, key: Key, rate: jax.Array, data: Batch
+    ) -> tuple[Lane, jax.Array]:
+        return jax.lax.scan(
+            lambda lane, _: step(lane, key, rate, data), lane, length=size.steps
+        )
 
     program, seconds = compiled(train, *lanes[0], batches.data)
     return Entrant(
@@ -147,13 +173,16 @@ def scans_in_turn(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
         lambda: [program(*lane, batches.data) for lane in lanes],
         parts=len(hypers.lr) / size.scan_lanes,
         compile_seconds=seconds,
-        note=f"runs measured: {size.scan_lanes}, scaled to all; compiled once, its rate is traced",
+        note=f"runs measured: {size.scan_lanes}, scaled to all; compiled once, its rate "
+        "is traced",
         role="alternative",
     )
 
 
 def start(batches: Batches, hypers: Hyper, index: int) -> tuple[Lane, Key, jax.Array]:
-    """Lane `index` of the grid before its first step, the key of its batches, and its learning rate."""
+    """Lane `index` of the grid before its first step, the key of its batches, and its
+    learning rate.
+    """
     key = jax.random.key(hypers.seed[index])
     rate = jnp.float32(hypers.lr[index])
     params, _ = MODEL.init(jax.random.fold_in(key, 0), batches.data.inputs)
@@ -161,11 +190,15 @@ def start(batches: Batches, hypers: Hyper, index: int) -> tuple[Lane, Key, jax.A
     return Lane(params, opt_state, jnp.int32(0)), jax.random.fold_in(key, 1), rate
 
 
-def update(batches: Batches) -> Callable[[Lane, Key, jax.Array, Batch], tuple[Lane, jax.Array]]:
+def update(
+    batches: Batches,
+) -> Callable[[Lane, Key, jax.Array, Batch], tuple[Lane, jax.Array]]:
     """The update of a training loop that records the loss and nothing else."""
     objective = problem.objective(MODEL, problem.mse)
 
-    def step(lane: Lane, key: Key, rate: jax.Array, data: Batch) -> tuple[Lane, jax.Array]:
+    def step(
+        lane: Lane, key: Key, rate: jax.Array, data: Batch
+    ) -> tuple[Lane, jax.Array]:
         batch = batches.draw(data, key, lane.step)
         loss, grads = jax.value_and_grad(objective)(lane.params, batch)
         optimizer = learn.momentum(Hyper(lr=rate))
@@ -175,18 +208,27 @@ def update(batches: Batches) -> Callable[[Lane, Key, jax.Array, Batch], tuple[La
     return step
 
 
-def torch_loop(torch: ModuleType, data: Batch, hypers: Hyper, examples: int, size: Size) -> Entrant:
+def torch_loop(
+    torch: ModuleType, data: Batch, hypers: Hyper, examples: int, size: Size
+) -> Entrant:
     """PyTorch's own layers and optimizer, eager, from the weights of the first lane."""
     first, _, rate = start(learn.full(data), hypers, 0)
     place = peers.accelerator(torch)
-    inputs, targets = (torch.tensor(np.asarray(field), device=place) for field in data[:2])
+    inputs, targets = (
+        torch.tensor(np.asarray(field), device=place) for field in data[:2]
+    )
     weights = [
-        [torch.tensor(np.asarray(layer["kernel"]).T.copy()), torch.tensor(np.asarray(layer["bias"]))]
+        [
+            torch.tensor(np.asarray(layer["kernel"]).T.copy()),
+            torch.tensor(np.asarray(layer["bias"])),
+        ]
         for layer in first.params.values()
     ]
 
     def train() -> float:
-        layers = [torch.nn.Linear(kernel.shape[1], kernel.shape[0]) for kernel, _ in weights]
+        layers = [
+            torch.nn.Linear(kernel.shape[1], kernel.shape[0]) for kernel, _ in weights
+        ]
         for layer, (kernel, bias) in zip(layers, weights, strict=True):
             layer.load_state_dict({"weight": kernel, "bias": bias})
         bends = [part for layer in layers[:-1] for part in (layer, torch.nn.Tanh())]
@@ -197,9 +239,15 @@ def torch_loop(torch: ModuleType, data: Batch, hypers: Hyper, examples: int, siz
             first = index * examples % size.points
             if first == 0 and examples < size.points:
                 order = torch.randperm(size.points)
-            chosen = order[first : first + examples] if examples < size.points else slice(None)
+            chosen = (
+                order[first : first + examples]
+                if examples < size.points
+                else slice(None)
+            )
             optimizer.zero_grad()
-            value = torch.nn.functional.mse_loss(network(inputs[chosen]), targets[chosen])
+            value = torch.nn.functional.mse_loss(
+                network(inputs[chosen]), targets[chosen]
+            )
             value.backward()
             optimizer.step()
         return value.item()

@@ -16,7 +16,9 @@ from jaxml.types import Batch, Params
 
 Tensor = Any
 Weights = dict[str, Any]
-"""By PyTorch's names: `0.weight`, `0.bias` of the first convolution, `3` of the second, `7` of the output."""
+"""By PyTorch's names: `0.weight`, `0.bias` of the first convolution, `3` of the second,
+`7` of the output.
+"""
 
 RATE, MOMENTUM = 0.01, 0.9
 
@@ -33,10 +35,14 @@ def images(torch: ModuleType, batch: Batch, layout: Any) -> Images:
     place = peers.accelerator(torch)
     channels_first = np.moveaxis(np.asarray(batch.inputs), -1, 1).copy()
     labels = torch.tensor(np.asarray(batch.targets), dtype=torch.int64, device=place)
-    return Images(torch.tensor(channels_first, device=place).to(memory_format=layout), labels)
+    return Images(
+        torch.tensor(channels_first, device=place).to(memory_format=layout), labels
+    )
 
 
-def network(torch: ModuleType, channels: Sequence[int], side: int, classes: int, layout: Any) -> Any:
+def network(
+    torch: ModuleType, channels: Sequence[int], side: int, classes: int, layout: Any
+) -> Any:
     """Twice a 3 x 3 convolution, ReLU and 2 x 2 max pool; then one dense layer."""
     nn = torch.nn
     first, second = channels
@@ -48,7 +54,9 @@ def network(torch: ModuleType, channels: Sequence[int], side: int, classes: int,
 
 
 def weights(params: Params, side: int) -> dict[str, np.ndarray]:
-    """Our parameters under PyTorch's names and in its order of axes, behind any leading axis of runs."""
+    """Our parameters under PyTorch's names and in its order of axes, behind any leading
+    axis of runs.
+    """
     named = {}
     for place, layer in (("0", "layer_00"), ("3", "layer_01")):
         kernel = np.asarray(params[layer]["kernel"])
@@ -64,7 +72,9 @@ def weights(params: Params, side: int) -> dict[str, np.ndarray]:
     return named
 
 
-def loop(torch: ModuleType, layers: Any, batch: Images, *, steps: int) -> Callable[[], float]:
+def loop(
+    torch: ModuleType, layers: Any, batch: Images, *, steps: int
+) -> Callable[[], float]:
     """So many steps of PyTorch's own optimizer, eager, continued at each call."""
     optimizer = torch.optim.SGD(layers.parameters(), lr=RATE, momentum=MOMENTUM)
 
@@ -72,7 +82,9 @@ def loop(torch: ModuleType, layers: Any, batch: Images, *, steps: int) -> Callab
         value = torch.zeros(())
         for _ in range(steps):
             optimizer.zero_grad()
-            value = torch.nn.functional.cross_entropy(layers(batch.images), batch.labels)
+            value = torch.nn.functional.cross_entropy(
+                layers(batch.images), batch.labels
+            )
             value.backward()
             optimizer.step()
         return value.item()
@@ -80,11 +92,15 @@ def loop(torch: ModuleType, layers: Any, batch: Images, *, steps: int) -> Callab
     return train
 
 
-def on_cores(torch: ModuleType, loops: Sequence[Callable[[], float]]) -> Callable[[], list[float]]:
+def on_cores(
+    torch: ModuleType, loops: Sequence[Callable[[], float]]
+) -> Callable[[], list[float]]:
     """Several trainings, each on one core, as many at once as there are cores."""
 
     def run() -> list[float]:
-        with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with ThreadPoolExecutor(
+            cores(), initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
             values = list(pool.map(_called, loops))
         torch.set_num_threads(cores())
         return values
@@ -99,7 +115,8 @@ def _called(train: Callable[[], float]) -> float:
 def vmapped(
     torch: ModuleType, layers: Any, stacked: Weights, batch: Images, *, steps: int
 ) -> Callable[[], Weights]:
-    """So many steps of all seeds at once by `torch.func`, eager, continued at each call.
+    """So many steps of all seeds at once by `torch.func`, eager, continued at each
+    call.
 
     A convolution vmapped over its kernels becomes a grouped one.
 
@@ -130,7 +147,9 @@ def vmapped(
 
 
 def stacked(torch: ModuleType, named: Mapping[str, np.ndarray]) -> Weights:
-    """The weights of all seeds on PyTorch's device, convolutions' kernels in channels-last order."""
+    """The weights of all seeds on PyTorch's device, convolutions' kernels in
+    channels-last order.
+    """
     place = peers.accelerator(torch)
     tensors = {name: torch.tensor(value, device=place) for name, value in named.items()}
     for name in ("0.weight", "3.weight"):

@@ -1,4 +1,5 @@
-"""Many runs at once in PyTorch, as an expert would write it: vmapped, and batched by hand.
+"""Many runs at once in PyTorch, as an expert would write it: vmapped, and batched by
+hand.
 
 PyTorch is handed to each function that needs it, because it may be absent.
 """
@@ -20,7 +21,8 @@ Step = Callable[["State", "Examples"], None]
 
 
 class Network(NamedTuple):
-    """A dense network and its loss, with the derivatives that a backward pass by hand needs.
+    """A dense network and its loss, with the derivatives that a backward pass by hand
+    needs.
 
     Attributes:
         widths: of all layers, the inputs first.
@@ -38,7 +40,8 @@ class Network(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """What one update sees: inputs and targets `[run, batch, ...]`, and the examples' weights `[batch]`.
+    """What one update sees: inputs and targets `[run, batch, ...]`, and the examples'
+    weights `[batch]`.
 
     The weights sum to 1, and are 0 for padding.
     """
@@ -52,8 +55,8 @@ class State(NamedTuple):
     """All runs; the lists are of one layout.
 
     Attributes:
-        weights: kernel `[run, inputs, outputs]` and bias `[run, 1, outputs]` of one layer after another, or
-            all of them in one vector.
+        weights: kernel `[run, inputs, outputs]` and bias `[run, 1, outputs]` of one
+            layer after another, or all of them in one vector.
         first: the velocity, or the mean of the gradients.
         second: the mean of their squares.
         rates: of each weight's run; they broadcast against the weights.
@@ -120,12 +123,15 @@ def adam(state: State, gradients: list[Tensor]) -> None:
         weight.addcdiv_(mean * rate, root, value=-1)
 
 
-def state(torch: ModuleType, weights: Sequence[np.ndarray], rates: Array, place: str) -> State:
+def state(
+    torch: ModuleType, weights: Sequence[np.ndarray], rates: Array, place: str
+) -> State:
     """The runs before their first update.
 
     Args:
         torch: PyTorch.
-        weights: kernels `[run, inputs, outputs]` and biases `[run, outputs]`, layer by layer.
+        weights: kernels `[run, inputs, outputs]` and biases `[run, outputs]`, layer by
+            layer.
         rates: one a run.
         place: the device.
     """
@@ -133,12 +139,19 @@ def state(torch: ModuleType, weights: Sequence[np.ndarray], rates: Array, place:
     three = [part if part.ndim == 3 else part[:, None] for part in parts]
     rate = torch.tensor(np.asarray(rates, np.float32), device=place).view(-1, 1, 1)
     zeros = [torch.zeros_like(part) for part in three]
-    return copied(State(three, zeros, zeros, [rate] * len(three), torch.zeros((), device=place)))
+    return copied(
+        State(three, zeros, zeros, [rate] * len(three), torch.zeros((), device=place))
+    )
 
 
 def joined(torch: ModuleType, state: State) -> State:
-    """The same with all weights in one vector, so that an update is a few operations."""
-    rates = [rate.expand_as(weight) for rate, weight in zip(state.rates, state.weights, strict=True)]
+    """The same with all weights in one vector, so that an update is a few
+    operations.
+    """
+    rates = [
+        rate.expand_as(weight)
+        for rate, weight in zip(state.rates, state.weights, strict=True)
+    ]
     lists = state.weights, state.first, state.second, rates
     vectors = [torch.cat([part.reshape(-1) for part in parts]) for parts in lists]
     return State(*([vector] for vector in vectors), count=state.count)
@@ -151,7 +164,9 @@ def copied(state: State) -> State:
 
 
 def layers(weights: list[Tensor], network: Network) -> list[tuple[Tensor, Tensor]]:
-    """Kernel `[run, inputs, outputs]` and bias `[run, 1, outputs]` of each layer, as views of a vector."""
+    """Kernel `[run, inputs, outputs]` and bias `[run, 1, outputs]` of each layer, as
+    views of a vector.
+    """
     if len(weights) > 1:
         return list(zip(weights[::2], weights[1::2], strict=True))
     shapes = []
@@ -165,9 +180,16 @@ def layers(weights: list[Tensor], network: Network) -> list[tuple[Tensor, Tensor
 
 
 def vmapped(torch: ModuleType, network: Network, rule: Rule) -> Step:
-    """`torch.func.vmap` of the gradient of one run's loss; the update is of all runs at once."""
+    """`torch.func.vmap` of the gradient of one run's loss; the update is of all runs at
+    once.
+    """
 
-    def loss(weights: list[tuple[Tensor, Tensor]], inputs: Tensor, targets: Tensor, counts: Tensor) -> Tensor:
+    def loss(
+        weights: list[tuple[Tensor, Tensor]],
+        inputs: Tensor,
+        targets: Tensor,
+        counts: Tensor,
+    ) -> Tensor:
         values = inputs
         for kernel, bias in weights[:-1]:
             values = network.bend(torch.addmm(bias, values, kernel))
@@ -184,7 +206,8 @@ def vmapped(torch: ModuleType, network: Network, rule: Rule) -> Step:
 
 
 def by_hand(torch: ModuleType, network: Network, rule: Rule, start: State) -> Step:
-    """Forward and backward as batched products, the gradients written where the update reads them.
+    """Forward and backward as batched products, the gradients written where the update
+    reads them.
 
     Args:
         torch: PyTorch.
@@ -202,7 +225,9 @@ def by_hand(torch: ModuleType, network: Network, rule: Rule, start: State) -> St
             values.append(network.bend(torch.baddbmm(bias, values[-1], kernel)))
         kernel, bias = weights[-1]
         outputs = torch.baddbmm(bias, values[-1], kernel)
-        back = network.pull(outputs, examples.targets).mul_(examples.weights[None, :, None])
+        back = network.pull(outputs, examples.targets).mul_(
+            examples.weights[None, :, None]
+        )
         for index in reversed(range(len(weights))):
             kernel_gradient, bias_gradient = gradients[index]
             torch.bmm(values[index].transpose(1, 2), back, out=kernel_gradient)
@@ -244,7 +269,9 @@ def whole(data: tuple[Tensor, Tensor], *, runs: int, steps: int) -> Iterator[Exa
 def shuffled(
     torch: ModuleType, data: tuple[Tensor, Tensor], *, runs: int, batch: int, steps: int
 ) -> Iterator[Examples]:
-    """Every example once an epoch, in an order of each run's own; the last batch is padded."""
+    """Every example once an epoch, in an order of each run's own; the last batch is
+    padded.
+    """
     examples, place = len(data[0]), data[0].device
     per_epoch = -(-examples // batch)
     present = torch.arange(per_epoch * batch, device=place) < examples
@@ -260,7 +287,9 @@ def shuffled(
 
 
 def orders(torch: ModuleType, runs: int, examples: int, place: Any) -> Tensor:
-    """A permutation a run, `[run, examples]`: drawn one by one on a CPU, by one sort elsewhere."""
+    """A permutation a run, `[run, examples]`: drawn one by one on a CPU, by one sort
+    elsewhere.
+    """
     if place.type == "cpu":
         return torch.stack([torch.randperm(examples) for _ in range(runs)])
     return torch.rand(runs, examples, device=place).argsort(1)
@@ -269,7 +298,9 @@ def orders(torch: ModuleType, runs: int, examples: int, place: Any) -> Tensor:
 def gathered(data: tuple[Tensor, Tensor], index: Tensor, weights: Tensor) -> Examples:
     """The examples at the places `[run, batch]`."""
     chosen = index.reshape(-1)
-    inputs, targets = (field.index_select(0, chosen).view(*index.shape, -1) for field in data)
+    inputs, targets = (
+        field.index_select(0, chosen).view(*index.shape, -1) for field in data
+    )
     return Examples(inputs, targets, weights)
 
 
@@ -282,7 +313,9 @@ class Unavailable(NamedTuple):
 def compiled(
     torch: ModuleType, step: Step, start: State, examples: Examples
 ) -> tuple[Step, float] | Unavailable:
-    """The step by `torch.compile` and the seconds that compiling it took, nothing taken from a cache."""
+    """The step by `torch.compile` and the seconds that compiling it took, nothing taken
+    from a cache.
+    """
     dynamo = import_module("torch._dynamo.exc")
     inductor = import_module("torch._inductor.exc")
     caches = import_module("torch._inductor.utils")
@@ -291,6 +324,10 @@ def compiled(
     try:
         with caches.fresh_cache():
             _, seconds = once(lambda: fused(copied(start), examples))
-    except (dynamo.BackendCompilerFailed, inductor.TritonMissing, inductor.GPUTooOldForTriton) as error:
+    except (
+        dynamo.BackendCompilerFailed,
+        inductor.TritonMissing,
+        inductor.GPUTooOldForTriton,
+    ) as error:
         return Unavailable(str(error).splitlines()[0])
     return fused, seconds

@@ -1,26 +1,55 @@
-"""The top level of a module, statement by statement: what each binds, imports and changes."""
+"""The top level of a module, statement by statement: what each binds, imports and
+changes.
+"""
 
 import ast
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from jaxml.closure.reading import Import, dotted, flat, imports_of, is_block, is_text, parsed, reading
+from jaxml.closure.reading import (
+    Import,
+    dotted,
+    flat,
+    imports_of,
+    is_block,
+    is_text,
+    parsed,
+    reading,
+)
 
 _DEFINITIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-_LITERALS = ast.Constant | ast.Tuple | ast.UnaryOp | ast.BinOp | ast.operator | ast.unaryop | ast.expr_context
-_SCALARS = {("bool",), ("complex",), ("float",), ("int",), ("len",), ("range",), ("str",)}
+_LITERALS = (
+    ast.Constant
+    | ast.Tuple
+    | ast.UnaryOp
+    | ast.BinOp
+    | ast.operator
+    | ast.unaryop
+    | ast.expr_context
+)
+_SCALARS = {
+    ("bool",),
+    ("complex",),
+    ("float",),
+    ("int",),
+    ("len",),
+    ("range",),
+    ("str",),
+}
 
 
 class Statement(NamedTuple):
-    """A statement on the top level of a module; an import of several names is several statements.
+    """A statement on the top level of a module; an import of several names is several
+    statements.
 
     Attributes:
         node: its syntax.
         binds: the names of the module that it gives a value.
         imports: what it imports into the module's own scope.
         effect: it acts beyond binding its names, so it always counts.
-        registrars: names in its decorators and bases, which may keep a list of what they are given.
+        registrars: names in its decorators and bases, which may keep a list of what
+            they are given.
     """
 
     node: ast.stmt
@@ -37,7 +66,8 @@ class Outline(NamedTuple):
         statements: in their order.
         binders: by name, the indices of the statements that bind it or may change it.
         stars: the star imports.
-        exports: the names that a star import takes, besides those of its own star imports.
+        exports: the names that a star import takes, besides those of its own star
+            imports.
     """
 
     statements: tuple[Statement, ...]
@@ -50,9 +80,9 @@ class Outline(NamedTuple):
 def outline(source: bytes, *, changes: bool = True) -> Outline:
     """The statements of a module.
 
-    With `changes`, an assignment that calls something also stands under each variable that it mentions,
-    directly or by way of other statements, and that the call may change: drawing from a generator of random
-    numbers changes what is drawn after it.
+    With `changes`, an assignment that calls something also stands under each variable
+    that it mentions, directly or by way of other statements, and that the call may
+    change: drawing from a generator of random numbers changes what is drawn after it.
 
     Raises:
         SyntaxError, ValueError: the source is no Python.
@@ -79,7 +109,9 @@ def is_import(statement: Statement) -> bool:
 
 
 def _exports(statements: Iterable[Statement], names: Iterable[str]) -> frozenset[str]:
-    """What `__all__` lists; without it the names that have no underscore; all where it is no plain list."""
+    """What `__all__` lists; without it the names that have no underscore; all where it
+    is no plain list.
+    """
     listing = [each.node for each in statements if "__all__" in each.binds]
     match listing:
         case []:
@@ -133,7 +165,11 @@ def _bound(node: ast.AST) -> Iterator[str]:
     """The names that a node gives a value in the module's own scope."""
     children = ast.iter_child_nodes(node)
     match node:
-        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+        case (
+            ast.FunctionDef(name=name)
+            | ast.AsyncFunctionDef(name=name)
+            | ast.ClassDef(name=name)
+        ):
             yield name
             return
         case ast.Import() | ast.ImportFrom():
@@ -143,7 +179,11 @@ def _bound(node: ast.AST) -> Iterator[str]:
             return
         case ast.Name(id=name, ctx=ast.Store()):
             yield name
-        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+        case (
+            ast.MatchAs(name=str(name))
+            | ast.MatchStar(name=str(name))
+            | ast.MatchMapping(rest=str(name))
+        ):
             yield name
         case ast.comprehension():
             children = iter((node.iter, *node.ifs))
@@ -164,7 +204,11 @@ def _acts(node: ast.AST) -> bool:
 
 
 def _stores_into(target: ast.expr) -> bool:
-    parts = (each for each in ast.walk(target) if isinstance(each, ast.Attribute | ast.Subscript))
+    parts = (
+        each
+        for each in ast.walk(target)
+        if isinstance(each, ast.Attribute | ast.Subscript)
+    )
     return any(isinstance(each.ctx, ast.Store) for each in parts)
 
 
@@ -188,7 +232,9 @@ def _registrars(node: ast.AST) -> Iterator[str]:
 def _add_changes(statements: list[Statement], binders: dict[str, list[int]]) -> None:
     """Puts each statement that may change a variable under the variable's name."""
     mutable = {index for index, each in enumerate(statements) if _is_mutable(each.node)}
-    variables = {name for name, indices in binders.items() if mutable.intersection(indices)}
+    variables = {
+        name for name, indices in binders.items() if mutable.intersection(indices)
+    }
     changes: list[tuple[str, int]] = []
     for index, statement in enumerate(statements):
         if _may_change(statement.node):
@@ -200,13 +246,20 @@ def _add_changes(statements: list[Statement], binders: dict[str, list[int]]) -> 
 
 
 def _is_mutable(node: ast.stmt) -> bool:
-    """Whether it binds what may change in place: anything but numbers, texts and tuples of them."""
+    """Whether it binds what may change in place: anything but numbers, texts and tuples
+    of them.
+    """
     match node:
         case ast.AnnAssign(value=None):
             return False
-        case ast.Assign(value=ast.expr() as value) | ast.AnnAssign(value=ast.expr() as value):
+        case (
+            ast.Assign(value=ast.expr() as value)
+            | ast.AnnAssign(value=ast.expr() as value)
+        ):
             is_scalar = isinstance(value, ast.Call) and dotted(value.func) in _SCALARS
-            return not is_scalar and not all(isinstance(each, _LITERALS) for each in ast.walk(value))
+            return not is_scalar and not all(
+                isinstance(each, _LITERALS) for each in ast.walk(value)
+            )
     return isinstance(node, ast.AugAssign) or is_block(node)
 
 
@@ -215,7 +268,9 @@ def _may_change(node: ast.stmt) -> bool:
     unpacks = False
     match node:
         case ast.Assign(targets=targets, value=value):
-            unpacks = any(isinstance(target, ast.Tuple | ast.List) for target in targets)
+            unpacks = any(
+                isinstance(target, ast.Tuple | ast.List) for target in targets
+            )
         case ast.AnnAssign(value=ast.expr() as value) | ast.AugAssign(value=value):
             pass
         case _:
@@ -225,7 +280,9 @@ def _may_change(node: ast.stmt) -> bool:
     return is_active and not isinstance(value, ast.Lambda)
 
 
-def _mentioned(index: int, statements: list[Statement], binders: Mapping[str, list[int]]) -> set[str]:
+def _mentioned(
+    index: int, statements: list[Statement], binders: Mapping[str, list[int]]
+) -> set[str]:
     """The module's names that a statement uses, directly or by way of others."""
     names: set[str] = set()
     pending = [index]

@@ -8,8 +8,8 @@ class Closure(NamedTuple):
     """Code by module.
 
     Attributes:
-        parts: SHA-256 of what is reached of each: "study" is the study's own file, "helper.py" a module
-            beside it, "jaxml.learn.train" one of the library.
+        parts: SHA-256 of what is reached of each: "study" is the study's own file,
+            "helper.py" a module beside it, "jaxml.learn.train" one of the library.
         digest: SHA-256 of all parts.
     """
 

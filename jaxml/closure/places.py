@@ -1,4 +1,6 @@
-"""Where the modules lie that a study may import: jaxml's own, and those beside the study."""
+"""Where the modules lie that a study may import: jaxml's own, and those beside the
+study.
+"""
 
 import os
 from collections.abc import Iterator
@@ -36,7 +38,8 @@ class Places(NamedTuple):
         package: the folder of jaxml.
         modules: by place, or None where there is none.
         entries: of the folders that were looked into.
-        targets: the places of what an import names, by the place it is relative to, dots and name.
+        targets: the places of what an import names, by the place it is relative to,
+            dots and name.
     """
 
     study: str
@@ -60,7 +63,8 @@ def around(path: str | Path, package: str | Path) -> Places:
 
 
 def find(places: Places, place: str) -> Module | None:
-    """The module at a place, if there is one: a package comes before a file of its name.
+    """The module at a place, if there is one: a package comes before a file of its
+    name.
 
     Raises:
         InputError: it cannot be read as Python.
@@ -68,7 +72,9 @@ def find(places: Places, place: str) -> Module | None:
     if place not in places.modules:
         file = source_of(places, place)
         folder, name = os.path.split(place)
-        exists = file is not None or (name in _entries(places, folder) and os.path.isdir(place))
+        exists = file is not None or (
+            name in _entries(places, folder) and os.path.isdir(place)
+        )
         places.modules[place] = _read(places, place, file) if exists else None
     return places.modules[place]
 
@@ -83,7 +89,9 @@ def source_of(places: Places, place: str) -> str | None:
 
 
 def targets(places: Places, module: Module, each: Import) -> list[str]:
-    """The places of the module that an import names; none if it is of another package."""
+    """The places of the module that an import names; none if it is of another
+    package.
+    """
     here = module.place if each.level else ""
     key = (here, each.level, each.module)
     if key not in places.targets:
@@ -95,7 +103,11 @@ def starred(places: Places, module: Module, name: str) -> list[str]:
     """The places from whose star import a module may have a name."""
     stars = outline(module.source, changes=False).stars
     candidates = [place for each in stars for place in targets(places, module, each)]
-    return [place for place in candidates if name in _exports(places, place, frozenset({module.place}))]
+    return [
+        place
+        for place in candidates
+        if name in _exports(places, place, frozenset({module.place}))
+    ]
 
 
 def children(places: Places, module: Module) -> Iterator[str]:
@@ -121,7 +133,9 @@ def name_of(places: Places, module: Module) -> str:
 def _entries(places: Places, folder: str) -> frozenset[str]:
     if folder not in places.entries:
         is_folder = os.path.isdir(folder)
-        places.entries[folder] = frozenset(os.listdir(folder)) if is_folder else frozenset()
+        places.entries[folder] = (
+            frozenset(os.listdir(folder)) if is_folder else frozenset()
+        )
     return places.entries[folder]
 
 
@@ -135,7 +149,9 @@ def _read(places: Places, place: str, file: str | None) -> Module:
         source = Path(file).read_bytes()
         parsed(source)
     except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{file} cannot be read as Python ({error}): correct it first.") from error
+        raise InputError(
+            f"{file} cannot be read as Python ({error}): correct it first."
+        ) from error
     is_package = os.path.basename(file) == "__init__.py"
     return Module(place, file, source, is_package, is_library)
 
@@ -153,7 +169,9 @@ def _targets(places: Places, module: Module, each: Import) -> Iterator[str]:
     else:
         bases = list(_roots(places, names[0]))
     for base in bases:
-        steps = [os.path.join(base, *names[:count]) for count in range(1, len(names) + 1)]
+        steps = [
+            os.path.join(base, *names[:count]) for count in range(1, len(names) + 1)
+        ]
         if all(find(places, step) for step in steps):
             yield steps[-1] if steps else base
 
@@ -166,7 +184,9 @@ def _above(module: Module, level: int) -> str:
 
 
 def _roots(places: Places, first: str) -> Iterator[str]:
-    """Where absolute imports may begin: the study's folder, and what holds a folder of that name."""
+    """Where absolute imports may begin: the study's folder, and what holds a folder of
+    that name.
+    """
     folder = os.path.dirname(places.study)
     yield folder
     while folder != os.path.dirname(folder):
@@ -176,7 +196,9 @@ def _roots(places: Places, first: str) -> Iterator[str]:
 
 
 def _exports(places: Places, place: str, above: frozenset[str]) -> set[str]:
-    """The names that a star import takes of a module, those of its own star imports included."""
+    """The names that a star import takes of a module, those of its own star imports
+    included.
+    """
     module = find(places, place)
     if module is None or place in above:
         return set()

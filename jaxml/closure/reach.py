@@ -8,7 +8,17 @@ from typing import NamedTuple
 
 from jaxml.closure.outline import Statement, is_import, outline
 from jaxml.closure.parts import Closure
-from jaxml.closure.places import Module, Places, around, children, find, name_of, source_of, starred, targets
+from jaxml.closure.places import (
+    Module,
+    Places,
+    around,
+    children,
+    find,
+    name_of,
+    source_of,
+    starred,
+    targets,
+)
 from jaxml.closure.reading import Chain, Import, reading, whole
 
 COMPUTING = ("Config", "Result", "SMOKE", "study", "timings", "NEEDS")
@@ -35,7 +45,8 @@ class _Walk(NamedTuple):
 
 
 def computing(path: str | Path, *, package: Path | None = None) -> Closure:
-    """The code that decides a study's arrays: what its Config, Result, SMOKE, study and timings reach.
+    """The code that decides a study's arrays: what its Config, Result, SMOKE, study and
+    timings reach.
 
     What other studies compute for it (`NEEDS`) is not part of it.
 
@@ -50,7 +61,8 @@ def computing(path: str | Path, *, package: Path | None = None) -> Closure:
 
 
 def judging(path: str | Path, *, package: Path | None = None) -> Closure:
-    """The code that decides a study's verdicts and figures: what its findings and figures reach.
+    """The code that decides a study's verdicts and figures: what its findings and
+    figures reach.
 
     The library's modules of findings, statistics and figures are always part of it.
 
@@ -65,7 +77,8 @@ def judging(path: str | Path, *, package: Path | None = None) -> Closure:
 
 
 def asserting(path: str | Path, *, package: Path | None = None) -> Closure:
-    """The code that decides a study's verdicts alone: what its findings reach, and no figure.
+    """The code that decides a study's verdicts alone: what its findings reach, and no
+    figure.
 
     Args:
         path: the study's file.
@@ -77,19 +90,25 @@ def asserting(path: str | Path, *, package: Path | None = None) -> Closure:
     return _closed(path, package, JUDGING[:1], _JUDGES)
 
 
-def _closed(path: str | Path, package: Path | None, roots: Iterable[str], judges: Iterable[str]) -> Closure:
+def _closed(
+    path: str | Path, package: Path | None, roots: Iterable[str], judges: Iterable[str]
+) -> Closure:
     places = around(path, package or Path(__file__).parents[1])
     walk = _Walk(places, {}, {}, set(), [])
     _load(walk, places.study)
     walk.pending.extend((places.study, (name,)) for name in roots)
-    walk.pending.extend((os.path.join(places.package, "record", name), ()) for name in judges)
+    walk.pending.extend(
+        (os.path.join(places.package, "record", name), ()) for name in judges
+    )
     while walk.pending:
         step = walk.pending.pop()
         if step not in walk.followed:
             walk.followed.add(step)
             _reach(walk, *step)
     found = [find(places, place) for place in walk.reached.keys() | walk.routes.keys()]
-    parts = {name_of(places, module): _digest(walk, module) for module in found if module}
+    parts = {
+        name_of(places, module): _digest(walk, module) for module in found if module
+    }
     ordered = dict(sorted(parts.items()))
     return Closure(ordered, _sha(f"{name} {part}" for name, part in ordered.items()))
 
@@ -104,14 +123,24 @@ def _is_coarse(module: Module) -> bool:
 
 
 def _digest(walk: _Walk, module: Module) -> str:
-    """Of what is reached: imports in any order, then the other statements as they follow each other."""
+    """Of what is reached: imports in any order, then the other statements as they
+    follow each other.
+    """
     if _is_coarse(module):
         return whole(module.source).text
     everything = outline(module.source).statements
-    statements = [everything[index] for index in sorted(walk.reached.get(module.place, ()))]
+    statements = [
+        everything[index] for index in sorted(walk.reached.get(module.place, ()))
+    ]
     imports = sorted(_text(each) for each in statements if is_import(each))
     routes = sorted(walk.routes.get(module.place, ()))
-    return _sha([*imports, *routes, *(_text(each) for each in statements if not is_import(each))])
+    return _sha(
+        [
+            *imports,
+            *routes,
+            *(_text(each) for each in statements if not is_import(each)),
+        ]
+    )
 
 
 def _text(statement: Statement) -> str:
@@ -119,7 +148,9 @@ def _text(statement: Statement) -> str:
 
 
 def _load(walk: _Walk, place: str) -> Module | None:
-    """What importing a module runs by itself: statements with an effect, and its imports in turn."""
+    """What importing a module runs by itself: statements with an effect, and its
+    imports in turn.
+    """
     module = find(walk.places, place)
     if module is None or (place, _LOADED) in walk.followed:
         return module
@@ -145,11 +176,15 @@ def _load_import(walk: _Walk, module: Module, each: Import) -> None:
 
 
 def _is_handed_on(walk: _Walk, module: Module, statement: Statement) -> bool:
-    """Whether a decorator or a base of ours receives it, or it takes all names of another package."""
+    """Whether a decorator or a base of ours receives it, or it takes all names of
+    another package.
+    """
     found = outline(module.source)
     for name in statement.registrars:
         for each in (found.statements[index] for index in found.binders.get(name, ())):
-            if not is_import(each) or any(targets(walk.places, module, one) for one in each.imports):
+            if not is_import(each) or any(
+                targets(walk.places, module, one) for one in each.imports
+            ):
                 return True
         if name not in found.binders and starred(walk.places, module, name):
             return True
@@ -158,7 +193,9 @@ def _is_handed_on(walk: _Walk, module: Module, statement: Statement) -> bool:
 
 
 def _reach(walk: _Walk, place: str, chain: Chain) -> None:
-    """Follows a chain of attributes from a module; without attributes all of the module counts."""
+    """Follows a chain of attributes from a module; without attributes all of the module
+    counts.
+    """
     module = _load(walk, place)
     if module is None or _is_front(walk, module):
         return
@@ -176,7 +213,9 @@ def _reach(walk: _Walk, place: str, chain: Chain) -> None:
 
 
 def _is_front(walk: _Walk, module: Module) -> bool:
-    """Whether it is of the command line or the benchmarks, which no result depends on."""
+    """Whether it is of the command line or the benchmarks, which no result depends
+    on.
+    """
     inner = module.place.removeprefix(walk.places.package).split(os.sep)
     return module.is_library and inner[1:2] in _FRONT_DOOR
 
@@ -218,7 +257,9 @@ def _mark(walk: _Walk, module: Module, index: int) -> None:
 
 
 def _bind(walk: _Walk, module: Module, chain: Chain) -> bool:
-    """Counts what gives a name of a module its value, and says whether anything does."""
+    """Counts what gives a name of a module its value, and says whether anything
+    does.
+    """
     name, rest = chain[0], chain[1:]
     found = outline(module.source)
     indices = found.binders.get(name, ())
@@ -244,4 +285,6 @@ def _bind(walk: _Walk, module: Module, chain: Chain) -> bool:
 def _follow(walk: _Walk, module: Module, each: Import, rest: Chain) -> None:
     """Goes to what an import names, with the attributes that are taken of it."""
     taken = () if each.name in (None, "*") else (str(each.name),)
-    walk.pending.extend((place, (*taken, *rest)) for place in targets(walk.places, module, each))
+    walk.pending.extend(
+        (place, (*taken, *rest)) for place in targets(walk.places, module, each)
+    )

@@ -1,4 +1,6 @@
-"""What a piece of code says, with all that stands inside it: its text, the names it uses, its imports."""
+"""What a piece of code says, with all that stands inside it: its text, the names it
+uses, its imports.
+"""
 
 import ast
 import functools
@@ -7,12 +9,31 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
 Chain: TypeAlias = tuple[str, ...]
-"""A name and the attributes taken of it: `learn.rules.decay` is ("learn", "rules", "decay")."""
+"""A name and the attributes taken of it: `learn.rules.decay` is ("learn", "rules",
+"decay").
+"""
 
-_BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
+_BLOCKS = (
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.If,
+    ast.With,
+    ast.AsyncWith,
+    ast.Try,
+    ast.TryStar,
+    ast.Match,
+)
 _CASES = (ast.ExceptHandler, ast.match_case)
 _PARTS = ("body", "orelse", "finalbody", "handlers", "cases")
-_HOLDERS = {*_BLOCKS, *_CASES, ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef}
+_HOLDERS = {
+    *_BLOCKS,
+    *_CASES,
+    ast.Module,
+    ast.FunctionDef,
+    ast.AsyncFunctionDef,
+    ast.ClassDef,
+}
 _NAMES = {ast.Attribute, ast.Name}
 _LOOSE = {ast.ClassDef, ast.Global}
 _HINTED = {ast.arg, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef}
@@ -39,10 +60,11 @@ class Reading(NamedTuple):
     """What is said inside a piece of code.
 
     Attributes:
-        text: SHA-256 of its syntax; no comment, docstring, blank line or format changes it.
+        text: SHA-256 of its syntax; no comment, docstring, blank line or format changes
+            it.
         chains: the names that it uses.
-        imports: what it imports, in functions and by a constant name too; of a statement only what it
-            does not import into the scope of its module.
+        imports: what it imports, in functions and by a constant name too; of a
+            statement only what it does not import into the scope of its module.
     """
 
     text: str
@@ -52,7 +74,8 @@ class Reading(NamedTuple):
 
 @functools.lru_cache(maxsize=1024)
 def parsed(source: bytes) -> ast.Module:
-    """The syntax of a module, parsed once per process; docstrings vanish from it as it is read.
+    """The syntax of a module, parsed once per process; docstrings vanish from it as it
+    is read.
 
     Raises:
         SyntaxError, ValueError: the source is no Python.
@@ -92,13 +115,17 @@ def reading(node: ast.stmt) -> Reading:
             _drop_texts(each)
         if kind in _HINTED:
             chains.update(_quoted(each))
-    if not kinds.isdisjoint(_LOOSE):  # a class or a global statement carries a local import out of its scope
+    if not kinds.isdisjoint(
+        _LOOSE
+    ):  # a class or a global statement carries a local import out of its scope
         chains.update((each.bound,) for each in imports)
     return Reading(_digest(node), frozenset(chains), tuple(imports))
 
 
 def flat(node: ast.AST) -> Iterator[ast.AST]:
-    """The statements that run in a module's own scope: of a block its parts, at any depth."""
+    """The statements that run in a module's own scope: of a block its parts, at any
+    depth.
+    """
     if not isinstance(node, _BLOCKS + _CASES):
         yield node
         return
@@ -120,8 +147,12 @@ def is_text(node: ast.AST) -> bool:
     return False
 
 
-def imports_of(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[Import, ...]:
-    """What one name of an import brings; `import a.b` binds `a`, and loads `a.b` without a name."""
+def imports_of(
+    node: ast.Import | ast.ImportFrom, alias: ast.alias
+) -> tuple[Import, ...]:
+    """What one name of an import brings; `import a.b` binds `a`, and loads `a.b`
+    without a name.
+    """
     if isinstance(node, ast.ImportFrom):
         bound = "" if alias.name == "*" else alias.asname or alias.name
         return (Import(node.module or "", node.level, alias.name, bound),)
@@ -133,7 +164,9 @@ def imports_of(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> tuple[Imp
 
 
 def dotted(node: ast.AST) -> Chain:
-    """A name with its attributes, or nothing where the attributes are not those of a name."""
+    """A name with its attributes, or nothing where the attributes are not those of a
+    name.
+    """
     attributes: list[str] = []
     while isinstance(node, ast.Attribute):
         attributes.append(node.attr)
@@ -148,7 +181,12 @@ def _imported(node: ast.AST) -> Iterator[Import]:
                 yield from imports_of(node, alias)
         case ast.Call(args=[ast.Constant(value=str(module)), *_]):
             yield from _by_name(node.func, module)
-        case ast.Call(keywords=[ast.keyword(arg="name", value=ast.Constant(value=str(module))), *_]):
+        case ast.Call(
+            keywords=[
+                ast.keyword(arg="name", value=ast.Constant(value=str(module))),
+                *_,
+            ]
+        ):
             yield from _by_name(node.func, module)
 
 
@@ -160,7 +198,9 @@ def _by_name(function: ast.expr, module: str) -> Iterator[Import]:
 
 
 def _chain(node: ast.AST, covered: set[int]) -> Iterable[Chain]:
-    """A name with all attributes taken of it; `covered` marks the nodes of a chain that is already seen."""
+    """A name with all attributes taken of it; `covered` marks the nodes of a chain that
+    is already seen.
+    """
     if id(node) in covered or type(getattr(node, "ctx", None)) is ast.Store:
         return ()
     inner = node
@@ -174,9 +214,15 @@ def _chain(node: ast.AST, covered: set[int]) -> Iterable[Chain]:
 def _quoted(node: ast.AST) -> Iterator[Chain]:
     """The names in an annotation that is written as text."""
     match node:
-        case ast.arg(annotation=ast.expr() as hint) | ast.AnnAssign(annotation=ast.expr() as hint):
+        case (
+            ast.arg(annotation=ast.expr() as hint)
+            | ast.AnnAssign(annotation=ast.expr() as hint)
+        ):
             texts = (each for each in ast.walk(hint) if isinstance(each, ast.Constant))
-        case ast.FunctionDef(returns=ast.expr() as hint) | ast.AsyncFunctionDef(returns=ast.expr() as hint):
+        case (
+            ast.FunctionDef(returns=ast.expr() as hint)
+            | ast.AsyncFunctionDef(returns=ast.expr() as hint)
+        ):
             texts = (each for each in ast.walk(hint) if isinstance(each, ast.Constant))
         case _:
             return
@@ -205,7 +251,11 @@ def _syntax(value: object) -> str:
     """
     if isinstance(value, ast.AST):
         named = ((name, getattr(value, name, None)) for name in value._fields)
-        parts = [f"{name}={_syntax(part)}" for name, part in named if part is not None and part != []]
+        parts = [
+            f"{name}={_syntax(part)}"
+            for name, part in named
+            if part is not None and part != []
+        ]
         return f"{type(value).__name__}({', '.join(parts)})"
     if isinstance(value, list):
         return f"[{', '.join(_syntax(each) for each in value)}]"

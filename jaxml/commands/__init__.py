@@ -1,1 +1,3 @@
-"""The commands of the front door: one module each, imported when its command is given."""
+"""The commands of the front door: one module each, imported when its command is
+given.
+"""

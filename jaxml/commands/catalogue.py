@@ -1,4 +1,6 @@
-"""Which studies and claims there are, and the nearest to a name that is wrong. No JAX is imported."""
+"""Which studies and claims there are, and the nearest to a name that is wrong. No JAX
+is imported.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +15,9 @@ from jaxml.source import Description
 
 
 def known() -> dict[str, Path]:
-    """The studies that a name finds: those in `experiments/` here, then those that come with jaxml."""
+    """The studies that a name finds: those in `experiments/` here, then those that come
+    with jaxml.
+    """
     found: dict[str, Path] = {}
     for place in _places():
         for path in sorted(place.glob("[!_]*.py")):
@@ -37,7 +41,8 @@ def find(name: str) -> Path:
         if path.is_file():
             return path
         raise InputError(
-            f"There is no file {name}: give the path of a study, or a name that `jaxml studies` lists."
+            f"There is no file {name}: give the path of a study, or a name that `jaxml "
+            "studies` lists."
         )
     studies = known()
     if name not in studies:
@@ -46,8 +51,11 @@ def find(name: str) -> Path:
     return studies[name]
 
 
-def check_field(field: str, descriptions: Iterable[Description], options: Iterable[str]) -> None:
-    """Passes if one of the studies has the field, or may have it: its source does not tell its fields.
+def check_field(
+    field: str, descriptions: Iterable[Description], options: Iterable[str]
+) -> None:
+    """Passes if one of the studies has the field, or may have it: its source does not
+    tell its fields.
 
     Raises:
         InputError: none has it, as `require_field`.
@@ -57,7 +65,9 @@ def check_field(field: str, descriptions: Iterable[Description], options: Iterab
         require_field(field, fields, options)
 
 
-def require_field(field: str, fields: Mapping[str, Sequence[str]], options: Iterable[str]) -> None:
+def require_field(
+    field: str, fields: Mapping[str, Sequence[str]], options: Iterable[str]
+) -> None:
     """Passes if one of the studies has the field.
 
     Args:
@@ -70,14 +80,20 @@ def require_field(field: str, fields: Mapping[str, Sequence[str]], options: Iter
     """
     every = [name for names in fields.values() for name in names]
     if field not in every:
-        near = get_close_matches(f"--{field}", [*(f"--{name}" for name in every), *options], n=1)
+        near = get_close_matches(
+            f"--{field}", [*(f"--{name}" for name in every), *options], n=1
+        )
         proposed = f"did you mean {near[0]}? " if near else ""
-        valid = "; ".join(f"{study} has {', '.join(names) or 'none'}" for study, names in fields.items())
+        valid = "; ".join(
+            f"{study} has {', '.join(names) or 'none'}"
+            for study, names in fields.items()
+        )
         raise InputError(f"There is no field --{field}: {proposed}{valid}.")
 
 
 def claim_names(runs: Path) -> list[str]:
-    """Ids and topics: of the ledger, and of the claims that studies brought to the verdicts and runs here.
+    """Ids and topics: of the ledger, and of the claims that studies brought to the
+    verdicts and runs here.
 
     A manifest that cannot be read brings nothing; who reads the whole run announces it.
 
@@ -92,7 +108,9 @@ def claim_names(runs: Path) -> list[str]:
     manifests += [table_in(path) for path in runs.glob("*/*/manifest.json")]
     for manifest in manifests:
         for name, table in _table(manifest, "own_claims").items():
-            names |= dict.fromkeys((name, str(_table({name: table}, name).get("topic", name))))
+            names |= dict.fromkeys(
+                (name, str(_table({name: table}, name).get("topic", name)))
+            )
     return list(names)
 
 
@@ -123,5 +141,8 @@ def claims_named(words: Sequence[str], names: Sequence[str]) -> list[str]:
         return [together]
     for word in words:
         if word.lower() not in spelled:
-            raise InputError(f"There is no claim and no topic {word!r}: {claims.proposal(word, names)}")
+            raise InputError(
+                f"There is no claim and no topic {word!r}: "
+                f"{claims.proposal(word, names)}"
+            )
     return [spelled[word.lower()] for word in words]

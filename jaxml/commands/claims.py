@@ -1,4 +1,6 @@
-"""`jaxml claims`: what the course claims, what the studies say to it, and what waits to be tested."""
+"""`jaxml claims`: what the course claims, what the studies say to it, and what waits to
+be tested.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +13,15 @@ from jaxml.commands.catalogue import claims_named
 from jaxml.commands.collected import Collected, collected, outdated
 from jaxml.commands.run import COLOURS, wide_console
 from jaxml.record.answers import Answer, Evidence, answers, stance
-from jaxml.record.tables import MARKS, by_topic, held_against, held_in, markdown_tally, measured, scope
+from jaxml.record.tables import (
+    MARKS,
+    by_topic,
+    held_against,
+    held_in,
+    markdown_tally,
+    measured,
+    scope,
+)
 
 REPLY_COLOURS = {**COLOURS, "depends": "magenta", "not yet tested": "dim"}
 
@@ -23,7 +33,10 @@ def show(words: Sequence[str], runs: Path) -> None:
         InputError: a word that is neither an id nor a topic; proposes the nearest.
     """
     console = wide_console()
-    known = collected(runs, lambda line: Console(stderr=True, markup=False).print(line, soft_wrap=True))
+    known = collected(
+        runs,
+        lambda line: Console(stderr=True, markup=False).print(line, soft_wrap=True),
+    )
     replies = answers(known.claims, list(known.found.values()))
     topics = by_topic(replies)
     if not words:
@@ -36,12 +49,16 @@ def show(words: Sequence[str], runs: Path) -> None:
 
 
 def _overview(
-    console: Console, replies: Mapping[str, Answer], topics: Mapping[str, Sequence[Answer]]
+    console: Console,
+    replies: Mapping[str, Answer],
+    topics: Mapping[str, Sequence[Answer]],
 ) -> None:
     table = Table("topic", "claims", "answered", "answers")
     for topic, members in topics.items():
         tested = [answer for answer in members if answer.reply != "not yet tested"]
-        marks = ", ".join(f"{answer.claim.id} {MARKS[answer.reply]}" for answer in tested)
+        marks = ", ".join(
+            f"{answer.claim.id} {MARKS[answer.reply]}" for answer in tested
+        )
         table.add_row(topic, str(len(members)), str(len(tested)), marks)
     console.print(table)
     console.print(markdown_tally(replies))
@@ -59,7 +76,11 @@ def _topic(console: Console, name: str, members: Sequence[Answer]) -> None:
 def _claim(console: Console, answer: Answer, known: Collected) -> None:
     claim = answer.claim
     console.print(f"{claim.id}  {claim.claim}\n", soft_wrap=False)
-    console.print(Text(f"{MARKS[answer.reply]} {answer.reply}", REPLY_COLOURS.get(answer.reply, "")))
+    console.print(
+        Text(
+            f"{MARKS[answer.reply]} {answer.reply}", REPLY_COLOURS.get(answer.reply, "")
+        )
+    )
     if answer.sides:
         console.print(scope(answer))
     if not answer.deciding:
@@ -82,7 +103,9 @@ def _claim(console: Console, answer: Answer, known: Collected) -> None:
 
 
 def _findings(console: Console, title: str, evidence: Sequence[Evidence]) -> None:
-    """Prints findings under the study and the setting that they share, a line each where it fits."""
+    """Prints findings under the study and the setting that they share, a line each
+    where it fits.
+    """
     if not evidence:
         return
     console.print(f"\n{title}", style="bold")
@@ -94,13 +117,23 @@ def _findings(console: Console, title: str, evidence: Sequence[Evidence]) -> Non
         for each in members:
             finding = each.finding
             verdict = Text(f"  {MARKS[stance(each)]} ", COLOURS.get(stance(each), ""))
-            number = f"{measured(finding)} {finding.unit}, held against {held_against(finding)}"
+            number = (
+                f"{measured(finding)} {finding.unit}, held against "
+                f"{held_against(finding)}"
+            )
             again = f", held again {held_in(each)}" if each.held.times else ""
-            console.print(Text.assemble(verdict, f"{finding.statement} {number}{again}"))
+            console.print(
+                Text.assemble(verdict, f"{finding.statement} {number}{again}")
+            )
 
 
 def _note_stale(console: Console, answer: Answer, known: Collected) -> None:
-    studies = dict.fromkeys(each.study for each in (*answer.deciding, *answer.supporting))
+    studies = dict.fromkeys(
+        each.study for each in (*answer.deciding, *answer.supporting)
+    )
     for study in studies:
         if outdated(known.found[study], known.files.get(study)):
-            console.print(f"The findings of {study} were made by other code: `jaxml run {study}` again.")
+            console.print(
+                f"The findings of {study} were made by other code: `jaxml run {study}` "
+                "again."
+            )

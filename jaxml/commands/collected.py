@@ -1,4 +1,6 @@
-"""What all studies found: the committed verdicts, and over them the runs of this machine."""
+"""What all studies found: the committed verdicts, and over them the runs of this
+machine.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,7 +33,9 @@ _USUAL = {
     "jax_random_seed_offset": 0,
     "XLA_FLAGS": "",
 }
-"""The settings of runs that enter tables, on a CPU; studies in float64 switch it on themselves."""
+"""The settings of runs that enter tables, on a CPU; studies in float64 switch it on
+themselves.
+"""
 
 Announce = Callable[[str], None]
 
@@ -43,7 +47,8 @@ class Collected(NamedTuple):
         claims: the ledger, with the claims that studies bring.
         found: by study.
         folders: by study, the run here that `found` was made from, where there is one.
-        others: by study, its runs here that enter no answer: smoke runs, and runs that flags changed.
+        others: by study, its runs here that enter no answer: smoke runs, and runs that
+            flags changed.
         files: by study, its file, where it is known.
         damaged: what could not be read of the committed verdicts, a sentence each.
     """
@@ -65,11 +70,12 @@ class _Counted(NamedTuple):
 
 
 def collected(runs: Path, announce: Announce) -> Collected:
-    """The committed verdicts of all known studies, replaced by the runs that may replace them.
+    """The committed verdicts of all known studies, replaced by the runs that may
+    replace them.
 
-    A run counts if it is whole, up to date, of the default config, and made under the usual settings; one
-    that differs in the seed or in the number of lanes alone counts as a replicate. Every other run is left
-    out, and it is announced why.
+    A run counts if it is whole, up to date, of the default config, and made under the
+    usual settings; one that differs in the seed or in the number of lanes alone counts
+    as a replicate. Every other run is left out, and it is announced why.
 
     Raises:
         InputError: `runs` is a file, or a ledger of claims breaks its format.
@@ -94,11 +100,15 @@ def collected(runs: Path, announce: Announce) -> Collected:
             if not each.manifest["differs"]:
                 folders[study] = each.folder
     ordered = dict(sorted(found.items()))
-    return Collected(_claims(ordered, announce), ordered, folders, others, files, damaged)
+    return Collected(
+        _claims(ordered, announce), ordered, folders, others, files, damaged
+    )
 
 
 def committed(announce: Announce) -> dict[str, Verdicts]:
-    """The verdicts that lie in files beside the studies; a damaged file is announced and passed over."""
+    """The verdicts that lie in files beside the studies; a damaged file is announced
+    and passed over.
+    """
     found: dict[str, Verdicts] = {}
     for folder in _places():
         for path in sorted((folder / FOLDER).glob("*.json")):
@@ -118,28 +128,43 @@ def _claims(found: Mapping[str, Verdicts], announce: Announce) -> dict[str, Clai
     """The ledger, and what the studies of these verdicts bring with them."""
     everything = claims.ledger(*_places())
     for each in found.values():
-        brought = claims.parse(each.manifest.get("own_claims", {}), f"the verdicts of {each.study}")
+        brought = claims.parse(
+            each.manifest.get("own_claims", {}), f"the verdicts of {each.study}"
+        )
         for name, claim in brought.items():
             if everything.setdefault(name, claim) != claim:
-                announce(f"note: two studies bring a claim {name!r}; {each.study}'s is not the one shown.")
+                announce(
+                    f"note: two studies bring a claim {name!r}; {each.study}'s is not "
+                    "the one shown."
+                )
     return everything
 
 
 def _files(listed: Sequence[Listed]) -> dict[str, Path]:
-    """The files that the newest runs of studies outside the known folders name; they are read, never run."""
+    """The files that the newest runs of studies outside the known folders name; they
+    are read, never run.
+    """
     here = known()
-    named = {each.folder.parent.name: Path(str(each.manifest.get("file", ""))) for each in listed}
+    named = {
+        each.folder.parent.name: Path(str(each.manifest.get("file", "")))
+        for each in listed
+    }
     return {study: path for study, path in named.items() if study not in here}
 
 
-def _counted(study: str, path: Path, listed: Sequence[Listed], announce: Announce) -> Iterator[_Counted]:
+def _counted(
+    study: str, path: Path, listed: Sequence[Listed], announce: Announce
+) -> Iterator[_Counted]:
     """The runs of a study that may enter a table."""
     for each in listed:
         if each.folder.parent.name != study or kind(each.manifest) == "other":
             continue
         reasons = stale(each.manifest, path)
         if reasons:
-            announce(f"note: {each.folder} is stale ({'; '.join(reasons)}) and left out: run {study} again.")
+            announce(
+                f"note: {each.folder} is stale ({'; '.join(reasons)}) and left out: run "
+                f"{study} again."
+            )
             continue
         try:
             yield _Counted(*each, load_findings(each.folder))
@@ -148,7 +173,9 @@ def _counted(study: str, path: Path, listed: Sequence[Listed], announce: Announc
 
 
 def kind(manifest: Mapping[str, Any]) -> str:
-    """What a run is to the tables: "default", "replicate", or "other", which never enters them."""
+    """What a run is to the tables: "default", "replicate", or "other", which never
+    enters them.
+    """
     differing = set(manifest["differs"])
     if manifest["smoke"] or not _usual(manifest):
         return "other"
@@ -158,44 +185,73 @@ def kind(manifest: Mapping[str, Any]) -> str:
 
 
 def _usual(manifest: Mapping[str, Any]) -> bool:
-    """Whether a run was made under the usual settings; on accelerators precision and flags may differ."""
+    """Whether a run was made under the usual settings; on accelerators precision and
+    flags may differ.
+    """
     free = (
-        () if str(manifest["platform"]).startswith("cpu") else ("jax_default_matmul_precision", "XLA_FLAGS")
+        ()
+        if str(manifest["platform"]).startswith("cpu")
+        else ("jax_default_matmul_precision", "XLA_FLAGS")
     )
     settings = manifest["settings"]
-    return all(settings.get(name, usual) == usual for name, usual in _USUAL.items() if name not in free)
+    return all(
+        settings.get(name, usual) == usual
+        for name, usual in _USUAL.items()
+        if name not in free
+    )
 
 
 def _updated(
     study: str, before: Verdicts | None, mine: Sequence[_Counted], announce: Announce
 ) -> Verdicts | None:
-    """The verdicts of a study with what its runs here add; None where they add nothing."""
+    """The verdicts of a study with what its runs here add; None where they add
+    nothing.
+    """
     defaults = [each for each in mine if not each.manifest["differs"]]
     if defaults:
         newest = defaults[-1]
         question = newest.manifest["about"]["title"]
-        before = Verdicts(study, question, _kept(newest.manifest), newest.findings, _earlier(before, newest))
+        before = Verdicts(
+            study,
+            question,
+            _kept(newest.manifest),
+            newest.findings,
+            _earlier(before, newest),
+        )
     further = [each for each in mine if each.manifest["differs"]]
     if before is None:
         if further:
-            announce(f"note: {study} has runs from other seeds alone: `jaxml run {study}` makes the first.")
+            announce(
+                f"note: {study} has runs from other seeds alone: `jaxml run {study}` "
+                "makes the first."
+            )
         return None
     fitting = [each for each in further if _same_code(before, each.manifest)]
     if len(fitting) < len(further):
-        announce(f"note: replicates of {study} by other code than its verdicts are left out.")
+        announce(
+            f"note: replicates of {study} by other code than its verdicts are left out."
+        )
     if not (defaults or fitting):
         return None
-    return before._replace(replicates=_joined(before.replicates, [_replicate(each) for each in fitting]))
+    return before._replace(
+        replicates=_joined(before.replicates, [_replicate(each) for each in fitting])
+    )
 
 
 def _earlier(before: Verdicts | None, newest: _Counted) -> tuple[Replicate, ...]:
     """The committed replicates, if they are of the same code."""
-    return before.replicates if before is not None and _same_code(before, newest.manifest) else ()
+    return (
+        before.replicates
+        if before is not None and _same_code(before, newest.manifest)
+        else ()
+    )
 
 
 def _same_code(before: Verdicts, manifest: Mapping[str, Any]) -> bool:
     """Whether arrays and findings were made by the same code."""
-    return all(before.manifest.get(name) == manifest[name] for name in ("code", "asserting"))
+    return all(
+        before.manifest.get(name) == manifest[name] for name in ("code", "asserting")
+    )
 
 
 def _kept(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -207,31 +263,43 @@ def _replicate(each: _Counted) -> Replicate:
     return Replicate(each.manifest["differs"], each.manifest["hash"], each.findings)
 
 
-def _joined(earlier: Sequence[Replicate], further: Sequence[Replicate]) -> tuple[Replicate, ...]:
-    """One replicate for each way of differing; those of this machine replace earlier ones."""
-    by_difference = {str(sorted(each.differs.items())): each for each in (*earlier, *further)}
+def _joined(
+    earlier: Sequence[Replicate], further: Sequence[Replicate]
+) -> tuple[Replicate, ...]:
+    """One replicate for each way of differing; those of this machine replace earlier
+    ones.
+    """
+    by_difference = {
+        str(sorted(each.differs.items())): each for each in (*earlier, *further)
+    }
     return tuple(by_difference[key] for key in sorted(by_difference))
 
 
 def outdated(found: Verdicts, path: Path | None) -> bool:
-    """Whether other code than today's made verdicts; so it is if their study is not found here."""
+    """Whether other code than today's made verdicts; so it is if their study is not
+    found here.
+    """
     if path is None or code_changes(found.manifest["code"], path):
         return True
     return closure.asserting(path).digest != found.manifest.get("asserting")
 
 
 def refresh_findings(runs: Path, announce: Announce) -> None:
-    """Makes the findings and figures of up-to-date runs again where only their code has changed.
+    """Makes the findings and figures of up-to-date runs again where only their code has
+    changed.
 
-    Only studies in the known folders are imported; a manifest never says which file to run. What cannot be
-    made again is announced.
+    Only studies in the known folders are imported; a manifest never says which file to
+    run. What cannot be made again is announced.
     """
     paths = known()
     for folder, manifest in readable_runs(runs):
         path = paths.get(folder.parent.name)
         if path is None or stale(manifest, path) or not judging_changed(manifest, path):
             continue
-        announce(f"{folder.parent.name}: findings and figures are made again, from the stored arrays")
+        announce(
+            f"{folder.parent.name}: findings and figures are made again, from the "
+            "stored arrays"
+        )
         try:
             refresh(load(path), folder)
         except InputError as reason:

@@ -22,7 +22,8 @@ _PACKAGES = ("jaxml", "jax", "jaxlib", "flax", "optax", "numpy", "scipy")
 
 
 def doctor() -> None:
-    """Prints the circumstances of a computation, then a sentence for each thing that would go wrong.
+    """Prints the circumstances of a computation, then a sentence for each thing that
+    would go wrong.
 
     Raises:
         InputError: JAX cannot start.
@@ -32,7 +33,9 @@ def doctor() -> None:
         table.add_row(*row)
     console = Console(highlight=False, markup=False)
     console.print(table)
-    for sentence in (*warnings(),) or ("Nothing would go wrong that can be seen from here.",):
+    for sentence in (*warnings(),) or (
+        "Nothing would go wrong that can be seen from here.",
+    ):
         console.print(sentence, soft_wrap=True)
 
 
@@ -43,13 +46,27 @@ def circumstances() -> Iterator[tuple[str, str]]:
     counts = [f"{kinds.count(kind)} x {kind}" for kind in dict.fromkeys(kinds)]
     yield "devices", f"{where}: {', '.join(counts)}"
     at_once = len(parallel.devices())
-    yield "chunks of runs at once", f"{at_once}; another number by --devices, or devices= of a sweep"
+    yield (
+        "chunks of runs at once",
+        f"{at_once}; another number by --devices, or devices= of a sweep",
+    )
     yield "free memory", f"{available_bytes() / 2**30:.1f} GiB"
     yield "python", f"{platform.python_version()} on {platform.platform(terse=True)}"
-    yield "versions", ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES)
+    yield (
+        "versions",
+        ", ".join(f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES),
+    )
     yield "XLA_FLAGS", os.environ.get("XLA_FLAGS") or "none"
-    yield ("64-bit", "on" if _setting("jax_enable_x64") else "off until a study in float64 switches it on")
-    yield "matrix products", str(_setting("jax_default_matmul_precision") or "default precision")
+    yield (
+        "64-bit",
+        "on"
+        if _setting("jax_enable_x64")
+        else "off until a study in float64 switches it on",
+    )
+    yield (
+        "matrix products",
+        str(_setting("jax_default_matmul_precision") or "default precision"),
+    )
     yield "compilation cache", os.environ.get("JAX_COMPILATION_CACHE_DIR") or "off"
     yield "JAXML_DATA_DIR", os.environ.get("JAXML_DATA_DIR") or "not set"
     for files in (MNIST, FASHION_MNIST, SHAKESPEARE):
@@ -75,17 +92,34 @@ def warnings() -> Iterator[str]:
     given = os.environ.get("JAXML_DATA_DIR")
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if idle:
-        yield f"{', '.join(idle)} is here and unused: install the extra cuda12, cuda13 or tpu."
+        yield (
+            f"{', '.join(idle)} is here and unused: install the extra cuda12, cuda13 or "
+            "tpu."
+        )
     if _setting("jax_enable_x64"):
-        yield "64-bit is on for everything: studies in float32 may find other numbers; unset JAX_ENABLE_X64."
+        yield (
+            "64-bit is on for everything: studies in float32 may find other numbers; "
+            "unset JAX_ENABLE_X64."
+        )
     if backend() == "gpu" and _setting("jax_default_matmul_precision") is None:
-        yield "float32 matrix products may keep 10 bits (TF32): set JAX_DEFAULT_MATMUL_PRECISION=highest."
-    if backend() == "gpu" and "--xla_gpu_deterministic_ops=true" not in os.environ.get("XLA_FLAGS", ""):
-        yield "Two runs may differ in bits: set XLA_FLAGS=--xla_gpu_deterministic_ops=true before either."
+        yield (
+            "float32 matrix products may keep 10 bits (TF32): set "
+            "JAX_DEFAULT_MATMUL_PRECISION=highest."
+        )
+    if backend() == "gpu" and "--xla_gpu_deterministic_ops=true" not in os.environ.get(
+        "XLA_FLAGS", ""
+    ):
+        yield (
+            "Two runs may differ in bits: set "
+            "XLA_FLAGS=--xla_gpu_deterministic_ops=true before either."
+        )
     if given and not Path(given).expanduser().is_dir():
         yield f"JAXML_DATA_DIR names {given}, which is no folder: correct it or unset it."
     if cache and not _writable(Path(cache)):
-        yield f"The compilation cache {cache} cannot be written: every process will compile everything again."
+        yield (
+            f"The compilation cache {cache} cannot be written: every process will "
+            "compile everything again."
+        )
 
 
 def _writable(folder: Path) -> bool:

@@ -1,4 +1,6 @@
-"""`jaxml replicate`: the same study from fresh seeds and with other rounding; which verdicts hold?"""
+"""`jaxml replicate`: the same study from fresh seeds and with other rounding; which
+verdicts hold?
+"""
 
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,35 +21,48 @@ from jaxml.source import Description
 from jaxml.types import InputError
 
 
-def replicate(descriptions: Sequence[Description], *, times: int, smoke: bool, runs: Path) -> None:
-    """Runs each study at seed 0, from `times` fresh seeds, and with other lanes, and compares verdicts.
+def replicate(
+    descriptions: Sequence[Description], *, times: int, smoke: bool, runs: Path
+) -> None:
+    """Runs each study at seed 0, from `times` fresh seeds, and with other lanes, and
+    compares verdicts.
 
     Raises:
-        InputError: fewer than one time, a study with neither seed nor lanes, or as `run`.
+        InputError: fewer than one time, a study with neither seed nor lanes, or as
+            `run`.
     """
     if times < 1:
         raise InputError(f"--times {times} runs nothing again: use 1 or more.")
     backend()
     studies = [load(each.path) for each in descriptions]
-    plans = {study.name: tuple(differences(study, times, smoke=smoke)) for study in studies}
+    plans = {
+        study.name: tuple(differences(study, times, smoke=smoke)) for study in studies
+    }
     for study in studies:
         if not plans[study.name]:
             raise InputError(
-                f"{study.name} has nothing to vary: give its Config a field `seed` that moves its randomness."
+                f"{study.name} has nothing to vary: give its Config a field `seed` that "
+                "moves its randomness."
             )
     lost = 0
     for study in studies:
         first = load_run(run_once(study, {}, smoke=smoke, runs=runs))
-        others = [_replicate(study, values, smoke, runs) for values in plans[study.name]]
+        others = [
+            _replicate(study, values, smoke, runs) for values in plans[study.name]
+        ]
         lost += show(study.name, first.findings, others)
     plural = "verdict" if lost == 1 else "verdicts"
     further = (
-        "A smoke config says nothing of the claims." if smoke else "`make tables` enters how often each held."
+        "A smoke config says nothing of the claims."
+        if smoke
+        else "`make tables` enters how often each held."
     )
     print(f"{lost or 'No'} deciding {plural} changed. {further}")
 
 
-def differences(study: Study, times: int, *, smoke: bool) -> Iterator[Mapping[str, Any]]:
+def differences(
+    study: Study, times: int, *, smoke: bool
+) -> Iterator[Mapping[str, Any]]:
     """What each replicate changes: the seed 1, 2, ..., then the number of lanes.
 
     Raises:
@@ -62,7 +77,8 @@ def differences(study: Study, times: int, *, smoke: bool) -> Iterator[Mapping[st
 
 
 def other_lanes(lanes: int) -> int:
-    """Another number of runs side by side, which changes rounding and nothing else: half as many, or two.
+    """Another number of runs side by side, which changes rounding and nothing else:
+    half as many, or two.
 
     >>> other_lanes(40), other_lanes(1)
     (20, 2)
@@ -70,15 +86,21 @@ def other_lanes(lanes: int) -> int:
     return lanes // 2 if lanes > 1 else 2
 
 
-def _replicate(study: Study, values: Mapping[str, Any], smoke: bool, runs: Path) -> Replicate:
+def _replicate(
+    study: Study, values: Mapping[str, Any], smoke: bool, runs: Path
+) -> Replicate:
     run = load_run(run_once(study, values, smoke=smoke, runs=runs))
     return Replicate(values, run.manifest["hash"], run.findings)
 
 
 def show(name: str, findings: Sequence[Finding], others: Sequence[Replicate]) -> int:
-    """Prints how each finding fared, and returns how many deciding verdicts did not hold everywhere."""
+    """Prints how each finding fared, and returns how many deciding verdicts did not
+    hold everywhere.
+    """
     titles = [short(each.differs) for each in others]
-    table = Table("claim", "statement", "seed 0", *titles, "held", "overlap", title=name)
+    table = Table(
+        "claim", "statement", "seed 0", *titles, "held", "overlap", title=name
+    )
     lost = 0
     for finding in findings:
         fared = held(finding, others)
@@ -98,4 +120,6 @@ def _cell(finding: Finding, other: Replicate) -> Text:
 
 
 def _shown(finding: Finding) -> Text:
-    return Text(f"{finding.verdict}\n{measured(finding)}", COLOURS.get(finding.verdict, ""))
+    return Text(
+        f"{finding.verdict}\n{measured(finding)}", COLOURS.get(finding.verdict, "")
+    )

@@ -13,7 +13,12 @@ from jaxml.record.archive import writing
 from jaxml.record.finding import Finding
 from jaxml.record.report import write_ledger
 from jaxml.record.runs import Listed, load_findings
-from jaxml.record.tables import markdown_answers, markdown_tally, markdown_verdicts, replace_between
+from jaxml.record.tables import (
+    markdown_answers,
+    markdown_tally,
+    markdown_verdicts,
+    replace_between,
+)
 from jaxml.record.verdicts import FOLDER, Verdicts, save_verdicts
 from jaxml.types import InputError
 
@@ -21,23 +26,30 @@ Table = Callable[[Collected, Mapping[str, Answer]], str]
 
 
 def report(runs: Path, document: Path | None) -> None:
-    """Writes `<runs>/report.html` and, in a named document, the tables for which it holds markers.
+    """Writes `<runs>/report.html` and, in a named document, the tables for which it
+    holds markers.
 
-    Markers are pairs such as `<!-- answers --> <!-- /answers -->`: `tally`, one sentence; `answers`, a line a
-    claim that has been tested; `studies`, a line a study; `verdicts`, every finding under its claim; `speed`,
-    the committed benchmarks. With a document, what the tables are made from is written into
-    `experiments/verdicts/` as well.
+    Markers are pairs such as `<!-- answers --> <!-- /answers -->`: `tally`, one
+    sentence; `answers`, a line a claim that has been tested; `studies`, a line a study;
+    `verdicts`, every finding under its claim; `speed`, the committed benchmarks. With a
+    document, what the tables are made from is written into `experiments/verdicts/` as
+    well.
 
     Raises:
-        InputError: there are neither runs nor committed verdicts, or the document has no markers or cannot
-            be written.
+        InputError: there are neither runs nor committed verdicts, or the document has
+            no markers or cannot be written.
     """
     refresh_findings(runs, note)
     everything = collected(runs, note)
     if document is not None and everything.damaged:
-        raise InputError(f"{everything.damaged[0]} No table is written before that is mended.")
+        raise InputError(
+            f"{everything.damaged[0]} No table is written before that is mended."
+        )
     if not (everything.found or everything.others):
-        raise InputError(f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another folder.")
+        raise InputError(
+            f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another "
+            "folder."
+        )
     replies = answers(everything.claims, list(everything.found.values()))
     page = runs / "report.html"
     with writing(runs):
@@ -56,12 +68,16 @@ def report(runs: Path, document: Path | None) -> None:
 
 
 def _with_others(everything: Collected) -> tuple[dict[str, Verdicts], dict[str, Path]]:
-    """What the page shows: studies without a run of the default config have no findings, but a section."""
+    """What the page shows: studies without a run of the default config have no
+    findings, but a section.
+    """
     found, folders = dict(everything.found), dict(everything.folders)
     for study, listed in everything.others.items():
         if study not in found:
             newest = listed[-1]
-            found[study] = Verdicts(study, newest.manifest["about"]["title"], newest.manifest, (), ())
+            found[study] = Verdicts(
+                study, newest.manifest["about"]["title"], newest.manifest, (), ()
+            )
             folders[study] = newest.folder
     return found, folders
 
@@ -90,7 +106,9 @@ def _fill(document: Path, everything: Collected, replies: Mapping[str, Answer]) 
     }
     wanted = [marker for marker in tables if f"<!-- {marker} -->" in text]
     for marker in wanted or ["verdicts"]:
-        if table := tables[marker](everything, replies):  # without committed benchmarks the old table stays
+        if table := tables[marker](
+            everything, replies
+        ):  # without committed benchmarks the old table stays
             replace_between(document, marker, table)
     print(f"Tables in {document}: {', '.join(wanted)}")
 
@@ -99,11 +117,15 @@ def _text(document: Path) -> str:
     try:
         return document.read_text(encoding="utf-8") if document.is_file() else ""
     except (OSError, UnicodeDecodeError) as reason:
-        raise InputError(f"{document} cannot be read as text ({reason}): save it as UTF-8.") from reason
+        raise InputError(
+            f"{document} cannot be read as text ({reason}): save it as UTF-8."
+        ) from reason
 
 
 def _commit(everything: Collected) -> None:
-    """Writes the verdicts of the studies of this folder's `experiments/`, where they have changed."""
+    """Writes the verdicts of the studies of this folder's `experiments/`, where they
+    have changed.
+    """
     here = Path.cwd() / "experiments"
     if not here.is_dir():
         return

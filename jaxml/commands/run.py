@@ -22,33 +22,56 @@ from jaxml.record.tables import held_against, measured
 from jaxml.source import Description
 from jaxml.types import InputError
 
-COLOURS = {"supported": "green", "refuted": "red", "no effect": "blue", "undecided": "yellow"}
+COLOURS = {
+    "supported": "green",
+    "refuted": "red",
+    "no effect": "blue",
+    "undecided": "yellow",
+}
 
 
 def run(
-    descriptions: Sequence[Description], overrides: Overrides, *, smoke: bool, runs: Path, again: bool
+    descriptions: Sequence[Description],
+    overrides: Overrides,
+    *,
+    smoke: bool,
+    runs: Path,
+    again: bool,
 ) -> None:
-    """Runs each study with each of its configs, smoke or whole, and prints the verdicts.
+    """Runs each study with each of its configs, smoke or whole, and prints the
+    verdicts.
 
     Raises:
-        InputError: a study breaks its contract, no study has a field that is given, a value does not fit its
-            field, or `runs` cannot be written.
+        InputError: a study breaks its contract, no study has a field that is given, a
+            value does not fit its field, or `runs` cannot be written.
     """
     backend()  # refuses in a sentence where JAX cannot start
     studies = [load(each.path) for each in descriptions]
-    fields = {study.name: [field.name for field in dataclasses.fields(study.Config)] for study in studies}
+    fields = {
+        study.name: [field.name for field in dataclasses.fields(study.Config)]
+        for study in studies
+    }
     for name in overrides:
         require_field(name, fields, RUN)
-    gc.freeze()  # what is imported stays; walking it at every collection costs a tenth of the tracing
-    planned = [(study, values) for study in studies for values in variants(study, overrides)]
+    # what is imported stays; walking it at every collection costs a tenth of the
+    # tracing
+    gc.freeze()
+    planned = [
+        (study, values) for study in studies for values in variants(study, overrides)
+    ]
     for study, values in planned:
-        configured(study, values, smoke=smoke)  # every config is refused before any study runs
+        configured(
+            study, values, smoke=smoke
+        )  # every config is refused before any study runs
     before = list_runs(runs)
     folders: dict[str, list[Path]] = {}
     for study, values in planned:
         folder = run_once(study, values, smoke=smoke, runs=runs, again=again)
         if folder in before and not again:
-            print(f"{study.name}: it ran before and is shown, not repeated; --again repeats it")
+            print(
+                f"{study.name}: it ran before and is shown, not repeated; --again "
+                "repeats it"
+            )
         folders.setdefault(study.name, []).append(folder)
     show([folder for made in folders.values() for folder in made])
     for name, made in folders.items():
@@ -57,7 +80,12 @@ def run(
 
 
 def run_once(
-    study: Study, values: Mapping[str, Any], *, smoke: bool, runs: Path, again: bool = False
+    study: Study,
+    values: Mapping[str, Any],
+    *,
+    smoke: bool,
+    runs: Path,
+    again: bool = False,
 ) -> Path:
     """The folder of one run, made now unless it exists.
 
@@ -67,17 +95,26 @@ def run_once(
 
     def config(each: Study) -> Any:
         fields = getattr(each.Config, "__dataclass_fields__", {})
-        return configured(each, {k: v for k, v in values.items() if k in fields}, smoke=smoke)
+        return configured(
+            each, {k: v for k, v in values.items() if k in fields}, smoke=smoke
+        )
 
     with progress(study.name) as announce:
         needed = fulfil(study, config, runs=runs, announce=announce)
-        return execute(study, config(study), needed, runs=runs, again=again, announce=announce)
+        return execute(
+            study, config(study), needed, runs=runs, again=again, announce=announce
+        )
 
 
 def fulfil(
-    study: Study, config: Callable[[Study], Any], *, runs: Path, announce: Callable[[str], None]
+    study: Study,
+    config: Callable[[Study], Any],
+    *,
+    runs: Path,
+    announce: Callable[[str], None],
 ) -> tuple[Needed, ...]:
-    """A run of each study that this one needs, from the folder beside it, made now unless it exists.
+    """A run of each study that this one needs, from the folder beside it, made now
+    unless it exists.
 
     Args:
         study: the one that needs others.
@@ -86,7 +123,8 @@ def fulfil(
         announce: receives short lines of progress.
 
     Raises:
-        InputError: a needed study is missing, the needs go round in a circle, or a run fails.
+        InputError: a needed study is missing, the needs go round in a circle, or a run
+            fails.
     """
 
     def fulfilled(each: Study, chain: tuple[str, ...]) -> tuple[Needed, ...]:
@@ -121,7 +159,9 @@ def progress(name: str) -> Iterator[Callable[[str], None]]:
 def show(folders: Sequence[Path]) -> None:
     """Prints the findings of runs, and where their reports are."""
     console = wide_console()
-    table = Table("claim", "verdict", "statement", "measured [low, high]", "held against", "n")
+    table = Table(
+        "claim", "verdict", "statement", "measured [low, high]", "held against", "n"
+    )
     loaded = [load_run(folder) for folder in folders]
     for run_ in loaded:
         table.add_section()
@@ -129,12 +169,22 @@ def show(folders: Sequence[Path]) -> None:
             verdict = Text(each.verdict, COLOURS.get(each.verdict, ""))
             number = f"{measured(each)} {each.unit}"
             claim = each.claim if each.role == "deciding" else f"({each.claim})"
-            table.add_row(claim, verdict, each.statement, number, held_against(each), str(each.n))
+            table.add_row(
+                claim, verdict, each.statement, number, held_against(each), str(each.n)
+            )
     console.print(table)
-    if any(finding.role == "supporting" for run_ in loaded for finding in run_.findings):
-        console.print("A claim in brackets: a supporting finding, on which its answer does not hang.")
+    if any(
+        finding.role == "supporting" for run_ in loaded for finding in run_.findings
+    ):
+        console.print(
+            "A claim in brackets: a supporting finding, on which its answer does not "
+            "hang."
+        )
     if any(run_.manifest["smoke"] for run_ in loaded):
-        console.print("A smoke config only shows that a study runs: its verdicts say nothing of the claims.")
+        console.print(
+            "A smoke config only shows that a study runs: its verdicts say nothing of "
+            "the claims."
+        )
     for folder in folders:
         console.print(f"Report: {folder / 'report.html'}", soft_wrap=True)
 
@@ -148,7 +198,9 @@ def show_variants(name: str, folders: Sequence[Path]) -> None:
     cells: dict[tuple[str, str, str], list[str]] = {}
     for column, run_ in enumerate(loaded):
         for each in run_.findings:
-            row = cells.setdefault((each.claim, each.statement, each.setting), [""] * len(loaded))
+            row = cells.setdefault(
+                (each.claim, each.statement, each.setting), [""] * len(loaded)
+            )
             row[column] = f"{each.verdict}: {measured(each)}"
     for finding, row in cells.items():
         table.add_row(*finding, *row)
@@ -157,11 +209,15 @@ def show_variants(name: str, folders: Sequence[Path]) -> None:
 
 def short(differs: Mapping[str, Any]) -> str:
     """What sets a config apart: "steps=50, seed=1", or "default"."""
-    return ", ".join(f"{field}={value}" for field, value in differs.items()) or "default"
+    return (
+        ", ".join(f"{field}={value}" for field, value in differs.items()) or "default"
+    )
 
 
 def wide_console() -> Console:
-    """A console of the terminal's width, of 140 columns at least where there is no terminal."""
+    """A console of the terminal's width, of 140 columns at least where there is no
+    terminal.
+    """
     console = Console(highlight=False, markup=False)
     console.width = console.width if console.is_terminal else max(console.width, 140)
     return console

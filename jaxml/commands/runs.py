@@ -22,11 +22,15 @@ COLUMNS: tuple[str, ...] = (
     "study", "run", "seed", "differs", "smoke", "finished", "kind", "claim", "role", "name", "setting",
     "value", "low", "high", "unit", "n", "dtype", "verdict",
 )  # fmt: skip
-"""Of an export: one row a finding (`kind` "finding") and one a number of the result (`kind` "scalar")."""
+"""Of an export: one row a finding (`kind` "finding") and one a number of the result
+(`kind` "scalar").
+"""
 
 
 def show(runs: Path) -> None:
-    """Prints one line a run: study, what sets it apart, when, how long, and whether it is up to date."""
+    """Prints one line a run: study, what sets it apart, when, how long, and whether it
+    is up to date.
+    """
     table = Table("study", "run", "config", "finished (UTC)", "seconds", "state")
     paths = known()
     for folder, manifest in readable_runs(runs, note):
@@ -41,21 +45,29 @@ def show(runs: Path) -> None:
             "; ".join(stale(manifest, path)) or "up to date",
         )
     if not table.row_count:
-        raise InputError(f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another folder.")
+        raise InputError(
+            f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another "
+            "folder."
+        )
     wide_console().print(table)
 
 
 def export(runs: Path, *, as_csv: Path | None, as_json: Path | None) -> None:
-    """Writes findings and scalars of all runs, a row each, for pandas and its like; `-` is standard output.
+    """Writes findings and scalars of all runs, a row each, for pandas and its like; `-`
+    is standard output.
 
-    A complex scalar has two rows, NAME.real and NAME.imag. A damaged run is announced and passed over.
+    A complex scalar has two rows, NAME.real and NAME.imag. A damaged run is announced
+    and passed over.
 
     Raises:
         InputError: there are no runs, or a file cannot be written.
     """
     rows = _readable_rows(runs)
     if not rows:
-        raise InputError(f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another folder.")
+        raise InputError(
+            f"{runs} holds no runs: make one by `jaxml run STUDY`, or name another "
+            "folder."
+        )
     if as_csv is not None:
         _write_csv(as_csv, rows)
     if as_json is not None:
@@ -99,12 +111,19 @@ def _rows(run: Run) -> Iterator[dict[str, Any]]:
         }
     for name, array in run.result.items():
         for part, value in _scalars(array).items():
-            scalar = {"kind": "scalar", "name": name + part, "value": value, "dtype": str(array.dtype)}
+            scalar = {
+                "kind": "scalar",
+                "name": name + part,
+                "value": value,
+                "dtype": str(array.dtype),
+            }
             yield common | scalar
 
 
 def _scalars(array: np.ndarray) -> dict[str, int | float]:
-    """A lone number by the ending that its name takes: two of a complex one, none of a larger array."""
+    """A lone number by the ending that its name takes: two of a complex one, none of a
+    larger array.
+    """
     if array.size != 1 or not np.issubdtype(array.dtype, np.number):
         return {}
     value = array.item()
@@ -117,7 +136,10 @@ def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     if str(path) == "-":
         _csv(sys.stdout, rows)
         return
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8") as file,
+    ):
         _csv(file, rows)
 
 

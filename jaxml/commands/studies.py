@@ -22,14 +22,23 @@ def show_all(runs: Path) -> None:
             table.add_row(name, str(refusal), "", "")
             continue
         notes = description.notes
-        table.add_row(name, notes.get("Claims", ""), notes.get("Cost", ""), state(description, runs))
+        table.add_row(
+            name,
+            notes.get("Claims", ""),
+            notes.get("Cost", ""),
+            state(description, runs),
+        )
     Console(markup=False).print(
-        table if table.row_count else "There are no studies here: write one into experiments/."
+        table
+        if table.row_count
+        else "There are no studies here: write one into experiments/."
     )
 
 
 def show(descriptions: Sequence[Description], runs: Path) -> None:
-    """Prints all that the studies say of themselves, and the fields that --field changes."""
+    """Prints all that the studies say of themselves, and the fields that --field
+    changes.
+    """
     console = Console(highlight=False, markup=False, soft_wrap=True)
     for each in descriptions:
         console.print(f"{each.name} ({state(each, runs)}): {each.title}\n")
@@ -38,14 +47,18 @@ def show(descriptions: Sequence[Description], runs: Path) -> None:
         for field, annotation in each.fields.items():
             console.print(f"  --{field}: {annotation}")
         if not each.fields:
-            console.print("  Its Config has no fields, or takes them from another file.")
+            console.print(
+                "  Its Config has no fields, or takes them from another file."
+            )
         console.print()
 
 
 def state(description: Description, runs: Path) -> str:
-    """Whether the study has a run, whether it is up to date, and if not what has changed since.
+    """Whether the study has a run, whether it is up to date, and if not what has
+    changed since.
 
-    Runs of the default config count; only where there are none do those with other configs, then smoke runs.
+    Runs of the default config count; only where there are none do those with other
+    configs, then smoke runs.
     """
     manifests = (runs / description.name).glob("*/manifest.json")
     made = [table_in(path) for path in manifests if "." not in path.parent.name]
@@ -53,7 +66,9 @@ def state(description: Description, runs: Path) -> str:
         return "not run"
     full = [each for each in made if not each.get("smoke")]
     usual = [each for each in full if not each.get("differs")]
-    oldest_first = sorted(usual or full or made, key=lambda each: str(each.get("finished", "")))
+    oldest_first = sorted(
+        usual or full or made, key=lambda each: str(each.get("finished", ""))
+    )
     changes = [stale(each, description.path) for each in oldest_first]
     if all(changes):
         return f"stale: {'; '.join(changes[-1])}"

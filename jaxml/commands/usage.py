@@ -63,7 +63,8 @@ Lists the runs; exports their findings and numbers, one a row, for pandas. FILE 
 jaxml verify RUN [--study PATH] [--devices N]
 
 Runs a run's manifest again, apart, and compares every bit, and its findings.""",
-    "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all that would go wrong.",
+    "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all that "
+    "would go wrong.",
     "bench": """\
 jaxml bench [NAME...] [--out DIR] [--devices N]
 

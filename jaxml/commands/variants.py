@@ -19,10 +19,11 @@ Overrides = Mapping[str, Sequence[str]]
 
 
 def variants(study: Study, overrides: Overrides) -> list[dict[str, Any]]:
-    """Every combination of the values given to the study's fields; `--field 50,100` gives two.
+    """Every combination of the values given to the study's fields; `--field 50,100`
+    gives two.
 
-    In a field that holds several values commas separate those, as spaces do. A comma after a backslash
-    separates nothing and stays in its value.
+    In a field that holds several values commas separate those, as spaces do. A comma
+    after a backslash separates nothing and stays in its value.
 
     Raises:
         InputError: a value does not fit its field, or there are only commas.
@@ -30,7 +31,9 @@ def variants(study: Study, overrides: Overrides) -> list[dict[str, Any]]:
     hints = typing.get_type_hints(study.Config)
     fields = [name for name in overrides if name in hints]
     choices = [_choices(name, hints[name], overrides[name]) for name in fields]
-    return [dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)]
+    return [
+        dict(zip(fields, values, strict=True)) for values in itertools.product(*choices)
+    ]
 
 
 def configured(study: Study, values: Mapping[str, Any], *, smoke: bool) -> Any:
@@ -40,7 +43,11 @@ def configured(study: Study, values: Mapping[str, Any], *, smoke: bool) -> Any:
         InputError: the study refuses them, or a field without a default is left out.
     """
     try:
-        return dataclasses.replace(study.smoke, **values) if smoke else study.Config(**values)
+        return (
+            dataclasses.replace(study.smoke, **values)
+            if smoke
+            else study.Config(**values)
+        )
     except (TypeError, ValueError) as error:
         raise InputError(f"{study.name} refuses this config: {error}") from error
 
@@ -49,7 +56,10 @@ def _choices(field: str, hint: Any, words: Sequence[str]) -> list[Any]:
     parts = [part for word in words for part in _split(word)]
     separated = any(_SEPARATOR.search(word) for word in words)
     if separated and not parts:
-        raise InputError(f"--{field} is given {' '.join(words)!r}, which holds no value: write one or more.")
+        raise InputError(
+            f"--{field} is given {' '.join(words)!r}, which holds no value: write one "
+            "or more."
+        )
     if _holds_several(hint):
         return [_value(field, hint, parts)]
     if separated and len(words) == 1:
@@ -81,10 +91,19 @@ def _holds_several(hint: Any) -> bool:
 
 def _value(field: str, hint: Any, words: Sequence[str]) -> Any:
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with (
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
             return tyro.cli(hint, args=list(words), add_help=False)
     except SystemExit:
-        kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+        kind = (
+            hint.__name__
+            if isinstance(hint, type)
+            else str(hint).replace("typing.", "")
+        )
         fault = f"not {' '.join(words)!r}" if words else "and none was given"
         remedy = "name studies before fields" if len(words) > 1 else "correct it"
-        raise InputError(f"--{field} takes a value of type {kind}, {fault}: {remedy}.") from None
+        raise InputError(
+            f"--{field} takes a value of type {kind}, {fault}: {remedy}."
+        ) from None

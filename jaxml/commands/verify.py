@@ -19,10 +19,11 @@ from jaxml.types import InputError
 
 
 def verify(folder: Path, path: Path | None) -> int:
-    """Runs a run's manifest again, apart, and compares every array; returns the exit code.
+    """Runs a run's manifest again, apart, and compares every array; returns the exit
+    code.
 
-    The study is the one at `path`, or the known study of the manifest's name: a manifest never says
-    which file to load.
+    The study is the one at `path`, or the known study of the manifest's name: a
+    manifest never says which file to load.
 
     Raises:
         InputError: `folder` is no whole run, or its study is not known.
@@ -31,16 +32,22 @@ def verify(folder: Path, path: Path | None) -> int:
     study = load(path or _known(str(first.manifest["study"]), folder))
     if study.name != first.manifest["study"]:
         raise InputError(
-            f"{folder} was made by {first.manifest['study']}, not by {study.name}: name its own study."
+            f"{folder} was made by {first.manifest['study']}, not by {study.name}: name "
+            "its own study."
         )
     config = config_from_json(study.Config, first.manifest["config"])
     changes = differences(first.manifest, study.path)
     if changes:
         print(f"Bits may differ, since {folder} was made: {'; '.join(changes)}.")
     if outdated(study, first.manifest):
-        print("Findings are not compared: their code has changed, and `jaxml run` makes them again.")
+        print(
+            "Findings are not compared: their code has changed, and `jaxml run` makes "
+            "them again."
+        )
     elif _written(restudied(study, first)) != _written(first.findings):
-        print(f"Different: the findings in {folder} are not those that its arrays give.")
+        print(
+            f"Different: the findings in {folder} are not those that its arrays give."
+        )
         return 1
     kept = _configs(first.manifest)
     with tempfile.TemporaryDirectory() as elsewhere, progress(study.name) as announce:
@@ -48,14 +55,20 @@ def verify(folder: Path, path: Path | None) -> int:
         def same(need: Study) -> Any:
             if need.name not in kept:
                 raise InputError(
-                    f"{study.name} needs {need.name} now, and did not when {folder} was made: run it."
+                    f"{study.name} needs {need.name} now, and did not when {folder} was "
+                    "made: run it."
                 )
             return config_from_json(need.Config, kept[need.name])
 
         needed = fulfil(study, same, runs=Path(elsewhere), announce=announce)
-        differing = compare(first, execute(study, config, needed, runs=elsewhere, announce=announce))
+        differing = compare(
+            first, execute(study, config, needed, runs=elsewhere, announce=announce)
+        )
     if differing:
-        print(f"Different: {', '.join(differing)} of {len(first.result)} arrays in {folder}.")
+        print(
+            f"Different: {', '.join(differing)} of {len(first.result)} arrays in "
+            f"{folder}."
+        )
         return 1
     print(f"Equal: all {len(first.result)} arrays in {folder}, bit for bit.")
     return 0
@@ -78,7 +91,8 @@ def _known(name: str, folder: Path) -> Path:
     studies = known()
     if name not in studies:
         raise InputError(
-            f"{folder} was made by {name!r}, which is not in experiments/: give its file with --study."
+            f"{folder} was made by {name!r}, which is not in experiments/: give its "
+            "file with --study."
         )
     return studies[name]
 

@@ -18,7 +18,9 @@ def path_of(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
-        raise InputError(f"The home folder in {text} is not known: write the path in full.") from error
+        raise InputError(
+            f"The home folder in {text} is not known: write the path in full."
+        ) from error
 
 
 def proposal(name: str, choices: Iterable[str]) -> str:
@@ -54,20 +56,27 @@ REPLICATE: Options = {
 }
 
 
-def parsed(words: Sequence[str], positional: str, options: Options) -> argparse.Namespace:
+def parsed(
+    words: Sequence[str], positional: str, options: Options
+) -> argparse.Namespace:
     """The words as arguments, any number of positional ones.
 
     Raises:
-        InputError: an option that there is not, one without its value, or one whose value is refused.
+        InputError: an option that there is not, one without its value, or one whose
+            value is refused.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser = argparse.ArgumentParser(
+        add_help=False, allow_abbrev=False, exit_on_error=False
+    )
     parser.add_argument(positional, nargs="*")
     for name, settings in options.items():
         parser.add_argument(name, **settings)
     try:
         values, rest = parser.parse_known_intermixed_args(words)
     except argparse.ArgumentError as error:
-        if isinstance(error.__context__, InputError):  # argparse would replace its sentence
+        if isinstance(
+            error.__context__, InputError
+        ):  # argparse would replace its sentence
             raise error.__context__ from None
         raise InputError(f"{error.argument_name}: {error.message}.") from error
     if rest:
@@ -87,7 +96,9 @@ def at_most_one(words: Sequence[str], what: str) -> str | None:
 
 
 def fields_of(words: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
-    """The words of `jaxml run`, and apart from them each --field with what follows it."""
+    """The words of `jaxml run`, and apart from them each --field with what follows
+    it.
+    """
     own: list[str] = []
     fields: dict[str, list[str]] = {}
     target = own

@@ -1,17 +1,46 @@
-"""HOW IT BENDS: products, matrices, spectra, critical points and escapes, of any pure objective."""
+"""HOW IT BENDS: products, matrices, spectra, critical points and escapes, of any pure
+objective.
+"""
 
 from jaxml.curvature.certificate import Certificate, certify
 from jaxml.curvature.dense import dense
 from jaxml.curvature.embedding import zero_unit, zero_unit_eigenvalues
 from jaxml.curvature.escape import Escape, escape
-from jaxml.curvature.inertia import Inertia, eigenvalues, inertia, inertia_from_eigenvalues
+from jaxml.curvature.inertia import (
+    Inertia,
+    eigenvalues,
+    inertia,
+    inertia_from_eigenvalues,
+)
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.outcomes import (
-    AT_INFINITY, FLAT, GRADIENT_FLAT, KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Criteria, distinct, outcome,
+    AT_INFINITY,
+    FLAT,
+    GRADIENT_FLAT,
+    KINK,
+    MINIMUM,
+    NOT_CONVERGED,
+    OUTCOMES,
+    SADDLE,
+    Criteria,
+    distinct,
+    outcome,
     signs,
 )
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
-from jaxml.curvature.ratio import layerwise_gauss_newton_ratio, minimum_ratios, positive_share, sampling_ratio
+from jaxml.curvature.ratio import (
+    layerwise_gauss_newton_ratio,
+    minimum_ratios,
+    positive_share,
+    sampling_ratio,
+)
 from jaxml.curvature.search import (
-    Candidates, Search, after, certified, eigenvector_following, gradient_norm_descent, search, stay,
+    Candidates,
+    Search,
+    after,
+    certified,
+    eigenvector_following,
+    gradient_norm_descent,
+    search,
+    stay,
 )

@@ -16,14 +16,17 @@ from jaxml.types import InputError, Objective, Params
 
 DOUBLE = float(jnp.finfo(jnp.float64).eps)
 ZERO = 1e-8
-"""Eigenvalues within this part of the largest |eigenvalue| count as zero, in float64."""
+"""Eigenvalues within this part of the largest |eigenvalue| count as zero, in
+float64.
+"""
 
 LONGER = 8.0
 """How much longer the second step across a kink is than the first."""
 
 
 class Certificate(NamedTuple):
-    """What is measured at a candidate; every field may carry leading axes, one entry a network.
+    """What is measured at a candidate; every field may carry leading axes, one entry a
+    network.
 
     Lengths are parts of ℓ = ‖θ‖ + min(1, 10 ‖θ‖), or of 1 where θ is 0 up to rounding.
 
@@ -31,22 +34,30 @@ class Certificate(NamedTuple):
         loss: L(θ).
         gradient_norm: ‖∇L‖.
         parameter_norm: ‖θ‖.
-        newton_step: ‖H⁺∇L‖ / ℓ, over eigenvalues that are not zero: how far Newton would still go.
-        alignment: ‖H∇L‖ / (‖H‖ ‖∇L‖), in [0, 1]; near 0 the gradient lies in the Hessian's kernel, and
-            methods that descend the gradient norm stop though the gradient is not 0.
-        jump: ‖∇L(θ+d) - ∇L(θ-d) - 2Hd‖ / 2‖H‖‖d‖, d a tiny step in a random direction; of the order
-            of ‖d‖² where the loss is smooth, finite however tiny the step where a kink lies between.
+        newton_step: ‖H⁺∇L‖ / ℓ, over eigenvalues that are not zero: how far Newton
+            would still go.
+        alignment: ‖H∇L‖ / (‖H‖ ‖∇L‖), in [0, 1]; near 0 the gradient lies in the
+            Hessian's kernel, and methods that descend the gradient norm stop though the
+            gradient is not 0.
+        jump: ‖∇L(θ+d) - ∇L(θ-d) - 2Hd‖ / 2‖H‖‖d‖, d a tiny step in a random direction;
+            of the order of ‖d‖² where the loss is smooth, finite however tiny the step
+            where a kink lies between.
         eigenvalues: `[p]` ascending.
-        offset: ‖∇L(θ+d) + ∇L(θ-d) - 2∇L‖ / 2‖H‖‖d‖: whether ∇L is the gradient of both sides.
-        persistence: of the larger one-sided residual ‖∇L(θ±8d) - ∇L ∓ 8Hd‖ / 8‖d‖, what part is left at
-            ‖d‖: at most 1/8 where the loss is smooth, about 1 or more across a kink.
+        offset: ‖∇L(θ+d) + ∇L(θ-d) - 2∇L‖ / 2‖H‖‖d‖: whether ∇L is the gradient of both
+            sides.
+        persistence: of the larger one-sided residual ‖∇L(θ±8d) - ∇L ∓ 8Hd‖ / 8‖d‖, what
+            part is left at ‖d‖: at most 1/8 where the loss is smooth, about 1 or more
+            across a kink.
         fall: ∇Lᵀ|H|⁺∇L / 2, the loss that Newton would still gain.
-        zero: the eigenvalues within this part of the largest |eigenvalue| whose sign the point leaves
-            open: the tolerance, or more where H still changes by more over the Newton step.
-        flat_change: how much L changes along flat directions, in units of what rounding explains
-            (`curvature.flat`); 0 where there are none, or eigenvalues below zero.
-        tail: the largest of ‖∇L(θ+2tδ)‖ / ‖∇L(θ+tδ)‖, t = 1, 2, 4 and δ = -|H|⁺∇L; infinite if L rises.
-            Below 1 the loss falls on and on without a minimum ahead.
+        zero: the eigenvalues within this part of the largest |eigenvalue| whose sign
+            the point leaves open: the tolerance, or more where H still changes by more
+            over the Newton step.
+        flat_change: how much L changes along flat directions, in units of what rounding
+            explains (`curvature.flat`); 0 where there are none, or eigenvalues below
+            zero.
+        tail: the largest of ‖∇L(θ+2tδ)‖ / ‖∇L(θ+tδ)‖, t = 1, 2, 4 and δ = -|H|⁺∇L;
+            infinite if L rises. Below 1 the loss falls on and on without a minimum
+            ahead.
     """
 
     loss: Any
@@ -65,25 +76,36 @@ class Certificate(NamedTuple):
 
 
 def certify(
-    objective: Objective, params: Params, batch: Any, *, reach: float | None = None, zero: float | None = None
+    objective: Objective,
+    params: Params,
+    batch: Any,
+    *,
+    reach: float | None = None,
+    zero: float | None = None,
 ) -> Certificate:
-    """Measures a candidate: p Hessian products, one eigendecomposition, and some forty gradients at most.
+    """Measures a candidate: p Hessian products, one eigendecomposition, and some forty
+    gradients at most.
 
-    In float32 the defaults are those that rounding allows there. Outside `jit` the program is kept, and
-    another call with the same objective and shapes compiles nothing.
+    In float32 the defaults are those that rounding allows there. Outside `jit` the
+    program is kept, and another call with the same objective and shapes compiles
+    nothing.
 
     Args:
         objective: `(params, batch) -> scalar`.
         params: the candidate, in one precision.
         batch: passed to the objective.
-        reach: length of the step that looks for a kink, as a part of 1 + ‖θ‖ (of ℓ, see `Certificate`).
-        zero: the tolerance; by default 1e-8 in float64 and 2e-4 in float32. `Criteria.zero` should agree.
+        reach: length of the step that looks for a kink, as a part of 1 + ‖θ‖ (of ℓ, see
+            `Certificate`).
+        zero: the tolerance; by default 1e-8 in float64 and 2e-4 in float32.
+            `Criteria.zero` should agree.
 
     Raises:
-        InputError: the parameters are empty, not floating-point arrays of one precision; the objective
-            is another function each time it is traced, or its value is no scalar.
+        InputError: the parameters are empty, not floating-point arrays of one
+            precision; the objective is another function each time it is traced, or its
+            value is no scalar.
 
-    Source: the alignment is the flatness test of Frye et al. 2021, arXiv:2003.10397, section 3.
+    Source: the alignment is the flatness test of Frye et al. 2021, arXiv:2003.10397,
+    section 3.
     """
     dtype = check_space(params)
     check_scalar(objective, params, batch)
@@ -96,7 +118,9 @@ def certify(
 
 
 def zero_tolerance(dtype: Any) -> float:
-    """What part of the largest |eigenvalue| counts as zero: 1e-8 in float64, 2e-4 in float32."""
+    """What part of the largest |eigenvalue| counts as zero: 1e-8 in float64, 2e-4 in
+    float32.
+    """
     return ZERO * (float(jnp.finfo(dtype).eps) / DOUBLE) ** 0.5
 
 
@@ -108,17 +132,26 @@ def check_scalar(objective: Objective, params: Params, batch: Any) -> None:
     """
     value = jax.eval_shape(objective, params, batch)
     if not hasattr(value, "dtype"):
-        raise InputError(f"The objective returns a {type(value).__name__}: return the loss alone.")
+        raise InputError(
+            f"The objective returns a {type(value).__name__}: return the loss alone."
+        )
     if value.shape != ():
-        raise InputError(f"The objective returns an array {value.shape}: average it, a loss is one number.")
+        raise InputError(
+            f"The objective returns an array {value.shape}: average it, a loss is one "
+            "number."
+        )
     if not jnp.issubdtype(value.dtype, jnp.floating):
-        raise InputError(f"The objective returns {value.dtype}: cast it to float32 or float64.")
+        raise InputError(
+            f"The objective returns {value.dtype}: cast it to float32 or float64."
+        )
 
 
 def length_scale(size: Any, dtype: Any) -> Any:
     """ℓ = ‖θ‖ + min(1, 10 ‖θ‖), or 1 where θ is 0 up to rounding: below eps^(3/4)."""
     small = float(jnp.finfo(dtype).eps) ** 0.75
-    return jnp.where(size <= small, jnp.ones_like(size), size + jnp.minimum(10 * size, 1))
+    return jnp.where(
+        size <= small, jnp.ones_like(size), size + jnp.minimum(10 * size, 1)
+    )
 
 
 def _measure(
@@ -127,12 +160,16 @@ def _measure(
     flat, fold = tree.ravel(params)
 
     def both(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jax.value_and_grad(lambda x: jnp.asarray(objective(fold(x), batch), x.dtype))(x)
+        return jax.value_and_grad(
+            lambda x: jnp.asarray(objective(fold(x), batch), x.dtype)
+        )(x)
 
     size = jnp.linalg.norm(flat)
     length = length_scale(size, flat.dtype)
     around = _around(flat, reach * length)
-    losses, gradients = jax.vmap(both)(jnp.concatenate([flat[None], nudges(flat, length), around]))
+    losses, gradients = jax.vmap(both)(
+        jnp.concatenate([flat[None], nudges(flat, length), around])
+    )
     grads, sides = gradients[0], gradients[-len(around) :]
     matrix = dense(hessian_product(objective, params, batch), params)
     values, vectors = jnp.linalg.eigh((matrix + matrix.T) / 2)
@@ -164,9 +201,13 @@ def _measure(
 
 
 def _flatness(local: Local, zero: jax.Array, size: jax.Array) -> jax.Array:
-    """`flat_change` where it decides something: flat directions, and none of negative curvature."""
+    """`flat_change` where it decides something: flat directions, and none of negative
+    curvature.
+    """
     far = size <= float(jnp.finfo(size.dtype).eps) ** 0.75
-    lengths = jnp.where(far, jnp.asarray(FAR, size.dtype), jnp.asarray(LENGTHS, size.dtype))
+    lengths = jnp.where(
+        far, jnp.asarray(FAR, size.dtype), jnp.asarray(LENGTHS, size.dtype)
+    )
     length = jnp.where(far, jnp.ones_like(size), size)
     silent = (jnp.min(jnp.abs(local.values)) <= zero) & (local.values[0] >= -zero)
     probe = partial(flat_change, local, zero, length, lengths)
@@ -180,7 +221,9 @@ def _around(point: jax.Array, length: jax.Array) -> jax.Array:
 
 
 class _Sides(NamedTuple):
-    """What gradients on both sides say of θ: jump, offset and persistence, and ‖∂³L‖ along the step."""
+    """What gradients on both sides say of θ: jump, offset and persistence, and ‖∂³L‖
+    along the step.
+    """
 
     jump: jax.Array
     offset: jax.Array
@@ -188,7 +231,13 @@ class _Sides(NamedTuple):
     third: jax.Array
 
 
-def _sides(around: jax.Array, sides: jax.Array, local: Local, grads: jax.Array, matrix: jax.Array) -> _Sides:
+def _sides(
+    around: jax.Array,
+    sides: jax.Array,
+    local: Local,
+    grads: jax.Array,
+    matrix: jax.Array,
+) -> _Sides:
     steps = around - local.point[None]
     right, left, far_right, far_left = sides - grads[None] - steps @ matrix
     length, largest = jnp.linalg.norm(steps[0]), jnp.max(jnp.abs(local.values))
@@ -200,12 +249,16 @@ def _sides(around: jax.Array, sides: jax.Array, local: Local, grads: jax.Array, 
         jump=jnp.maximum(jnp.linalg.norm(right - left) - rounding, 0) / scale,
         offset=jnp.maximum(jnp.linalg.norm(right + left) - rounding, 0) / scale,
         persistence=persistence,
-        third=jnp.where(persistence < 0.5, jnp.linalg.norm(right + left) / length**2, 0),
+        third=jnp.where(
+            persistence < 0.5, jnp.linalg.norm(right + left) / length**2, 0
+        ),
     )
 
 
 def _tail(local: Local, step: jax.Array) -> jax.Array:
-    """The largest ratio of successive gradient norms at 1, 2, 4 and 8 Newton steps; infinite if L rises."""
+    """The largest ratio of successive gradient norms at 1, 2, 4 and 8 Newton steps;
+    infinite if L rises.
+    """
     points = local.point[None] + jnp.outer(jnp.asarray([1, 2, 4, 8], step.dtype), step)
     losses, gradients = jax.vmap(local.both)(points)
     norms = jnp.linalg.norm(gradients, axis=1)

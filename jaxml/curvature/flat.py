@@ -1,4 +1,6 @@
-"""Where second order is silent: does the loss change along the Hessian's flat directions?"""
+"""Where second order is silent: does the loss change along the Hessian's flat
+directions?
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +18,9 @@ FAR = tuple(10.0**k for k in range(-3, 3))
 """The same where the parameters are 0, which have no length of their own."""
 
 STEEPEST = 8.5
-"""A change that sets in faster than this power of the length does not begin at the point."""
+"""A change that sets in faster than this power of the length does not begin at the
+point.
+"""
 
 DIRECTIONS, RELAXATIONS, NUDGES = 2, 4, 4
 
@@ -39,22 +43,28 @@ class Local(NamedTuple):
     vectors: jax.Array
 
 
-def flat_change(local: Local, zero: jax.Array, length: jax.Array, lengths: jax.Array) -> Scalar:
-    """|f(u) - L - uᵀHu/2| over probes u in the kernel K, in units of what cannot be told from 0.
+def flat_change(
+    local: Local, zero: jax.Array, length: jax.Array, lengths: jax.Array
+) -> Scalar:
+    """|f(u) - L - uᵀHu/2| over probes u in the kernel K, in units of what cannot be
+    told from 0.
 
-    f(u) is the lowest loss at θ + u + w over w in the range of H. By the splitting lemma L is f plus a
-    definite quadratic, so that where H has no negative eigenvalue f alone decides. Along an orbit of equal
-    loss (a symmetry, weights that nothing reads) f is constant and the result is at most 1. Where f is an
-    analytic function that is not constant, it changes along almost every u: two random ones are enough.
+    f(u) is the lowest loss at θ + u + w over w in the range of H. By the splitting
+    lemma L is f plus a definite quadratic, so that where H has no negative eigenvalue f
+    alone decides. Along an orbit of equal loss (a symmetry, weights that nothing reads)
+    f is constant and the result is at most 1. Where f is an analytic function that is
+    not constant, it changes along almost every u: two random ones are enough.
 
-    Along each the shortest length at which f changes by more than a unit decides. If f was equal at some
-    shorter one, and a power of the length above 8.5 would be needed to come so far since, it is equal at
-    θ, and the change is that of a kink further out (a ReLU network's plateau).
+    Along each the shortest length at which f changes by more than a unit decides. If f
+    was equal at some shorter one, and a power of the length above 8.5 would be needed
+    to come so far since, it is equal at θ, and the change is that of a kink further out
+    (a ReLU network's plateau).
 
-    The unit is the rounding of L, as measured and as estimated; what the relaxation leaves; the slope that
-    is left at θ, which the certificate judges by itself and the change is measured without; and uᵀHu/2
-    itself where it is positive, which is what eigenvalues below the tolerance may explain. Where it is
-    negative a fall is no less a fall: there |f(u) - L| is measured.
+    The unit is the rounding of L, as measured and as estimated; what the relaxation
+    leaves; the slope that is left at θ, which the certificate judges by itself and the
+    change is measured without; and uᵀHu/2 itself where it is positive, which is what
+    eigenvalues below the tolerance may explain. Where it is negative a fall is no less
+    a fall: there |f(u) - L| is measured.
 
     Args:
         local: the point, with its eigenvalues and eigenvectors.
@@ -71,11 +81,15 @@ def flat_change(local: Local, zero: jax.Array, length: jax.Array, lengths: jax.A
     bends = 0.5 * coordinates**2 @ jnp.where(kernel, local.values, 0)
     inverse = jnp.where(kernel, 0, 1 / jnp.where(kernel, 1, jnp.abs(local.values)))
     before, nudged = local.losses[0], local.losses[1:]
-    rounding = 8 * jnp.max(jnp.abs(nudged - before)) + _eps(before, 32.0) * jnp.abs(before)
+    rounding = 8 * jnp.max(jnp.abs(nudged - before)) + _eps(before, 32.0) * jnp.abs(
+        before
+    )
 
     _, grads = local.both(local.point)
 
-    def probe(direction: jax.Array, bend: jax.Array, part: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def probe(
+        direction: jax.Array, bend: jax.Array, part: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
         away = part * length
         value, left = _relaxed(local, local.point + away * direction, inverse)
         expected = bend * away**2
@@ -84,15 +98,21 @@ def flat_change(local: Local, zero: jax.Array, length: jax.Array, lengths: jax.A
         unit = rounding + _eps(value, 100.0) * stiff + 4 * left + jnp.abs(slope)
         change = value - before - slope
         up = expected > 0
-        return jnp.abs(jnp.where(up, change - expected, change)), unit + jnp.maximum(expected, 0)
+        return jnp.abs(jnp.where(up, change - expected, change)), unit + jnp.maximum(
+            expected, 0
+        )
 
     along = jax.vmap(jax.vmap(probe, (None, None, 0)), (0, 0, None))
     changes, units = along(coordinates @ local.vectors.T, bends, lengths)
     return jnp.max(jax.vmap(_first, (0, 0, None))(changes, units, lengths))
 
 
-def _relaxed(local: Local, start: jax.Array, inverse: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """The loss after chord steps in the range of H, and what a further one would gain."""
+def _relaxed(
+    local: Local, start: jax.Array, inverse: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The loss after chord steps in the range of H, and what a further one would
+    gain.
+    """
 
     def relax(
         _: Any, carry: tuple[jax.Array, jax.Array, jax.Array]
@@ -109,9 +129,11 @@ def _relaxed(local: Local, start: jax.Array, inverse: jax.Array) -> tuple[jax.Ar
 
 
 def _first(changes: jax.Array, units: jax.Array, lengths: jax.Array) -> jax.Array:
-    """The first significant change, in its unit; the largest of those before it, if a kink explains it.
+    """The first significant change, in its unit; the largest of those before it, if a
+    kink explains it.
 
-    Where the relaxation ran away, as it may at the longer lengths, nothing is known; NaN if nowhere is.
+    Where the relaxation ran away, as it may at the longer lengths, nothing is known;
+    NaN if nowhere is.
     """
     ratios = jnp.where(changes == 0, 0, changes / units)
     known = ~jnp.isnan(ratios)
@@ -127,7 +149,9 @@ def _first(changes: jax.Array, units: jax.Array, lengths: jax.Array) -> jax.Arra
 
 
 def nudges(point: jax.Array, length: jax.Array) -> jax.Array:
-    """Points `[4, p]` that differ from θ in the last digits, to see how far rounding moves the loss."""
+    """Points `[4, p]` that differ from θ in the last digits, to see how far rounding
+    moves the loss.
+    """
     return point[None] + _eps(point, 4.0) * length * directions(NUDGES, point)
 
 

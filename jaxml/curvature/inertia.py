@@ -15,7 +15,8 @@ class Inertia(NamedTuple):
     """The signs of a symmetric matrix's eigenvalues, up to a tolerance.
 
     Attributes:
-        positive: how many are above the tolerance; an integer, or an array of them, one a matrix.
+        positive: how many are above the tolerance; an integer, or an array of them, one
+            a matrix.
         zero: how many are within it, ends included.
         negative: how many are below its negative.
     """
@@ -26,22 +27,25 @@ class Inertia(NamedTuple):
 
 
 def inertia(matrix: Array, *, tolerance: float) -> Inertia:
-    """n₊, n₀, n₋ by Sylvester's law: A - tI = L D Lᵀ has as many positive eigenvalues as D, and so on.
+    """n₊, n₀, n₋ by Sylvester's law: A - tI = L D Lᵀ has as many positive eigenvalues
+    as D, and so on.
 
-    A factorisation at t counts the eigenvalues above t, one at -t those below -t: p³/3 multiplications
-    each, and together a quarter of the time of `eigenvalues`. For more than two tolerances take
-    `eigenvalues` once and `inertia_from_eigenvalues`.
+    A factorisation at t counts the eigenvalues above t, one at -t those below -t: p³/3
+    multiplications each, and together a quarter of the time of `eigenvalues`. For more
+    than two tolerances take `eigenvalues` once and `inertia_from_eigenvalues`.
 
-    Runs on the host in the matrix's own precision, reads one triangle, and holds one working copy. Only
-    an eigenvalue within rounding (a modest multiple of eps ‖A‖) of ±t can be misplaced; so at a
-    tolerance below that, the signs of numerically zero eigenvalues are noise.
+    Runs on the host in the matrix's own precision, reads one triangle, and holds one
+    working copy. Only an eigenvalue within rounding (a modest multiple of eps ‖A‖) of
+    ±t can be misplaced; so at a tolerance below that, the signs of numerically zero
+    eigenvalues are noise.
 
     Args:
         matrix: `[p, p]`, symmetric, float32 or float64.
         tolerance: t, in the matrix's own units.
 
     Raises:
-        InputError: the matrix is not square, finite and of these types; t is negative or not finite.
+        InputError: the matrix is not square, finite and of these types; t is negative
+            or not finite.
 
     Source: Bunch and Kaufman 1977, Math. Comp. 31, 163-179; LAPACK ?sytrf.
 
@@ -52,7 +56,8 @@ def inertia(matrix: Array, *, tolerance: float) -> Inertia:
     _check_tolerance(tolerance)
     positive, _ = _pivot_signs(host, tolerance)
     _, negative = _pivot_signs(host, -tolerance)
-    # Below rounding the two factorisations may disagree about one eigenvalue: it is counted once.
+    # Below rounding the two factorisations may disagree about one eigenvalue: it is
+    # counted once.
     negative = min(negative, len(host) - positive)
     return Inertia(positive, len(host) - positive - negative, negative)
 
@@ -60,7 +65,8 @@ def inertia(matrix: Array, *, tolerance: float) -> Inertia:
 def eigenvalues(matrix: Array) -> Float[np.ndarray, " p"]:
     """λ₁ ≤ … ≤ λ_p of a symmetric matrix, each to a modest multiple of eps ‖A‖.
 
-    Runs on the host in the matrix's own precision, reads one triangle, and holds one working copy.
+    Runs on the host in the matrix's own precision, reads one triangle, and holds one
+    working copy.
 
     Args:
         matrix: `[p, p]`, symmetric, float32 or float64.
@@ -74,7 +80,9 @@ def eigenvalues(matrix: Array) -> Float[np.ndarray, " p"]:
     return eigvalsh(_checked(matrix), check_finite=False)
 
 
-def inertia_from_eigenvalues(values: Array, *, tolerance: float | np.ndarray) -> Inertia:
+def inertia_from_eigenvalues(
+    values: Array, *, tolerance: float | np.ndarray
+) -> Inertia:
     """n₊, n₀, n₋ of the eigenvalues on the last axis.
 
     Args:
@@ -95,8 +103,9 @@ def inertia_from_eigenvalues(values: Array, *, tolerance: float | np.ndarray) ->
     _check_tolerance(tolerance)
     if not np.isfinite(host).all():
         raise InputError(
-            "Some eigenvalues are not finite: leave out the networks that diverged, and points at which the "
-            "loss has no second derivative (a norm or a square root at 0)."
+            "Some eigenvalues are not finite: leave out the networks that diverged, "
+            "and points at which the loss has no second derivative (a norm or a square "
+            "root at 0)."
         )
     bound = np.asarray(tolerance)[..., np.newaxis]
     positive, negative = (host > bound).sum(-1), (host < -bound).sum(-1)
@@ -104,12 +113,15 @@ def inertia_from_eigenvalues(values: Array, *, tolerance: float | np.ndarray) ->
 
 
 def _pivot_signs(matrix: np.ndarray, shift: float) -> tuple[int, int]:
-    """How many eigenvalues of D in L D Lᵀ = matrix - shift I are positive, and how many negative.
+    """How many eigenvalues of D in L D Lᵀ = matrix - shift I are positive, and how many
+    negative.
 
-    Bunch and Kaufman take a 2x2 pivot [[a, b], [b, c]] only where |ac| < 0.41 b²: one of each sign.
-    LAPACK marks its two rows by negative pivot indices.
+    Bunch and Kaufman take a 2x2 pivot [[a, b], [b, c]] only where |ac| < 0.41 b²: one
+    of each sign. LAPACK marks its two rows by negative pivot indices.
     """
-    work = np.array(matrix, order="C").T  # LAPACK overwrites a column-major array in place
+    work = np.array(
+        matrix, order="C"
+    ).T  # LAPACK overwrites a column-major array in place
     np.einsum("ii->i", work)[...] -= work.dtype.type(shift)
     factorise, query = get_lapack_funcs(("sytrf", "sytrf_lwork"), (work,))
     length, _ = query(len(work), lower=1)
@@ -122,13 +134,18 @@ def _pivot_signs(matrix: np.ndarray, shift: float) -> tuple[int, int]:
 def _checked(matrix: Array) -> np.ndarray:
     host = np.asarray(jax.device_get(matrix))
     if host.ndim != 2 or host.shape[0] != host.shape[1] or host.size == 0:
-        raise InputError(f"A matrix of shape {host.shape} has no eigenvalues: give a square one.")
+        raise InputError(
+            f"A matrix of shape {host.shape} has no eigenvalues: give a square one."
+        )
     if host.dtype not in (np.float32, np.float64):
-        raise InputError(f"LAPACK does not take {host.dtype}: cast the matrix to float32 or float64.")
+        raise InputError(
+            f"LAPACK does not take {host.dtype}: cast the matrix to float32 or float64."
+        )
     if not np.isfinite(host).all():
         raise InputError(
-            "The matrix has entries that are not finite: leave out the networks that diverged, and points at "
-            "which the loss has no second derivative (a norm or a square root at 0)."
+            "The matrix has entries that are not finite: leave out the networks that "
+            "diverged, and points at which the loss has no second derivative (a norm "
+            "or a square root at 0)."
         )
     return host
 
@@ -136,5 +153,6 @@ def _checked(matrix: Array) -> np.ndarray:
 def _check_tolerance(tolerance: float | np.ndarray) -> None:
     if not (np.isfinite(tolerance) & (np.asarray(tolerance) >= 0)).all():
         raise InputError(
-            f"A tolerance of {tolerance} is not a distance from zero: give a finite one, 0 or more."
+            f"A tolerance of {tolerance} is not a distance from zero: give a finite "
+            "one, 0 or more."
         )

@@ -1,4 +1,6 @@
-"""Curvature as matrix-vector products: Hessian, Gauss-Newton, and both over data that come in parts."""
+"""Curvature as matrix-vector products: Hessian, Gauss-Newton, and both over data that
+come in parts.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,23 +17,25 @@ from jaxml.types import Array, InputError, Matvec, Objective, Params, Scalar
 def hessian_product(objective: Objective, params: Params, batch: Any) -> Matvec:
     """v ↦ H v, H = ∂²L/∂θ² at `params`: the gradient's derivative along v.
 
-    The gradient is linearised once, here, at the highest matrix precision, and its intermediate values
-    are kept. A product then costs about one gradient (a gradient recomputed for each product would make
-    it two or three) and the memory of one gradient with nothing freed. Called outside `jit` it runs
-    compiled, and so does what takes the product (`dense`, `lanczos`, `extremes`): another call with the
-    same objective and shapes compiles nothing. Inside `jit`, `vmap` and `lax.map` it is part of their
-    program.
+    The gradient is linearised once, here, at the highest matrix precision, and its
+    intermediate values are kept. A product then costs about one gradient (a gradient
+    recomputed for each product would make it two or three) and the memory of one
+    gradient with nothing freed. Called outside `jit` it runs compiled, and so does what
+    takes the product (`dense`, `lanczos`, `extremes`): another call with the same
+    objective and shapes compiles nothing. Inside `jit`, `vmap` and `lax.map` it is part
+    of their program.
 
     Args:
-        objective: `(params, batch) -> scalar`, twice differentiable at `params`; at a kink the product
-            is that of the branch which JAX differentiates.
+        objective: `(params, batch) -> scalar`, twice differentiable at `params`; at a
+            kink the product is that of the branch which JAX differentiates.
         params: the point, a pytree.
         batch: whatever the objective reads, a pytree of arrays.
 
     Raises:
         InputError: the parameters are empty, or not floating-point arrays.
 
-    Source: Pearlmutter 1994, Fast exact multiplication by the Hessian, Neural Computation 6.
+    Source: Pearlmutter 1994, Fast exact multiplication by the Hessian, Neural
+    Computation 6.
 
     >>> product = hessian_product(lambda w, _: (1 - w[0] * w[1]) ** 2, jnp.zeros(2), None)
     >>> product(jnp.array([1.0, 0.0])).tolist()
@@ -54,13 +58,15 @@ def gauss_newton_product(
     params: Params,
     batch: Any,
 ) -> Matvec:
-    """v ↦ Jᵀ C J v, J = ∂outputs/∂θ and C = ∂²criterion/∂outputs²: the generalised Gauss-Newton matrix.
+    """v ↦ Jᵀ C J v, J = ∂outputs/∂θ and C = ∂²criterion/∂outputs²: the generalised
+    Gauss-Newton matrix.
 
-    It is positive semi-definite, and differs from the Hessian of criterion(outputs(θ)) by the network's
-    own curvature, Σ ∂criterion/∂zᵢ ∂²zᵢ/∂θ², which vanishes where the network is linear in its
-    parameters or the criterion's gradient is zero. All three maps are linearised once, at the highest
-    matrix precision; a product costs about one gradient. J is the transpose of the reverse mode's Jᵀ, so
-    that functions with a rule for it alone (`jax.custom_vjp`) can be differentiated.
+    It is positive semi-definite, and differs from the Hessian of criterion(outputs(θ))
+    by the network's own curvature, Σ ∂criterion/∂zᵢ ∂²zᵢ/∂θ², which vanishes where the
+    network is linear in its parameters or the criterion's gradient is zero. All three
+    maps are linearised once, at the highest matrix precision; a product costs about one
+    gradient. J is the transpose of the reverse mode's Jᵀ, so that functions with a rule
+    for it alone (`jax.custom_vjp`) can be differentiated.
 
     Args:
         outputs: `(params, batch) -> z`, an array of any shape.
@@ -71,8 +77,8 @@ def gauss_newton_product(
     Raises:
         InputError: the parameters are empty, or not floating-point arrays.
 
-    Source: Schraudolph 2002, Fast curvature matrix-vector products, Neural Computation 14; Martens 2020,
-    arXiv:1412.1193.
+    Source: Schraudolph 2002, Fast curvature matrix-vector products, Neural Computation
+    14; Martens 2020, arXiv:1412.1193.
 
     >>> product = gauss_newton_product(
     ...     lambda w, x: x * w[0] * w[1], lambda z, _: (1 - z) ** 2, jnp.array([2.0, 1.0]), jnp.array(1.0)
@@ -98,7 +104,10 @@ def _generalised(
 
 
 def _jacobian_product(
-    pull: Callable[[jax.Array], tuple[Params]], bend: Matvec, predicted: jax.Array, vector: Params
+    pull: Callable[[jax.Array], tuple[Params]],
+    bend: Matvec,
+    predicted: jax.Array,
+    vector: Params,
 ) -> Params:
     push = jax.linear_transpose(lambda z: pull(z)[0], predicted)
     with jax.default_matmul_precision("highest"):
@@ -108,15 +117,17 @@ def _jacobian_product(
 def stacked(objective: Objective, shares: Float[Array, " batches"]) -> Objective:
     """Σ_b shares[b] · objective(θ, batch_b), for batches stacked on a leading axis.
 
-    A scan whose body is rematerialised: the program and its memory are those of one batch, however many
-    there are, also for gradients and curvature products. The price is that nothing is kept between
-    products: each recomputes what it needs of the gradient, and costs about two of them.
+    A scan whose body is rematerialised: the program and its memory are those of one
+    batch, however many there are, also for gradients and curvature products. The price
+    is that nothing is kept between products: each recomputes what it needs of the
+    gradient, and costs about two of them.
 
     Args:
         objective: `(params, batch) -> scalar`, a mean over the batch.
-        shares: what each batch counts for. With per-batch means, its part of the total weight, so that
-            they sum to 1: then the value is the mean over all the data, ragged batches included. A batch
-            of share 0 counts for nothing, but its loss must be finite.
+        shares: what each batch counts for. With per-batch means, its part of the total
+            weight, so that they sum to 1: then the value is the mean over all the data,
+            ragged batches included. A batch of share 0 counts for nothing, but its loss
+            must be finite.
 
     Returns:
         `(params, batches) -> scalar`, each leaf of `batches` of shape `[b, ...]`.
@@ -133,8 +144,8 @@ def stacked(objective: Objective, shares: Float[Array, " batches"]) -> Objective
         lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(batches)}
         if lengths != {shares.shape}:
             raise InputError(
-                f"{len(shares)} shares do not fit batches with leading axes {sorted(lengths)}: "
-                "stack one batch for each share."
+                f"{len(shares)} shares do not fit batches with leading axes "
+                f"{sorted(lengths)}: stack one batch for each share."
             )
         body = jax.checkpoint(lambda batch: objective(params, batch), prevent_cse=False)
         losses = jax.lax.map(body, batches)

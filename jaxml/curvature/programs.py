@@ -1,4 +1,6 @@
-"""Compiled programs that are kept, so that another call of the same kind compiles nothing."""
+"""Compiled programs that are kept, so that another call of the same kind compiles
+nothing.
+"""
 
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -13,14 +15,18 @@ from jaxml import parallel
 from jaxml.parallel import Program
 
 KEPT = 64
-"""Programs that are kept; the least recently used one goes first, and with it its memory."""
+"""Programs that are kept; the least recently used one goes first, and with it its
+memory.
+"""
 
 
 def run(function: Callable[..., Any], fixed: tuple[Any, ...], *operands: Any) -> Any:
-    """`function(*fixed, *operands)`, compiled, by the program of the last such call if there was one.
+    """`function(*fixed, *operands)`, compiled, by the program of the last such call if
+    there was one.
 
-    Fixed arguments are told apart by hash and equality, so functions by identity; what cannot be hashed
-    gets a program of its own. Inside another program the function becomes part of that.
+    Fixed arguments are told apart by hash and equality, so functions by identity; what
+    cannot be hashed gets a program of its own. Inside another program the function
+    becomes part of that.
 
     >>> double, triple = (lambda x: 2 * x), (lambda x: 3 * x)
     >>> [float(run(lambda f, x: f(x), (f,), 5.0)) for f in (double, triple, double)]
@@ -35,10 +41,14 @@ def run(function: Callable[..., Any], fixed: tuple[Any, ...], *operands: Any) ->
     return program(*operands)
 
 
-def mapped(function: Callable[..., Any], fixed: tuple[Any, ...], runs: Any, shared: Any) -> Any:
-    """`function(*fixed, run, shared)` of every run, each by itself, as many at once as there are devices.
+def mapped(
+    function: Callable[..., Any], fixed: tuple[Any, ...], runs: Any, shared: Any
+) -> Any:
+    """`function(*fixed, run, shared)` of every run, each by itself, as many at once as
+    there are devices.
 
-    The program is kept as that of `run`. Inside another program the runs follow one another.
+    The program is kept as that of `run`. Inside another program the runs follow one
+    another.
 
     Args:
         function: of the fixed arguments, one run, and what all share.
@@ -69,16 +79,24 @@ class _Signature(NamedTuple):
 
     @staticmethod
     def of(*operands: Any) -> "_Signature":
-        shapes, structure = jax.tree.flatten(jax.eval_shape(lambda *operands: operands, *operands))
+        shapes, structure = jax.tree.flatten(
+            jax.eval_shape(lambda *operands: operands, *operands)
+        )
         settings = tuple(jax.config.values[name] for name in _SETTINGS)
         return _Signature(structure, tuple(shapes), tuple(parallel.devices()), settings)
 
 
-_SETTINGS = ("jax_enable_x64", "jax_default_matmul_precision", "jax_numpy_dtype_promotion")
+_SETTINGS = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_numpy_dtype_promotion",
+)
 """The settings of JAX that a `with` statement changes and that a program depends on."""
 
 
-def _program(function: Callable[..., Any], fixed: tuple[Any, ...], signature: _Signature) -> Program:
+def _program(
+    function: Callable[..., Any], fixed: tuple[Any, ...], signature: _Signature
+) -> Program:
     one, shared = jax.tree.unflatten(signature.structure, signature.shapes)
 
     def chunk(runs: Any, shared: Any) -> Any:
@@ -92,7 +110,9 @@ _kept_program = lru_cache(maxsize=KEPT)(_program)
 
 
 def traced(operands: Any) -> bool:
-    """Whether any leaf is a tracer, so that a program is being built around this call."""
+    """Whether any leaf is a tracer, so that a program is being built around this
+    call.
+    """
     return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(operands))
 
 

@@ -1,4 +1,6 @@
-"""The minimum ratio, one name for three quantities: how much like a minimum a point is said to be."""
+"""The minimum ratio, one name for three quantities: how much like a minimum a point is
+said to be.
+"""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,7 +22,8 @@ class Ratios(NamedTuple):
     """What is called minimum ratio; all in the dtype of the parameters.
 
     Attributes:
-        eigenvalues: the share of the Hessian's eigenvalues that are computed above 0 in float32.
+        eigenvalues: the share of the Hessian's eigenvalues that are computed above 0 in
+            float32.
         layerwise: the same of the layers' Gauss-Newton matrices.
         sampled: the share of neighbours that lie higher, `[radius]`.
     """
@@ -40,7 +43,8 @@ def minimum_ratios(
     pairs: int,
     key: Key,
 ) -> Ratios:
-    """All three at one point, as they are commonly computed: what reads eigenvalues does so in float32.
+    """All three at one point, as they are commonly computed: what reads eigenvalues
+    does so in float32.
 
     Args:
         objective: `(params, batch) -> scalar`; its dense Hessian is made.
@@ -48,23 +52,28 @@ def minimum_ratios(
         params: θ; the neighbours are compared in its precision.
         batch: passed to both.
         radii: in units of ‖θ‖.
-        pairs: of opposite neighbours at each radius, in the same directions at all of them.
+        pairs: of opposite neighbours at each radius, in the same directions at all of
+            them.
         key: of these directions.
 
     Raises:
-        InputError: the parameters are empty, or not of one precision. Where the network has diverged the
-            ratios are NaN.
+        InputError: the parameters are empty, or not of one precision. Where the network
+            has diverged the ratios are NaN.
     """
     check_space(params)
     single, single_batch = jax.tree.map(_float32, (params, batch))
     product, size = hessian_product(objective, single, single_batch), tree.norm(params)
 
     def sampled(part: jax.Array) -> Scalar:
-        return sampling_ratio(objective, params, batch, radius=part * size, pairs=pairs, key=key)
+        return sampling_ratio(
+            objective, params, batch, radius=part * size, pairs=pairs, key=key
+        )
 
     known = jnp.isfinite(objective(params, batch))
     ratios = Ratios(
-        jnp.asarray(positive_share(jnp.linalg.eigvalsh(dense(product, single))), size.dtype),
+        jnp.asarray(
+            positive_share(jnp.linalg.eigvalsh(dense(product, single))), size.dtype
+        ),
         layerwise_gauss_newton_ratio(outputs, single, single_batch).astype(size.dtype),
         jax.lax.map(sampled, jnp.asarray(radii, size.dtype)),
     )
@@ -72,15 +81,19 @@ def minimum_ratios(
 
 
 def _float32(x: Array) -> jax.Array:
-    return jnp.asarray(x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else x.dtype)
+    return jnp.asarray(
+        x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else x.dtype
+    )
 
 
-def positive_share(eigenvalues: Float[Array, "*matrices p"]) -> Float[Array, "*matrices"] | float:
+def positive_share(
+    eigenvalues: Float[Array, "*matrices p"],
+) -> Float[Array, "*matrices"] | float:
     """The share of eigenvalues above 0, as computed.
 
-    An eigenvalue that is 0 in exact arithmetic comes out as rounding of either sign, so where n₀ is most
-    of p the share is about one half whatever the point is. `inertia` counts with a tolerance. Where an
-    eigenvalue is NaN the share is NaN.
+    An eigenvalue that is 0 in exact arithmetic comes out as rounding of either sign, so
+    where n₀ is most of p the share is about one half whatever the point is. `inertia`
+    counts with a tolerance. Where an eigenvalue is NaN the share is NaN.
 
     >>> float(positive_share(jnp.array([-1.0, 0.0, 2.0, 5.0])))
     0.5
@@ -91,18 +104,26 @@ def positive_share(eigenvalues: Float[Array, "*matrices p"]) -> Float[Array, "*m
 
 
 def sampling_ratio(
-    objective: Objective, params: Params, batch: Any, *, radius: ArrayLike, pairs: int, key: Key
+    objective: Objective,
+    params: Params,
+    batch: Any,
+    *,
+    radius: ArrayLike,
+    pairs: int,
+    key: Key,
 ) -> Scalar:
     """The share of L(θ ± r u) > L(θ) over directions u uniform on the unit sphere.
 
-    Where the gradient is not 0, one of two opposite neighbours lies higher if r is small, so the ratio
-    tends to 1/2, free of sampling error. At a critical point it tends to P(uᵀHu > 0), which is 1 at a
-    minimum and close to 1 at a saddle whose few negative eigenvalues are small against the trace. A loss
-    of +inf lies higher than any other; where L(θ) is not finite, a neighbour's loss is NaN, or r is 0 so
-    that there is no neighbour, the ratio is NaN.
+    Where the gradient is not 0, one of two opposite neighbours lies higher if r is
+    small, so the ratio tends to 1/2, free of sampling error. At a critical point it
+    tends to P(uᵀHu > 0), which is 1 at a minimum and close to 1 at a saddle whose few
+    negative eigenvalues are small against the trace. A loss of +inf lies higher than
+    any other; where L(θ) is not finite, a neighbour's loss is NaN, or r is 0 so that
+    there is no neighbour, the ratio is NaN.
 
     Args:
-        objective: `(params, batch) -> scalar`. The memory is that of 2 `pairs` of its values at once.
+        objective: `(params, batch) -> scalar`. The memory is that of 2 `pairs` of its
+            values at once.
         params: θ.
         batch: passed to the objective.
         radius: r; may be traced.
@@ -110,8 +131,8 @@ def sampling_ratio(
         key: the same key gives the same directions at every point and radius.
 
     Raises:
-        InputError: no pair; the parameters are empty, or not of one precision; the objective is another
-            function each time it is traced.
+        InputError: no pair; the parameters are empty, or not of one precision; the
+            objective is another function each time it is traced.
 
     >>> bowl, slope, choice = lambda w, _: w @ w, lambda w, _: w[0], {"pairs": 8, "key": jax.random.key(0)}
     >>> [float(sampling_ratio(loss, jnp.zeros(2), None, radius=1.0, **choice)) for loss in (bowl, slope)]
@@ -123,20 +144,30 @@ def sampling_ratio(
     check_deterministic(objective, params, batch)
     flat, fold = tree.ravel(params)
     draws = jax.random.normal(key, (pairs, flat.size), jnp.float32).astype(flat.dtype)
-    steps = jnp.asarray(radius, flat.dtype) * draws / jnp.linalg.norm(draws, axis=1, keepdims=True)
-    losses = jax.vmap(lambda step: objective(fold(flat + step), batch))(jnp.concatenate([steps, -steps]))
+    steps = (
+        jnp.asarray(radius, flat.dtype)
+        * draws
+        / jnp.linalg.norm(draws, axis=1, keepdims=True)
+    )
+    losses = jax.vmap(lambda step: objective(fold(flat + step), batch))(
+        jnp.concatenate([steps, -steps])
+    )
     here = objective(params, batch)
-    known = jnp.isfinite(here) & ~jnp.any(jnp.isnan(losses)) & (jnp.asarray(radius) != 0)
+    known = (
+        jnp.isfinite(here) & ~jnp.any(jnp.isnan(losses)) & (jnp.asarray(radius) != 0)
+    )
     return jnp.where(known, jnp.mean(losses > here, dtype=flat.dtype), jnp.nan)
 
 
 def layerwise_gauss_newton_ratio(
     outputs: Callable[[Params, Any], jax.Array], params: Params, batch: Any
 ) -> Scalar:
-    """The share above 0 of the eigenvalues of JₗᵀJₗ, Jₗ = ∂outputs/∂(kernel l), of all layers together.
+    """The share above 0 of the eigenvalues of JₗᵀJₗ, Jₗ = ∂outputs/∂(kernel l), of all
+    layers together.
 
-    In exact arithmetic none is negative, and a layer has no more positive ones than there are outputs: of
-    a layer with more weights than that, the other eigenvalues are 0 and get their signs by rounding.
+    In exact arithmetic none is negative, and a layer has no more positive ones than
+    there are outputs: of a layer with more weights than that, the other eigenvalues are
+    0 and get their signs by rounding.
 
     Args:
         outputs: `(params, batch) -> z`, an array of any shape.
@@ -149,8 +180,17 @@ def layerwise_gauss_newton_ratio(
     with jax.default_matmul_precision("highest"):
         slopes = jax.tree.leaves(jax.jacfwd(outputs)(params, batch))
         leaves = jax.tree.leaves(params)
-        layers = [s.reshape(-1, leaf.size) for s, leaf in zip(slopes, leaves, strict=True) if leaf.ndim > 1]
+        layers = [
+            s.reshape(-1, leaf.size)
+            for s, leaf in zip(slopes, leaves, strict=True)
+            if leaf.ndim > 1
+        ]
         if not layers:
-            raise InputError("No leaf of the parameters has two axes: give a network that has kernels.")
-        spectrum = jnp.concatenate([jnp.linalg.eigvalsh(layer.T @ layer) for layer in layers])
+            raise InputError(
+                "No leaf of the parameters has two axes: give a network that has "
+                "kernels."
+            )
+        spectrum = jnp.concatenate(
+            [jnp.linalg.eigvalsh(layer.T @ layer) for layer in layers]
+        )
     return jnp.asarray(positive_share(spectrum), spectrum.dtype)

@@ -1,8 +1,10 @@
-"""Searches for critical points of any index, for networks small enough for a dense spectrum.
+"""Searches for critical points of any index, for networks small enough for a dense
+spectrum.
 
-Each way of searching samples other points, so their yields are never pooled. Both need the whole
-spectrum at every iteration, p Hessian products and one symmetric eigendecomposition of O(p³), and stop
-early: `search` runs each network by itself; inside a program use `jax.lax.map`, not `vmap`.
+Each way of searching samples other points, so their yields are never pooled. Both need
+the whole spectrum at every iteration, p Hessian products and one symmetric
+eigendecomposition of O(p³), and stop early: `search` runs each network by itself;
+inside a program use `jax.lax.map`, not `vmap`.
 """
 
 from collections.abc import Callable
@@ -14,7 +16,12 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxml import tree
-from jaxml.curvature.certificate import Certificate, certify, length_scale, zero_tolerance
+from jaxml.curvature.certificate import (
+    Certificate,
+    certify,
+    length_scale,
+    zero_tolerance,
+)
 from jaxml.curvature.dense import dense
 from jaxml.curvature.outcomes import MINIMUM, SADDLE, Criteria, outcome
 from jaxml.curvature.products import hessian_product
@@ -24,7 +31,9 @@ from jaxml.types import InputError, Objective, Params, Scalar
 
 
 class Search(NamedTuple):
-    """Where a search ended, the gradient norm there, and the iterations that it took."""
+    """Where a search ended, the gradient norm there, and the iterations that it
+    took.
+    """
 
     params: Params
     gradient_norm: Scalar
@@ -50,16 +59,19 @@ class Candidates(NamedTuple):
 
 
 def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidates:
-    """Searches from every start and certifies what is found, as many at once as there are devices.
+    """Searches from every start and certifies what is found, as many at once as there
+    are devices.
 
     Args:
-        way: `(objective, start, batch) -> Search`; one of this file's functions, or a composition such as
-            training first.
+        way: `(objective, start, batch) -> Search`; one of this file's functions, or a
+            composition such as training first.
         objective: `(params, batch) -> scalar`.
-        starts: a pytree with a leading axis, one start a network: parameters, or whatever the way unpacks.
+        starts: a pytree with a leading axis, one start a network: parameters, or
+            whatever the way unpacks.
         batch: passed to the objective.
 
-    Outside `jit` the program is kept: another search by the same way, objective and shapes compiles nothing.
+    Outside `jit` the program is kept: another search by the same way, objective and
+    shapes compiles nothing.
 
     Raises:
         InputError: the starts lack the leading axis; and whatever `certify` refuses.
@@ -67,17 +79,24 @@ def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidate
     lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(starts)}
     if len(lengths) != 1 or lengths == {()}:
         raise InputError(
-            f"The leaves of the starts begin with axes of {sorted(lengths)}: stack the starts, one row a "
-            "network, so that every leaf has the same leading axis (leaf[None] for one network)."
+            f"The leaves of the starts begin with axes of {sorted(lengths)}: stack the "
+            "starts, one row a network, so that every leaf has the same leading axis "
+            "(leaf[None] for one network)."
         )
     return mapped(_search, (way, objective), starts, batch)
 
 
 def _search(way: Way, objective: Objective, start: Any, batch: Any) -> Candidates:
-    once = jax.jit(objective)  # traced and lowered once, though differentiated in many places
+    once = jax.jit(
+        objective
+    )  # traced and lowered once, though differentiated in many places
     found = way(once, start, batch)
     check_deterministic(objective, found.params, batch)
-    return Candidates(tree.ravel(found.params)[0], found.iterations, certify(once, found.params, batch))
+    return Candidates(
+        tree.ravel(found.params)[0],
+        found.iterations,
+        certify(once, found.params, batch),
+    )
 
 
 def certified(candidates: Candidates, criteria: Criteria = Criteria()) -> Candidates:  # noqa: B008  # immutable
@@ -87,8 +106,12 @@ def certified(candidates: Candidates, criteria: Criteria = Criteria()) -> Candid
 
 
 def after(minimise: Callable[[Objective, Params, Any], Params], way: Way) -> Way:
-    """The way that minimises first, by whatever optimiser it is given, and searches from there."""
-    return lambda objective, params, batch: way(objective, minimise(objective, params, batch), batch)
+    """The way that minimises first, by whatever optimiser it is given, and searches
+    from there.
+    """
+    return lambda objective, params, batch: way(
+        objective, minimise(objective, params, batch), batch
+    )
 
 
 def stay(objective: Objective, params: Params, batch: Any) -> Search:
@@ -98,7 +121,9 @@ def stay(objective: Objective, params: Params, batch: Any) -> Search:
 
 
 class _Modes(NamedTuple):
-    """Gradient and spectrum at a point: the gradient's coordinates [p] in the eigenvectors' basis."""
+    """Gradient and spectrum at a point: the gradient's coordinates [p] in the
+    eigenvectors' basis.
+    """
 
     coordinates: jax.Array
     values: jax.Array
@@ -123,12 +148,14 @@ def gradient_norm_descent(
 ) -> Search:
     """Levenberg-Marquardt on ‖∇L‖²: δ = -(H² + μI)⁻¹ H ∇L, which prescribes no index.
 
-    Of 24 dampings μ, spread over the squared spectrum, every iteration takes the one with the smallest
-    new gradient norm; steps are shortened to `radius`. It ends where that norm is at most `tolerance` times
-    ‖H‖ (as it was before the last step), where no damping helps any more (a kink, a gradient that is
-    merely flat), or when the iterations are spent.
+    Of 24 dampings μ, spread over the squared spectrum, every iteration takes the one
+    with the smallest new gradient norm; steps are shortened to `radius`. It ends where
+    that norm is at most `tolerance` times ‖H‖ (as it was before the last step), where
+    no damping helps any more (a kink, a gradient that is merely flat), or when the
+    iterations are spent.
 
-    Source: Levenberg 1944; Marquardt 1963; for networks, Frye et al. 2021, arXiv:2003.10397.
+    Source: Levenberg 1944; Marquardt 1963; for networks, Frye et al. 2021,
+    arXiv:2003.10397.
     """
     check_space(params)
     flat, fold = tree.ravel(params)
@@ -138,7 +165,9 @@ def gradient_norm_descent(
     def grade(x: jax.Array) -> jax.Array:
         return jnp.linalg.norm(tree.ravel(jax.grad(objective)(fold(x), batch))[0])
 
-    def improving(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
+    def improving(
+        carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
+    ) -> jax.Array:
         _, _, count, progress = carry
         return (count < iterations) & progress
 
@@ -148,15 +177,25 @@ def gradient_norm_descent(
         largest = jnp.max(modes.values**2)
 
         def attempt(damping: jax.Array) -> tuple[jax.Array, jax.Array]:
-            filtered = modes.values / (modes.values**2 + damping * largest) * modes.coordinates
+            filtered = (
+                modes.values / (modes.values**2 + damping * largest) * modes.coordinates
+            )
             reached = x - _shortened(modes.vectors @ filtered, radius)
             return reached, grade(reached)
 
         reached, norms = jax.vmap(attempt)(dampings)
         best = jnp.argmin(jnp.where(jnp.isfinite(norms), norms, jnp.inf))
         better = norms[best] < norm
-        x, norm = jnp.where(better, reached[best], x), jnp.where(better, norms[best], norm)
-        return x, norm, count + 1, better & (norm > least * jnp.sqrt(largest) * _unit(x))
+        x, norm = (
+            jnp.where(better, reached[best], x),
+            jnp.where(better, norms[best], norm),
+        )
+        return (
+            x,
+            norm,
+            count + 1,
+            better & (norm > least * jnp.sqrt(largest) * _unit(x)),
+        )
 
     norm = grade(flat)
     start = (flat, norm, jnp.int32(0), norm > 0)
@@ -174,44 +213,59 @@ def eigenvector_following(
     radius: float = 0.3,
     tolerance: float = 1e-13,
 ) -> Search:
-    """Climb the `index` lowest modes of the Hessian and descend all others: δᵢ = ±gᵢ / |λᵢ|.
+    """Climb the `index` lowest modes of the Hessian and descend all others: δᵢ = ±gᵢ /
+    |λᵢ|.
 
-    Near a critical point of that index this is Newton's method. With index 0 it is Newton on the
-    absolute Hessian, which no saddle attracts. Steps are shortened to `radius`. It ends where ‖∇L‖ is at
-    most `tolerance` times ‖H‖, a distance, or when the iterations are spent. Curvatures below the
-    certificate's tolerance for zero count as that tolerance, so that rounding moves no point along its
-    flat directions. That the index is prescribed says nothing about how common such points are.
+    Near a critical point of that index this is Newton's method. With index 0 it is
+    Newton on the absolute Hessian, which no saddle attracts. Steps are shortened to
+    `radius`. It ends where ‖∇L‖ is at most `tolerance` times ‖H‖, a distance, or when
+    the iterations are spent. Curvatures below the certificate's tolerance for zero
+    count as that tolerance, so that rounding moves no point along its flat directions.
+    That the index is prescribed says nothing about how common such points are.
 
-    A loss of degree 0 in some weights (weight normalisation) has Hw = -∇L: steps lead to w = 0, where it is
-    singular, and such a search ends on a kink. Fix ‖w‖, or take `gradient_norm_descent`.
+    A loss of degree 0 in some weights (weight normalisation) has Hw = -∇L: steps lead
+    to w = 0, where it is singular, and such a search ends on a kink. Fix ‖w‖, or take
+    `gradient_norm_descent`.
 
     Args:
         objective: `(params, batch) -> scalar`.
         params: the start.
         batch: passed to the objective.
-        index: how many modes to climb, from 0 to the number of parameters. It may be traced; then a
-            number outside this range cannot be refused, and ends in NaN.
+        index: how many modes to climb, from 0 to the number of parameters. It may be
+            traced; then a number outside this range cannot be refused, and ends in NaN.
         iterations: at most.
         radius: of a step.
         tolerance: below 4 eps it is 4 eps.
 
     Raises:
-        InputError: the index is outside its range; the parameters are no space (`certify`).
+        InputError: the index is outside its range; the parameters are no space
+            (`certify`).
 
-    Source: Cerjan and Miller 1981, J. Chem. Phys. 75; index 0: Dauphin et al. 2014, arXiv:1406.2572.
+    Source: Cerjan and Miller 1981, J. Chem. Phys. 75; index 0: Dauphin et al. 2014,
+    arXiv:1406.2572.
     """
     dtype, size = check_space(params), tree.size(params)
-    if not isinstance(index, Tracer) and not (0 <= index <= size and index == int(index)):
-        raise InputError(f"There are no {index} modes to climb among {size} parameters: take 0 to {size}.")
+    if not isinstance(index, Tracer) and not (
+        0 <= index <= size and index == int(index)
+    ):
+        raise InputError(
+            f"There are no {index} modes to climb among {size} parameters: take 0 to "
+            f"{size}."
+        )
     flat, fold = tree.ravel(params)
     climbs = jnp.arange(size) < index
     flat = jnp.where((index >= 0) & (index <= size), flat, jnp.nan)
-    floor, least = jnp.asarray(zero_tolerance(dtype), dtype), _tolerance(tolerance, flat)
+    floor, least = (
+        jnp.asarray(zero_tolerance(dtype), dtype),
+        _tolerance(tolerance, flat),
+    )
 
     def gradient_norm(x: jax.Array) -> jax.Array:
         return jnp.linalg.norm(tree.ravel(jax.grad(objective)(fold(x), batch))[0])
 
-    def searching(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:
+    def searching(
+        carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
+    ) -> jax.Array:
         _, norm, enough, count = carry
         return (norm > enough) & (count < iterations) & jnp.isfinite(norm)
 
@@ -237,7 +291,9 @@ def _tolerance(tolerance: float, like: jax.Array) -> jax.Array:
 
 
 def _unit(x: jax.Array) -> jax.Array:
-    """The length that a tolerance is a part of: 1, or less where the parameters are small."""
+    """The length that a tolerance is a part of: 1, or less where the parameters are
+    small.
+    """
     return jnp.minimum(length_scale(jnp.linalg.norm(x), x.dtype), 1)
 
 

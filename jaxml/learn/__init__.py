@@ -1,21 +1,89 @@
 """HOW it is learned: schedules, optimizers, batches, training, sweeps."""
 
 from jaxml.learn import rules
-from jaxml.learn.batches import Batches, full, in_order, permuted, shuffled, updates_per_epoch, with_replacement
+from jaxml.learn.batches import (
+    Batches,
+    full,
+    in_order,
+    permuted,
+    shuffled,
+    updates_per_epoch,
+    with_replacement,
+)
 from jaxml.learn.grid import grid
 from jaxml.learn.hyper import Hyper, validate
 from jaxml.learn.composition import by, coupled, decoupled, within
 from jaxml.learn.door import begin, update
 from jaxml.learn.evaluation import evaluation_params
-from jaxml.learn.optimizers import OPTIMIZERS, adabound, adadelta, adagrad, adam, adamw, amsbound, amsgrad, averaged_momentum, averaged_nag, lamb, lars, lars_inside, lion, mean_square_adagrad, momentum, muon, nadam, nag, prodigy, radam, radam_above_four, rmsprop, rmsprop_inside, sgd, sgdw, shampoo, soap, swats, unbiased_adabound, unbiased_amsbound, unbiased_amsgrad
+from jaxml.learn.optimizers import (
+    OPTIMIZERS,
+    adabound,
+    adadelta,
+    adagrad,
+    adam,
+    adamw,
+    amsbound,
+    amsgrad,
+    averaged_momentum,
+    averaged_nag,
+    lamb,
+    lars,
+    lars_inside,
+    lion,
+    mean_square_adagrad,
+    momentum,
+    muon,
+    nadam,
+    nag,
+    prodigy,
+    radam,
+    radam_above_four,
+    rmsprop,
+    rmsprop_inside,
+    sgd,
+    sgdw,
+    shampoo,
+    soap,
+    swats,
+    unbiased_adabound,
+    unbiased_amsbound,
+    unbiased_amsgrad,
+)
 from jaxml.learn.rates import Family, as_family, rate_at, scale_by_rate
 from jaxml.learn.reading import check_grid, reads
-from jaxml.learn.schedules import SHAPES, constant, cosine, exponential, exponential_triangular, inverse, inverse_sqrt, linear, one_cycle, polynomial, restarts, stable_decay, step_decay, torch_one_cycle, transformer, triangular
+from jaxml.learn.schedules import (
+    SHAPES,
+    constant,
+    cosine,
+    exponential,
+    exponential_triangular,
+    inverse,
+    inverse_sqrt,
+    linear,
+    one_cycle,
+    polynomial,
+    restarts,
+    stable_decay,
+    step_decay,
+    torch_one_cycle,
+    transformer,
+    triangular,
+)
 from jaxml.learn.warmups import exponential_warmup, warmup
 from jaxml.learn.gradient_wrappers import clipped, noisy
 from jaxml.learn.wrappers import averaged, lookahead, schedule_free, sharpness_aware
 from jaxml.learn.sweep import Program, Runs, compiled, run, sweep
 from jaxml.learn.descent import Descent, descend, minimiser
-from jaxml.learn.train import Info, Probe, Trace, Training, TrainState, gradient_norm, measuring, nothing, training
+from jaxml.learn.train import (
+    Info,
+    Probe,
+    Trace,
+    Training,
+    TrainState,
+    gradient_norm,
+    measuring,
+    nothing,
+    training,
+)
 from jaxml.learn.compare import Contest, Entrant, compare, summary
 from jaxml.learn.range_test import RangeTest, range_test

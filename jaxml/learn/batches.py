@@ -1,4 +1,6 @@
-"""Which examples an update sees: a pure function of (data, key, step), so a resume needs only the step."""
+"""Which examples an update sees: a pure function of (data, key, step), so a resume
+needs only the step.
+"""
 
 import math
 from collections.abc import Callable
@@ -16,7 +18,8 @@ class Batches(NamedTuple):
     """A stream of batches.
 
     Attributes:
-        data: all examples. They travel as an argument of the compiled program, never as a constant.
+        data: all examples. They travel as an argument of the compiled program, never as
+            a constant.
         draw: `(data, key, step) -> Batch`.
         per_epoch: updates in one pass over the data.
     """
@@ -35,13 +38,16 @@ def updates_per_epoch(examples: int, size: int) -> int:
     return math.ceil(examples / size)
 
 
-def permuted(position: Int[jax.Array, " b"], length: int, *, key: Key) -> Int[jax.Array, " b"]:
-    """Where a random permutation of {0, ..., length - 1} sends each position, without forming it.
+def permuted(
+    position: Int[jax.Array, " b"], length: int, *, key: Key
+) -> Int[jax.Array, " b"]:
+    """Where a random permutation of {0, ..., length - 1} sends each position, without
+    forming it.
 
-    A Feistel network over a grid of ⌈√n⌉ rows that just covers the range; what falls outside is sent
-    through it again (cycle walking), which keeps it a bijection. Cost: O(1) a position, where
-    sorting costs O(n log n) an epoch. Eight keyed half-rounds; not a uniform draw among all n!
-    permutations, as no 64-bit key could be.
+    A Feistel network over a grid of ⌈√n⌉ rows that just covers the range; what falls
+    outside is sent through it again (cycle walking), which keeps it a bijection. Cost:
+    O(1) a position, where sorting costs O(n log n) an epoch. Eight keyed half-rounds;
+    not a uniform draw among all n! permutations, as no 64-bit key could be.
 
     Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", method 3.
     """
@@ -52,8 +58,12 @@ def permuted(position: Int[jax.Array, " b"], length: int, *, key: Key) -> Int[ja
     def encrypt(x: jax.Array) -> jax.Array:
         left, right = x // jnp.uint32(columns), x % jnp.uint32(columns)
         for k in range(4):
-            left = (left + _hash(right, keys[k, 0]) % jnp.uint32(rows)) % jnp.uint32(rows)
-            right = (right + _hash(left, keys[k, 1]) % jnp.uint32(columns)) % jnp.uint32(columns)
+            left = (left + _hash(right, keys[k, 0]) % jnp.uint32(rows)) % jnp.uint32(
+                rows
+            )
+            right = (
+                right + _hash(left, keys[k, 1]) % jnp.uint32(columns)
+            ) % jnp.uint32(columns)
         return left * jnp.uint32(columns) + right
 
     def outside(x: jax.Array) -> jax.Array:
@@ -62,7 +72,9 @@ def permuted(position: Int[jax.Array, " b"], length: int, *, key: Key) -> Int[ja
     def walk(x: jax.Array) -> jax.Array:
         return jnp.where(x >= jnp.uint32(length), encrypt(x), x)
 
-    return jax.lax.while_loop(outside, walk, encrypt(position.astype(jnp.uint32))).astype(jnp.int32)
+    return jax.lax.while_loop(
+        outside, walk, encrypt(position.astype(jnp.uint32))
+    ).astype(jnp.int32)
 
 
 def _hash(x: jax.Array, key: jax.Array) -> jax.Array:
@@ -74,39 +86,57 @@ def _hash(x: jax.Array, key: jax.Array) -> jax.Array:
 
 
 def _take(data: Batch, index: jax.Array, present: jax.Array) -> Batch:
-    inputs, targets, weights = jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], tuple(data))
+    inputs, targets, weights = jax.tree.map(
+        lambda leaf: jnp.asarray(leaf)[index], tuple(data)
+    )
     return Batch(inputs, targets, jnp.where(present, weights, jnp.zeros_like(weights)))
 
 
-def _by_epoch(data: Batch, size: int, order: Callable[[Key, jax.Array, int], jax.Array]) -> Batches:
+def _by_epoch(
+    data: Batch, size: int, order: Callable[[Key, jax.Array, int], jax.Array]
+) -> Batches:
     length = _checked(data, size)
     per_epoch = updates_per_epoch(length, size)
 
     def draw(data: Batch, key: Key, step: Any) -> Batch:
         epoch, turn = jnp.divmod(jnp.asarray(step, jnp.int32), jnp.int32(per_epoch))
         position = turn * jnp.int32(size) + jnp.arange(size, dtype=jnp.int32)
-        index = order(jax.random.fold_in(key, epoch), jnp.minimum(position, jnp.int32(length - 1)), length)
+        index = order(
+            jax.random.fold_in(key, epoch),
+            jnp.minimum(position, jnp.int32(length - 1)),
+            length,
+        )
         return _take(data, index, position < length)
 
     return Batches(data, draw, per_epoch)
 
 
 def shuffled(data: Batch, size: int) -> Batches:
-    """Every example once an epoch, in an order drawn anew for each epoch; the last batch is padded."""
-    return _by_epoch(data, size, lambda key, position, length: permuted(position, length, key=key))
+    """Every example once an epoch, in an order drawn anew for each epoch; the last
+    batch is padded.
+    """
+    return _by_epoch(
+        data, size, lambda key, position, length: permuted(position, length, key=key)
+    )
 
 
 def in_order(data: Batch, size: int) -> Batches:
-    """Every example once an epoch, always in the order of the data; the last batch is padded."""
+    """Every example once an epoch, always in the order of the data; the last batch is
+    padded.
+    """
     return _by_epoch(data, size, lambda key, position, length: position)
 
 
 def with_replacement(data: Batch, size: int) -> Batches:
-    """Examples drawn independently and uniformly, so that an epoch is only a count of updates."""
+    """Examples drawn independently and uniformly, so that an epoch is only a count of
+    updates.
+    """
     length = _checked(data, size)
 
     def draw(data: Batch, key: Key, step: Any) -> Batch:
-        index = jax.random.randint(jax.random.fold_in(key, step), (size,), 0, length, jnp.int32)
+        index = jax.random.randint(
+            jax.random.fold_in(key, step), (size,), 0, length, jnp.int32
+        )
         return _take(data, index, jnp.ones(size, bool))
 
     return Batches(data, draw, updates_per_epoch(length, size))
@@ -122,20 +152,24 @@ def _checked(data: Batch, size: int) -> int:
     length = _length(data)
     if not 1 <= size <= length or int(size) != size:
         raise InputError(
-            f"a batch of {size} cannot be taken from {length} examples: choose between 1 and {length}."
+            f"a batch of {size} cannot be taken from {length} examples: choose between "
+            f"1 and {length}."
         )
     return length
 
 
 def _length(data: Batch) -> int:
-    """How many examples there are, if there is one, and each has inputs, targets and a weight."""
+    """How many examples there are, if there is one, and each has inputs, targets and a
+    weight.
+    """
     length = len(data.weights)
     if length < 1:
         raise InputError("There are no examples to train on: give at least one.")
     for path, leaf in jax.tree_util.tree_leaves_with_path(data):
         if np.ndim(leaf) < 1 or len(leaf) != length:
             raise InputError(
-                f"data{jax.tree_util.keystr(path)} has the shape {np.shape(leaf)} and there are {length} "
-                "weights: give each example inputs, targets and a weight."
+                f"data{jax.tree_util.keystr(path)} has the shape {np.shape(leaf)} and "
+                f"there are {length} weights: give each example inputs, targets and a "
+                "weight."
             )
     return length

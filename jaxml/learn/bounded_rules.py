@@ -1,4 +1,6 @@
-"""Scalings whose rates are held between bounds that close: AdaBound and AMSBound, from paper and port."""
+"""Scalings whose rates are held between bounds that close: AdaBound and AMSBound, from
+paper and port.
+"""
 
 import jax.numpy as jnp
 
@@ -12,13 +14,17 @@ def _bounds(t, h):
 
 
 def _bounded(scaling):
-    """u times the rate lr · scale, held between two rates that meet at `final_lr`, over √t and over lr."""
+    """u times the rate lr · scale, held between two rates that meet at `final_lr`, over
+    √t and over lr.
+    """
 
     def apply(u, g, p, memory, t, h):
         scale, memory = scaling.apply(jnp.ones_like(u), g, p, memory, t, h)
         lr = jnp.maximum(h.lr, jnp.finfo(u.dtype).tiny)
         low, high = _bounds(t, h)
-        return jnp.clip(lr * scale, low, high) / jnp.sqrt(jnp.asarray(t, u.dtype)) / lr * u, memory
+        return jnp.clip(lr * scale, low, high) / jnp.sqrt(
+            jnp.asarray(t, u.dtype)
+        ) / lr * u, memory
 
     return Rule(scaling.remember, apply)
 
@@ -37,14 +43,20 @@ def _unbiased_bounded(scaling):
 
 
 bounded_root = _bounded(root_of_moving_mean)
-"""u clip(lr / √v, low, high) / √t, from final_lr (1 - 1/((1-β₂)t + 1)) to final_lr (1 + 1/((1-β₂)t)).
+"""u clip(lr / √v, low, high) / √t, from final_lr (1 - 1/((1-β₂)t + 1)) to final_lr (1 +
+1/((1-β₂)t)).
 
-Luo et al. 2019, arXiv:1902.09843, algorithm 2. It takes the rate at its peak: a schedule comes on top."""
+Luo et al. 2019, arXiv:1902.09843, algorithm 2. It takes the rate at its peak: a
+schedule comes on top.
+"""
 bounded_root_of_largest = _bounded(root_of_largest)
 """The same of the largest v so far: AMSBound, algorithm 3."""
 unbiased_bounded_root = _unbiased_bounded(root_of_moving_mean)
-"""u clip(lr √(1-β₂ᵗ) / (1-β₁ᵗ) / (√v + ε), low, high), as the authors' code for PyTorch has it: no √t.
+"""u clip(lr √(1-β₂ᵗ) / (1-β₁ᵗ) / (√v + ε), low, high), as the authors' code for PyTorch
+has it: no √t.
 
-Its γ, which moves the bounds, is 1-β₂ here, its default; its final rate follows the schedule, as here."""
+Its γ, which moves the bounds, is 1-β₂ here, its default; its final rate follows the
+schedule, as here.
+"""
 unbiased_bounded_root_of_largest = _unbiased_bounded(root_of_largest)
 """The same of the largest v so far, as in the authors' code."""

@@ -18,7 +18,9 @@ Direction: TypeAlias = Callable[[Any], optax.GradientTransformation]
 
 
 class RulesState(NamedTuple):
-    """The updates so far, and for each leaf of the parameters what the rules remember."""
+    """The updates so far, and for each leaf of the parameters what the rules
+    remember.
+    """
 
     step: jax.Array
     memory: Any
@@ -33,7 +35,9 @@ def by(*parts: Rule) -> Direction:
             memories = [rule.remember(leaf) for leaf in jax.tree.leaves(params)]
             return RulesState(jnp.zeros((), jnp.int32), memories)
 
-        def apply(updates: Params, state: Any, params: Any = None) -> tuple[Params, RulesState]:
+        def apply(
+            updates: Params, state: Any, params: Any = None
+        ) -> tuple[Params, RulesState]:
             leaves, treedef = jax.tree.flatten(updates)
             points = leaves if params is None else jax.tree.leaves(params)
             count = state.step + 1
@@ -50,24 +54,32 @@ def by(*parts: Rule) -> Direction:
 
 
 def coupled(direction: Direction) -> Family:
-    """The family that descends the loss plus weight_decay ‖θ‖²/2: decay enters the direction (L2)."""
+    """The family that descends the loss plus weight_decay ‖θ‖²/2: decay enters the
+    direction (L2).
+    """
 
     def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
         decay = optax.add_decayed_weights(hyper.weight_decay)
-        return in_single(optax.chain(decay, direction(hyper), scale_by_rate(hyper, shape)))
+        return in_single(
+            optax.chain(decay, direction(hyper), scale_by_rate(hyper, shape))
+        )
 
     return family
 
 
 def decoupled(direction: Direction) -> Family:
-    """The family whose decay bypasses the direction: θ ← θ - rate (direction + weight_decay θ).
+    """The family whose decay bypasses the direction: θ ← θ - rate (direction +
+    weight_decay θ).
 
-    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, with the rate inside.
+    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, with the rate
+    inside.
     """
 
     def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
         decay = optax.add_decayed_weights(hyper.weight_decay)
-        return in_single(optax.chain(direction(hyper), decay, scale_by_rate(hyper, shape)))
+        return in_single(
+            optax.chain(direction(hyper), decay, scale_by_rate(hyper, shape))
+        )
 
     return family
 
@@ -82,16 +94,25 @@ def within(direction: Direction) -> Family:
 
 
 def remembering_steps(direction: Direction, momentum: Direction) -> Family:
-    """The family whose rate is inside its momentum: what is remembered are steps, each at its own rate."""
+    """The family whose rate is inside its momentum: what is remembered are steps, each
+    at its own rate.
+    """
 
     def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
-        return in_single(optax.chain(direction(hyper), scale_by_rate(hyper, shape), momentum(hyper)))
+        return in_single(
+            optax.chain(direction(hyper), scale_by_rate(hyper, shape), momentum(hyper))
+        )
 
     return family
 
 
 def described(name: str, family: Family, law: str, reads: str, source: str) -> Family:
-    """The family under its name, with a docstring: its update, what it reads, and its source."""
+    """The family under its name, with a docstring: its update, what it reads, and its
+    source.
+    """
     family.__name__ = family.__qualname__ = name
-    family.__doc__ = f"{law}\n\nReads: lr, warmup, weight_decay{reads and ', '}{reads}.\nSource: {source}"
+    family.__doc__ = (
+        f"{law}\n\nReads: lr, warmup, weight_decay{reads and ', '}{reads}.\nSource: "
+        f"{source}"
+    )
     return family

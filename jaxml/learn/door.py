@@ -16,15 +16,16 @@ def begin(optimizer: optax.GradientTransformation, params: Params) -> Any:
     """The optimizer's state before the first update.
 
     Raises:
-        InputError: the optimizer is `optax.lookahead`, which wants parameters of its own kind, or one that
-            decides on a traced number.
+        InputError: the optimizer is `optax.lookahead`, which wants parameters of its
+            own kind, or one that decides on a traced number.
     """
     with jax.numpy_dtype_promotion("standard"), traced_numbers():
         opt_state = optimizer.init(params)
     if _holds_lookahead(opt_state):
         raise InputError(
-            "optax.lookahead wants parameters in pairs, which no model here takes: wrap the family by "
-            "learn.lookahead, which keeps the slow weights in its state."
+            "optax.lookahead wants parameters in pairs, which no model here takes: "
+            "wrap the family by learn.lookahead, which keeps the slow weights in its "
+            "state."
         )
     return opt_state
 
@@ -38,10 +39,12 @@ def update(
     value: Any = None,
     value_fn: Callable[[Params], Any] | None = None,
 ) -> tuple[Params, Any]:
-    """One step: (params, opt_state). The only door through which a chain's `update` runs.
+    """One step: (params, opt_state). The only door through which a chain's `update`
+    runs.
 
-    Optax multiplies Python numbers into arrays, which strict promotion forbids; here it may. Whatever that
-    does to dtypes, the state keeps those with which it was initialised, as a scan requires.
+    Optax multiplies Python numbers into arrays, which strict promotion forbids; here it
+    may. Whatever that does to dtypes, the state keeps those with which it was
+    initialised, as a scan requires.
 
     Args:
         optimizer: any chain.
@@ -49,8 +52,9 @@ def update(
         opt_state: from `optimizer.init` or the last update.
         params: where the gradient was taken.
         value: the loss there, and
-        value_fn: the loss as a function of the parameters: for chains that ask for them, such as
-            `optax.contrib.reduce_on_plateau` and `optax.lbfgs`; the others are not given them.
+        value_fn: the loss as a function of the parameters: for chains that ask for
+            them, such as `optax.contrib.reduce_on_plateau` and `optax.lbfgs`; the
+            others are not given them.
 
     Raises:
         InputError: the optimizer decides on a traced number.
@@ -60,7 +64,9 @@ def update(
     with jax.numpy_dtype_promotion("standard"), traced_numbers():
         updates, new_state = step_of(optimizer, grads, opt_state, params, given)
         params = optax.apply_updates(params, updates)
-    return params, jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), new_state, opt_state)
+    return params, jax.tree.map(
+        lambda new, old: jnp.asarray(new, old.dtype), new_state, opt_state
+    )
 
 
 def step_of(
@@ -70,9 +76,11 @@ def step_of(
     params: Params,
     extra: dict[str, Any],
 ) -> tuple[Params, Any]:
-    """The updates and the next state, the extra arguments handed to a chain that takes them.
+    """The updates and the next state, the extra arguments handed to a chain that takes
+    them.
 
-    Against Optax's convention its `contrib.sam` refuses those that it does not know: such a chain gets none.
+    Against Optax's convention its `contrib.sam` refuses those that it does not know:
+    such a chain gets none.
     """
     taking = optax.with_extra_args_support(optimizer)
     try:

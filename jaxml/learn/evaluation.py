@@ -14,20 +14,24 @@ from jaxml.types import Params
 
 
 def evaluation_params(opt_state: Any, params: Params) -> Params:
-    """Where to evaluate: what the outermost optimizer keeps under the name `evaluation`, else `params`.
+    """Where to evaluate: what the outermost optimizer keeps under the name
+    `evaluation`, else `params`.
 
-    Lookahead descends from its fast weights and is evaluated at its slow ones; averaging methods
-    likewise. An optimizer takes part by a state with a field of that name. Of Optax's own,
-    `contrib.schedule_free` is evaluated at its average and `contrib.sam` at the centre of its climb. Where
-    `optax.masked` or `optax.partition` hides leaves from one, they are evaluated where another keeps them,
-    else at `params`.
+    Lookahead descends from its fast weights and is evaluated at its slow ones;
+    averaging methods likewise. An optimizer takes part by a state with a field of that
+    name. Of Optax's own, `contrib.schedule_free` is evaluated at its average and
+    `contrib.sam` at the centre of its climb. Where `optax.masked` or `optax.partition`
+    hides leaves from one, they are evaluated where another keeps them, else at
+    `params`.
     """
     found = _outermost(opt_state, params)
     return params if found is None else like(found, params)
 
 
 def anchor(opt_state: Any, params: Params) -> Params:
-    """The point that an optimizer descends from: one that moves with the parameters, or they themselves."""
+    """The point that an optimizer descends from: one that moves with the parameters, or
+    they themselves.
+    """
     if getattr(opt_state, "MOVES_WITH", ()):
         return _filled(opt_state.evaluation, params)
     if isinstance(opt_state, ScheduleFreeState | optax.contrib.SAMState):
@@ -42,9 +46,11 @@ def anchor(opt_state: Any, params: Params) -> Params:
 
 
 def carried(opt_state: Any, shift: Params) -> Any:
-    """The state after the parameters were moved by `shift` from outside: its points go along.
+    """The state after the parameters were moved by `shift` from outside: its points go
+    along.
 
-    A wrapper says which by a tuple `MOVES_WITH` of names of fields; an average of past points has none.
+    A wrapper says which by a tuple `MOVES_WITH` of names of fields; an average of past
+    points has none.
     """
     if isinstance(opt_state, dict):
         return {name: carried(inner, shift) for name, inner in opt_state.items()}
@@ -61,12 +67,17 @@ def carried(opt_state: Any, shift: Params) -> Any:
     return type(opt_state)(*moved)
 
 
-_MOVING: dict[type, tuple[str, ...]] = {ScheduleFreeState: ("z",), optax.contrib.SAMState: ("cache",)}
+_MOVING: dict[type, tuple[str, ...]] = {
+    ScheduleFreeState: ("z",),
+    optax.contrib.SAMState: ("cache",),
+}
 """The fields of Optax's own states that move with the parameters."""
 
 
 def _outermost(opt_state: Any, params: Params) -> Params | None:
-    """The first point on the way inwards, breadth before depth; leaves hidden from it from the next."""
+    """The first point on the way inwards, breadth before depth; leaves hidden from it
+    from the next.
+    """
     level, found = [opt_state], None
     while level:
         for state in level:
@@ -85,16 +96,24 @@ def _hidden(point: Params) -> bool:
 
 
 def _filled(point: Params, params: Params) -> Params:
-    """The point, with the leaves that were hidden from its optimizer taken from `params`."""
+    """The point, with the leaves that were hidden from its optimizer taken from
+    `params`.
+    """
     return jax.tree.map(
-        lambda own, other: other if _is_masked(own) else own, point, params, is_leaf=_is_masked
+        lambda own, other: other if _is_masked(own) else own,
+        point,
+        params,
+        is_leaf=_is_masked,
     )
 
 
 def _only(params: Params, point: Params) -> Params:
     """`params` without the leaves that the point's optimizer does not see."""
     return jax.tree.map(
-        lambda own, other: own if _is_masked(own) else other, point, params, is_leaf=_is_masked
+        lambda own, other: own if _is_masked(own) else other,
+        point,
+        params,
+        is_leaf=_is_masked,
     )
 
 
@@ -108,22 +127,30 @@ def _is_masked(node: Any) -> bool:
 
 
 def _point(state: Any, params: Params) -> Params | None:
-    """Where this very state is evaluated, if it says; or where one is to which it defers."""
+    """Where this very state is evaluated, if it says; or where one is to which it
+    defers.
+    """
     if hasattr(state, "DEFERS_TO"):
         inner = _outermost(getattr(state, state.DEFERS_TO), state.evaluation)
         return state.evaluation if inner is None else inner
     if hasattr(state, "evaluation"):
         return state.evaluation
     if isinstance(state, ScheduleFreeState):
-        return _over_runs(schedule_free_eval_params, state.b1)(state, wide(_only(params, state.z)))
+        return _over_runs(schedule_free_eval_params, state.b1)(
+            state, wide(_only(params, state.z))
+        )
     if isinstance(state, optax.contrib.SAMState) and state.cache is not None:
         climbs = state.steps_since_sync > 0
-        return _over_runs(tree.where, climbs)(climbs, state.cache, _only(params, state.cache))
+        return _over_runs(tree.where, climbs)(
+            climbs, state.cache, _only(params, state.cache)
+        )
     return None
 
 
 def _over_runs(function: Callable[..., Params], scalar: Any) -> Callable[..., Params]:
-    """The function, mapped over the leading axes that a scalar of a single run has in a sweep's state."""
+    """The function, mapped over the leading axes that a scalar of a single run has in a
+    sweep's state.
+    """
     for _ in range(jnp.ndim(scalar)):
         function = jax.vmap(function)
     return function

@@ -1,7 +1,9 @@
-"""Outputs of chunks of lanes, whatever their pytrees, as plain arrays that can be stored and joined.
+"""Outputs of chunks of lanes, whatever their pytrees, as plain arrays that can be
+stored and joined.
 
-A pytree of any class that is registered with JAX (an NNX State, an Equinox module, a NamedTuple of a
-function's own) goes through storage as a dict of arrays, and gets its structure back from the program.
+A pytree of any class that is registered with JAX (an NNX State, an Equinox module, a
+NamedTuple of a function's own) goes through storage as a dict of arrays, and gets its
+structure back from the program.
 """
 
 from typing import Any
@@ -14,7 +16,9 @@ from jaxml.types import InputError
 
 
 def plain(outputs: Any) -> dict[str, np.ndarray]:
-    """The leaves by their place, such as "0 [0]['w']": arrays on the host; of typed keys, the data."""
+    """The leaves by their place, such as "0 [0]['w']": arrays on the host; of typed
+    keys, the data.
+    """
     leaves, _ = jax.tree_util.tree_flatten_with_path(outputs)
     return {
         f"{index} {jax.tree_util.keystr(path)}": np.asarray(_data(leaf))
@@ -26,33 +30,48 @@ def bytes_of(shapes: Any, lanes: int) -> int:
     """Bytes of that many lanes of a program's outputs.
 
     Args:
-        shapes: of one chunk's outputs, a pytree of `jax.ShapeDtypeStruct` with a leading axis of lanes.
+        shapes: of one chunk's outputs, a pytree of `jax.ShapeDtypeStruct` with a
+            leading axis of lanes.
         lanes: how many.
     """
-    each = (leaf.dtype.itemsize * int(np.prod(leaf.shape[1:])) for leaf in jax.tree.leaves(_raw(shapes)))
+    each = (
+        leaf.dtype.itemsize * int(np.prod(leaf.shape[1:]))
+        for leaf in jax.tree.leaves(_raw(shapes))
+    )
     return lanes * sum(each)
 
 
 def empty(shapes: Any, lanes: int) -> dict[str, np.ndarray]:
     """Arrays by place for the outputs of that many lanes, not yet filled."""
-    return {place: np.empty((lanes, *leaf.shape[1:]), leaf.dtype) for place, leaf in _places(shapes).items()}
+    return {
+        place: np.empty((lanes, *leaf.shape[1:]), leaf.dtype)
+        for place, leaf in _places(shapes).items()
+    }
 
 
-def place(gathered: dict[str, np.ndarray], chunk: Any, shapes: Any, start: int, stage: str) -> None:
-    """Copies a chunk to its lanes, from `start` on; lanes beyond the last are padding, and dropped.
+def place(
+    gathered: dict[str, np.ndarray], chunk: Any, shapes: Any, start: int, stage: str
+) -> None:
+    """Copies a chunk to its lanes, from `start` on; lanes beyond the last are padding,
+    and dropped.
 
     Raises:
         InputError: the chunk is not of a program with outputs of these shapes.
     """
     expected = _places(shapes)
-    found = {name: np.asarray(value) for name, value in chunk.items()} if isinstance(chunk, dict) else {}
+    found = (
+        {name: np.asarray(value) for name, value in chunk.items()}
+        if isinstance(chunk, dict)
+        else {}
+    )
     same = found.keys() == expected.keys() and all(
-        (found[name].shape, found[name].dtype) == (leaf.shape, leaf.dtype) for name, leaf in expected.items()
+        (found[name].shape, found[name].dtype) == (leaf.shape, leaf.dtype)
+        for name, leaf in expected.items()
     )
     if not same:
         raise InputError(
-            f"What was kept as {stage!r} is of another program: give each sweep a name of its own, "
-            "or run again with --again."
+            f"What was kept as {stage!r} is of another program: give each sweep a name "
+            "of its own, or run again with --again."
         )
     for name, whole in gathered.items():
         lanes = whole[start : start + len(found[name])]
@@ -60,16 +79,24 @@ def place(gathered: dict[str, np.ndarray], chunk: Any, shapes: Any, start: int, 
 
 
 def restored(gathered: dict[str, np.ndarray], shapes: Any) -> Any:
-    """The gathered arrays in the structure of the program's outputs, typed keys as such."""
+    """The gathered arrays in the structure of the program's outputs, typed keys as
+    such.
+    """
     leaves, structure = jax.tree.flatten(shapes)
-    values = [_typed(array, leaf) for array, leaf in zip(gathered.values(), leaves, strict=True)]
+    values = [
+        _typed(array, leaf)
+        for array, leaf in zip(gathered.values(), leaves, strict=True)
+    ]
     return jax.tree.unflatten(structure, values)
 
 
 def _places(shapes: Any) -> dict[str, jax.ShapeDtypeStruct]:
     """Shape and dtype by place."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(_raw(shapes))
-    return {f"{index} {jax.tree_util.keystr(path)}": leaf for index, (path, leaf) in enumerate(leaves)}
+    return {
+        f"{index} {jax.tree_util.keystr(path)}": leaf
+        for index, (path, leaf) in enumerate(leaves)
+    }
 
 
 def _raw(shapes: Any) -> Any:
@@ -82,11 +109,15 @@ def _data(leaf: Any) -> Any:
 
 
 def _typed(array: np.ndarray, shape: Any) -> Any:
-    """The array, as typed keys of the same implementation where the program gives such."""
+    """The array, as typed keys of the same implementation where the program gives
+    such.
+    """
     if not _is_key(shape.dtype):
         return array
     implementations: list[Any] = []
-    jax.eval_shape(lambda keys: implementations.append(jax.random.key_impl(keys)), shape)
+    jax.eval_shape(
+        lambda keys: implementations.append(jax.random.key_impl(keys)), shape
+    )
     return jax.random.wrap_key_data(jnp.asarray(array), impl=implementations[0])
 
 

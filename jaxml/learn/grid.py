@@ -17,41 +17,53 @@ _LARGEST = int(np.iinfo(np.int32).max)
 
 
 def grid(kind: Any, **axes: Any) -> Any:
-    """Every combination of the given values, as one `kind` whose fields are arrays `[lanes]`.
+    """Every combination of the given values, as one `kind` whose fields are arrays
+    `[lanes]`.
 
-    Lanes come in C order of the keywords, so results reshape to the lengths of the axes; fields not
-    named keep their default. An axis is one number or any ordered collection of numbers. Fields that
-    are whole by default or annotation are int32, the others floating point of the precision that
-    holds where `grid` is called: float64 inside `jax.enable_x64(True)`, else float32.
+    Lanes come in C order of the keywords, so results reshape to the lengths of the
+    axes; fields not named keep their default. An axis is one number or any ordered
+    collection of numbers. Fields that are whole by default or annotation are int32, the
+    others floating point of the precision that holds where `grid` is called: float64
+    inside `jax.enable_x64(True)`, else float32.
 
     >>> from jaxml.learn.hyper import Hyper
     >>> grid(Hyper, lr=[0.1, 0.2], seed=range(3)).seed.tolist()
     [0, 1, 2, 0, 1, 2]
 
     Raises:
-        InputError: an axis is empty, unknown, no row of numbers, or breaks a rule of `validate`; a
-            number is not whole where it counts something, or is beyond what its dtype can hold.
+        InputError: an axis is empty, unknown, no row of numbers, or breaks a rule of
+            `validate`; a number is not whole where it counts something, or is beyond
+            what its dtype can hold.
     """
     known = getattr(kind, "_fields", None)
     if known is None or not isinstance(kind, type):
         raise InputError(
-            f"{_told(kind)} has no fields to make a grid of: give a NamedTuple, such as `learn.Hyper`."
+            f"{_told(kind)} has no fields to make a grid of: give a NamedTuple, such as "
+            "`learn.Hyper`."
         )
     unknown = sorted(axes.keys() - set(known))
     if unknown:
-        raise InputError(f"{unknown[0]} is no hyperparameter here: choose among {', '.join(known)}.")
-    missing = [name for name in known if name not in axes and name not in kind._field_defaults]
+        raise InputError(
+            f"{unknown[0]} is no hyperparameter here: choose among {', '.join(known)}."
+        )
+    missing = [
+        name for name in known if name not in axes and name not in kind._field_defaults
+    ]
     if missing:
         raise InputError(f"{missing[0]} has no default: give it at least one value.")
     values = {name: _row(name, axis) for name, axis in axes.items()}
     empty = [name for name, row in values.items() if not row]
     if empty:
-        raise InputError(f"the axis {empty[0]} of the grid is empty: give at least one value.")
+        raise InputError(
+            f"the axis {empty[0]} of the grid is empty: give at least one value."
+        )
     lanes = list(itertools.product(*values.values()))
     columns = dict(zip(values, zip(*lanes, strict=True), strict=True)) if axes else {}
     full = kind(**columns)._asdict()
     filled = {
-        name: _column(kind, name, value if name in columns else _default(name, value), len(lanes))
+        name: _column(
+            kind, name, value if name in columns else _default(name, value), len(lanes)
+        )
         for name, value in full.items()
     }
     return validate(kind(**filled))
@@ -61,8 +73,8 @@ def lanes_of(hypers: Any) -> int:
     """How many lanes a grid has.
 
     Raises:
-        InputError: `hypers` is no NamedTuple of columns of one length, or a column cannot be what it
-            stands for: a count that is not whole or beyond int32.
+        InputError: `hypers` is no NamedTuple of columns of one length, or a column
+            cannot be what it stands for: a count that is not whole or beyond int32.
     """
     if not hasattr(hypers, "_asdict"):
         raise InputError(
@@ -73,26 +85,31 @@ def lanes_of(hypers: Any) -> int:
     for name, column in columns.items():
         if np.ndim(column) != 1:
             raise InputError(
-                f"{name} has the shape {np.shape(column)} where a grid has one number a lane: "
-                f"make the grid by `learn.grid({kind.__name__}, {name}=[...])`."
+                f"{name} has the shape {np.shape(column)} where a grid has one number a "
+                f"lane: make the grid by `learn.grid({kind.__name__}, {name}=[...])`."
             )
         if counts(kind, name):
             _held(name, np.asarray(column))
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        longest, shortest = max(lengths, key=lengths.__getitem__), min(lengths, key=lengths.__getitem__)
+        longest, shortest = (
+            max(lengths, key=lengths.__getitem__),
+            min(lengths, key=lengths.__getitem__),
+        )
         raise InputError(
-            f"{longest} has {lengths[longest]} lanes and {shortest} {lengths[shortest]}: "
-            "make the grid by `learn.grid`, which gives each field one number a lane."
+            f"{longest} has {lengths[longest]} lanes and {shortest} "
+            f"{lengths[shortest]}: make the grid by `learn.grid`, which gives each "
+            "field one number a lane."
         )
     return next(iter(lengths.values()), 0)
 
 
 def require_precision(hypers: Any, params: Any) -> None:
-    """Refuses a grid that was rounded to less than the precision of the parameters it is to train.
+    """Refuses a grid that was rounded to less than the precision of the parameters it
+    is to train.
 
-    A grid made outside `jax.enable_x64` holds float32: 0.9 has become 0.89999998, which a run in
-    float64 would take at its word.
+    A grid made outside `jax.enable_x64` holds float32: 0.9 has become 0.89999998, which
+    a run in float64 would take at its word.
 
     Raises:
         InputError: the parameters are float64, and a floating-point column is not.
@@ -109,20 +126,27 @@ def require_precision(hypers: Any, params: Any) -> None:
 
 
 def counts(kind: Any, name: str) -> bool:
-    """Whether a field is whole: by an annotation of int, or by a default that is one."""
+    """Whether a field is whole: by an annotation of int, or by a default that is
+    one.
+    """
     annotation = kind.__annotations__.get(name)
     written = getattr(annotation, "__forward_arg__", annotation)
-    return isinstance(kind._field_defaults.get(name), int | np.integer) or written in (int, "int")
+    return isinstance(kind._field_defaults.get(name), int | np.integer) or written in (
+        int,
+        "int",
+    )
 
 
 def _row(name: str, axis: Any) -> list[Any]:
     """The values of an axis, in their order."""
     if np.ma.isMaskedArray(axis) and np.ma.is_masked(axis):
         raise InputError(
-            f"the axis {name} of the grid is masked in part: give the numbers that are meant, "
-            "such as its compressed()."
+            f"the axis {name} of the grid is masked in part: give the numbers that are "
+            "meant, such as its compressed()."
         )
-    whole = isinstance(axis, str | bytes | set | frozenset | dict) or not isinstance(axis, Iterable)
+    whole = isinstance(axis, str | bytes | set | frozenset | dict) or not isinstance(
+        axis, Iterable
+    )
     if whole or jnp.issubdtype(getattr(axis, "dtype", float), jax.dtypes.extended):
         values = [axis]
     elif hasattr(axis, "ndim"):
@@ -141,10 +165,15 @@ def _row(name: str, axis: Any) -> list[Any]:
 def _is_number(value: Any) -> bool:
     if isinstance(value, bool | int | float):
         return True
-    array = isinstance(value, np.generic | np.ndarray | jax.Array) and not isinstance(value, Tracer)
+    array = isinstance(value, np.generic | np.ndarray | jax.Array) and not isinstance(
+        value, Tracer
+    )
     if not array or np.ndim(value) > 0:
         return False
-    return any(jnp.issubdtype(value.dtype, kind) for kind in (np.bool_, np.integer, np.floating))
+    return any(
+        jnp.issubdtype(value.dtype, kind)
+        for kind in (np.bool_, np.integer, np.floating)
+    )
 
 
 def _told(value: Any) -> str:
@@ -159,8 +188,8 @@ def _default(name: str, value: Any) -> tuple[Any, ...]:
     row = _row(name, value)
     if len(row) != 1:
         raise InputError(
-            f"the default of {name} is {_told(value)}, and a lane has one number a field: "
-            "declare one field a number."
+            f"the default of {name} is {_told(value)}, and a lane has one number a "
+            "field: declare one field a number."
         )
     return tuple(row)
 
@@ -175,11 +204,15 @@ def _whole(name: str, row: tuple[Any, ...]) -> np.ndarray:
     for value in row:
         if not (math.isfinite(value) and int(value) == value):
             raise InputError(
-                f"{name} counts something by its default or annotation, so it cannot be {float(value):g}: "
-                "give a whole number, or declare the field as a float."
+                f"{name} counts something by its default or annotation, so it cannot be "
+                f"{float(value):g}: give a whole number, or declare the field as a "
+                "float."
             )
         if abs(int(value)) > _LARGEST:
-            raise InputError(f"{name} must lie within int32, not {int(value)}: give at most {_LARGEST}.")
+            raise InputError(
+                f"{name} must lie within int32, not {int(value)}: give at most "
+                f"{_LARGEST}."
+            )
     return np.array([int(value) for value in row], np.int32)
 
 
@@ -191,8 +224,8 @@ def _real(name: str, row: tuple[Any, ...]) -> np.ndarray:
         lost = math.isfinite(_double(value)) and not math.isfinite(number)
         if lost or (value != 0 and number == 0):
             raise InputError(
-                f"{name} of {value} is {number} in {dtype}: choose a number that {dtype} can hold, "
-                "or work inside `with jax.enable_x64(True):`."
+                f"{name} of {value} is {number} in {dtype}: choose a number that "
+                f"{dtype} can hold, or work inside `with jax.enable_x64(True):`."
             )
     return numbers
 
@@ -209,8 +242,11 @@ def _held(name: str, column: np.ndarray) -> None:
     """Refuses a column of counts that the run would take for others."""
     if not (np.issubdtype(column.dtype, np.integer) or column.dtype == bool):
         raise InputError(
-            f"{name} counts something and its column is {column.dtype}: make the grid by `learn.grid`."
+            f"{name} counts something and its column is {column.dtype}: make the grid "
+            "by `learn.grid`."
         )
     beyond = column[(column > _LARGEST) | (column < -_LARGEST)]
     if beyond.size:
-        raise InputError(f"{name} must lie within int32, not {beyond[0]}: give at most {_LARGEST}.")
+        raise InputError(
+            f"{name} must lie within int32, not {beyond[0]}: give at most {_LARGEST}."
+        )

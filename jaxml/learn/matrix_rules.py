@@ -18,13 +18,17 @@ def _decay(u, g, p, memory, t, h):
 def _local_rate(u, g, p, memory, t, h):
     size, slope = jnp.linalg.norm(p), jnp.linalg.norm(g)
     whole = slope + h.weight_decay * size
-    rate = jnp.where((size > 0) & (slope > 0), h.trust * size / jnp.where(whole > 0, whole, 1), 1)
+    rate = jnp.where(
+        (size > 0) & (slope > 0), h.trust * size / jnp.where(whole > 0, whole, 1), 1
+    )
     return rate * (u + h.weight_decay * p), memory
 
 
 def _trust_ratio(u, g, p, memory, t, h):
     size, length = jnp.linalg.norm(p), jnp.linalg.norm(u)
-    return jnp.where((size > 0) & (length > 0), size / jnp.where(length > 0, length, 1), 1) * u, memory
+    return jnp.where(
+        (size > 0) & (length > 0), size / jnp.where(length > 0, length, 1), 1
+    ) * u, memory
 
 
 def _orthogonal(u, g, p, memory, t, h):
@@ -43,7 +47,9 @@ def _orthogonal(u, g, p, memory, t, h):
 
 
 def _factors(leaf):
-    """Zero squares, one for each axis of the leaf as a matrix, or the one of a vector."""
+    """Zero squares, one for each axis of the leaf as a matrix, or the one of a
+    vector.
+    """
     return tuple(jnp.zeros((n, n), leaf.dtype) for n in _flattened(leaf).shape)
 
 
@@ -66,7 +72,9 @@ def _preconditioned(u, g, p, memory, t, h):
 
 
 def _basis(leaf):
-    """Adam's memory, and for each axis of the leaf as a matrix a covariance and its basis."""
+    """Adam's memory, and for each axis of the leaf as a matrix a covariance and its
+    basis.
+    """
     if leaf.ndim < 2:
         return ADAM.remember(leaf)
     matrix = jnp.zeros_like(_flattened(leaf))
@@ -83,21 +91,35 @@ def _rotated(u, g, p, memory, t, h):
     slope, first, made = _flattened(u), t == 1, jnp.maximum(t - 1, 1)
     keep, decay = h.momentum, h.second_moment
     mean = jnp.where(first, mean, keep * mean + (1 - keep) * slope)
-    square = jnp.where(first, square, decay * square + (1 - decay) * (rows.T @ slope @ columns) ** 2)
+    square = jnp.where(
+        first, square, decay * square + (1 - decay) * (rows.T @ slope @ columns) ** 2
+    )
     root = jnp.sqrt(square / (1 - decay**made)) + h.epsilon
     step = rows @ (rows.T @ mean @ columns / (1 - keep**made) / root) @ columns.T
-    grown = (decay * left + (1 - decay) * slope @ slope.T, decay * right + (1 - decay) * slope.T @ slope)
-    choice = jnp.where(first, 0, jnp.where(t % jnp.asarray(h.period, jnp.int32) == 0, 1, 2))
-    bases = tuple(jax.lax.switch(choice, TURNS, *pair) for pair in zip(grown, (rows, columns), strict=True))
+    grown = (
+        decay * left + (1 - decay) * slope @ slope.T,
+        decay * right + (1 - decay) * slope.T @ slope,
+    )
+    choice = jnp.where(
+        first, 0, jnp.where(t % jnp.asarray(h.period, jnp.int32) == 0, 1, 2)
+    )
+    bases = tuple(
+        jax.lax.switch(choice, TURNS, *pair)
+        for pair in zip(grown, (rows, columns), strict=True)
+    )
     return jnp.where(first, 0, step).reshape(u.shape), (mean, square, grown, bases)
 
 
 TURNS = (
-    lambda covariance, basis: jnp.linalg.eigh(covariance)[1][:, ::-1].astype(basis.dtype),
+    lambda covariance, basis: jnp.linalg.eigh(covariance)[1][:, ::-1].astype(
+        basis.dtype
+    ),
     lambda covariance, basis: jnp.linalg.qr(covariance @ basis)[0].astype(basis.dtype),
     lambda covariance, basis: basis,
 )
-"""How a basis follows its covariance: from scratch, strongest first; by orthogonal iteration; not at all."""
+"""How a basis follows its covariance: from scratch, strongest first; by orthogonal
+iteration; not at all.
+"""
 
 
 def _power(matrix, exponent, h):
@@ -110,25 +132,36 @@ def _power(matrix, exponent, h):
 decay = Rule(stateless, _decay)
 """u + weight_decay p."""
 local_rate = Rule(stateless, _local_rate)
-"""trust ‖p‖ / (‖g‖ + weight_decay ‖p‖) (u + weight_decay p), factor 1 where a norm is 0.
+"""trust ‖p‖ / (‖g‖ + weight_decay ‖p‖) (u + weight_decay p), factor 1 where a norm is
+0.
 
-You et al. 2017, arXiv:1708.03888."""
+You et al. 2017, arXiv:1708.03888.
+"""
 trust_ratio = Rule(stateless, _trust_ratio)
 """‖p‖ / ‖u‖ u, and u where a norm is 0. You et al. 2020, arXiv:1904.00962."""
 orthogonal = Rule(stateless, _orthogonal)
-"""About U Vᵀ of u = U Σ Vᵀ, by five Newton-Schulz steps, times √max(1, outputs / inputs). Jordan 2024.
+"""About U Vᵀ of u = U Σ Vᵀ, by five Newton-Schulz steps, times √max(1, outputs /
+inputs). Jordan 2024.
 
-Kernels are [inputs, outputs] here, where PyTorch has their transposes; those of a convolution, [height,
-width, inputs, outputs], count as a matrix of height · width · inputs by outputs."""
+Kernels are [inputs, outputs] here, where PyTorch has their transposes; those of a
+convolution, [height, width, inputs, outputs], count as a matrix of height · width ·
+inputs by outputs.
+"""
 kronecker_root = Rule(_factors, _preconditioned)
-"""L^-¼ u R^-¼, L = εI + Σ g gᵀ and R = εI + Σ gᵀ g; of vectors H^-½ u, H = εI + Σ g gᵀ. O(n³) an axis.
+"""L^-¼ u R^-¼, L = εI + Σ g gᵀ and R = εI + Σ gᵀ g; of vectors H^-½ u, H = εI + Σ g gᵀ.
+O(n³) an axis.
 
-More than two axes count as a matrix of the last. Gupta, Koren and Singer 2018, arXiv:1802.09568."""
+More than two axes count as a matrix of the last. Gupta, Koren and Singer 2018,
+arXiv:1802.09568.
+"""
 kronecker_basis = Rule(_basis, _rotated)
-"""Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], which every `period` updates turn by a step of QR.
+"""Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], which every `period` updates turn by
+a step of QR.
 
-The first gradient only chooses them; vectors get Adam. O(n³) an axis. Vyas et al. 2024, arXiv:2409.11321,
-whose code counts a period from the second gradient, so that its bases turn one gradient later than these."""
+The first gradient only chooses them; vectors get Adam. O(n³) an axis. Vyas et al. 2024,
+arXiv:2409.11321, whose code counts a period from the second gradient, so that its bases
+turn one gradient later than these.
+"""
 
 
 def on_matrices(matrix: Rule, other: Rule) -> Rule:

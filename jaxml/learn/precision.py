@@ -1,4 +1,6 @@
-"""Arithmetic in float32 or wider, whatever the parameters: β₂ = 0.999 is 1 in bfloat16."""
+"""Arithmetic in float32 or wider, whatever the parameters: β₂ = 0.999 is 1 in
+bfloat16.
+"""
 
 from typing import Any
 
@@ -28,8 +30,11 @@ def like(x: Params, y: Params) -> Params:
     return jax.tree.map(lambda new, old: jnp.asarray(new, jnp.result_type(old)), x, y)
 
 
-def in_single(optimizer: optax.GradientTransformation) -> optax.GradientTransformationExtraArgs:
-    """The same optimizer, which computes and remembers in float32 or wider; its updates are the parameters'.
+def in_single(
+    optimizer: optax.GradientTransformation,
+) -> optax.GradientTransformationExtraArgs:
+    """The same optimizer, which computes and remembers in float32 or wider; its updates
+    are the parameters'.
 
     Of float32 and float64 parameters nothing changes.
     """
@@ -38,7 +43,9 @@ def in_single(optimizer: optax.GradientTransformation) -> optax.GradientTransfor
     def init(params: Params) -> Any:
         return inner.init(wide(params))
 
-    def apply(updates: Params, state: Any, params: Any = None, **extra: Any) -> tuple[Params, Any]:
+    def apply(
+        updates: Params, state: Any, params: Any = None, **extra: Any
+    ) -> tuple[Params, Any]:
         target = updates if params is None else params
         points = None if params is None else wide(params)
         updates, state = inner.update(wide(updates), state, points, **extra)

@@ -20,7 +20,8 @@ from jaxml.types import InputError, Params, Scalar
 Family: TypeAlias = Callable[..., optax.GradientTransformation]
 """`(hyper, shape) -> optax.GradientTransformation`, called inside the traced function.
 
-A plain `hyper -> optax.GradientTransformation` will do wherever a family is asked for: `as_family` adapts it.
+A plain `hyper -> optax.GradientTransformation` will do wherever a family is asked for:
+`as_family` adapts it.
 """
 
 _NEEDS_NUMBERS = (
@@ -32,14 +33,17 @@ _NEEDS_NUMBERS = (
 
 
 def as_family(family: Family) -> Family:
-    """`(hyper, shape) -> chain` of any family, also of one that takes the hyperparameters alone.
+    """`(hyper, shape) -> chain` of any family, also of one that takes the
+    hyperparameters alone.
 
-    The updates of such a one are multiplied by shape(step, horizon), which is its rate where its updates
-    are proportional to it, as Optax's are. A family that brings a shape of its own, such as
-    `partial(learn.adam, shape=learn.cosine)`, keeps it unless another than `constant` is handed in.
+    The updates of such a one are multiplied by shape(step, horizon), which is its rate
+    where its updates are proportional to it, as Optax's are. A family that brings a
+    shape of its own, such as `partial(learn.adam, shape=learn.cosine)`, keeps it unless
+    another than `constant` is handed in.
 
     Raises:
-        InputError: when it is called, the family decides on a traced number, as Optax's schedules do.
+        InputError: when it is called, the family decides on a traced number, as Optax's
+            schedules do.
     """
     place = _place_of_shape(family)
 
@@ -47,7 +51,11 @@ def as_family(family: Family) -> Family:
         with traced_numbers():
             if place is None:
                 chain = family(hyper)
-                return chain if shape is constant else optax.chain(chain, _scale_by_shape(hyper, shape))
+                return (
+                    chain
+                    if shape is constant
+                    else optax.chain(chain, _scale_by_shape(hyper, shape))
+                )
             if shape is constant and place.default is not inspect.Parameter.empty:
                 return family(hyper)
             if place.kind is inspect.Parameter.KEYWORD_ONLY:
@@ -62,56 +70,71 @@ def traced_numbers() -> Iterator[None]:
     """Within it, an optimizer that decides on a traced number says so in a sentence.
 
     Raises:
-        InputError: in place of JAX's errors of a traced number that is asked for its value.
+        InputError: in place of JAX's errors of a traced number that is asked for its
+            value.
     """
     try:
         yield
     except _NEEDS_NUMBERS as error:
         raise InputError(_undecidable(error)) from error
-    except TypeError as error:  # a traced number as a key of a dict, or called as a schedule
+    except (
+        TypeError
+    ) as error:  # a traced number as a key of a dict, or called as a schedule
         if "Tracer" not in str(error):
             raise
         raise InputError(_undecidable(error)) from error
 
 
 def _place_of_shape(family: Family) -> inspect.Parameter | None:
-    """The parameter that takes the shape: the one of that name, or a second that is no plain value."""
+    """The parameter that takes the shape: the one of that name, or a second that is no
+    plain value.
+    """
     parameters = list(inspect.signature(family).parameters.values())
     for parameter in parameters:
-        if parameter.name == "shape" or parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+        if (
+            parameter.name == "shape"
+            or parameter.kind is inspect.Parameter.VAR_POSITIONAL
+        ):
             return parameter
     if len(parameters) < 2 or parameters[1].kind is inspect.Parameter.VAR_KEYWORD:
         return None
     second = parameters[1]
-    return second if second.default is second.empty or callable(second.default) else None
+    return (
+        second if second.default is second.empty or callable(second.default) else None
+    )
 
 
 def _undecidable(error: Exception) -> str:
     first = str(error).splitlines()[0].rstrip(".")
     return (
-        "An optimizer is built of traced hyperparameters, and this one needs their values when it is built, "
-        f"as Optax's schedules do ({first}): take a shape of learn.SHAPES, such as learn.cosine, with "
-        "hyper.horizon and hyper.warmup, through learn.scale_by_rate(hyper, shape); and a period of "
-        "Optax's, such as that of optax.MultiSteps, as a plain number."
+        "An optimizer is built of traced hyperparameters, and this one needs their "
+        f"values when it is built, as Optax's schedules do ({first}): take a shape of "
+        "learn.SHAPES, such as learn.cosine, with hyper.horizon and hyper.warmup, "
+        "through learn.scale_by_rate(hyper, shape); and a period of Optax's, such as "
+        "that of optax.MultiSteps, as a plain number."
     )
 
 
 def rate_at(hyper: Any, shape: Shape = constant) -> Callable[[Any], Scalar]:
-    """step ↦ lr · shape(step, horizon), after a warm-up of `hyper.warmup` updates if it has one.
+    """step ↦ lr · shape(step, horizon), after a warm-up of `hyper.warmup` updates if it
+    has one.
 
     Raises:
         InputError: the shape reads the horizon, and none is given.
     """
     rate_shape = warmup(shape, getattr(hyper, "warmup", 0.0))
     horizon = horizon_of(hyper, rate_shape)
-    return lambda step: rate_shape(step, horizon) * jnp.asarray(hyper.lr, jnp.result_type(float))
+    return lambda step: (
+        rate_shape(step, horizon) * jnp.asarray(hyper.lr, jnp.result_type(float))
+    )
 
 
 def horizon_of(hyper: Any, shape: Shape) -> Any:
     """The horizon that a shape is to be given: 1 to a shape that does not read it.
 
-    So no program depends on a horizon that its shape does not read, though it were handed to a loop or a
-    branch as a whole. A traced horizon of 0, which is none, becomes nan, so that the first update shows it.
+    So no program depends on a horizon that its shape does not read, though it were
+    handed to a loop or a branch as a whole. A traced horizon of 0, which is none,
+    becomes nan, so that the first update shows it.
 
     Raises:
         InputError: the shape reads the horizon, and none is given.
@@ -135,8 +158,9 @@ def is_zero(number: Any) -> bool:
 def without_horizon(reader: str) -> str:
     """The sentence that asks for a horizon."""
     return (
-        f"{reader} reads the horizon, and none is given: set hyper.horizon to the length of the run in "
-        "updates, or take a shape that needs none, such as learn.constant."
+        f"{reader} reads the horizon, and none is given: set hyper.horizon to the "
+        "length of the run in updates, or take a shape that needs none, such as "
+        "learn.constant."
     )
 
 
@@ -147,10 +171,11 @@ class RateState(NamedTuple):
 
 
 def scale_by_rate(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
-    """u ← -lr · shape(step, horizon) · u, after a warm-up of `hyper.warmup` updates if it has one.
+    """u ← -lr · shape(step, horizon) · u, after a warm-up of `hyper.warmup` updates if
+    it has one.
 
-    Reads `lr` and, where they exist, `horizon` and `warmup` of any NamedTuple; so a shape handed in is not
-    to be wrapped in `warmup` with the same length.
+    Reads `lr` and, where they exist, `horizon` and `warmup` of any NamedTuple; so a
+    shape handed in is not to be wrapped in `warmup` with the same length.
 
     Raises:
         InputError: the shape reads the horizon, and none is given.
@@ -172,7 +197,9 @@ def _scale_by(factor: Callable[[Any], Scalar]) -> optax.GradientTransformation:
         del params
         return RateState(jnp.zeros((), jnp.int32))
 
-    def apply(updates: Params, state: Any, params: Params | None = None) -> tuple[Params, RateState]:
+    def apply(
+        updates: Params, state: Any, params: Params | None = None
+    ) -> tuple[Params, RateState]:
         del params
         return tree.scale(factor(state.step), updates), RateState(state.step + 1)
 

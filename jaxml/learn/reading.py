@@ -1,4 +1,6 @@
-"""What an optimizer reads of its hyperparameters, and the refusal of a grid over what it does not."""
+"""What an optimizer reads of its hyperparameters, and the refusal of a grid over what
+it does not.
+"""
 
 from collections.abc import Collection
 from typing import Any
@@ -17,24 +19,30 @@ POINT = Hyper(lr=1.0, horizon=1.0)
 PARAMS = {"matrix": np.zeros((2, 3), np.float32), "vector": np.zeros(3, np.float32)}
 
 
-def reads(family: Family, hyper: Any = POINT, params: Params = PARAMS) -> frozenset[str]:
-    """The names of the hyperparameters on which the state or the updates of a family depend.
+def reads(
+    family: Family, hyper: Any = POINT, params: Params = PARAMS
+) -> frozenset[str]:
+    """The names of the hyperparameters on which the state or the updates of a family
+    depend.
 
-    Found by the flow of data through one trace of `init` and one of `update`, so it holds for any
-    family, shape and wrapper. What is not named has no effect; what is named may have none where the
-    optimizer calls jitted functions or loops of its own.
+    Found by the flow of data through one trace of `init` and one of `update`, so it
+    holds for any family, shape and wrapper. What is not named has no effect; what is
+    named may have none where the optimizer calls jitted functions or loops of its own.
 
     Args:
         family: any family; a shape of its own may be bound to it.
         hyper: one point of any NamedTuple; its values are not looked at.
-        params: parameters, or their shapes; not the same rules act on matrices and on vectors.
+        params: parameters, or their shapes; not the same rules act on matrices and on
+            vectors.
 
     >>> from jaxml import learn
     >>> sorted(reads(learn.momentum))
     ['lr', 'momentum', 'warmup', 'weight_decay']
     """
     build, params = as_family(family), _abstract(params)
-    hyper = jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), hyper)
+    hyper = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), hyper
+    )
 
     def begin(hyper: Any, params: Params) -> Any:
         return door.begin(build(hyper), params)
@@ -64,10 +72,12 @@ def varied(hypers: Any) -> list[str]:
 
 
 def check_grid(family: Family, hypers: Any, params: Params = PARAMS) -> Any:
-    """Returns the grid if the family reads what varies in it, and has the horizon that it reads.
+    """Returns the grid if the family reads what varies in it, and has the horizon that
+    it reads.
 
     Raises:
-        InputError: a field varies that the family does not read (`seed` excepted), or a horizon is missing.
+        InputError: a field varies that the family does not read (`seed` excepted), or a
+            horizon is missing.
     """
     read = reads(family, first(hypers), params)
     require_read(hypers, read)
@@ -80,7 +90,8 @@ def require_read(hypers: Any, read: Collection[str]) -> Any:
     if unread:
         raise InputError(
             f"the grid varies {unread[0]}, which the optimizer does not read (it reads "
-            f"{', '.join(sorted(read))}): drop that axis, or take a family or a wrapper that reads it."
+            f"{', '.join(sorted(read))}): drop that axis, or take a family or a wrapper "
+            "that reads it."
         )
     return hypers
 
@@ -92,7 +103,9 @@ def require_horizon(hypers: Any, read: Collection[str]) -> Any:
     return hypers
 
 
-def check_training(hypers: Any, *, init: Any, start: Any, family: Family, probe: Any) -> Any:
+def check_training(
+    hypers: Any, *, init: Any, start: Any, family: Family, probe: Any
+) -> Any:
     """The grid, if what varies in it is read, and the horizon that is read is given."""
     point = first(hypers)
     params, _ = jax.eval_shape(start, jax.random.key(0))
@@ -118,4 +131,6 @@ def first(hypers: Any) -> Any:
 
 
 def _abstract(params: Params) -> Params:
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), params)
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(jnp.shape(x), jnp.result_type(x)), params
+    )

@@ -1,10 +1,12 @@
-"""What an optimizer does to a gradient, one leaf at a time: how momentum is formed, how the step is scaled.
+"""What an optimizer does to a gradient, one leaf at a time: how momentum is formed, how
+the step is scaled.
 
-A *rule* takes `(u, g, p, memory, t, h)`: the step u that the rules before it have made, the gradient g
-(of the loss and an L2 decay), the parameters p, what it has remembered of this leaf, the updates so far
-counted from 1, and the hyperparameters. It returns the new step and its new memory. An optimizer is a
-sequence of rules, so a new one is a new combination: `(velocity, root_of_moving_mean)` remembers the raw
-gradients and scales by them, `(root_of_moving_mean, velocity)` remembers the scaled ones.
+A *rule* takes `(u, g, p, memory, t, h)`: the step u that the rules before it have made,
+the gradient g (of the loss and an L2 decay), the parameters p, what it has remembered
+of this leaf, the updates so far counted from 1, and the hyperparameters. It returns the
+new step and its new memory. An optimizer is a sequence of rules, so a new one is a new
+combination: `(velocity, root_of_moving_mean)` remembers the raw gradients and scales by
+them, `(root_of_moving_mean, velocity)` remembers the scaled ones.
 """
 
 from collections.abc import Callable
@@ -85,7 +87,9 @@ def _interpolation(u, g, p, memory, t, h):
 velocity = Rule(once, _velocity)
 """m ← βm + u. Polyak 1964."""
 nesterov_velocity = Rule(once, _nesterov_velocity)
-"""m ← βm + u, then βm + u: the gradient is taken where momentum leads. Sutskever et al. 2013."""
+"""m ← βm + u, then βm + u: the gradient is taken where momentum leads. Sutskever et al.
+2013.
+"""
 average = Rule(once, _average)
 """m ← βm + (1-β)u."""
 nesterov_average = Rule(once, _nesterov_average)
@@ -139,7 +143,10 @@ def _root_of_largest(u, g, p, memory, t, h):
 def _unbiased_root_of_largest(u, g, p, memory, t, h):
     v = _mean_square(g, memory[0], h)
     largest = jnp.maximum(memory[1], v)
-    return u / (jnp.sqrt(largest) / jnp.sqrt(1 - h.second_moment**t) + h.epsilon), (v, largest)
+    return u / (jnp.sqrt(largest) / jnp.sqrt(1 - h.second_moment**t) + h.epsilon), (
+        v,
+        largest,
+    )
 
 
 def _ratio_of_moving_means(u, g, p, memory, t, h):
@@ -149,15 +156,23 @@ def _ratio_of_moving_means(u, g, p, memory, t, h):
 
 
 def _rectified(long_enough):
-    """The rectified scaling where the length of the averages will do, and none before."""
+    """The rectified scaling where the length of the averages will do, and none
+    before.
+    """
 
     def apply(u, g, p, memory, t, h):
         v = _mean_square(g, memory[0], h)
         limit = 2 / (1 - h.second_moment) - 1
         power = h.second_moment**t
         length = limit - 2 * t * power / (1 - power)
-        ratio = (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
-        scaled = jnp.sqrt(jnp.maximum(ratio, 0)) * u / (jnp.sqrt(v / (1 - power)) + h.epsilon)
+        ratio = (
+            (length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)
+        )
+        scaled = (
+            jnp.sqrt(jnp.maximum(ratio, 0))
+            * u
+            / (jnp.sqrt(v / (1 - power)) + h.epsilon)
+        )
         return jnp.where(long_enough(length), scaled, u), (v,)
 
     return apply
@@ -170,23 +185,35 @@ def _sign(u, g, p, memory, t, h):
 root_of_sum = Rule(once, _root_of_sum)
 """u / (√Σg² + ε). Duchi, Hazan and Singer 2011, the diagonal form."""
 root_of_mean = Rule(once, _root_of_mean)
-"""u / (√mean g² + ε), the mean over all gradients so far: what the course calls Adagrad."""
+"""u / (√mean g² + ε), the mean over all gradients so far: what the course calls
+Adagrad.
+"""
 root_of_moving_mean = Rule(once, _root_of_moving_mean)
-"""v ← β₂v + (1-β₂)g², then u / (√v + ε). Tieleman and Hinton 2012, as PyTorch has it."""
+"""v ← β₂v + (1-β₂)g², then u / (√v + ε). Tieleman and Hinton 2012, as PyTorch has
+it.
+"""
 root_of_moving_mean_and_epsilon = Rule(once, _root_of_moving_mean_and_epsilon)
 """v ← β₂v + (1-β₂)g², then u / √(v + ε), as TensorFlow and Optax have it."""
 unbiased_root = Rule(once, _unbiased_root)
-"""v ← β₂v + (1-β₂)g², then u / (√(v / (1-β₂ᵗ)) + ε). Kingma and Ba 2015, arXiv:1412.6980."""
+"""v ← β₂v + (1-β₂)g², then u / (√(v / (1-β₂ᵗ)) + ε). Kingma and Ba 2015,
+arXiv:1412.6980.
+"""
 root_of_largest = Rule(twice, _root_of_largest)
-"""u / (√max v + ε), the maximum over all v so far. Reddi, Kale and Kumar 2018, arXiv:1904.09237, alg. 2."""
+"""u / (√max v + ε), the maximum over all v so far. Reddi, Kale and Kumar 2018,
+arXiv:1904.09237, alg. 2.
+"""
 unbiased_root_of_largest = Rule(twice, _unbiased_root_of_largest)
 """u / (√(max v / (1-β₂ᵗ)) + ε), as PyTorch has AMSGrad."""
 ratio_of_moving_means = Rule(twice, _ratio_of_moving_means)
-"""√(E[Δ²] + ε) / √(E[g²] + ε) u, Δ the steps so far, before the rate. Zeiler 2012, arXiv:1212.5701."""
+"""√(E[Δ²] + ε) / √(E[g²] + ε) u, Δ the steps so far, before the rate. Zeiler 2012,
+arXiv:1212.5701.
+"""
 rectified_root = Rule(once, _rectified(lambda length: length >= 5))
-"""r u / (√v̂ + ε) once the averages' length ρ is 5 or more, u before: the authors' code.
+"""r u / (√v̂ + ε) once the averages' length ρ is 5 or more, u before: the authors'
+code.
 
-Liu et al. 2020, arXiv:1908.03265, whose algorithm 2 has ρ > 4; PyTorch has ρ > 5."""
+Liu et al. 2020, arXiv:1908.03265, whose algorithm 2 has ρ > 4; PyTorch has ρ > 5.
+"""
 rectified_root_above_four = Rule(once, _rectified(lambda length: length > 4))
 """The same once ρ is more than 4, as in the paper's algorithm 2."""
 sign = Rule(stateless, _sign)

@@ -1,9 +1,10 @@
-"""Shapes of the learning rate: functions (step, horizon) -> [0, 1] with peak 1 and a traced horizon.
+"""Shapes of the learning rate: functions (step, horizon) -> [0, 1] with peak 1 and a
+traced horizon.
 
-The rate is `lr * shape(step, horizon)`; steps are counted from 0 and the horizon in updates. Because
-both are traced numbers, lanes that train for different lengths share one program, which schedules
-closed over a Python integer cannot do. A shape with parameters of its own is bound by
-`functools.partial`.
+The rate is `lr * shape(step, horizon)`; steps are counted from 0 and the horizon in
+updates. Because both are traced numbers, lanes that train for different lengths share
+one program, which schedules closed over a Python integer cannot do. A shape with
+parameters of its own is bound by `functools.partial`.
 """
 
 from collections.abc import Callable
@@ -47,7 +48,8 @@ def step_decay(step: Any, horizon: Any, *, drops: int = 3, factor: Any = 0.1) ->
     >>> [round(float(step_decay(t, 4.0)), 3) for t in (0, 1, 2, 3)]
     [1.0, 0.1, 0.01, 0.001]
     """
-    # Half an update of slack: step and horizon are whole, and division may round either way.
+    # Half an update of slack: step and horizon are whole, and division may round either
+    # way.
     passed = jnp.floor((_real(step) * (drops + 1) + 0.5) / _real(horizon))
     return _real(factor) ** jnp.clip(passed, 0, drops)
 
@@ -131,15 +133,20 @@ def _triangle(step: Any, horizon: Any, cycles: Any) -> jax.Array:
     return 1 - jnp.abs(2 * jnp.mod(travelled, _real(horizon)) / _real(horizon) - 1)
 
 
-def exponential_triangular(step: Any, horizon: Any, *, cycles: Any = 4, final: Any = 0.1) -> Scalar:
-    """`cycles` triangles above a floor of 0.1, their height shrinking exponentially to `final`.
+def exponential_triangular(
+    step: Any, horizon: Any, *, cycles: Any = 4, final: Any = 0.1
+) -> Scalar:
+    """`cycles` triangles above a floor of 0.1, their height shrinking exponentially to
+    `final`.
 
     Source: Smith 2017, arXiv:1506.01186, the exp_range policy.
 
     >>> round(float(exponential_triangular(2, 8.0, cycles=2, final=0.0001)), 6)
     0.19
     """
-    return 0.1 + 0.9 * _triangle(step, horizon, cycles) * exponential(step, horizon, final=final)
+    return 0.1 + 0.9 * _triangle(step, horizon, cycles) * exponential(
+        step, horizon, final=final
+    )
 
 
 def restarts(step: Any, horizon: Any, *, cycles: int = 3, growth: Any = 2.0) -> Scalar:
@@ -153,17 +160,24 @@ def restarts(step: Any, horizon: Any, *, cycles: int = 3, growth: Any = 2.0) -> 
     lengths = _real(growth) ** _real(jnp.arange(cycles))
     begins = jnp.cumsum(lengths) - lengths
     step, horizon = jnp.minimum(_real(step), _real(horizon)), _real(horizon)
-    passed = step * jnp.sum(lengths) - begins * horizon  # whole numbers: exact where the growth is whole
+    passed = (
+        step * jnp.sum(lengths) - begins * horizon
+    )  # whole numbers: exact where the growth is whole
     now = jnp.maximum(jnp.sum(passed >= 0, dtype=jnp.int32) - 1, 0)
     return (1 + jnp.cos(jnp.pi * passed[now] / (horizon * lengths[now]))) / 2
 
 
-def one_cycle(step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, final: Any = 4e-6) -> Scalar:
-    """A cosine from `first` to 1 over the part `rise` of the horizon, then one down to `final`.
+def one_cycle(
+    step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, final: Any = 4e-6
+) -> Scalar:
+    """A cosine from `first` to 1 over the part `rise` of the horizon, then one down to
+    `final`.
 
-    The peak is at rise · horizon and the end at the horizon; `torch_one_cycle` has PyTorch's phases.
+    The peak is at rise · horizon and the end at the horizon; `torch_one_cycle` has
+    PyTorch's phases.
 
-    Source: Smith and Topin 2018, arXiv:1708.07120; halves of cosines and the values are PyTorch's.
+    Source: Smith and Topin 2018, arXiv:1708.07120; halves of cosines and the values are
+    PyTorch's.
 
     >>> [round(float(one_cycle(t, 10.0)), 6) for t in (0, 3, 10)]
     [0.04, 1.0, 4e-06]
@@ -178,7 +192,8 @@ def one_cycle(step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, fi
 def torch_one_cycle(
     step: Any, horizon: Any, *, rise: Any = 0.3, first: Any = 0.04, final: Any = 4e-6
 ) -> Scalar:
-    """`one_cycle` whose phases end at rise · horizon - 1 and horizon - 1: the last update has `final`.
+    """`one_cycle` whose phases end at rise · horizon - 1 and horizon - 1: the last
+    update has `final`.
 
     Source: PyTorch's OneCycleLR at its defaults.
 
@@ -188,15 +203,19 @@ def torch_one_cycle(
     peak, last = _real(rise) * _real(horizon) - 1, _real(horizon) - 1
     step = jnp.minimum(_real(step), last)
     rises = step < peak
-    part = jnp.where(rises, 1 - step / jnp.maximum(peak, 1), _over(step - peak, last - peak))
+    part = jnp.where(
+        rises, 1 - step / jnp.maximum(peak, 1), _over(step - peak, last - peak)
+    )
     floor = jnp.where(rises, _real(first), _real(final))
     return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
 
 
 def transformer(step: Any, horizon: Any, *, length: Any = 4000) -> Scalar:
-    """min(√(length / s), s / length), s = step + 1: a linear rise, then 1/√s, whatever the horizon.
+    """min(√(length / s), s / length), s = step + 1: a linear rise, then 1/√s, whatever
+    the horizon.
 
-    Source: Vaswani et al. 2017, arXiv:1706.03762, equation 3, over its peak (d · length)^-½.
+    Source: Vaswani et al. 2017, arXiv:1706.03762, equation 3, over its peak (d ·
+    length)^-½.
 
     >>> [float(transformer(t, 1.0, length=4)) for t in (0, 3, 15)]
     [0.25, 1.0, 0.5]

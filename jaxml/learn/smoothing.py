@@ -8,7 +8,8 @@ import numpy as np
 def two_sided(values: np.ndarray, memory: float) -> np.ndarray:
     """Σⱼ memory^|i - j| xⱼ / Σⱼ memory^|i - j|.
 
-    An exponential average of the past alone lags by memory / (1 - memory) steps. Cost: O(n).
+    An exponential average of the past alone lags by memory / (1 - memory) steps. Cost:
+    O(n).
 
     >>> two_sided(np.array([0.0, 3.0, 0.0]), 0.5).round(3).tolist()
     [0.857, 1.5, 0.857]

@@ -1,4 +1,6 @@
-"""A grid of hyperparameters and seeds as one compiled program, in chunks of lanes that fit in memory."""
+"""A grid of hyperparameters and seeds as one compiled program, in chunks of lanes that
+fit in memory.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,11 +20,13 @@ from jaxml.types import InputError, Params
 
 
 class Runs(NamedTuple):
-    """What a sweep leaves: NumPy arrays whose leading axis is the lane, in the order of the grid.
+    """What a sweep leaves: NumPy arrays whose leading axis is the lane, in the order of
+    the grid.
 
     Attributes:
         hyper: the grid.
-        params: the evaluation parameters at the end, or the last finite ones of a diverged lane.
+        params: the evaluation parameters at the end, or the last finite ones of a
+            diverged lane.
         model_state: likewise.
         diverged_at: `[lanes]`, the step at which a lane diverged, or -1.
         trace: losses and gradient norms `[lanes, steps]`, and what the probe observed.
@@ -55,15 +59,17 @@ def sweep(
 ) -> Runs:
     """Runs every lane of a grid; one compilation, whatever the values in it.
 
-    A chunk of `lanes` runs advances together under `vmap` on one device, and all devices work at once, of
-    which a CPU has one a core: in chunks of 32 or fewer, 64 runs occupy two. A grid that is no multiple is
-    padded with copies of its last lane, which are dropped. With `lanes` = 1 a chunk is one run: right for
-    code with early stopping. On a CPU initialisation is mapped, not vmapped, which compiles several times
-    faster. The number of lanes changes rounding, so it belongs in a Config; the number of devices changes
-    no bit.
+    A chunk of `lanes` runs advances together under `vmap` on one device, and all
+    devices work at once, of which a CPU has one a core: in chunks of 32 or fewer, 64
+    runs occupy two. A grid that is no multiple is padded with copies of its last lane,
+    which are dropped. With `lanes` = 1 a chunk is one run: right for code with early
+    stopping. On a CPU initialisation is mapped, not vmapped, which compiles several
+    times faster. The number of lanes changes rounding, so it belongs in a Config; the
+    number of devices changes no bit.
 
-    Memory: a chunk at its peak on each device, and the outputs of all lanes, which are gathered as the chunks
-    end. Cores share the host's memory, so as many compute at once as fit in it.
+    Memory: a chunk at its peak on each device, and the outputs of all lanes, which are
+    gathered as the chunks end. Cores share the host's memory, so as many compute at
+    once as fit in it.
 
     Args:
         training: the experiment. Parameters, model state and probe may be any pytrees.
@@ -71,14 +77,16 @@ def sweep(
         lanes: how many lanes advance together on a device.
         devices: how many compute at once; all that there are when not given.
         name: of the stages that `keep` is given; each sweep of a study needs its own.
-        keep: `(name, compute) -> value`, called once a chunk: where storage, resuming and progress hang.
-            The value is a dict of plain arrays by their place in the outputs, whatever the pytrees.
+        keep: `(name, compute) -> value`, called once a chunk: where storage, resuming
+            and progress hang. The value is a dict of plain arrays by their place in the
+            outputs, whatever the pytrees.
 
     Raises:
-        InputError: `lanes` or `devices` is not positive, there are fewer accelerators, `hypers` is no grid, a
-            hyperparameter breaks its rule, a schedule outlasts the run, the grid is less precise than the
-            parameters, a chunk does not fit in a device's memory (the sentence says how many lanes do) or the
-            gathered outputs in the host's, or `keep` returns a chunk of another program.
+        InputError: `lanes` or `devices` is not positive, there are fewer accelerators,
+            `hypers` is no grid, a hyperparameter breaks its rule, a schedule outlasts
+            the run, the grid is less precise than the parameters, a chunk does not fit
+            in a device's memory (the sentence says how many lanes do) or the gathered
+            outputs in the host's, or `keep` returns a chunk of another program.
     """
     _checked(training, hypers)
     program = compiled(training, hypers, lanes=lanes, devices=devices)
@@ -93,7 +101,8 @@ def run(
     name: str = "lanes",
     keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
 ) -> Runs:
-    """Runs every lane of a grid by a program that is compiled already, whatever grid that was for.
+    """Runs every lane of a grid by a program that is compiled already, whatever grid
+    that was for.
 
     Raises:
         InputError: as `sweep`.
@@ -110,12 +119,16 @@ def run(
     return Runs(hypers, *gathering.restored(gathered, program.outputs))
 
 
-def compiled(training: Training, hypers: Any, *, lanes: int, devices: int | None = None) -> Program:
-    """The program that runs a grid in chunks of `lanes`, as many at once as there are devices.
+def compiled(
+    training: Training, hypers: Any, *, lanes: int, devices: int | None = None
+) -> Program:
+    """The program that runs a grid in chunks of `lanes`, as many at once as there are
+    devices.
 
     Raises:
-        InputError: `lanes` or `devices` is not positive, there are fewer accelerators, `hypers` is no grid
-            or less precise than the parameters, or a chunk does not fit in a device's memory.
+        InputError: `lanes` or `devices` is not positive, there are fewer accelerators,
+            `hypers` is no grid or less precise than the parameters, or a chunk does not
+            fit in a device's memory.
     """
     if lanes < 1:
         raise InputError(f"{lanes} lanes cannot advance together: choose 1 or more.")
@@ -138,7 +151,12 @@ def compiled(training: Training, hypers: Any, *, lanes: int, devices: int | None
     initialise = jax.lax.map if on_cpu else _vmapped
     first = parallel.rows(hypers, np.arange(width))
     program = parallel.compiled(
-        chunk, first, training.data, chunks=-(-total // width), limit=devices, purpose="A program"
+        chunk,
+        first,
+        training.data,
+        chunks=-(-total // width),
+        limit=devices,
+        purpose="A program",
     )
     require_precision(hypers, program.outputs.params)
     return program
@@ -150,7 +168,8 @@ def _vmapped(function: Callable[[Any], Any], runs: Any) -> Any:
 
 
 def _require_room(program: Program, total: int) -> None:
-    """Refuses a sweep whose gathered outputs do not fit on the host beside the chunks that are computed.
+    """Refuses a sweep whose gathered outputs do not fit on the host beside the chunks
+    that are computed.
 
     Each device computes a chunk, and the outputs of another may wait.
     """
@@ -158,7 +177,8 @@ def _require_room(program: Program, total: int) -> None:
     on_host = program.places[0].platform == "cpu"
     computed = program.bytes if on_host else waiting
     memory.require(
-        len(program.places) * (computed + waiting) + gathering.bytes_of(program.outputs, total),
+        len(program.places) * (computed + waiting)
+        + gathering.bytes_of(program.outputs, total),
         f"A sweep of {total} lanes, whose outputs are gathered,",
         "sweep fewer lanes at a time, or record less",
         free=memory.host_bytes(),
@@ -166,7 +186,9 @@ def _require_room(program: Program, total: int) -> None:
 
 
 def _checked(training: Training, hypers: Any) -> int:
-    """How many lanes a grid has, if it makes sense, is read, and its schedules end within the run."""
+    """How many lanes a grid has, if it makes sense, is read, and its schedules end
+    within the run.
+    """
     total = lanes_of(hypers)
     validate(hypers)
     for field in ("horizon", "warmup"):

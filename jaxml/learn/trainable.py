@@ -26,26 +26,30 @@ def trainable_start(start: Start) -> Start:
 
 
 def trainable(params: Params) -> Params:
-    """The parameters, if each leaf is a floating-point number or array of them, and there is one.
+    """The parameters, if each leaf is a floating-point number or array of them, and
+    there is one.
 
     >>> trainable({"weights": 1.5})
     {'weights': 1.5}
 
     Raises:
-        InputError: there is no leaf, or one that gradient descent cannot move: a function of a whole
-            module, a count, a typed key, text.
+        InputError: there is no leaf, or one that gradient descent cannot move: a
+            function of a whole module, a count, a typed key, text.
     """
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
-        raise InputError("There are no parameters to train: let `start` return at least one array.")
+        raise InputError(
+            "There are no parameters to train: let `start` return at least one array."
+        )
     for path, leaf in leaves:
         dtype = _dtype(leaf)
         if dtype is None or not jnp.issubdtype(dtype, jnp.floating):
             kind = f"of type {type(leaf).__name__}" if dtype is None else f"{dtype}"
             raise InputError(
-                f"params{jax.tree_util.keystr(path)} is {kind} and cannot be trained: return "
-                "floating-point arrays alone as parameters, counts and keys in the model state, and "
-                "functions of a module by splitting it, as `nnx.split` and `equinox.partition` do."
+                f"params{jax.tree_util.keystr(path)} is {kind} and cannot be trained: "
+                "return floating-point arrays alone as parameters, counts and keys in "
+                "the model state, and functions of a module by splitting it, as "
+                "`nnx.split` and `equinox.partition` do."
             )
     return params
 

@@ -1,9 +1,10 @@
 """What goes around any optimizer: Lookahead, SAM, averages of its path.
 
-Each takes a family, or a plain `hyper -> transformation`, and returns a family, so they nest; what a chain
-asks of Optax's extra arguments reaches it. Where the point to evaluate is not the point that descends, the
-state keeps it under the name `evaluation`, and the outermost holds. A wrapper around others counts as their
-step the way of the point that they descend from: SAM's centre, Lookahead's slow weights, schedule-free's x.
+Each takes a family, or a plain `hyper -> transformation`, and returns a family, so they
+nest; what a chain asks of Optax's extra arguments reaches it. Where the point to
+evaluate is not the point that descends, the state keeps it under the name `evaluation`,
+and the outermost holds. A wrapper around others counts as their step the way of the
+point that they descend from: SAM's centre, Lookahead's slow weights, schedule-free's x.
 """
 
 from typing import Any, NamedTuple
@@ -40,13 +41,17 @@ def lookahead(family: Family) -> Family:
     Source: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610, algorithm 1.
     """
 
-    def wrapped(hyper: Any, shape: Shape = constant) -> optax.GradientTransformationExtraArgs:
+    def wrapped(
+        hyper: Any, shape: Shape = constant
+    ) -> optax.GradientTransformationExtraArgs:
         fast = inside(family, hyper, shape)
 
         def init(params: Params) -> LookaheadState:
             return LookaheadState(fast.init(params), jnp.zeros((), jnp.int32), params)
 
-        def apply(updates: Params, state: Any, params: Any = None, **extra: Any) -> tuple[Params, Any]:
+        def apply(
+            updates: Params, state: Any, params: Any = None, **extra: Any
+        ) -> tuple[Params, Any]:
             step, fast_state = fast.update(updates, state.fast, params, **extra)
             explored, count = optax.apply_updates(params, step), state.step + 1
             meet = count % jnp.asarray(hyper.period, jnp.int32) == 0
@@ -59,7 +64,10 @@ def lookahead(family: Family) -> Family:
             else:
                 shift = jax.tree.map(jnp.subtract, met, reached)
                 shift = tree.where(meet, shift, jax.tree.map(jnp.zeros_like, shift))
-                target, fast_state = tree.axpy(1, shift, explored), carried(fast_state, shift)
+                target, fast_state = (
+                    tree.axpy(1, shift, explored),
+                    carried(fast_state, shift),
+                )
             return _towards(target, params), LookaheadState(fast_state, count, slow)
 
         return in_single(optax.GradientTransformationExtraArgs(init, apply))
@@ -68,7 +76,9 @@ def lookahead(family: Family) -> Family:
 
 
 class SharpnessState(NamedTuple):
-    """The state of the optimizer inside, the updates so far, and the centre of the climb."""
+    """The state of the optimizer inside, the updates so far, and the centre of the
+    climb.
+    """
 
     inner: Any
     step: jax.Array
@@ -79,17 +89,21 @@ class SharpnessState(NamedTuple):
 
 
 def sharpness_aware(family: Family) -> Family:
-    """SAM in turns: updates climb by radius g / ‖g‖, and every `period`-th descends from the centre.
+    """SAM in turns: updates climb by radius g / ‖g‖, and every `period`-th descends
+    from the centre.
 
-    The descent takes the gradient found at the climbed point. A step of SAM is so `period` updates, 2 in
-    the paper, each on a batch of its own; on one fixed batch it is the paper's algorithm. Horizon and
-    warm-up count all updates. The centre is evaluated, or what an averaging optimizer inside keeps.
+    The descent takes the gradient found at the climbed point. A step of SAM is so
+    `period` updates, 2 in the paper, each on a batch of its own; on one fixed batch it
+    is the paper's algorithm. Horizon and warm-up count all updates. The centre is
+    evaluated, or what an averaging optimizer inside keeps.
 
     Reads: period, radius, and what the family reads.
     Source: Foret et al. 2021, arXiv:2010.01412, algorithm 1.
     """
 
-    def wrapped(hyper: Any, shape: Shape = constant) -> optax.GradientTransformationExtraArgs:
+    def wrapped(
+        hyper: Any, shape: Shape = constant
+    ) -> optax.GradientTransformationExtraArgs:
         lengths = {name: getattr(hyper, name, 0.0) for name in ("horizon", "warmup")}
         halved = {
             name: real(updates) / real(hyper.period)
@@ -101,11 +115,15 @@ def sharpness_aware(family: Family) -> Family:
         def init(params: Params) -> SharpnessState:
             return SharpnessState(inner.init(params), jnp.zeros((), jnp.int32), params)
 
-        def apply(updates: Params, state: Any, params: Any = None, **extra: Any) -> tuple[Params, Any]:
+        def apply(
+            updates: Params, state: Any, params: Any = None, **extra: Any
+        ) -> tuple[Params, Any]:
             count = state.step + 1
             descends = count % jnp.asarray(hyper.period, jnp.int32) == 0
             size = tree.norm(updates)
-            climbed = tree.axpy(hyper.radius / jnp.where(size > 0, size, 1), updates, params)
+            climbed = tree.axpy(
+                hyper.radius / jnp.where(size > 0, size, 1), updates, params
+            )
             step, after = inner.update(updates, state.inner, state.evaluation, **extra)
             descended = optax.apply_updates(state.evaluation, step)
             centre = tree.where(descends, descended, state.evaluation)
@@ -119,7 +137,9 @@ def sharpness_aware(family: Family) -> Family:
 
 
 class AverageState(NamedTuple):
-    """The state of the optimizer inside, the updates and the averaged points so far, and their mean."""
+    """The state of the optimizer inside, the updates and the averaged points so far,
+    and their mean.
+    """
 
     inner: Any
     step: jax.Array
@@ -128,7 +148,8 @@ class AverageState(NamedTuple):
 
 
 def averaged(family: Family) -> Family:
-    """Stochastic weight averaging: from update `average_from` on every `period`-th point enters a mean.
+    """Stochastic weight averaging: from update `average_from` on every `period`-th
+    point enters a mean.
 
     The mean is evaluated, and before it begins the parameters themselves.
 
@@ -136,22 +157,33 @@ def averaged(family: Family) -> Family:
     Source: Izmailov et al. 2018, arXiv:1803.05407, algorithm 1.
     """
 
-    def wrapped(hyper: Any, shape: Shape = constant) -> optax.GradientTransformationExtraArgs:
+    def wrapped(
+        hyper: Any, shape: Shape = constant
+    ) -> optax.GradientTransformationExtraArgs:
         inner = inside(family, hyper, shape)
 
         def init(params: Params) -> AverageState:
             none = jnp.zeros((), jnp.int32)
             return AverageState(inner.init(params), none, none, params)
 
-        def apply(updates: Params, state: Any, params: Any = None, **extra: Any) -> tuple[Params, Any]:
+        def apply(
+            updates: Params, state: Any, params: Any = None, **extra: Any
+        ) -> tuple[Params, Any]:
             step, after = inner.update(updates, state.inner, params, **extra)
-            reached, made = anchor(after, optax.apply_updates(params, step)), state.step + 1
+            reached, made = (
+                anchor(after, optax.apply_updates(params, step)),
+                state.step + 1,
+            )
             late = made - jnp.asarray(hyper.average_from, jnp.int32)
             enters = (late >= 0) & (late % jnp.asarray(hyper.period, jnp.int32) == 0)
             points = state.points + enters
             difference = jax.tree.map(jnp.subtract, reached, state.evaluation)
-            mean = tree.axpy(1 / jnp.maximum(real(points), 1), difference, state.evaluation)
-            mean = tree.where(enters, mean, tree.where(points == 0, reached, state.evaluation))
+            mean = tree.axpy(
+                1 / jnp.maximum(real(points), 1), difference, state.evaluation
+            )
+            mean = tree.where(
+                enters, mean, tree.where(points == 0, reached, state.evaluation)
+            )
             return step, AverageState(after, made, points, mean)
 
         return in_single(optax.GradientTransformationExtraArgs(init, apply))
@@ -160,7 +192,9 @@ def averaged(family: Family) -> Family:
 
 
 class ScheduleFreeState(NamedTuple):
-    """The state of the optimizer inside, updates so far, Σ rate², its point z, and the average x."""
+    """The state of the optimizer inside, updates so far, Σ rate², its point z, and the
+    average x.
+    """
 
     inner: Any
     step: jax.Array
@@ -172,34 +206,50 @@ class ScheduleFreeState(NamedTuple):
 
 
 def schedule_free(family: Family) -> Family:
-    """Averaging in place of a schedule: gradients at y = (1-β)z + βx, z descends, x averages z.
+    """Averaging in place of a schedule: gradients at y = (1-β)z + βx, z descends, x
+    averages z.
 
-    z ← z - rate · direction(∇L(y)), x ← (1-c)x + cz, c = rate² / Σ rate². β is `hyper.momentum`, so the
-    family inside should form no momentum of its own (sgd, rmsprop). x is evaluated. Around another wrapper,
-    that one moves z.
+    z ← z - rate · direction(∇L(y)), x ← (1-c)x + cz, c = rate² / Σ rate². β is
+    `hyper.momentum`, so the family inside should form no momentum of its own (sgd,
+    rmsprop). x is evaluated. Around another wrapper, that one moves z.
 
     Reads: lr, warmup, momentum, and what the family reads.
-    Source: Defazio et al. 2024, arXiv:2405.15682, equations 3 to 5, with the weights of its section 4.
+    Source: Defazio et al. 2024, arXiv:2405.15682, equations 3 to 5, with the weights of
+    its section 4.
     """
 
-    def wrapped(hyper: Any, shape: Shape = constant) -> optax.GradientTransformationExtraArgs:
+    def wrapped(
+        hyper: Any, shape: Shape = constant
+    ) -> optax.GradientTransformationExtraArgs:
         inner, rate = inside(family, hyper, shape), rate_at(hyper, shape)
 
         def init(params: Params) -> ScheduleFreeState:
             zero = jnp.zeros((), jnp.result_type(*jax.tree.leaves(params)))
-            return ScheduleFreeState(inner.init(params), jnp.zeros((), jnp.int32), zero, params, params)
+            return ScheduleFreeState(
+                inner.init(params), jnp.zeros((), jnp.int32), zero, params, params
+            )
 
-        def apply(updates: Params, state: Any, params: Any = None, **extra: Any) -> tuple[Params, Any]:
+        def apply(
+            updates: Params, state: Any, params: Any = None, **extra: Any
+        ) -> tuple[Params, Any]:
             wrapped = anchor(state.inner, params) is not params
-            step, after = inner.update(updates, state.inner, state.point if wrapped else params, **extra)
+            step, after = inner.update(
+                updates, state.inner, state.point if wrapped else params, **extra
+            )
             point = optax.apply_updates(state.point, step)
             weight = rate(state.step) ** 2
             total = state.total + weight
             fraction = weight / jnp.where(total > 0, total, 1)
-            difference = jax.tree.map(jnp.subtract, anchor(after, point), state.evaluation)
+            difference = jax.tree.map(
+                jnp.subtract, anchor(after, point), state.evaluation
+            )
             mean = tree.axpy(fraction, difference, state.evaluation)
-            ahead = tree.axpy(hyper.momentum, jax.tree.map(jnp.subtract, mean, point), point)
-            return _towards(ahead, params), ScheduleFreeState(after, state.step + 1, total, point, mean)
+            ahead = tree.axpy(
+                hyper.momentum, jax.tree.map(jnp.subtract, mean, point), point
+            )
+            return _towards(ahead, params), ScheduleFreeState(
+                after, state.step + 1, total, point, mean
+            )
 
         return in_single(optax.GradientTransformationExtraArgs(init, apply))
 

@@ -1,5 +1,6 @@
 """WHAT is learned: data, models, losses, and the objectives they make together."""
-# ruff: noqa: F403 (each module's `__all__` is its public surface, and this room's is their union)
+# ruff: noqa: F403 (each module's `__all__` is its public surface, and this room's is
+# their union)
 
 from jaxml.problem.data.embedded import *
 from jaxml.problem.data.examples import *

@@ -1,4 +1,6 @@
-"""Fixed problems that several studies look at, so that they speak of the same networks."""
+"""Fixed problems that several studies look at, so that they speak of the same
+networks.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -48,7 +50,8 @@ def networks(task: Task, seeds: Sequence[int]) -> Params:
 
     Args:
         task: whose model is initialised.
-        seeds: one a network, such as `range(40)` or `randomness.seeds(config.seed, 40)`.
+        seeds: one a network, such as `range(40)` or
+            `randomness.seeds(config.seed, 40)`.
     """
 
     def params(seed: jax.Array) -> Params:
@@ -58,13 +61,19 @@ def networks(task: Task, seeds: Sequence[int]) -> Params:
 
 
 def unravel(task: Task) -> Callable[[jax.Array], Params]:
-    """The function that folds a vector `[p]`, in the order of `tree.ravel`, into the task's parameters."""
+    """The function that folds a vector `[p]`, in the order of `tree.ravel`, into the
+    task's parameters.
+    """
     params, _ = jax.eval_shape(task.model.init, jax.random.key(0), task.batch.inputs)
-    return tree.ravel(jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params))[1]
+    return tree.ravel(
+        jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), params)
+    )[1]
 
 
 def objective_of_vector(task: Task) -> Objective:
-    """The task's objective as a function of a vector `[p]`, in the order of `tree.ravel`, and a batch."""
+    """The task's objective as a function of a vector `[p]`, in the order of
+    `tree.ravel`, and a batch.
+    """
     fold, of_params = unravel(task), objective(task.model, task.loss, task.penalty)
 
     def of_vector(vector: jax.Array, batch: Batch) -> jax.Array:
@@ -79,8 +88,12 @@ def output_errors(task: Task, params: Params) -> jax.Array:
     return jax.grad(lambda z: jnp.sum(task.loss(z, task.batch.targets)))(predicted)
 
 
-def relu_sinc(width: int = 20, *, points: int = 64, dtype: DTypeLike = jnp.float64) -> Task:
-    """A sum of `width` ReLUs fits sin(5πx)/(5πx) by least squares: 3 width + 1 parameters, no decay."""
+def relu_sinc(
+    width: int = 20, *, points: int = 64, dtype: DTypeLike = jnp.float64
+) -> Task:
+    """A sum of `width` ReLUs fits sin(5πx)/(5πx) by least squares: 3 width + 1
+    parameters, no decay.
+    """
     return Task(units(width, jax.nn.relu), mse, none, sinc(points, dtype=dtype))
 
 
@@ -92,7 +105,8 @@ def tanh_sinc(
     points: int = 64,
     dtype: DTypeLike = jnp.float64,
 ) -> Task:
-    """The same by `width` tanh units with an l2 penalty: smooth, and no minimum lies at infinity.
+    """The same by `width` tanh units with an l2 penalty: smooth, and no minimum lies at
+    infinity.
 
     Args:
         width: of the hidden layer; 3 width + 1 parameters.
@@ -101,28 +115,45 @@ def tanh_sinc(
         points: on [1e-4, 1].
         dtype: of the data, and so of the parameters.
     """
-    return Task(mlp((width, 1), jnp.tanh, scale=scale), mse, l2(decay), sinc(points, dtype=dtype))
+    return Task(
+        mlp((width, 1), jnp.tanh, scale=scale),
+        mse,
+        l2(decay),
+        sinc(points, dtype=dtype),
+    )
 
 
 def softmax_digits(
-    width: int = 4, *, decay: float = 1e-3, examples: int = 500, dtype: DTypeLike = jnp.float64
+    width: int = 4,
+    *,
+    decay: float = 1e-3,
+    examples: int = 500,
+    dtype: DTypeLike = jnp.float64,
 ) -> Task:
-    """The first `examples` 8x8 digits through `width` tanh units, cross-entropy, and an l2 penalty."""
+    """The first `examples` 8x8 digits through `width` tanh units, cross-entropy, and an
+    l2 penalty.
+    """
     batch = Batch(*(field[:examples] for field in digits(dtype=dtype)))
     return Task(mlp((width, 10), jnp.tanh), cross_entropy, l2(decay), batch)
 
 
 def parity_digits(
-    width: int = 3, *, components: int = 8, decay: float = 1e-3, dtype: DTypeLike = jnp.float64
+    width: int = 3,
+    *,
+    components: int = 8,
+    decay: float = 1e-3,
+    dtype: DTypeLike = jnp.float64,
 ) -> Task:
-    """Whether a digit is odd, ±1, by least squares from whitened principal components: small and steep.
+    """Whether a digit is odd, ±1, by least squares from whitened principal components:
+    small and steep.
 
-    Between its minima lie saddles of index 1 at which no two of the `width` tanh units are alike, and
-    their lowest eigenvalue is about a hundredth of the largest.
+    Between its minima lie saddles of index 1 at which no two of the `width` tanh units
+    are alike, and their lowest eigenvalue is about a hundredth of the largest.
 
     Args:
         width: of the hidden layer; (components + 2) width + 1 parameters.
-        components: of all 1,797 digits, in the order of their variance, each scaled to variance 1.
+        components: of all 1,797 digits, in the order of their variance, each scaled to
+            variance 1.
         decay: factor of the sum of squared parameters.
         dtype: of the data, and so of the parameters.
     """
@@ -150,7 +181,8 @@ def square_wave(count: int, *, dtype: DTypeLike = jnp.float64) -> Batch:
 
 
 def deep_relu(batch: Batch) -> Task:
-    """Two hidden layers of 6 ReLUs fit numbers `[n, 1]` by least squares: 61 parameters, no decay.
+    """Two hidden layers of 6 ReLUs fit numbers `[n, 1]` by least squares: 61
+    parameters, no decay.
 
     He's initial kernels, and biases of zero.
 

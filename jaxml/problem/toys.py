@@ -1,4 +1,6 @@
-"""Losses whose critical points have a closed form. They are objectives that ignore their batch: pass None."""
+"""Losses whose critical points have a closed form. They are objectives that ignore
+their batch: pass None.
+"""
 
 from typing import Any
 
@@ -11,7 +13,8 @@ __all__ = ["bilinear", "cubic", "parabola", "quartic", "x_sin_x"]
 
 
 def bilinear(params: Float[Array, "2"], batch: Any) -> Scalar:
-    """(1 - w₁w₂)²: a saddle at 0 (eigenvalues ±2), and minima on w₁w₂ = 1 (0 and 2‖w‖²).
+    """(1 - w₁w₂)²: a saddle at 0 (eigenvalues ±2), and minima on w₁w₂ = 1 (0 and
+    2‖w‖²).
 
     >>> import jax
     >>> jax.hessian(bilinear)(jnp.zeros(2), None).tolist()
@@ -28,7 +31,9 @@ def quartic(params: Float[Array, ""], batch: Any) -> Scalar:
 
 
 def cubic(params: Float[Array, ""], batch: Any) -> Scalar:
-    """w³: neither minimum nor maximum at 0, with the same gradient and Hessian as `quartic` there."""
+    """w³: neither minimum nor maximum at 0, with the same gradient and Hessian as
+    `quartic` there.
+    """
     del batch
     return jnp.asarray(params) ** 3
 
@@ -40,6 +45,8 @@ def parabola(params: Float[Array, ""], batch: Any) -> Scalar:
 
 
 def x_sin_x(params: Float[Array, ""], batch: Any) -> Scalar:
-    """x sin x: its critical points solve tan x = -x; minima at 0, 4.9132 and 11.0855 on [0, 14]."""
+    """x sin x: its critical points solve tan x = -x; minima at 0, 4.9132 and 11.0855 on
+    [0, 14].
+    """
     del batch
     return jnp.asarray(params) * jnp.sin(params)

@@ -1,4 +1,6 @@
-"""WHAT HAPPENED: intervals, verdicts, runs. `store`, `figures` and `report` are imported by name: they draw."""
+"""WHAT HAPPENED: intervals, verdicts, runs. `store`, `figures` and `report` are
+imported by name: they draw.
+"""
 
 from jaxml.record.clock import seconds
 from jaxml.record.finding import Assertion, Finding, deciding, judged, supporting

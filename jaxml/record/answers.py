@@ -8,9 +8,18 @@ from jaxml.record.finding import Finding
 from jaxml.record.rule import VERDICTS, Verdict
 from jaxml.record.verdicts import Held, Verdicts, held
 
-Reply: TypeAlias = Literal["supported", "refuted", "no effect", "depends", "undecided", "not yet tested"]
+Reply: TypeAlias = Literal[
+    "supported", "refuted", "no effect", "depends", "undecided", "not yet tested"
+]
 
-REPLIES: tuple[Reply, ...] = ("supported", "refuted", "no effect", "depends", "undecided", "not yet tested")
+REPLIES: tuple[Reply, ...] = (
+    "supported",
+    "refuted",
+    "no effect",
+    "depends",
+    "undecided",
+    "not yet tested",
+)
 
 
 class Evidence(NamedTuple):
@@ -27,7 +36,8 @@ class Answer(NamedTuple):
     Attributes:
         claim: the claim.
         reply: by `reply`.
-        sides: the settings by what was found in each: verdict, or "depends" where one setting shows both.
+        sides: the settings by what was found in each: verdict, or "depends" where one
+            setting shows both.
         deciding: the evidence that the reply follows from.
         supporting: what was found beside it.
     """
@@ -39,7 +49,9 @@ class Answer(NamedTuple):
     supporting: tuple[Evidence, ...]
 
 
-def answers(claims: Mapping[str, Claim], found: Sequence[Verdicts]) -> dict[str, Answer]:
+def answers(
+    claims: Mapping[str, Claim], found: Sequence[Verdicts]
+) -> dict[str, Answer]:
     """The answer to each claim, in the ledger's order."""
     evidence: dict[str, list[Evidence]] = {name: [] for name in claims}
     for study in found:
@@ -59,7 +71,11 @@ def _answer(claim: Claim, evidence: Sequence[Evidence]) -> Answer:
 
 def stance(evidence: Evidence) -> Verdict:
     """The finding's verdict if it held whenever the study ran again, else undecided."""
-    return evidence.finding.verdict if evidence.held.held == evidence.held.times else "undecided"
+    return (
+        evidence.finding.verdict
+        if evidence.held.held == evidence.held.times
+        else "undecided"
+    )
 
 
 def _sides(deciding: Sequence[Evidence]) -> dict[Reply, tuple[str, ...]]:
@@ -75,7 +91,8 @@ def _sides(deciding: Sequence[Evidence]) -> dict[Reply, tuple[str, ...]]:
 
 
 def _together(verdicts: set[Verdict]) -> Reply:
-    """What one setting says: its verdict where all agree, undecided where one is open, else depends.
+    """What one setting says: its verdict where all agree, undecided where one is open,
+    else depends.
 
     >>> _together({"supported"}), _together({"supported", "undecided"}), _together({"supported", "refuted"})
     ('supported', 'undecided', 'depends')
@@ -91,8 +108,9 @@ def _together(verdicts: set[Verdict]) -> Reply:
 def reply(sides: Mapping[Reply, Sequence[str]]) -> Reply:
     """The answer that the settings imply.
 
-    Without a deciding finding the claim is not yet tested. Where the settings that are decided agree, theirs
-    is the answer, for those settings; where they differ it depends; where none is decided it is open.
+    Without a deciding finding the claim is not yet tested. Where the settings that are
+    decided agree, theirs is the answer, for those settings; where they differ it
+    depends; where none is decided it is open.
 
     >>> reply({}), reply({"undecided": ["a"]}), reply({"undecided": ["a"], "refuted": ["b"]})
     ('not yet tested', 'undecided', 'refuted')

@@ -1,4 +1,6 @@
-"""Arrays, and pytrees of them, in .npz files: written whole or not at all, and never by pickle."""
+"""Arrays, and pytrees of them, in .npz files: written whole or not at all, and never by
+pickle.
+"""
 
 import json
 import os
@@ -29,13 +31,15 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise InputError(
-            f"{path} cannot be written ({error.strerror or error}): make room or name another by --runs."
+            f"{path} cannot be written ({error.strerror or error}): make room or name "
+            "another by --runs."
         ) from error
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name to write to, which takes the place of `path` once the block has ended well.
+    """A name to write to, which takes the place of `path` once the block has ended
+    well.
 
     Raises:
         InputError: an OSError within; what stood at `path` before still does.
@@ -51,22 +55,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def host(tree: Any) -> Any:
-    """The same pytree with its arrays on the host: read-only, C-ordered NumPy arrays; typed keys stay keys.
+    """The same pytree with its arrays on the host: read-only, C-ordered NumPy arrays;
+    typed keys stay keys.
 
     What `load_tree` returns for a stored tree is equal to this bit for bit.
 
     Raises:
-        InputError: something other than dict, list, tuple, NamedTuple, None, numbers, strings and arrays.
+        InputError: something other than dict, list, tuple, NamedTuple, None, numbers,
+            strings and arrays.
     """
     leaves: list[np.ndarray] = []
     return _unfold(_fold(tree, leaves), leaves)
 
 
 def save_tree(path: Path, tree: Any) -> None:
-    """Stores a pytree: its arrays as members of an .npz file, its structure as JSON beside them.
+    """Stores a pytree: its arrays as members of an .npz file, its structure as JSON
+    beside them.
 
     Raises:
-        InputError: as `host`, or the file cannot be written; what stood there before still does.
+        InputError: as `host`, or the file cannot be written; what stood there before
+            still does.
     """
     leaves: list[np.ndarray] = []
     text = json.dumps(_fold(tree, leaves)).encode()
@@ -78,7 +86,8 @@ def load_tree(path: Path) -> Any:
     """The pytree that `save_tree` stored.
 
     Raises:
-        InputError: the file is missing, truncated or damaged, or a NamedTuple in it is of no loaded module.
+        InputError: the file is missing, truncated or damaged, or a NamedTuple in it is
+            of no loaded module.
     """
     members = load_arrays(path)
     with _reading(path):
@@ -87,10 +96,12 @@ def load_tree(path: Path) -> Any:
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Stores named arrays where `numpy.load` finds them; bfloat16 and its like as `name:dtype`, in raw bits.
+    """Stores named arrays where `numpy.load` finds them; bfloat16 and its like as
+    `name:dtype`, in raw bits.
 
     Raises:
-        InputError: an entry is no array of numbers or text, or the file cannot be written.
+        InputError: an entry is no array of numbers or text, or the file cannot be
+            written.
     """
     members = dict(_member(name, value) for name, value in arrays.items())
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -122,15 +133,24 @@ def _reading(path: Path) -> Iterator[None]:
     except InputError:
         raise
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: run the study again with --again.") from None
-    except Exception as error:  # damage makes zipfile, NumPy and JSON raise almost anything
-        raise InputError(f"{path} is damaged ({error}): run the study again with --again.") from error
+        raise InputError(
+            f"{path} is missing: run the study again with --again."
+        ) from None
+    except (
+        Exception
+    ) as error:  # damage makes zipfile, NumPy and JSON raise almost anything
+        raise InputError(
+            f"{path} is damaged ({error}): run the study again with --again."
+        ) from error
 
 
 def _array(leaf: Any) -> np.ndarray:
     array = np.asarray(leaf, order="C").view()
     if array.dtype.hasobject:
-        raise InputError("An array of Python objects cannot be stored without pickle: use numbers or text.")
+        raise InputError(
+            "An array of Python objects cannot be stored without pickle: use numbers "
+            "or text."
+        )
     array.flags.writeable = False
     return array
 
@@ -139,7 +159,9 @@ def _member(name: str, value: Any) -> tuple[str, np.ndarray]:
     try:
         array = _array(value)
     except (InputError, TypeError, ValueError) as error:
-        raise InputError(f"{name} cannot be stored ({error}): make it an array of numbers.") from error
+        raise InputError(
+            f"{name} cannot be stored ({error}): make it an array of numbers."
+        ) from error
     if array.dtype.isbuiltin == 2:
         return f"{name}:{array.dtype.name}", array.view(f"u{array.dtype.itemsize}")
     return name, array
@@ -155,7 +177,9 @@ def _fold(tree: Any, leaves: list[np.ndarray]) -> dict[str, Any]:
         return {"class": label, "items": [_fold(item, leaves) for item in tree]}
     if type(tree) in (list, tuple):
         return {type(tree).__name__: [_fold(item, leaves) for item in tree]}
-    if type(tree) is dict and all(key is None or type(key) in (bool, int, float, str) for key in tree):
+    if type(tree) is dict and all(
+        key is None or type(key) in (bool, int, float, str) for key in tree
+    ):
         return {"dict": [[key, _fold(item, leaves)] for key, item in tree.items()]}
     if isinstance(tree, jax.Array) and jnp.issubdtype(tree.dtype, jax.dtypes.prng_key):
         leaves.append(_array(jax.random.key_data(tree)))
@@ -167,14 +191,16 @@ def _fold(tree: Any, leaves: list[np.ndarray]) -> dict[str, Any]:
 
 
 def _unstorable(tree: Any) -> str:
-    """Why, in a sentence: no container that a file can name, or one that only its own class can make."""
+    """Why, in a sentence: no container that a file can name, or one that only its own
+    class can make.
+    """
     name = type(tree).__name__
     plain = "dicts, lists, tuples, NamedTuples, numbers, strings and arrays"
     if jax.tree_util.all_leaves([tree]):
         return f"An object of type {name} cannot be stored: use {plain}."
     return (
-        f"A pytree of the class {name} cannot be stored, for no file can make that class again: "
-        f"keep `jax.tree.leaves` of it, or {plain}."
+        f"A pytree of the class {name} cannot be stored, for no file can make that "
+        f"class again: keep `jax.tree.leaves` of it, or {plain}."
     )
 
 
@@ -183,7 +209,9 @@ def _unfold(structure: dict[str, Any], leaves: list[np.ndarray]) -> Any:
         case {"value": value}:
             return value
         case {"class": label, "items": items}:
-            return tuple.__new__(_class(*label), [_unfold(item, leaves) for item in items])
+            return tuple.__new__(
+                _class(*label), [_unfold(item, leaves) for item in items]
+            )
         case {"list": items}:
             return [_unfold(item, leaves) for item in items]
         case {"tuple": items}:
@@ -198,7 +226,9 @@ def _unfold(structure: dict[str, Any], leaves: list[np.ndarray]) -> Any:
 
 
 def _class(module: str, name: str, fields: list[str]) -> type[tuple]:
-    """The NamedTuple of that name in a module that is already loaded; nothing is imported to find it."""
+    """The NamedTuple of that name in a module that is already loaded; nothing is
+    imported to find it.
+    """
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = vars(found).get(part) if hasattr(found, "__dict__") else None
@@ -206,5 +236,6 @@ def _class(module: str, name: str, fields: list[str]) -> type[tuple]:
     if is_tuple and getattr(found, "_fields", None) == tuple(fields):
         return found
     raise InputError(
-        f"{module}.{name} is no NamedTuple of a loaded module: define it at the top level of the study."
+        f"{module}.{name} is no NamedTuple of a loaded module: define it at the top "
+        "level of the study."
     )

@@ -14,14 +14,20 @@ from jaxml.types import InputError
 _COMPILATION = "/jax/core/compile/backend_compile_duration"
 
 
-def seconds(function: Callable[[], Any], *, repeats: int = 5, warmups: int = 1) -> np.ndarray:
-    """Wall seconds `[repeats]` of a function, until its outputs are ready, after `warmups` calls not counted.
+def seconds(
+    function: Callable[[], Any], *, repeats: int = 5, warmups: int = 1
+) -> np.ndarray:
+    """Wall seconds `[repeats]` of a function, until its outputs are ready, after
+    `warmups` calls not counted.
 
     Raises:
         InputError: fewer than one repeat or a negative number of warm-ups.
     """
     if repeats < 1 or warmups < 0:
-        raise InputError(f"{repeats} repeats after {warmups} warm-ups time nothing: use at least 1 after 0.")
+        raise InputError(
+            f"{repeats} repeats after {warmups} warm-ups time nothing: use at least 1 "
+            "after 0."
+        )
     for _ in range(warmups):
         jax.block_until_ready(function())
     times = np.empty(repeats)
@@ -34,10 +40,14 @@ def seconds(function: Callable[[], Any], *, repeats: int = 5, warmups: int = 1) 
 
 @contextmanager
 def compilation() -> Iterator[list[float]]:
-    """Collects, while open, how many seconds each backend compilation of this process took."""
+    """Collects, while open, how many seconds each backend compilation of this process
+    took.
+    """
     durations: list[float] = []
 
-    def listen(event: str, duration_secs: float, **_: str | int) -> None:  # JAX's own signature
+    def listen(
+        event: str, duration_secs: float, **_: str | int
+    ) -> None:  # JAX's own signature
         if event == _COMPILATION:
             durations.append(duration_secs)
 

@@ -18,12 +18,16 @@ def config_to_json(config: Any) -> dict[str, Any]:
     Raises:
         InputError: a value of the wrong type.
     """
-    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    values = {
+        field.name: getattr(config, field.name) for field in dataclasses.fields(config)
+    }
     return json.loads(json.dumps(_plain(_checked(type(config), values))))
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no word for, as text: a path, or the name of an Enum's member; in keys as well."""
+    """What JSON has no word for, as text: a path, or the name of an Enum's member; in
+    keys as well.
+    """
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, Path):
@@ -50,7 +54,9 @@ def _checked(config_type: type[Any], mapping: Mapping[str, Any]) -> dict[str, An
     if set(mapping) != set(names):
         wrong = sorted(set(mapping) - set(names)) or sorted(set(names) - set(mapping))
         fault = "is unknown" if set(mapping) - set(names) else "is missing"
-        raise InputError(f"The field {wrong[0]} {fault}: the fields are {', '.join(names)}.")
+        raise InputError(
+            f"The field {wrong[0]} {fault}: the fields are {', '.join(names)}."
+        )
     checked = {}
     for name in names:
         try:
@@ -59,7 +65,8 @@ def _checked(config_type: type[Any], mapping: Mapping[str, Any]) -> dict[str, An
             hint = hints[name]
             expected = hint.__name__ if isinstance(hint, type) else hint
             raise InputError(
-                f"The field {name} is {mapping[name]!r}, not {expected}: the fields are {', '.join(names)}."
+                f"The field {name} is {mapping[name]!r}, not {expected}: the fields are "
+                f"{', '.join(names)}."
             ) from None
     return checked
 
@@ -67,7 +74,8 @@ def _checked(config_type: type[Any], mapping: Mapping[str, Any]) -> dict[str, An
 def _cast(value: Any, hint: Any) -> Any:
     """The value in the hinted type, or its JSON form in it: nothing else is bent.
 
-    An int serves as a float, a list as a tuple, text as a path or as the name of an Enum's member.
+    An int serves as a float, a list as a tuple, text as a path or as the name of an
+    Enum's member.
 
     Raises:
         TypeError: it does not fit.
@@ -76,25 +84,34 @@ def _cast(value: Any, hint: Any) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         return _first_fit(value, arguments)
-    if origin is typing.Literal and (type(value), value) in [(type(option), option) for option in arguments]:
+    if origin is typing.Literal and (type(value), value) in [
+        (type(option), option) for option in arguments
+    ]:
         return value
     if origin in (tuple, list) and isinstance(value, list | tuple):
         return origin(_items(value, origin, arguments))
     if origin is dict and isinstance(value, dict):
-        return {_cast_key(key, arguments[0]): _cast(item, arguments[1]) for key, item in value.items()}
+        return {
+            _cast_key(key, arguments[0]): _cast(item, arguments[1])
+            for key, item in value.items()
+        }
     return _cast_single(value, hint)
 
 
 def _cast_key(key: Any, hint: Any) -> Any:
-    """The key in the hinted type, or the text that JSON makes of it: `1` is `"1"` there.
+    """The key in the hinted type, or the text that JSON makes of it: `1` is `"1"`
+    there.
 
     Raises:
-        TypeError: it does not fit, or its text is read back as another key, as in `dict[str | int, float]`.
+        TypeError: it does not fit, or its text is read back as another key, as in
+            `dict[str | int, float]`.
         ValueError: text that is no number.
     """
     cast = _from_key(key, hint)
     (text,) = json.loads(json.dumps({_plain(cast): None}))
-    if repr(_from_key(text, hint)) != repr(cast):  # 1, True and 1.0 are equal, and NaN is not
+    if repr(_from_key(text, hint)) != repr(
+        cast
+    ):  # 1, True and 1.0 are equal, and NaN is not
         raise TypeError(f"{key!r} cannot be told from {text!r}")
     return cast
 

@@ -1,4 +1,6 @@
-"""Figures in the house style: legible at report size, in grey, and to colour-blind eyes."""
+"""Figures in the house style: legible at report size, in grey, and to colour-blind
+eyes.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,14 +42,17 @@ STYLES: Sequence[Style] = (
     Style("#aa4499", "X", "-."),
     Style("#007766", "*", ":"),
 )
-"""One for each family: no two share a marker, no four in a row a line style, no two of the first four a tone,
-and all have a contrast of at least 3:1 to white.
+"""One for each family: no two share a marker, no four in a row a line style, no two of
+the first four a tone, and all have a contrast of at least 3:1 to white.
 
-Source: after Tol 2021, SRON/EPS/TN/09-002, high-contrast and bright schemes, the light colours darkened.
+Source: after Tol 2021, SRON/EPS/TN/09-002, high-contrast and bright schemes, the light
+colours darkened.
 """
 
 MARKS_APART = 0.08
-"""Of a panel's diagonal: the distance between two markers of a line of more than 16 points."""
+"""Of a panel's diagonal: the distance between two markers of a line of more than 16
+points.
+"""
 
 
 def panels(
@@ -55,8 +60,8 @@ def panels(
 ) -> tuple[Figure, list[Axes]]:
     """A figure and its panels, row by row; lines drawn in them take the STYLES in turn.
 
-    When saved, markers of lines are thinned, to tell the lines apart; points that each count are drawn by
-    `scatter`.
+    When saved, markers of lines are thinned, to tell the lines apart; points that each
+    count are drawn by `scatter`.
 
     Args:
         rows: of panels.
@@ -73,7 +78,8 @@ def panels(
     """
     if min(rows, columns) < 1 or min(width, height) <= 0:
         raise InputError(
-            f"{rows} x {columns} panels of {width} x {height} in are none: use positive numbers."
+            f"{rows} x {columns} panels of {width} x {height} in are none: use positive "
+            "numbers."
         )
     figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)
@@ -93,13 +99,17 @@ def panels(
 
 
 def label(axes: Axes, title: str, x: str, y: str) -> None:
-    """Titles a panel and names its axes; x and y say what and in which unit: "loss (nats)".
+    """Titles a panel and names its axes; x and y say what and in which unit: "loss
+    (nats)".
 
     Raises:
         InputError: an axis without a name.
     """
     if not (x.strip() and y.strip()):
-        raise InputError(f"An axis of the panel {title!r} has no name: say what it shows and in which unit.")
+        raise InputError(
+            f"An axis of the panel {title!r} has no name: say what it shows and in "
+            "which unit."
+        )
     axes.set_title(title, fontsize=11, loc="left")
     axes.set_xlabel(x, fontsize=10)
     axes.set_ylabel(y, fontsize=10)
@@ -116,16 +126,34 @@ def stacked_shares(
         parts: their names, for the legend above the panel.
     """
     left = np.zeros(len(shares))
-    for part, (name, column) in enumerate(zip(parts, zip(*shares.values(), strict=True), strict=True)):
+    for part, (name, column) in enumerate(
+        zip(parts, zip(*shares.values(), strict=True), strict=True)
+    ):
         grey = str(0.1 + 0.85 * part / max(len(parts) - 1, 1))
-        axes.barh(list(shares), column, left=left, label=name, color=grey, edgecolor="black", linewidth=0.6)
+        axes.barh(
+            list(shares),
+            column,
+            left=left,
+            label=name,
+            color=grey,
+            edgecolor="black",
+            linewidth=0.6,
+        )
         left += np.asarray(column)
     axes.invert_yaxis()
-    axes.legend(ncols=3, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.02), frameon=False)
+    axes.legend(
+        ncols=3,
+        fontsize=8,
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.02),
+        frameon=False,
+    )
 
 
 def symmetric_log(axes: Axes, threshold: float) -> None:
-    """Makes the vertical axis logarithmic on both sides of 0, and linear within the threshold."""
+    """Makes the vertical axis logarithmic on both sides of 0, and linear within the
+    threshold.
+    """
     axes.set_yscale("symlog", linthresh=threshold)
     locator = SymmetricalLogLocator(base=10, linthresh=threshold)
     locator.set_params(numticks=7)
@@ -135,17 +163,26 @@ def symmetric_log(axes: Axes, threshold: float) -> None:
 def save(figure: Figure, path: Path) -> None:
     """Writes a PNG, and beside it a .txt with its `words`.
 
-    The same figure and matplotlib give the same bytes: neither a date nor a version is in them.
+    The same figure and matplotlib give the same bytes: neither a date nor a version is
+    in them.
     """
-    for line in (line for axes in figure.axes for line in axes.lines if line.get_markevery() is None):
+    for line in (
+        line
+        for axes in figure.axes
+        for line in axes.lines
+        if line.get_markevery() is None
+    ):
         if np.size(line.get_xdata()) > 16:
             line.set_markevery(MARKS_APART)
-    figure.savefig(path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None})
+    figure.savefig(
+        path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None}
+    )
     path.with_suffix(".txt").write_text(words(figure) + "\n", encoding="utf-8")
 
 
 def words(figure: Figure) -> str:
-    """What a reader who cannot see the figure is told: each panel's title, axes and legend.
+    """What a reader who cannot see the figure is told: each panel's title, axes and
+    legend.
 
     >>> figure, (panel,) = panels()
     >>> _ = panel.plot([1, 2], label="descent")
@@ -153,12 +190,20 @@ def words(figure: Figure) -> str:
     >>> words(figure)
     'A bowl: loss (nats) against step; descent.'
     """
-    return " ".join(_panel_words(axes) for axes in figure.axes if axes.get_ylabel() or axes.get_title())
+    return " ".join(
+        _panel_words(axes)
+        for axes in figure.axes
+        if axes.get_ylabel() or axes.get_title()
+    )
 
 
 def _panel_words(axes: Axes) -> str:
     title = axes.get_title(loc="left") or axes.get_title()
-    shown = f"{axes.get_ylabel()} against {axes.get_xlabel()}" if axes.get_xlabel() else axes.get_ylabel()
+    shown = (
+        f"{axes.get_ylabel()} against {axes.get_xlabel()}"
+        if axes.get_xlabel()
+        else axes.get_ylabel()
+    )
     names = axes.get_legend_handles_labels()[1]
     parts = f"{title}: {shown}" if title else shown
     return f"{parts}; {', '.join(names)}." if names else f"{parts}."

@@ -1,4 +1,6 @@
-"""Findings, figures and report of a run, from its arrays: at first, and again when only they changed."""
+"""Findings, figures and report of a run, from its arrays: at first, and again when only
+they changed.
+"""
 
 import os
 import shutil
@@ -33,11 +35,13 @@ def findings_of(study: Study, measured: tuple[Any, ...]) -> tuple[Finding, ...]:
     for each in assertions if isinstance(assertions, tuple | list) else (assertions,):
         if not isinstance(each, Assertion):
             raise InputError(
-                f"{study.name} found {each!r}: make each finding by record.deciding or record.supporting."
+                f"{study.name} found {each!r}: make each finding by record.deciding or "
+                "record.supporting."
             )
         if each.claim not in study.announced:
             raise InputError(
-                f"{study.name} has a finding on {each.claim}, which its `Claims:` line leaves out: add it."
+                f"{study.name} has a finding on {each.claim}, which its `Claims:` line "
+                "leaves out: add it."
             )
     return judged(assertions)
 
@@ -48,7 +52,10 @@ def draw(figures: Any, folder: Path) -> None:
     Raises:
         InputError: they are no dict of figures, or the folder cannot be written.
     """
-    if not (isinstance(figures, Mapping) and all(hasattr(figure, "savefig") for figure in figures.values())):
+    if not (
+        isinstance(figures, Mapping)
+        and all(hasattr(figure, "savefig") for figure in figures.values())
+    ):
         raise InputError(f"{figures!r} is no dict of figures: make each by `panels`.")
     with writing(folder):
         folder.mkdir(exist_ok=True)
@@ -60,7 +67,8 @@ def refresh(study: Study, folder: Path) -> None:
     """Makes findings, figures and report of a run again from its stored arrays.
 
     Raises:
-        InputError: a file of the run is damaged, an array is missing, or the study breaks its contract.
+        InputError: a file of the run is damaged, an array is missing, or the study
+            breaks its contract.
     """
     run = load_run(folder, judged=False)
     measured = _restored(study, run)
@@ -68,10 +76,15 @@ def refresh(study: Study, folder: Path) -> None:
         findings = findings_of(study, measured)
         drawings = study.figures(*measured)
     known = run.manifest["data"]
-    unknown = [name for name, each in readings_to_json(readings).items() if known.get(name) != each]
+    unknown = [
+        name
+        for name, each in readings_to_json(readings).items()
+        if known.get(name) != each
+    ]
     if unknown:
         raise InputError(
-            f"{study.name} judges by {unknown[0]}, which its run did not read: run it again with --again."
+            f"{study.name} judges by {unknown[0]}, which its run did not read: run it "
+            "again with --again."
         )
     with locked(folder.with_name(f"{folder.name}.refresh")) as work:
         drawn = work / FIGURES
@@ -82,7 +95,9 @@ def refresh(study: Study, folder: Path) -> None:
         save_findings(folder, findings)
         current = {**run.manifest, **_words(study)}
         write_report(folder, current)
-        save_manifest(folder, current)  # last: until then the run is outdated and this is done again
+        save_manifest(
+            folder, current
+        )  # last: until then the run is outdated and this is done again
         shutil.rmtree(work)
 
 
@@ -96,13 +111,17 @@ def restudied(study: Study, run: Run) -> tuple[Finding, ...]:
 
 
 def outdated(study: Study, manifest: Mapping[str, Any]) -> bool:
-    """Whether findings and figures were made by other code, or under other claims, than the study has now."""
+    """Whether findings and figures were made by other code, or under other claims, than
+    the study has now.
+    """
     words = _words(study)
     return any(manifest.get(name) != words[name] for name in ("judging", "own_claims"))
 
 
 def _words(study: Study) -> dict[str, Any]:
-    """What a manifest holds of a study's judging code and words, which change without a new computation."""
+    """What a manifest holds of a study's judging code and words, which change without a
+    new computation.
+    """
     return {
         "judging": dict(study.judging),
         "asserting": study.asserting,

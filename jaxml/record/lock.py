@@ -17,12 +17,13 @@ LOCK = "lock"
 def locked(folder: Path) -> Iterator[Path]:
     """Makes the folder, which it yields, and holds it alone until the block ends.
 
-    The kernel releases the lock of a process that dies, however it dies, so a stale lock file is simply taken
-    over, and a recycled process number cannot be mistaken for its owner. The folder may be renamed
-    within the block.
+    The kernel releases the lock of a process that dies, however it dies, so a stale
+    lock file is simply taken over, and a recycled process number cannot be mistaken for
+    its owner. The folder may be renamed within the block.
 
     Raises:
-        InputError: another process, or another thread of this one, holds it; or it cannot be made.
+        InputError: another process, or another thread of this one, holds it; or it
+            cannot be made.
     """
     with writing(folder):
         handle = _acquire(folder)
@@ -46,12 +47,15 @@ def _acquire(folder: Path) -> int:
 
 
 def _owns(handle: int, folder: Path) -> bool:
-    """Locks an open file; false where it stands no longer in the folder, which was renamed meanwhile."""
+    """Locks an open file; false where it stands no longer in the folder, which was
+    renamed meanwhile.
+    """
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         process = os.read(handle, 20).decode() or "another"
         raise InputError(
-            f"{folder} is being worked on by process {process}: wait for it or stop it, then run again."
+            f"{folder} is being worked on by process {process}: wait for it or stop it, "
+            "then run again."
         ) from None
     return os.path.samestat(os.fstat(handle), os.stat(folder / LOCK))

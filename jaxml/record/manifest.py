@@ -23,7 +23,16 @@ from jaxml.record.stages import Stage
 from jaxml.record.study import Study
 from jaxml.types import InputError
 
-_IDENTITY = ("study", "config", "platform", "versions", "settings", "code", "imported", "needs")
+_IDENTITY = (
+    "study",
+    "config",
+    "platform",
+    "versions",
+    "settings",
+    "code",
+    "imported",
+    "needs",
+)
 _SETTINGS = (
     "jax_enable_x64",
     "jax_default_matmul_precision",
@@ -63,16 +72,19 @@ class Spent(NamedTuple):
     stages: Mapping[str, Stage]
 
 
-def identity(study: Study, config: Any, needed: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def identity(
+    study: Study, config: Any, needed: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """All that decides the bits of a result before the data are read, as JSON values.
 
-    The seed is a field of the config. Code counts as far as `study` reaches it, without docstrings,
-    comments, `findings` and `figures`.
+    The seed is a field of the config. Code counts as far as `study` reaches it, without
+    docstrings, comments, `findings` and `figures`.
 
     Args:
         study: what runs.
         config: with what.
-        needed: the manifests of the runs whose results it receives; their identities become part of its own.
+        needed: the manifests of the runs whose results it receives; their identities
+            become part of its own.
 
     Raises:
         InputError: a value of the config has the wrong type.
@@ -100,20 +112,27 @@ def platform() -> str:
 
 
 def settings() -> dict[str, Any]:
-    """Every setting of JAX and XLA that can change bits; how many devices there are does not."""
+    """Every setting of JAX and XLA that can change bits; how many devices there are
+    does not.
+    """
     flags = os.environ.get("XLA_FLAGS", "").split()
     kept = sorted(flag for flag in flags if not flag.startswith(_DEVICE_COUNT))
     values = jax.config.values
-    return {name: values[name] for name in _SETTINGS if name in values} | {"XLA_FLAGS": " ".join(kept)}
+    return {name: values[name] for name in _SETTINGS if name in values} | {
+        "XLA_FLAGS": " ".join(kept)
+    }
 
 
 def contents(data: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """What was read, by name: the part of a manifest's data that belongs to the identity."""
+    """What was read, by name: the part of a manifest's data that belongs to the
+    identity.
+    """
     return {name: entry["digest"] for name, entry in sorted(data.items())}
 
 
 def run_hash(marks: Mapping[str, Any]) -> str:
-    """Twelve hexadecimal digits of the SHA-256 of an identity, whatever the order of its keys.
+    """Twelve hexadecimal digits of the SHA-256 of an identity, whatever the order of
+    its keys.
 
     >>> run_hash({"study": "a", "code": "b"}) == run_hash({"code": "b", "study": "a"})
     True
@@ -138,8 +157,14 @@ def readings_to_json(readings: Iterable[Reading]) -> dict[str, dict[str, Any]]:
         while name in found and found[name]["path"] != reading.path:
             name += "'"  # another file of the same name
         if name in found and found[name]["digest"] != reading.digest:
-            raise InputError(f"{name} changed while the run read it: let it rest, and run again.")
-        found[name] = {"digest": reading.digest, "path": reading.path, "file_digest": reading.file_digest}
+            raise InputError(
+                f"{name} changed while the run read it: let it rest, and run again."
+            )
+        found[name] = {
+            "digest": reading.digest,
+            "path": reading.path,
+            "file_digest": reading.file_digest,
+        }
     return found
 
 
@@ -156,7 +181,8 @@ def manifest(
     Args:
         study: what ran.
         config: with what.
-        marks: their `identity` when the run began, whatever has happened to the code since.
+        marks: their `identity` when the run began, whatever has happened to the code
+            since.
         spent: when, and for how long.
         data: what was read, as `readings_to_json` gives it.
         arrays: of the result, for their precision.
@@ -176,7 +202,10 @@ def manifest(
         "file": str(study.path),
         **_commit(study.path.parent),
         "jaxml": importlib.metadata.version("jaxml"),
-        "device": {"kind": jax.devices()[0].device_kind, "count": len(parallel.devices())},
+        "device": {
+            "kind": jax.devices()[0].device_kind,
+            "count": len(parallel.devices()),
+        },
         "threads": threads(),
         "started": spent.started,
         "finished": spent.finished,
@@ -188,7 +217,9 @@ def manifest(
 
 
 def own_claims(study: Study) -> dict[str, Any]:
-    """The claims that the study brings itself, by id, as a claims.toml would hold them."""
+    """The claims that the study brings itself, by id, as a claims.toml would hold
+    them.
+    """
     course = claims.ledger()
     found = {}
     for name, claim in study.announced.items():
@@ -200,12 +231,18 @@ def own_claims(study: Study) -> dict[str, Any]:
 
 
 def threads() -> dict[str, Any]:
-    """The processors and thread counts that may change the last bits of LAPACK's results."""
-    return {"cpus": os.cpu_count()} | {name: os.environ.get(name, "") for name in _THREADS}
+    """The processors and thread counts that may change the last bits of LAPACK's
+    results.
+    """
+    return {"cpus": os.cpu_count()} | {
+        name: os.environ.get(name, "") for name in _THREADS
+    }
 
 
 def differs(config: Any) -> dict[str, Any]:
-    """The fields in which a config is not the default one, with their values as JSON."""
+    """The fields in which a config is not the default one, with their values as
+    JSON.
+    """
     if not is_dataclass(config):
         return {}
     values = config_to_json(config)
@@ -224,8 +261,13 @@ def _dtypes(arrays: Iterable[np.ndarray]) -> str:
 
 
 def _commit(folder: Path) -> dict[str, Any]:
-    """The commit that the folder stands at and whether its tree differs; "unknown" where git cannot say."""
-    commit, changes = _git(folder, "rev-parse", "HEAD"), _git(folder, "status", "--porcelain")
+    """The commit that the folder stands at and whether its tree differs; "unknown"
+    where git cannot say.
+    """
+    commit, changes = (
+        _git(folder, "rev-parse", "HEAD"),
+        _git(folder, "status", "--porcelain"),
+    )
     if commit is None or changes is None:
         return {"commit": "unknown", "dirty": "unknown"}
     return {"commit": commit, "dirty": bool(changes)}

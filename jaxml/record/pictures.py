@@ -38,9 +38,13 @@ def pictures(folder: Path) -> Iterator[Picture]:
 
 
 def _picture(path: Path) -> Picture:
-    """The size is that at which a point of the figure's type is a point of the page: 96 pixels an inch."""
+    """The size is that at which a point of the figure's type is a point of the page: 96
+    pixels an inch.
+    """
     data = path.read_bytes()
-    width, height = (round(int.from_bytes(data[at : at + 4], "big") * 96 / DPI) for at in (16, 20))
+    width, height = (
+        round(int.from_bytes(data[at : at + 4], "big") * 96 / DPI) for at in (16, 20)
+    )
     words = path.with_suffix(".txt")
     said = words.read_text(encoding="utf-8").strip() if words.is_file() else ""
     anchor = f"figure-{hashlib.sha256(data).hexdigest()[:16]}"

@@ -1,4 +1,6 @@
-"""What a reader sees: the page of one run, and the page of all claims, each one self-contained file."""
+"""What a reader sees: the page of one run, and the page of all claims, each one
+self-contained file.
+"""
 
 import itertools
 import os
@@ -36,7 +38,9 @@ _FILES = ("result.npz", "findings.json", "manifest.json", "report.html")
 
 
 class _Section(NamedTuple):
-    """One study of a page: what it found, its pictures, and links to the files of its run."""
+    """One study of a page: what it found, its pictures, and links to the files of its
+    run.
+    """
 
     verdicts: Verdicts
     manifest: Mapping[str, Any]
@@ -51,7 +55,8 @@ class _Comparison(NamedTuple):
 
     Attributes:
         titles: one a run.
-        rows: by claim, statement and setting a cell for each run, "" where it has no such finding.
+        rows: by claim, statement and setting a cell for each run, "" where it has no
+            such finding.
     """
 
     titles: Sequence[str]
@@ -71,14 +76,16 @@ class _Anchors(NamedTuple):
 
 
 def write_report(folder: Path, manifest: Mapping[str, Any] | None = None) -> None:
-    """Writes `report.html` into a run's folder: its claims with what it found, figures, circumstances.
+    """Writes `report.html` into a run's folder: its claims with what it found, figures,
+    circumstances.
 
     Args:
         folder: of the run.
         manifest: its manifest, where the folder does not hold it yet.
 
     Raises:
-        InputError: the manifest or the findings are missing or damaged, or the folder cannot be written.
+        InputError: the manifest or the findings are missing or damaged, or the folder
+            cannot be written.
     """
     manifest = load_manifest(folder) if manifest is None else manifest
     study, about = str(manifest["study"]), manifest["about"]
@@ -88,7 +95,13 @@ def write_report(folder: Path, manifest: Mapping[str, Any] | None = None) -> Non
     named = dict.fromkeys(finding.claim for finding in found.findings)
     replies = answers({name: known[name] for name in known if name in named}, [found])
     section = _section(found, folder, folder, stale=False)
-    _write(folder / "report.html", about["title"], replies, {study: section}, smoke=manifest["smoke"])
+    _write(
+        folder / "report.html",
+        about["title"],
+        replies,
+        {study: section},
+        smoke=manifest["smoke"],
+    )
 
 
 def write_ledger(
@@ -100,15 +113,18 @@ def write_ledger(
     stale: Callable[[Verdicts], bool],
     others: Mapping[str, Sequence[Column]] | None = None,
 ) -> None:
-    """Writes one page about all claims: by topic each claim, its answer, its figure and its findings.
+    """Writes one page about all claims: by topic each claim, its answer, its figure and
+    its findings.
 
     Args:
         path: of the page; links to the files of runs are relative to its folder.
         replies: the answer to each claim.
         found: the verdicts behind them, by study.
-        folders: by study the run that has its figures and data; a study without one has neither here.
+        folders: by study the run that has its figures and data; a study without one has
+            neither here.
         stale: whether verdicts were made by other code than today's.
-        others: by study, further runs that are compared: what sets each apart, and its findings.
+        others: by study, further runs that are compared: what sets each apart, and its
+            findings.
 
     Raises:
         InputError: a run is damaged, or the page cannot be written.
@@ -116,13 +132,20 @@ def write_ledger(
     sections = {}
     for name, each in found.items():
         section = _section(each, folders.get(name), path.parent, stale=stale(each))
-        sections[name] = section._replace(others=_compared((others or {}).get(name, ())))
+        sections[name] = section._replace(
+            others=_compared((others or {}).get(name, ()))
+        )
     title = "What the course claims, and what experiments answer"
     _write(path, title, replies, sections, smoke=False)
 
 
 def _write(
-    path: Path, title: str, replies: Mapping[str, Answer], sections: Mapping[str, _Section], *, smoke: bool
+    path: Path,
+    title: str,
+    replies: Mapping[str, Answer],
+    sections: Mapping[str, _Section],
+    *,
+    smoke: bool,
 ) -> None:
     topics = tables.by_topic(replies)
     page = _ENVIRONMENT.get_template("report.html").render(
@@ -146,8 +169,11 @@ def _write(
         temporary.write_text(page, encoding="utf-8")
 
 
-def _anchors(names: Iterable[str], topics: Iterable[str], studies: Iterable[str]) -> _Anchors:
-    """A claim's anchor is its id where that is plain and free, so that `report.html#C053` works.
+def _anchors(
+    names: Iterable[str], topics: Iterable[str], studies: Iterable[str]
+) -> _Anchors:
+    """A claim's anchor is its id where that is plain and free, so that
+    `report.html#C053` works.
 
     >>> _anchors(["C053", "find", "a/b", "a%b"], [], []).claims
     {'C053': 'C053', 'find': 'claim-find', 'a/b': 'claim-a-b', 'a%b': 'claim-a-b-2'}
@@ -157,30 +183,44 @@ def _anchors(names: Iterable[str], topics: Iterable[str], studies: Iterable[str]
     others = [name for name in ids if not _is_free(name)]
     claimed = dict(zip(plain, plain, strict=True)) | _slugs("claim-", others, plain)
     return _Anchors(
-        {name: claimed[name] for name in ids}, _slugs("topic-", topics), _slugs("study-", studies)
+        {name: claimed[name] for name in ids},
+        _slugs("topic-", topics),
+        _slugs("study-", studies),
     )
 
 
 def _is_free(name: str) -> bool:
-    """Whether an id can stand in an address as it is, and nothing else of the page can have it."""
+    """Whether an id can stand in an address as it is, and nothing else of the page can
+    have it.
+    """
     plain = re.fullmatch(r"[A-Za-z][\w.-]*", name) is not None
     return plain and name not in _PAGE_IDS and not name.startswith(("topic-", "study-"))
 
 
-def _slugs(prefix: str, names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
-    """By name the prefix and what is plain of the name, with a number behind it where that is taken."""
+def _slugs(
+    prefix: str, names: Iterable[str], taken: Iterable[str] = ()
+) -> dict[str, str]:
+    """By name the prefix and what is plain of the name, with a number behind it where
+    that is taken.
+    """
     used = set(taken)
     slugs: dict[str, str] = {}
     for name in names:
         slug = prefix + re.sub(r"[^\w.-]+", "-", name).strip("-")
         numbered = (f"{slug}-{number}" for number in itertools.count(2))
-        slugs[name] = next(each for each in itertools.chain([slug], numbered) if each not in used)
+        slugs[name] = next(
+            each for each in itertools.chain([slug], numbered) if each not in used
+        )
         used.add(slugs[name])
     return slugs
 
 
-def _picture_of(sections: Mapping[str, _Section]) -> Callable[[Answer], tuple[str, Picture] | None]:
-    """`answer -> (study, picture)`: the figure that its first finding names, or the study's first."""
+def _picture_of(
+    sections: Mapping[str, _Section],
+) -> Callable[[Answer], tuple[str, Picture] | None]:
+    """`answer -> (study, picture)`: the figure that its first finding names, or the
+    study's first.
+    """
 
     def picture(answer: Answer) -> tuple[str, Picture] | None:
         evidence: Sequence[Evidence] = (*answer.deciding, *answer.supporting)
@@ -194,11 +234,15 @@ def _picture_of(sections: Mapping[str, _Section]) -> Callable[[Answer], tuple[st
     return picture
 
 
-def _section(found: Verdicts, folder: Path | None, page: Path, *, stale: bool) -> _Section:
+def _section(
+    found: Verdicts, folder: Path | None, page: Path, *, stale: bool
+) -> _Section:
     if folder is None:
         return _Section(found, found.manifest, {}, {}, stale, _compared(()))
     by_name = {picture.name: picture for picture in pictures(folder / "figures")}
-    links = {name: _link(folder / name, page) for name in _FILES if (folder / name).is_file()}
+    links = {
+        name: _link(folder / name, page) for name in _FILES if (folder / name).is_file()
+    }
     return _Section(found, load_manifest(folder), by_name, links, stale, _compared(()))
 
 

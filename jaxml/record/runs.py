@@ -1,4 +1,6 @@
-"""The folder of a run: what lies in it, which ones there are, and whether two hold the same bits."""
+"""The folder of a run: what lies in it, which ones there are, and whether two hold the
+same bits.
+"""
 
 import json
 import re
@@ -52,7 +54,9 @@ class Run(NamedTuple):
 
 
 def flat(result: tuple) -> dict[str, np.ndarray]:
-    """The arrays of a NamedTuple by name, those of a NamedTuple within it as `outer.inner`."""
+    """The arrays of a NamedTuple by name, those of a NamedTuple within it as
+    `outer.inner`.
+    """
     arrays: dict[str, np.ndarray] = {}
     for name, value in result._asdict().items():  # type: ignore[attr-defined]  # a NamedTuple
         inner = flat(value) if hasattr(value, "_asdict") else {"": value}
@@ -60,7 +64,9 @@ def flat(result: tuple) -> dict[str, np.ndarray]:
     return arrays
 
 
-def restored(kind: type[Any], arrays: Mapping[str, np.ndarray], prefix: str = "") -> Any:
+def restored(
+    kind: type[Any], arrays: Mapping[str, np.ndarray], prefix: str = ""
+) -> Any:
     """The NamedTuple that `flat` took apart.
 
     Raises:
@@ -70,8 +76,15 @@ def restored(kind: type[Any], arrays: Mapping[str, np.ndarray], prefix: str = ""
     for name, hint in get_type_hints(kind).items():
         nested = hasattr(hint, "_fields")
         if not nested and prefix + name not in arrays:
-            raise InputError(f"The run has no array {prefix + name}: run the study again with --again.")
-        values[name] = restored(hint, arrays, f"{prefix}{name}.") if nested else arrays[prefix + name]
+            raise InputError(
+                f"The run has no array {prefix + name}: run the study again with "
+                "--again."
+            )
+        values[name] = (
+            restored(hint, arrays, f"{prefix}{name}.")
+            if nested
+            else arrays[prefix + name]
+        )
     return kind(**values)
 
 
@@ -79,7 +92,8 @@ def save_run(run: Run) -> None:
     """Writes everything but figures and report into the run's folder.
 
     Raises:
-        InputError: the folder cannot be written, or a field is no array of numbers or text.
+        InputError: the folder cannot be written, or a field is no array of numbers or
+            text.
     """
     save_arrays(run.folder / "result.npz", run.result)
     if run.timings is not None:
@@ -94,7 +108,9 @@ def save_findings(folder: Path, findings: Sequence[Finding]) -> None:
     Raises:
         InputError: the folder cannot be written.
     """
-    _write_json(folder / "findings.json", [finding_to_json(finding) for finding in findings])
+    _write_json(
+        folder / "findings.json", [finding_to_json(finding) for finding in findings]
+    )
 
 
 def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -108,7 +124,9 @@ def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def _write_json(path: Path, value: Any) -> None:
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
 
 def load_run(folder: str | Path, *, judged: bool = True) -> Run:
@@ -116,7 +134,8 @@ def load_run(folder: str | Path, *, judged: bool = True) -> Run:
 
     Args:
         folder: of the run.
-        judged: whether its findings are read too; without them a run can be judged anew.
+        judged: whether its findings are read too; without them a run can be judged
+            anew.
 
     Raises:
         InputError: there is no such folder, or a file in it is missing or damaged.
@@ -142,12 +161,22 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / "manifest.json"
     manifest = _json(path)
-    wrong = [name for name in _MAPPINGS if not isinstance(_of(manifest, name, {}), dict)]
-    nested = [*_of(manifest, "data", {}).values(), *_of(manifest, "needs", [])] if not wrong else []
+    wrong = [
+        name for name in _MAPPINGS if not isinstance(_of(manifest, name, {}), dict)
+    ]
+    nested = (
+        [*_of(manifest, "data", {}).values(), *_of(manifest, "needs", [])]
+        if not wrong
+        else []
+    )
     if wrong or not all(isinstance(each, dict) for each in nested):
         raise _damaged(path, f"{(wrong or ['data or needs'])[0]} has another form")
     if not (isinstance(manifest, dict) and all(name in manifest for name in _REQUIRED)):
-        missing = [name for name in _REQUIRED if name not in (manifest if isinstance(manifest, dict) else {})]
+        missing = [
+            name
+            for name in _REQUIRED
+            if name not in (manifest if isinstance(manifest, dict) else {})
+        ]
         raise _damaged(path, "it lacks " + ", ".join(missing))
     return manifest
 
@@ -171,7 +200,8 @@ def _of(manifest: Any, name: str, default: Any) -> Any:
 
 
 def list_runs(runs: str | Path) -> tuple[Path, ...]:
-    """The folders of all whole runs, sorted; unfinished and replaced ones are passed over.
+    """The folders of all whole runs, sorted; unfinished and replaced ones are passed
+    over.
 
     Raises:
         InputError: `runs` is a file.
@@ -180,11 +210,14 @@ def list_runs(runs: str | Path) -> tuple[Path, ...]:
     try:
         if runs.exists() and not runs.is_dir():
             raise InputError(f"{runs} is a file: name the folder of the runs.")
-        folders = [path for path in runs.glob("*/*") if re.fullmatch("[0-9a-f]{12}", path.name)]
+        folders = [
+            path for path in runs.glob("*/*") if re.fullmatch("[0-9a-f]{12}", path.name)
+        ]
         return tuple(sorted(path for path in folders if path.is_dir()))
     except OSError as error:
         raise InputError(
-            f"{runs} cannot be read ({error.strerror}): name a folder that you may read."
+            f"{runs} cannot be read ({error.strerror}): name a folder that you may "
+            "read."
         ) from error
 
 
@@ -200,8 +233,11 @@ class Listed(NamedTuple):
     manifest: dict[str, Any]
 
 
-def readable_runs(runs: str | Path, announce: Callable[[str], None] | None = None) -> tuple[Listed, ...]:
-    """All whole runs, the one that finished last at the end; a damaged one is announced and passed over.
+def readable_runs(
+    runs: str | Path, announce: Callable[[str], None] | None = None
+) -> tuple[Listed, ...]:
+    """All whole runs, the one that finished last at the end; a damaged one is announced
+    and passed over.
 
     Raises:
         InputError: `runs` is a file.
@@ -217,13 +253,19 @@ def readable_runs(runs: str | Path, announce: Callable[[str], None] | None = Non
 
 
 def compare(first: Run | str | Path, second: Run | str | Path) -> tuple[str, ...]:
-    """The names of the result arrays that differ in dtype, in shape or in any bit; NaNs are compared as bits.
+    """The names of the result arrays that differ in dtype, in shape or in any bit; NaNs
+    are compared as bits.
 
     Raises:
         InputError: a folder that is no run.
     """
-    a, b = ((run if isinstance(run, Run) else load_run(run)).result for run in (first, second))
-    return tuple(name for name in sorted({*a, *b}) if _bits(a.get(name)) != _bits(b.get(name)))
+    a, b = (
+        (run if isinstance(run, Run) else load_run(run)).result
+        for run in (first, second)
+    )
+    return tuple(
+        name for name in sorted({*a, *b}) if _bits(a.get(name)) != _bits(b.get(name))
+    )
 
 
 def _bits(array: np.ndarray | None) -> Any:
@@ -234,10 +276,14 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: run the study again with --again.") from None
+        raise InputError(
+            f"{path} is missing: run the study again with --again."
+        ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(f"{path} is damaged ({reason}): run the study again with --again.")
+    return InputError(
+        f"{path} is damaged ({reason}): run the study again with --again."
+    )

@@ -11,7 +11,9 @@ from jaxml.record.archive import host, load_tree, save_tree, writing
 from jaxml.types import InputError
 
 Keep: TypeAlias = Callable[[str, Callable[[], Any]], Any]
-"""`(name, compute) -> value`: what `compute` returns, or what an earlier attempt stored under that name."""
+"""`(name, compute) -> value`: what `compute` returns, or what an earlier attempt stored
+under that name.
+"""
 
 
 class Stage(NamedTuple):
@@ -27,7 +29,8 @@ class Stage(NamedTuple):
 
 
 def plain_keep(name: str, compute: Callable[[], Any]) -> Any:
-    """Computes and stores nothing; the value has the form that a storing `keep` returns.
+    """Computes and stores nothing; the value has the form that a storing `keep`
+    returns.
 
     >>> plain_keep("squares", lambda: [i * i for i in range(3)])
     [0, 1, 4]
@@ -39,11 +42,13 @@ def plain_keep(name: str, compute: Callable[[], Any]) -> Any:
 def storing(
     folder: Path, announce: Callable[[str], None], readings: Sequence[Reading] = ()
 ) -> tuple[Keep, dict[str, Stage]]:
-    """A `keep` that stores under `folder`, and the record of its stages, which fills as they pass.
+    """A `keep` that stores under `folder`, and the record of its stages, which fills as
+    they pass.
 
-    Computed or loaded, a value comes back in the same form with the same bits. A damaged file is
-    announced and computed again, and so is one whose data have changed since. A stage file is written
-    whole or not at all; it holds all that the run had read by then, so that a resumed run knows it too.
+    Computed or loaded, a value comes back in the same form with the same bits. A
+    damaged file is announced and computed again, and so is one whose data have changed
+    since. A stage file is written whole or not at all; it holds all that the run had
+    read by then, so that a resumed run knows it too.
 
     Args:
         folder: of the files.
@@ -56,7 +61,9 @@ def storing(
     def keep(name: str, compute: Callable[[], Any]) -> Any:
         path = _path(folder, name)
         if name in used:
-            raise InputError(f"The stage {name!r} is kept twice in one run: give each its own name.")
+            raise InputError(
+                f"The stage {name!r} is kept twice in one run: give each its own name."
+            )
         used.add(name)
         stored = _stored(path, announce)
         kept = stored is not None
@@ -69,39 +76,63 @@ def storing(
             for reading in stored["readings"]:
                 report(Reading(*reading))
         stages[name] = Stage(stored["seconds"], kept)
-        announce(f"{name}: {stored['seconds']:.1f} s{' in an earlier attempt, kept' if kept else ''}")
+        announce(
+            f"{name}: {stored['seconds']:.1f} "
+            f"s{' in an earlier attempt, kept' if kept else ''}"
+        )
         return stored["value"]
 
     return keep, stages
 
 
-def _computed(compute: Callable[[], Any], readings: Sequence[Reading]) -> dict[str, Any]:
+def _computed(
+    compute: Callable[[], Any], readings: Sequence[Reading]
+) -> dict[str, Any]:
     start = time.perf_counter()
     value = host(compute())
     seconds = time.perf_counter() - start
-    return {"value": value, "seconds": seconds, "readings": [tuple(reading) for reading in readings]}
+    return {
+        "value": value,
+        "seconds": seconds,
+        "readings": [tuple(reading) for reading in readings],
+    }
 
 
 def _path(folder: Path, name: str) -> Path:
     file = f"{quote(name, safe='')}.npz"
     if not name or len(file) > 200:
-        raise InputError(f"The stage name {name!r} makes no file name: use 1 to about 60 characters.")
+        raise InputError(
+            f"The stage name {name!r} makes no file name: use 1 to about 60 characters."
+        )
     return folder / file
 
 
 def _stored(path: Path, announce: Callable[[str], None]) -> dict[str, Any] | None:
-    """What an earlier attempt stored, if it can be read and its data still are what it read."""
+    """What an earlier attempt stored, if it can be read and its data still are what it
+    read.
+    """
     if not path.exists():
         return None
     try:
         stored = load_tree(path)
     except InputError:
         stored = None
-    if not isinstance(stored, dict) or not {"value", "seconds", "readings"} <= stored.keys():
-        announce(f"note: the stored {unquote(path.stem)} cannot be read and is computed again")
+    if (
+        not isinstance(stored, dict)
+        or not {"value", "seconds", "readings"} <= stored.keys()
+    ):
+        announce(
+            f"note: the stored {unquote(path.stem)} cannot be read and is computed "
+            "again"
+        )
         return None
-    changed = [reading[0] for reading in stored["readings"] if not unchanged(Reading(*reading))]
+    changed = [
+        reading[0] for reading in stored["readings"] if not unchanged(Reading(*reading))
+    ]
     if changed:
-        announce(f"note: {changed[0]} has changed, and {unquote(path.stem)} is computed again")
+        announce(
+            f"note: {changed[0]} has changed, and {unquote(path.stem)} is computed "
+            "again"
+        )
         return None
     return stored

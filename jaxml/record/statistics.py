@@ -1,4 +1,6 @@
-"""How far a measured number can be trusted: intervals over seeds, and the statistics they are made of."""
+"""How far a measured number can be trusted: intervals over seeds, and the statistics
+they are made of.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -18,8 +20,10 @@ class Interval(NamedTuple):
         high: upper end.
         n: independent units (seeds, mostly) behind it.
         dtype: of the arrays that it was computed from.
-        unit: what the statistic itself knows of its unit ("fraction", "correlation", "ratio"), else "".
-        at: `level -> (low, high)` at another level of confidence; None where nothing random entered.
+        unit: what the statistic itself knows of its unit ("fraction", "correlation",
+            "ratio"), else "".
+        at: `level -> (low, high)` at another level of confidence; None where nothing
+            random entered.
     """
 
     estimate: float
@@ -38,17 +42,19 @@ def bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Expanded percentile interval: quantiles α′ and 1 − α′ of the statistic over resampled units.
+    """Expanded percentile interval: quantiles α′ and 1 − α′ of the statistic over
+    resampled units.
 
-    α′ = Φ(−√(n/(n−1)) t₁₋α⸝₂,ₙ₋₁) instead of α/2 undoes the narrowness of the plain percentile
-    interval on few units. It is first-order correct, no more: at level 0.95 it covers the mean of a normal
-    (of an exponential) sample in a share of 0.75 (0.70) of samples at n = 3, 0.91 (0.86) at 5, 0.94 (0.90) at
-    8, 0.945 (0.92) at 20, 0.95 (0.94) at 50. Below 8 units read it as the range of what was seen.
+    α′ = Φ(−√(n/(n−1)) t₁₋α⸝₂,ₙ₋₁) instead of α/2 undoes the narrowness of the plain
+    percentile interval on few units. It is first-order correct, no more: at level 0.95
+    it covers the mean of a normal (of an exponential) sample in a share of 0.75 (0.70)
+    of samples at n = 3, 0.91 (0.86) at 5, 0.94 (0.90) at 8, 0.945 (0.92) at 20, 0.95
+    (0.94) at 50. Below 8 units read it as the range of what was seen.
 
     Args:
         statistic: of as many arrays as there are samples, by NumPy.
-        *samples: `[n, ...]` each. The first axis is resampled by the same indices in all of them, so a
-            paired design stays paired.
+        *samples: `[n, ...]` each. The first axis is resampled by the same indices in
+            all of them, so a paired design stays paired.
         resamples: how many; the cost is that many calls of `statistic`.
         level: the nominal coverage.
         seed: of the resampling.
@@ -69,22 +75,30 @@ def bootstrap(
     dtype, unit = _dtype(*arrays), _UNITS.get(statistic, "")
     if n < 2:
         estimate = float(statistic(*arrays)) if n else float("nan")
-        return Interval(estimate, -np.inf, np.inf, n, dtype, unit, lambda _: (-np.inf, np.inf))
+        return Interval(
+            estimate, -np.inf, np.inf, n, dtype, unit, lambda _: (-np.inf, np.inf)
+        )
     if not 0 < level < 1 or resamples < 1:
         raise InputError(
-            f"Level {level} with {resamples} resamples is no interval: use 0 < level < 1 and at least one."
+            f"Level {level} with {resamples} resamples is no interval: use 0 < level < "
+            "1 and at least one."
         )
     draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
-    values = np.array([statistic(*(array[draw] for array in arrays)) for draw in draws], np.float64)
+    values = np.array(
+        [statistic(*(array[draw] for array in arrays)) for draw in draws], np.float64
+    )
     estimate = float(statistic(*arrays))
     if not (np.isfinite(values).all() and np.isfinite(estimate)):
         raise InputError(
-            "The statistic is not finite on some resamples: choose one that is defined on repeated units."
+            "The statistic is not finite on some resamples: choose one that is defined "
+            "on repeated units."
         )
     values.sort()
 
     def at(level: float) -> tuple[float, float]:
-        tail = special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2))
+        tail = special.ndtr(
+            -np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2)
+        )
         low, high = np.quantile(values, [tail, 1 - tail])
         return float(low), float(high)
 
@@ -92,8 +106,12 @@ def bootstrap(
 
 
 def _dtype(*arrays: Array) -> str:
-    """The precision of the arrays' numbers; counts and truth values have none of their own."""
-    floating = [array.dtype for array in arrays if np.issubdtype(array.dtype, np.inexact)]
+    """The precision of the arrays' numbers; counts and truth values have none of their
+    own.
+    """
+    floating = [
+        array.dtype for array in arrays if np.issubdtype(array.dtype, np.inexact)
+    ]
     return str(np.result_type(*floating)) if floating else str(np.result_type(*arrays))
 
 
@@ -101,19 +119,25 @@ def _units(arrays: list[np.ndarray]) -> int:
     lengths = {array.shape[0] if array.ndim else 0 for array in arrays}
     if len(lengths) != 1:
         raise InputError(
-            f"Samples of lengths {sorted(lengths)} have no paired units: give one or more of equal length."
+            f"Samples of lengths {sorted(lengths)} have no paired units: give one or "
+            "more of equal length."
         )
     (n,) = lengths
     if not all(np.isfinite(array).all() for array in arrays):
-        raise InputError("A sample holds NaN or infinity: leave out the diverged lanes by their mask first.")
+        raise InputError(
+            "A sample holds NaN or infinity: leave out the diverged lanes by their "
+            "mask first."
+        )
     return n
 
 
 def proportion(hits: Array, *, of: Array, level: float = 0.95) -> Interval:
-    """Clopper-Pearson interval of a fraction: beta quantiles, exact at 0 and n, coverage never below `level`.
+    """Clopper-Pearson interval of a fraction: beta quantiles, exact at 0 and n,
+    coverage never below `level`.
 
     Args:
-        hits: `[trial]` of bool, one entry an independent trial; of no trials the interval is [0, 1].
+        hits: `[trial]` of bool, one entry an independent trial; of no trials the
+            interval is [0, 1].
         of: the array that was compared, for its dtype.
         level: of confidence.
 
@@ -137,12 +161,22 @@ def proportion(hits: Array, *, of: Array, level: float = 0.95) -> Interval:
 
     def at(level: float) -> tuple[float, float]:
         tail = (1 - level) / 2
-        low = special.betaincinv(successes, trials - successes + 1, tail) if successes > 0 else 0.0
-        high = special.betaincinv(successes + 1, trials - successes, 1 - tail) if successes < trials else 1.0
+        low = (
+            special.betaincinv(successes, trials - successes + 1, tail)
+            if successes > 0
+            else 0.0
+        )
+        high = (
+            special.betaincinv(successes + 1, trials - successes, 1 - tail)
+            if successes < trials
+            else 1.0
+        )
         return float(low), float(high)
 
     estimate = successes / trials if trials else float("nan")
-    return Interval(estimate, *at(level), trials, _dtype(np.asarray(of)), "fraction", at)
+    return Interval(
+        estimate, *at(level), trials, _dtype(np.asarray(of)), "fraction", at
+    )
 
 
 def certain(value: Any, *, of: Array | None = None) -> Interval:
@@ -150,15 +184,21 @@ def certain(value: Any, *, of: Array | None = None) -> Interval:
 
     Args:
         value: the number.
-        of: the array that it was computed from, for its dtype; a NumPy number says its own.
+        of: the array that it was computed from, for its dtype; a NumPy number says its
+            own.
 
     Raises:
         InputError: a Python number without `of`.
     """
     source = value if of is None else of
     if not hasattr(source, "dtype"):
-        raise InputError(f"{value!r} does not say its precision: name the array that it comes from by `of=`.")
-    return Interval(float(value), float(value), float(value), 1, _dtype(np.asarray(source)))
+        raise InputError(
+            f"{value!r} does not say its precision: name the array that it comes from "
+            "by `of=`."
+        )
+    return Interval(
+        float(value), float(value), float(value), 1, _dtype(np.asarray(source))
+    )
 
 
 def largest(errors: Array) -> Interval:
@@ -178,12 +218,15 @@ def largest(errors: Array) -> Interval:
 
 
 def correlation(x: Array, y: Array) -> float:
-    """Spearman's ρ: Pearson's correlation of the average ranks; 0 where either sample is constant.
+    """Spearman's ρ: Pearson's correlation of the average ranks; 0 where either sample
+    is constant.
 
     >>> correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 8.0, 27.0]))
     1.0
     """
-    u, v = (rank - rank.mean() for rank in (_ranks(np.asarray(x)), _ranks(np.asarray(y))))
+    u, v = (
+        rank - rank.mean() for rank in (_ranks(np.asarray(x)), _ranks(np.asarray(y)))
+    )
     scale = np.sqrt((u @ u) * (v @ v))
     return float(u @ v / scale) if scale > 0 else 0.0
 
@@ -203,10 +246,14 @@ def ratio_of_means(a: Array, b: Array) -> float:
     return float(np.mean(a, dtype=np.float64) / np.mean(b, dtype=np.float64))
 
 
-def paired(ours: Array, theirs: Array, statistic: Callable[..., float] = mean_difference) -> Interval:
-    """`bootstrap` of a statistic of two samples `[seed]`, over the seeds at which both are finite.
+def paired(
+    ours: Array, theirs: Array, statistic: Callable[..., float] = mean_difference
+) -> Interval:
+    """`bootstrap` of a statistic of two samples `[seed]`, over the seeds at which both
+    are finite.
 
-    A run that diverged has no loss to compare; how many diverged is a finding of its own.
+    A run that diverged has no loss to compare; how many diverged is a finding of its
+    own.
 
     >>> paired(np.array([3.0, 3.0, np.nan]), np.array([1.0, 1.0, 1.0]))[:4]
     (2.0, 2.0, 2.0, 2)
@@ -216,9 +263,11 @@ def paired(ours: Array, theirs: Array, statistic: Callable[..., float] = mean_di
 
 
 def first_passage(falling: Array, values: Array, level: float | np.floating) -> float:
-    """The value of one curve where another first falls to a level, by lines between looks; nan if never.
+    """The value of one curve where another first falls to a level, by lines between
+    looks; nan if never.
 
-    Compares runs at equal training loss, where at equal times one has only come further.
+    Compares runs at equal training loss, where at equal times one has only come
+    further.
 
     Args:
         falling: `[look]`, such as training losses.
@@ -238,5 +287,8 @@ def first_passage(falling: Array, values: Array, level: float | np.floating) -> 
     return float(values[k - 1] + share * (values[k] - values[k - 1]))
 
 
-_UNITS: Mapping[Callable[..., float], str] = {correlation: "correlation", ratio_of_means: "ratio"}
+_UNITS: Mapping[Callable[..., float], str] = {
+    correlation: "correlation",
+    ratio_of_means: "ratio",
+}
 """Statistics that know the unit of their value."""

@@ -1,4 +1,6 @@
-"""The store of runs: each is computed once, survives interruption, and appears only when whole."""
+"""The store of runs: each is computed once, survives interruption, and appears only
+when whole.
+"""
 
 import os
 import shutil
@@ -11,7 +13,14 @@ from typing import Any, NamedTuple
 from jaxml.provenance import Reading, collecting, unchanged
 from jaxml.record.archive import host, writing
 from jaxml.record.clock import compilation
-from jaxml.record.judging import FIGURES, draw, findings_of, measured_by, outdated, refresh
+from jaxml.record.judging import (
+    FIGURES,
+    draw,
+    findings_of,
+    measured_by,
+    outdated,
+    refresh,
+)
 from jaxml.record.lock import LOCK, locked
 from jaxml.record.manifest import Spent, identity, manifest, readings_to_json, run_hash
 from jaxml.record.report import write_report
@@ -44,43 +53,55 @@ def execute(
     again: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> Path:
-    """The folder `<runs>/<study>/<hash>` of the study's run with this config, computed unless it exists.
+    """The folder `<runs>/<study>/<hash>` of the study's run with this config, computed
+    unless it exists.
 
-    Work happens in `<hash>.partial`, whose stages outlive an interruption, and which is renamed when whole.
-    The name of the partial folder covers all that is known before the data are read; the final one covers
-    what the loaders report to have read as well. Where only the code of findings or figures has changed,
-    they are made again from the stored arrays.
+    Work happens in `<hash>.partial`, whose stages outlive an interruption, and which is
+    renamed when whole. The name of the partial folder covers all that is known before
+    the data are read; the final one covers what the loaders report to have read as
+    well. Where only the code of findings or figures has changed, they are made again
+    from the stored arrays.
 
     Args:
         study: from `load`.
         config: an instance of its Config.
         needed: a run of each study that it needs, in the order of `study.needs`.
         runs: the folder of all runs.
-        again: compute even if it exists; the old run becomes `<hash>.<n>` once the new one is whole.
+        again: compute even if it exists; the old run becomes `<hash>.<n>` once the new
+            one is whole.
         announce: receives short lines of progress.
 
     Raises:
-        InputError: another process is at this run, the folder cannot be written, or the study breaks its
-            contract.
+        InputError: another process is at this run, the folder cannot be written, or the
+            study breaks its contract.
     """
     announce = announce or _silent
     earlier = [load_run(each.folder) for each in needed]
     marks = identity(study, config, [run.manifest for run in earlier])
-    results = [restored(each.study.Result, run.result) for each, run in zip(needed, earlier, strict=True)]
+    results = [
+        restored(each.study.Result, run.result)
+        for each, run in zip(needed, earlier, strict=True)
+    ]
     data = _data_of([run.manifest for run in earlier])
     place = Path(runs) / study.name
     partial = place / f"{run_hash(marks)}.partial"
     final = None if again else standing(place, marks)
     if final is None:
         with locked(partial):
-            final = None if again else standing(place, marks)  # by the process that held the lock until now
+            final = (
+                None if again else standing(place, marks)
+            )  # by the process that held the lock until now
             if final is not None:
                 _abandon(partial)
             else:
-                final = place / _attempt(study, (config, results, data), marks, partial, announce)
+                final = place / _attempt(
+                    study, (config, results, data), marks, partial, announce
+                )
                 _publish(partial, final)
     elif outdated(study, load_manifest(final)):
-        announce(f"{study.name}: findings and figures are made again, from the stored arrays")
+        announce(
+            f"{study.name}: findings and figures are made again, from the stored arrays"
+        )
         refresh(study, final)
     announce(f"{study.name}: {final}")
     return final
@@ -90,16 +111,24 @@ def _data_of(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What the needed runs read, so that this run is stale when it changes."""
     found: dict[str, Any] = {}
     for each in manifests:
-        found |= {f"{each['study']}: {name}": entry for name, entry in each["data"].items()}
+        found |= {
+            f"{each['study']}: {name}": entry for name, entry in each["data"].items()
+        }
     return found
 
 
 def standing(place: Path, marks: Mapping[str, Any]) -> Path | None:
-    """The newest run under `place` of this identity whose data still are what it read."""
+    """The newest run under `place` of this identity whose data still are what it
+    read.
+    """
     before = run_hash(marks)
     found = None
     for each in readable_runs(place.parent):
-        if each.folder.parent == place and each.manifest["before"] == before and _same_data(each.manifest):
+        if (
+            each.folder.parent == place
+            and each.manifest["before"] == before
+            and _same_data(each.manifest)
+        ):
             found = each.folder
     return found
 
@@ -126,9 +155,13 @@ def _attempt(
     with compilation() as compiled, collecting() as readings:
         keep, stages = storing(folder / _STAGES, announce, readings)
         result = _hosted(study.study(config, keep, *results), study.Result)
-        timings = None if study.timings is None else _hosted(study.timings(config), tuple)
+        timings = (
+            None if study.timings is None else _hosted(study.timings(config), tuple)
+        )
     earlier = sum(stage.seconds for stage in stages.values() if stage.kept)
-    spent = Spent(started, _now(), time.perf_counter() - start + earlier, sum(compiled), stages)
+    spent = Spent(
+        started, _now(), time.perf_counter() - start + earlier, sum(compiled), stages
+    )
     arrays = flat(result)
     measured = measured_by(result, timings)
     with collecting() as later:
@@ -148,9 +181,14 @@ def _attempt(
 
 
 def _hosted(values: Any, kind: type[tuple]) -> Any:
-    """A NamedTuple with its fields as host arrays, in the form in which they are stored."""
+    """A NamedTuple with its fields as host arrays, in the form in which they are
+    stored.
+    """
     if not (isinstance(values, kind) and hasattr(values, "_fields")):
-        raise InputError(f"The study returned a {type(values).__name__}: return its Result or its Timings.")
+        raise InputError(
+            f"The study returned a {type(values).__name__}: return its Result or its "
+            "Timings."
+        )
     return host(values)
 
 

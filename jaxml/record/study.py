@@ -26,17 +26,21 @@ class Study(NamedTuple):
         Config: a frozen keyword-only dataclass of static values.
         Result: a NamedTuple of arrays.
         study: `(config, keep, *results) -> Result`, a result for each of `needs`.
-        findings: `(result) -> findings`, or `(result, timings)` where there are timings.
+        findings: `(result) -> findings`, or `(result, timings)` where there are
+            timings.
         figures: `(result) -> {name: Figure}`, or `(result, timings)`.
         smoke: a config that runs in seconds.
         timings: `(config) -> NamedTuple` of what a clock measured, or None.
-        needs: names of the studies beside it whose Results `study` receives after `keep`.
+        needs: names of the studies beside it whose Results `study` receives after
+            `keep`.
         announced: the claims of its docstring, by id.
         readings: what was read when the file was imported.
-        computing: the digests of the code that decides its arrays, taken before the import.
+        computing: the digests of the code that decides its arrays, taken before the
+            import.
         judging: of the code that decides its findings and figures.
         asserting: the digest of the code that decides its findings alone.
-        about: what its docstring says: title, summary, and the labelled paragraphs in lower case.
+        about: what its docstring says: title, summary, and the labelled paragraphs in
+            lower case.
     """
 
     name: str
@@ -64,28 +68,38 @@ RESERVED = ("runs", "smoke", "again", "help", "require_accelerator", "times")
 def load(path: str | Path) -> Study:
     """Imports a study's file and checks that it keeps the contract.
 
-    The module is `experiments.<stem>` if it lies in a folder of that name, else `jaxml_study_<stem>`.
+    The module is `experiments.<stem>` if it lies in a folder of that name, else
+    `jaxml_study_<stem>`.
 
     Raises:
-        InputError: the file is missing or fails on import, a part of the contract is missing, or a claim
-            that it announces is not in the ledger.
+        InputError: the file is missing or fails on import, a part of the contract is
+            missing, or a claim that it announces is not in the ledger.
     """
     path = Path(path)
     description = describe(path)
     computing, judging = closure.computing(path), closure.judging(path)
     asserting = closure.asserting(path)
     with provenance.collecting() as readings:
-        module = _imported(path.resolve(), local=[name for name in computing.parts if name.endswith(".py")])
+        module = _imported(
+            path.resolve(),
+            local=[name for name in computing.parts if name.endswith(".py")],
+        )
     absent = {"NEEDS": ()}
-    parts: dict[str, Any] = {name: getattr(module, name, absent.get(name)) for name in _CONTRACT}
-    missing = [f"{name}, {_CONTRACT[name]}" for name, kept in _kept(parts).items() if not kept]
+    parts: dict[str, Any] = {
+        name: getattr(module, name, absent.get(name)) for name in _CONTRACT
+    }
+    missing = [
+        f"{name}, {_CONTRACT[name]}" for name, kept in _kept(parts).items() if not kept
+    ]
     if missing:
         raise InputError(f"{path} is not yet a study: define {'; '.join(missing)}.")
     _check_fields(path, parts["Config"])
     known = ledger(path, getattr(module, "CLAIMS", {}))
     ids = claims.announced(description.notes.get("Claims", ""))
     if not ids:
-        raise InputError(f"{path} announces no claim: write a line such as `Claims: C048, C049.`")
+        raise InputError(
+            f"{path} announces no claim: write a line such as `Claims: C048, C049.`"
+        )
     claims.require(ids, known, str(path))
     return Study(
         path.stem,
@@ -106,14 +120,18 @@ def _about(description: Description) -> dict[str, str]:
 
 
 def ledger(path: Path, own: Any = None) -> dict[str, Claim]:
-    """The claims that a study may speak of: the course's, those of a claims.toml beside it, and its CLAIMS.
+    """The claims that a study may speak of: the course's, those of a claims.toml beside
+    it, and its CLAIMS.
 
     Raises:
         InputError: one of them breaks the format.
     """
     known, origin = claims.ledger(path.resolve().parent), f"CLAIMS in {path}"
     if not isinstance(own or {}, Mapping):
-        raise InputError(f"{origin} is no table of claims by id: write one, or give the name another use.")
+        raise InputError(
+            f"{origin} is no table of claims by id: write one, or give the name another "
+            "use."
+        )
     return claims.merged(known, claims.parse(own or {}, origin), origin)
 
 
@@ -121,7 +139,8 @@ def _check_fields(path: Path, config: type[Any]) -> None:
     for field in dataclasses.fields(config):
         if field.name in RESERVED:
             raise InputError(
-                f"{path}: the field {field.name} has the name of an option of the command line: rename it."
+                f"{path}: the field {field.name} has the name of an option of the "
+                "command line: rename it."
             )
 
 
@@ -141,10 +160,15 @@ _CONTRACT = {
 def _kept(parts: Mapping[str, Any]) -> Mapping[str, bool]:
     parameters = getattr(parts["Config"], "__dataclass_params__", None)
     fields = dataclasses.fields(parts["Config"]) if parameters else ()
-    is_config = isinstance(parts["Config"], type) and parameters is not None and parameters.frozen
+    is_config = (
+        isinstance(parts["Config"], type)
+        and parameters is not None
+        and parameters.frozen
+    )
     return {
         "Config": is_config and all(field.kw_only for field in fields),
-        "Result": isinstance(parts["Result"], type) and hasattr(parts["Result"], "_fields"),
+        "Result": isinstance(parts["Result"], type)
+        and hasattr(parts["Result"], "_fields"),
         "SMOKE": not is_config or isinstance(parts["SMOKE"], parts["Config"]),
         "timings": parts["timings"] is None or callable(parts["timings"]),
         "NEEDS": isinstance(parts["NEEDS"], tuple),
@@ -152,7 +176,9 @@ def _kept(parts: Mapping[str, Any]) -> Mapping[str, bool]:
 
 
 def _imported(path: Path, local: Iterable[str]) -> types.ModuleType:
-    """The study's module; the modules beside it, which it may import, are imported anew with it."""
+    """The study's module; the modules beside it, which it may import, are imported anew
+    with it.
+    """
     prefix = "experiments." if path.parent.name == "experiments" else "jaxml_study_"
     specification = importlib.util.spec_from_file_location(prefix + path.stem, path)
     assert specification is not None and specification.loader is not None
@@ -170,5 +196,7 @@ def _imported(path: Path, local: Iterable[str]) -> types.ModuleType:
         if earlier is not None:
             sys.modules[module.__name__] = earlier
         reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"{path} fails on import ({reason}): correct it first.") from error
+        raise InputError(
+            f"{path} fails on import ({reason}): correct it first."
+        ) from error
     return module

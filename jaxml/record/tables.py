@@ -1,4 +1,6 @@
-"""The tables that documents quote: answers by topic, and every finding under its claim."""
+"""The tables that documents quote: answers by topic, and every finding under its
+claim.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +32,8 @@ def capitalised(text: str) -> str:
 
 
 def measured(finding: Finding) -> str:
-    """The quantity with its interval, in as many digits as tell the numbers apart; at least 3.
+    """The quantity with its interval, in as many digits as tell the numbers apart; at
+    least 3.
 
     Of the errors of an equation, the largest alone.
 
@@ -56,8 +59,8 @@ def held_against(finding: Finding) -> str:
 def _digits(finding: Finding) -> tuple[str, ...]:
     """Value, ends, threshold and margin in equally many digits; the margin in 3.
 
-    Up to 15 digits a decimal number comes back as it was written. Numbers that differ only beyond them are
-    given by the shortest texts that read back as the same numbers.
+    Up to 15 digits a decimal number comes back as it was written. Numbers that differ
+    only beyond them are given by the shortest texts that read back as the same numbers.
     """
     rule = finding.rule
     measured = (finding.measured, finding.low, finding.high, rule.threshold)
@@ -67,22 +70,36 @@ def _digits(finding: Finding) -> tuple[str, ...]:
         if len({f"{number:.{digits}g}" for number in distinct}) == len(distinct):
             texts = [f"{number:.{digits}g}" for number in numbers]
             return (*texts, f"{rule.margin:.3g}")
-    return (*(repr(number).removesuffix(".0") for number in numbers), f"{rule.margin:.3g}")
+    return (
+        *(repr(number).removesuffix(".0") for number in numbers),
+        f"{rule.margin:.3g}",
+    )
 
 
 def units(finding: Finding) -> str:
-    """Unit, number of independent units, and how sure: "nats, n = 12 at 97.5 %, float32"."""
-    sure = "deterministic" if finding.level is None else f"n = {finding.n} at {100 * finding.level:.3g} %"
+    """Unit, number of independent units, and how sure: "nats, n = 12 at 97.5 %,
+    float32".
+    """
+    sure = (
+        "deterministic"
+        if finding.level is None
+        else f"n = {finding.n} at {100 * finding.level:.3g} %"
+    )
     return f"{finding.unit}, {sure}, {finding.dtype}"
 
 
 def held_in(evidence: Evidence) -> str:
     """In how many replicates the verdict held."""
-    return f"{evidence.held.held}/{evidence.held.times}" if evidence.held.times else "not run again"
+    return (
+        f"{evidence.held.held}/{evidence.held.times}"
+        if evidence.held.times
+        else "not run again"
+    )
 
 
 def scope(answer: Answer) -> str:
-    """The settings behind an answer, on each side; where one shows both, what is found on each.
+    """The settings behind an answer, on each side; where one shows both, what is found
+    on each.
 
     >>> from jaxml.claims import Claim
     >>> claim = Claim("C001", "topic", "empirical", "A claim.")
@@ -93,7 +110,9 @@ def scope(answer: Answer) -> str:
     """
     sides = {side: " | ".join(settings) for side, settings in answer.sides.items()}
     if "depends" in sides:
-        sides["depends"] = " | ".join(_parts(answer, setting) for setting in answer.sides["depends"])
+        sides["depends"] = " | ".join(
+            _parts(answer, setting) for setting in answer.sides["depends"]
+        )
     if len(sides) == 1:
         (only,) = sides.values()
         return only
@@ -122,7 +141,8 @@ def by_topic(answers: Mapping[str, Answer]) -> dict[str, list[Answer]]:
 
 
 def markdown_answers(answers: Mapping[str, Answer]) -> str:
-    """The README's table: by topic each claim that has been tested, its answer and its scope.
+    """The README's table: by topic each claim that has been tested, its answer and its
+    scope.
 
     Claims that wait are counted a topic.
     """
@@ -131,7 +151,8 @@ def markdown_answers(answers: Mapping[str, Answer]) -> str:
         tested = [answer for answer in members if answer.reply != "not yet tested"]
         waiting = len(members) - len(tested)
         lines.append(
-            f"| **{_cell(topic)}** | {len(tested)} of {len(members)} tested, {waiting} not yet | | | |"
+            f"| **{_cell(topic)}** | {len(tested)} of {len(members)} tested, {waiting} "
+            "not yet | | | |"
         )
         lines += [_answer_line(answer) for answer in tested]
     return "\n".join(lines)
@@ -153,7 +174,9 @@ def markdown_tally(answers: Mapping[str, Answer]) -> str:
     """One sentence: how many claims have which answer."""
     counts = tally(answers.values())
     tested = sum(counts.values()) - counts["not yet tested"]
-    parts = ", ".join(f"{MARKS[reply]} {counts[reply]} {reply}" for reply in REPLIES[:-1])
+    parts = ", ".join(
+        f"{MARKS[reply]} {counts[reply]} {reply}" for reply in REPLIES[:-1]
+    )
     return f"{tested} of {len(answers)} claims are tested: {parts}."
 
 
@@ -172,7 +195,9 @@ def markdown_verdicts(answers: Mapping[str, Answer]) -> str:
 
 def _claim_section(answer: Answer) -> list[str]:
     claim = answer.claim
-    header = "| Finding | Setting | Measured | Held against | Verdict | Held again | Study |"
+    header = (
+        "| Finding | Setting | Measured | Held against | Verdict | Held again | Study |"
+    )
     rows = [_finding_line(each) for each in (*answer.deciding, *answer.supporting)]
     return [
         f"### {claim.id}: {MARKS[answer.reply]} {answer.reply}",
@@ -219,17 +244,25 @@ def replace_between(path: str | Path, marker: str, text: str) -> None:
     """Puts a text between `<!-- marker -->` and `<!-- /marker -->` in a file.
 
     Raises:
-        InputError: the file or the pair of markers is missing, or the file cannot be written.
+        InputError: the file or the pair of markers is missing, or the file cannot be
+            written.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path} is missing: name the file that holds <!-- {marker} -->.")
+        raise InputError(
+            f"{path} is missing: name the file that holds <!-- {marker} -->."
+        )
     opening, closing = f"<!-- {marker} -->", f"<!-- /{marker} -->"
     before, opened, rest = path.read_text(encoding="utf-8").partition(opening)
     _, closed, after = rest.partition(closing)
     if f"<!-- {marker} -->" in after or f"<!-- /{marker} -->" in after:
         raise InputError(f"{path} has the pair {opening} {closing} twice: leave one.")
     if not (opened and closed):
-        raise InputError(f"{path} lacks the pair {opening} {closing}: write both where the text belongs.")
+        raise InputError(
+            f"{path} lacks the pair {opening} {closing}: write both where the text "
+            "belongs."
+        )
     with replacing(path) as temporary:
-        temporary.write_text(f"{before}{opening}\n{text}\n{closing}{after}", encoding="utf-8")
+        temporary.write_text(
+            f"{before}{opening}\n{text}\n{closing}{after}", encoding="utf-8"
+        )

@@ -1,4 +1,6 @@
-"""What each study found, small enough to be committed: its findings, and how they held when it ran again."""
+"""What each study found, small enough to be committed: its findings, and how they held
+when it ran again.
+"""
 
 import json
 import math
@@ -18,10 +20,12 @@ _NUMBERS = ("measured", "low", "high")
 
 
 class Replicate(NamedTuple):
-    """A further run of a study: from another seed, or with another number of runs side by side.
+    """A further run of a study: from another seed, or with another number of runs side
+    by side.
 
     Attributes:
-        differs: the fields in which its config differs from the default, with their values.
+        differs: the fields in which its config differs from the default, with their
+            values.
         hash: of the run.
         findings: of it.
     """
@@ -37,7 +41,8 @@ class Verdicts(NamedTuple):
     Attributes:
         study: its name.
         question: the first line of its docstring.
-        manifest: the circumstances of the run: hash, code, config, platform, versions, finished.
+        manifest: the circumstances of the run: hash, code, config, platform, versions,
+            finished.
         findings: of the default config at seed 0.
         replicates: of the same code.
     """
@@ -64,16 +69,22 @@ class Held(NamedTuple):
 
 
 def held(finding: Finding, replicates: Iterable[Replicate]) -> Held:
-    """How often a verdict held; a replicate that lacks the finding is one in which it did not."""
+    """How often a verdict held; a replicate that lacks the finding is one in which it
+    did not.
+    """
     others = [counterpart(finding, each.findings) for each in replicates]
     found = [other for other in others if other is not None]
     same = sum(other.verdict == finding.verdict for other in found)
-    overlapping = sum(other.low <= finding.high and finding.low <= other.high for other in found)
+    overlapping = sum(
+        other.low <= finding.high and finding.low <= other.high for other in found
+    )
     return Held(same, overlapping, len(others))
 
 
 def counterpart(finding: Finding, findings: Iterable[Finding]) -> Finding | None:
-    """The finding of another run with the same claim, statement and setting, if there is one."""
+    """The finding of another run with the same claim, statement and setting, if there
+    is one.
+    """
     key = (finding.claim, finding.statement, finding.setting)
     for other in findings:
         if (other.claim, other.statement, other.setting) == key:
@@ -96,12 +107,15 @@ def save_verdicts(folder: Path, found: Verdicts) -> Path:
         "manifest": dict(found.manifest),
         "findings": [finding_to_json(finding) for finding in found.findings],
         "replicates": [
-            each._asdict() | {"findings": [finding_to_json(finding) for finding in each.findings]}
+            each._asdict()
+            | {"findings": [finding_to_json(finding) for finding in each.findings]}
             for each in found.replicates
         ],
     }
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(
+            json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     return path
 
 
@@ -122,8 +136,17 @@ def load_verdicts(path: Path) -> Verdicts:
             tuple(finding_from_json(entry) for entry in content["findings"]),
             tuple(_replicate(entry) for entry in content["replicates"]),
         )
-    except (AttributeError, OSError, KeyError, RecursionError, TypeError, ValueError) as error:
-        raise InputError(f"{path} is damaged ({error}): restore it, or run the study again.") from error
+    except (
+        AttributeError,
+        OSError,
+        KeyError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
+        raise InputError(
+            f"{path} is damaged ({error}): restore it, or run the study again."
+        ) from error
 
 
 def _replicate(entry: Mapping[str, Any]) -> Replicate:
@@ -132,7 +155,9 @@ def _replicate(entry: Mapping[str, Any]) -> Replicate:
 
 
 def finding_to_json(finding: Finding) -> dict[str, Any]:
-    """The finding as strict JSON; NaN and infinity, which it lacks, become text that `float` reads."""
+    """The finding as strict JSON; NaN and infinity, which it lacks, become text that
+    `float` reads.
+    """
     entry = finding._asdict() | {"rule": finding.rule._asdict()}
     numbers = {name: _plain(getattr(finding, name)) for name in _NUMBERS}
     return entry | numbers
@@ -146,17 +171,20 @@ def finding_from_json(entry: Mapping[str, Any]) -> Finding:
     """The finding that `finding_to_json` wrote.
 
     Raises:
-        InputError: the verdict does not follow from the interval and the rule, or the role is none.
+        InputError: the verdict does not follow from the interval and the rule, or the
+            role is none.
         KeyError, TypeError, ValueError: the entry has another form.
     """
     numbers = {name: float(entry[name]) for name in _NUMBERS}
     finding = Finding(**{**entry, **numbers, "rule": Rule(**entry["rule"])})
     if finding.role not in ("deciding", "supporting"):
-        raise InputError(f"{finding.role!r} on {finding.claim} is no role: make the findings again")
+        raise InputError(
+            f"{finding.role!r} on {finding.claim} is no role: make the findings again"
+        )
     implied = verdict(finding.low, finding.high, finding.rule)
     if finding.verdict != implied:
         raise InputError(
-            f"the verdict {finding.verdict!r} on {finding.claim} contradicts its interval, which says "
-            f"{implied!r}: make the findings again"
+            f"the verdict {finding.verdict!r} on {finding.claim} contradicts its "
+            f"interval, which says {implied!r}: make the findings again"
         )
     return finding

@@ -60,7 +60,9 @@ def figures(result):
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the study `small`, and settings that end with the test."""
+    """A working directory with the study `small`, and settings that end with the
+    test.
+    """
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments" / "small.py").write_text(SMALL)
     (tmp_path / "shipped").mkdir()
@@ -75,7 +77,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def written(place: Path) -> Callable[..., Path]:
-    """Writes a further study: `small` under another name, with some of its text replaced."""
+    """Writes a further study: `small` under another name, with some of its text
+    replaced.
+    """
 
     def write(name: str, **changes: str) -> Path:
         source = SMALL

@@ -12,7 +12,10 @@ from jaxml.commands.catalogue import claim_names
 
 pytestmark = pytest.mark.identity
 
-OWN = '[My-1]\ntopic = "My Topic"\nkind = "empirical"\nclaim = "My squares are positive."\n'
+OWN = (
+    '[My-1]\ntopic = "My Topic"\nkind = "empirical"\nclaim = "My squares are '
+    'positive."\n'
+)
 
 
 @pytest.mark.parametrize("words", ["My Topic", "my topic", "my-1", "MY-1"])
@@ -25,19 +28,25 @@ def test_capitals_in_a_topic_or_an_id_make_no_difference(
 
 
 def answered(*commands: str) -> list[str]:
-    """What a fresh process prints: the exit codes, and whether JAX and matplotlib were imported."""
+    """What a fresh process prints: the exit codes, and whether JAX and matplotlib were
+    imported.
+    """
     program = (
         "import sys; from jaxml.__main__ import main;"
         f"codes = [main(words.split()) for words in {commands!r}];"
         "print(codes, 'jax' in sys.modules, 'matplotlib' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
     return [done.stdout.splitlines()[-1], done.stderr]
 
 
 def test_a_wrong_word_is_refused_without_jax(place: Path) -> None:
     assert main(["run", "small", "--smoke"]) == 0, "runs are looked at as well"
-    last, error = answered("claims C999", "claims momentun", "claims C999 --runs nowhere")
+    last, error = answered(
+        "claims C999", "claims momentun", "claims C999 --runs nowhere"
+    )
     assert last == "[2, 2, 2] False False"
     assert "There is no claim and no topic 'C999': did you mean" in error
 
@@ -62,7 +71,9 @@ def test_a_claim_that_only_a_run_or_a_verdict_brings_is_known(
 
 def test_a_manifest_that_cannot_be_read_brings_no_claims(place: Path) -> None:
     before = claim_names(Path("runs"))
-    for number, text in enumerate(("", "[]", "{}", '{"own_claims": 3}', "\udcff", "[" * 100_000)):
+    for number, text in enumerate(
+        ("", "[]", "{}", '{"own_claims": 3}', "\udcff", "[" * 100_000)
+    ):
         folder = place / "runs" / "small" / f"{number:012}"
         folder.mkdir(parents=True)
         (folder / "manifest.json").write_text(text, errors="surrogateescape")

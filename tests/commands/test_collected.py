@@ -83,7 +83,9 @@ def edit(place: Path, old: str, new: str) -> None:
 
 
 def commit(place: Path) -> Path:
-    """Runs the study, writes its verdicts, and leaves them without the run, as a fresh clone has them."""
+    """Runs the study, writes its verdicts, and leaves them without the run, as a fresh
+    clone has them.
+    """
     (place / "DOC.md").write_text("<!-- verdicts -->\n<!-- /verdicts -->\n")
     assert main(["run", "number"]) == main(["report", "--readme", "DOC.md"]) == 0
     shutil.rmtree(place / "runs")
@@ -145,7 +147,9 @@ def test_a_damaged_committed_file_stops_the_tables_and_keeps_them(
 
 
 @pytest.mark.parametrize("name", ["findings.json", "manifest.json"])
-@pytest.mark.parametrize("text", ["", "[]", "[[[", "{}", "null", "\udcff", "[" * 100000])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "[[[", "{}", "null", "\udcff", "[" * 100000]
+)
 def test_a_damaged_run_stands_in_nobodys_way(place: Path, name: str, text: str) -> None:
     assert main(["run", "number", "--value", "2.5"]) == main(["run", "number"]) == 0
     for folder in list_runs("runs"):
@@ -160,7 +164,9 @@ def test_a_damaged_run_stands_in_nobodys_way(place: Path, name: str, text: str) 
     {"versions": None}, {"data": []}, {"data": {"x": 3}}, {"needs": [3]}, {"differs": None}, {"about": None},
     {"code": "abc"},
 ])  # fmt: skip
-def test_a_manifest_of_another_form_is_passed_over(place: Path, change: dict[str, object]) -> None:
+def test_a_manifest_of_another_form_is_passed_over(
+    place: Path, change: dict[str, object]
+) -> None:
     assert main(["run", "number"]) == 0
     (folder,) = list_runs("runs")
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -170,7 +176,9 @@ def test_a_manifest_of_another_form_is_passed_over(place: Path, change: dict[str
     assert main(["run", "number", "--again"]) == main(["report"]) == 0
 
 
-def test_a_study_that_cannot_be_read_stops_no_list(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_study_that_cannot_be_read_stops_no_list(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "number"]) == 0
     (place / "experiments" / "number.py").write_text("def broken(:\n")
     for words in ("studies", "claims C001", "runs"):
@@ -191,13 +199,21 @@ def test_a_report_runs_no_file_that_a_manifest_names(place: Path) -> None:
     shutil.move(place / "experiments" / "number.py", place / "mine.py")
     assert main(["run", "mine.py"]) == 0
     trap = place / "sprung"
-    source = STUDY.replace("def figures", f"open({str(trap)!r}, 'w').close()\n\n\ndef figures")
+    source = STUDY.replace(
+        "def figures", f"open({str(trap)!r}, 'w').close()\n\n\ndef figures"
+    )
     (place / "mine.py").write_text(source.replace("above(0.0)", "above(0.5)"))
     assert main(["report"]) in (0, 2) and not trap.exists()
 
 
-def test_verify_compares_findings(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    edit(place, "measured = certain(result.number[0])", "measured = certain(result.number[0] * np.nan)")
+def test_verify_compares_findings(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(
+        place,
+        "measured = certain(result.number[0])",
+        "measured = certain(result.number[0] * np.nan)",
+    )
     assert main(["run", "number"]) == 0
     (folder,) = list_runs("runs")
     assert main(["verify", str(folder)]) == 0, "one NaN equals another"
@@ -216,4 +232,6 @@ def test_a_report_from_other_seeds_alone_says_what_is_missing(
 ) -> None:
     assert main(["run", "number", "--seed", "3"]) == 0
     main(["report"])
-    assert "`jaxml run number` makes the first" in " ".join(capsys.readouterr().err.split())
+    assert "`jaxml run number` makes the first" in " ".join(
+        capsys.readouterr().err.split()
+    )

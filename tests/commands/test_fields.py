@@ -80,23 +80,38 @@ def test_fields_of_a_base_in_the_same_file_are_told(
     written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = written("other", config=LOCAL)
-    assert describe(path).fields == {"count": "int = 16", "scale": "float = 2.0", "depth": "int = 2"}
+    assert describe(path).fields == {
+        "count": "int = 16",
+        "scale": "float = 2.0",
+        "depth": "int = 2",
+    }
     assert main(["run", "other", "--dpeth", "3"]) == 2
-    assert "did you mean --depth? other has count, scale, depth." in capsys.readouterr().err
+    assert (
+        "did you mean --depth? other has count, scale, depth."
+        in capsys.readouterr().err
+    )
     assert main(["run", "other", "--depth", "3"]) == 0
     assert config_of_the_run() == {"count": 16, "scale": 2.0, "depth": 3}
 
 
 def test_of_two_configs_the_last_counts(written: Callable[..., Path]) -> None:
-    first = "@dataclass(frozen=True, kw_only=True)\nclass Config:\n    early: int = 1\n\n\n"
-    path = written("other", config=first + LOCAL.replace("class Base:", "class Base(object):"))
+    first = (
+        "@dataclass(frozen=True, kw_only=True)\nclass Config:\n    early: int = 1\n\n\n"
+    )
+    path = written(
+        "other", config=first + LOCAL.replace("class Base:", "class Base(object):")
+    )
     assert describe(path).fields == {}, "what `object` holds is not in the file"
     path = written("other", config=first + LOCAL)
     assert list(describe(path).fields) == ["count", "scale", "depth"]
     assert main(["run", "other", "--depth", "3"]) == 0
 
 
-def test_a_config_that_extends_an_earlier_one_of_its_name(written: Callable[..., Path]) -> None:
-    both = LOCAL.replace("class Base:", "class Config:").replace("class Config(Base)", "class Config(Config)")
+def test_a_config_that_extends_an_earlier_one_of_its_name(
+    written: Callable[..., Path],
+) -> None:
+    both = LOCAL.replace("class Base:", "class Config:").replace(
+        "class Config(Base)", "class Config(Config)"
+    )
     assert describe(written("other", config=both)).fields == {}
     assert main(["run", "other", "--count", "3"]) == 0

@@ -15,13 +15,19 @@ def test_a_field_without_a_default_is_a_sentence(
 ) -> None:
     written("bare", count="    count: int")
     assert main(["replicate", "bare"]) == 2
-    assert "bare refuses this config" in (said := capsys.readouterr().err) and "'count'" in said
+    assert (
+        "bare refuses this config" in (said := capsys.readouterr().err)
+        and "'count'" in said
+    )
 
 
 def test_smoke_replicates_enter_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replicate", "small", "--smoke", "--times", "1"]) == 0
     said = capsys.readouterr().out
-    assert "No deciding verdicts changed. A smoke config says nothing of the claims." in said
+    assert (
+        "No deciding verdicts changed. A smoke config says nothing of the claims."
+        in said
+    )
     assert "make tables" not in said
     assert main(["replicate", "small", "--times", "1"]) == 0
     assert "`make tables` enters how often each held." in capsys.readouterr().out

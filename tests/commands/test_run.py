@@ -11,9 +11,14 @@ from jaxml.commands import run
 pytestmark = pytest.mark.identity
 
 
-@pytest.mark.parametrize("names", [("alone",), ("first", "second"), ("first", "second", "third")])
+@pytest.mark.parametrize(
+    "names", [("alone",), ("first", "second"), ("first", "second", "third")]
+)
 def test_needs_that_go_round_are_a_sentence(
-    names: tuple[str, ...], place: Path, written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+    names: tuple[str, ...],
+    place: Path,
+    written: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     following = (*names[1:], names[0])
     for name, need in zip(names, following, strict=True):
@@ -25,23 +30,51 @@ def test_needs_that_go_round_are_a_sentence(
     assert not list(place.glob("runs/*/*/manifest.json"))
 
 
-def test_two_studies_may_need_the_same_third(written: Callable[..., Path], place: Path) -> None:
+def test_two_studies_may_need_the_same_third(
+    written: Callable[..., Path], place: Path
+) -> None:
     written("left", arguments="NEEDS = ('small',)\n\n\ndef study(config, keep, small)")
-    written("top", arguments="NEEDS = ('left', 'small')\n\n\ndef study(config, keep, left, small)")
+    written(
+        "top",
+        arguments="NEEDS = ('left', 'small')\n\n\ndef study(config, keep, left, small)",
+    )
     assert main(["run", "top", "--smoke"]) == 0
-    assert sorted(path.name for path in (place / "runs").iterdir()) == ["left", "small", "top"]
+    assert sorted(path.name for path in (place / "runs").iterdir()) == [
+        "left",
+        "small",
+        "top",
+    ]
 
 
-def test_variants_keep_settings_and_columns_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_variants_keep_settings_and_columns_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["run", "small", "--count", "5,10"]) == 0
     said = capsys.readouterr().out
     table = said[said.index("run by run") :]
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "C001" in line]
-    assert [row[2] for row in rows] == ["small numbers", "numbers up to 5", "numbers up to 10"]
-    assert [bool(cell) for row in rows for cell in row[3:]] == [True, True, True, False, False, True]
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in table.splitlines()
+        if "C001" in line
+    ]
+    assert [row[2] for row in rows] == [
+        "small numbers",
+        "numbers up to 5",
+        "numbers up to 10",
+    ]
+    assert [bool(cell) for row in rows for cell in row[3:]] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        True,
+    ]
 
 
-def test_runs_of_one_title_keep_their_columns(capsys: pytest.CaptureFixture[str], place: Path) -> None:
+def test_runs_of_one_title_keep_their_columns(
+    capsys: pytest.CaptureFixture[str], place: Path
+) -> None:
     assert main(["run", "small", "--count", "5"]) == 0
     assert main(["run", "small", "--count", "5", "--again"]) == 0
     folders = sorted(path.parent for path in place.glob("runs/small/*/manifest.json"))

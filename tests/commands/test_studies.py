@@ -27,4 +27,6 @@ def test_only_the_default_config_makes_a_study_up_to_date(
     path = place / "experiments" / "small.py"
     path.write_text(path.read_text().replace("count + 1", "count + 2"))
     assert main(["run", "small", "--count", "5"]) == 0
-    assert state().startswith("small (stale"), "a fresh run with another config makes no other one fresh"
+    assert state().startswith("small (stale"), (
+        "a fresh run with another config makes no other one fresh"
+    )

@@ -1,4 +1,6 @@
-"""Values of the command line: several make several configs, and a comma can be one of them."""
+"""Values of the command line: several make several configs, and a comma can be one of
+them.
+"""
 
 from pathlib import Path
 
@@ -34,14 +36,21 @@ def test_a_comma_separates_values_unless_a_backslash_precedes_it(
     assert variants(study, {field: words}) == [{field: value} for value in values]
 
 
-@pytest.mark.parametrize(("field", "words"), [("count", [","]), ("names", [", ,"]), ("text", [",", ","])])
+@pytest.mark.parametrize(
+    ("field", "words"), [("count", [","]), ("names", [", ,"]), ("text", [",", ","])]
+)
 def test_commas_alone_are_no_value(field: str, words: list[str], place: Path) -> None:
     study = load(place / "experiments" / "small.py")
-    with pytest.raises(InputError, match=f"--{field} is given .* which holds no value: write one or more"):
+    with pytest.raises(
+        InputError,
+        match=f"--{field} is given .* which holds no value: write one or more",
+    ):
         variants(study, {field: words})
 
 
-def test_a_run_without_a_value_is_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_without_a_value_is_refused(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "small", "--count", ","]) == 2
     assert "--count is given ',', which holds no value" in capsys.readouterr().err
     assert not (place / "runs").exists()

@@ -23,10 +23,14 @@ pytestmark = pytest.mark.identity
         "report --readme ~nosuch/x",
     ],
 )
-def test_a_home_that_is_not_known_is_a_sentence(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_home_that_is_not_known_is_a_sentence(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(words.split()) == 2
     path = words.split()[-1]
-    expected = f"jaxml: The home folder in {path} is not known: write the path in full.\n"
+    expected = (
+        f"jaxml: The home folder in {path} is not known: write the path in full.\n"
+    )
     assert capsys.readouterr().err == expected
 
 
@@ -51,13 +55,17 @@ def test_a_user_without_a_home_is_told_so(
         "replicate small --times 3 --help",
     ],
 )
-def test_help_describes_the_studies_and_nothing_else(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_describes_the_studies_and_nothing_else(
+    words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(words.split()) == 0
     said = capsys.readouterr()
     assert "--count: int = 16" in said.out and said.err == ""
 
 
-def test_help_looks_into_the_runs_that_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_looks_into_the_runs_that_are_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["run", "small", "--smoke", "--runs", "elsewhere"]) == 0
     capsys.readouterr()
     assert main(["run", "small", "--help", "--runs", "elsewhere"]) == 0

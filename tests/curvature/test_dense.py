@@ -12,7 +12,9 @@ from jaxml.curvature import dense, hessian_product
 from jaxml.types import InputError
 
 SIZE = 11
-MATRIX = np.random.default_rng(0).normal(size=(SIZE, SIZE))  # not symmetric: a transpose would show
+MATRIX = np.random.default_rng(0).normal(
+    size=(SIZE, SIZE)
+)  # not symmetric: a transpose would show
 WIDTHS = (1, 10, 10, 1)
 INPUTS = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
 
@@ -28,7 +30,10 @@ def flat(tree):
 def networks(count):
     draw = np.random.default_rng(1)
     shapes = itertools.pairwise(WIDTHS)
-    layers = [(draw.normal(size=(count, i, o)) / np.sqrt(i), draw.normal(size=(count, o))) for i, o in shapes]
+    layers = [
+        (draw.normal(size=(count, i, o)) / np.sqrt(i), draw.normal(size=(count, o)))
+        for i, o in shapes
+    ]
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), layers)
 
 
@@ -55,7 +60,9 @@ def hessian(params, chunk=32):
 def test_columns_are_images_of_unit_vectors(chunk, dtype):
     with jax.enable_x64(dtype is np.float64):
         matrix = jnp.asarray(MATRIX, dtype)
-        found = np.asarray(dense(lambda v: folded(matrix @ flat(v)), folded(matrix[0]), chunk=chunk))
+        found = np.asarray(
+            dense(lambda v: folded(matrix @ flat(v)), folded(matrix[0]), chunk=chunk)
+        )
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, MATRIX.astype(dtype))
 
@@ -65,11 +72,17 @@ def test_columns_are_images_of_unit_vectors(chunk, dtype):
 def test_a_hundred_networks_in_one_program():
     many = networks(100)
     mapped = jax.jit(lambda each: jax.lax.map(hessian, each))(many)
-    vmapped = jax.jit(jax.vmap(lambda one: hessian(one, chunk=47)))(one_of(many, slice(10)))
+    vmapped = jax.jit(jax.vmap(lambda one: hessian(one, chunk=47)))(
+        one_of(many, slice(10))
+    )
     alone = hessian(one_of(many, 7))
     assert mapped.shape == (100, 141, 141)
-    np.testing.assert_allclose(vmapped, mapped[:10], rtol=0, atol=1e-5 * float(jnp.abs(mapped[:10]).max()))
-    np.testing.assert_allclose(mapped[7], alone, rtol=0, atol=1e-5 * float(jnp.abs(alone).max()))
+    np.testing.assert_allclose(
+        vmapped, mapped[:10], rtol=0, atol=1e-5 * float(jnp.abs(mapped[:10]).max())
+    )
+    np.testing.assert_allclose(
+        mapped[7], alone, rtol=0, atol=1e-5 * float(jnp.abs(alone).max())
+    )
 
 
 @pytest.mark.compiles_once
@@ -81,7 +94,9 @@ def test_product_is_traced_once(size, chunk):
         traces.append(None)
         return 2 * vector
 
-    np.testing.assert_array_equal(dense(double, jnp.ones(size), chunk=chunk), 2 * np.eye(size))
+    np.testing.assert_array_equal(
+        dense(double, jnp.ones(size), chunk=chunk), 2 * np.eye(size)
+    )
     assert len(traces) == 1
 
 

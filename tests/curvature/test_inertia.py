@@ -17,9 +17,13 @@ DTYPES = [np.float32, np.float64]
 
 
 def with_spectrum(values, seed):
-    """A symmetric float64 matrix with these eigenvalues, in a random orthonormal basis."""
+    """A symmetric float64 matrix with these eigenvalues, in a random orthonormal
+    basis.
+    """
     values = np.asarray(values, np.float64)
-    basis, _ = np.linalg.qr(np.random.default_rng(seed).normal(size=(values.size, values.size)))
+    basis, _ = np.linalg.qr(
+        np.random.default_rng(seed).normal(size=(values.size, values.size))
+    )
     matrix = (basis * values) @ basis.T
     return (matrix + matrix.T) / 2
 
@@ -36,11 +40,19 @@ def with_spectrum(values, seed):
 )
 def test_counts_are_those_prescribed(positive, zero, negative, spread, seed, dtype):
     hypothesis.assume(positive + zero + negative > 0)
-    sizes = 10.0 ** np.random.default_rng(seed).uniform(0, spread, positive + negative) * 3 * TOLERANCE
+    sizes = (
+        10.0 ** np.random.default_rng(seed).uniform(0, spread, positive + negative)
+        * 3
+        * TOLERANCE
+    )
     values = np.r_[sizes[:positive], np.zeros(zero), -sizes[positive:]]
     matrix = with_spectrum(values, seed).astype(dtype)
     assert inertia(matrix, tolerance=TOLERANCE) == (positive, zero, negative)
-    assert inertia_from_eigenvalues(eigenvalues(matrix), tolerance=TOLERANCE) == (positive, zero, negative)
+    assert inertia_from_eigenvalues(eigenvalues(matrix), tolerance=TOLERANCE) == (
+        positive,
+        zero,
+        negative,
+    )
 
 
 @pytest.mark.device
@@ -54,9 +66,15 @@ def test_counts_where_every_pivot_is_two_by_two(dtype, tolerance):
         matrix = np.triu(matrix, 1) + np.triu(matrix, 1).T  # a zero diagonal
         values = scipy.linalg.eigvalsh(matrix.astype(np.float64))
         far = np.abs(np.abs(values) - tolerance) > 1e-3
-        assert far.all(), "choose another seed: an eigenvalue is too close to the tolerance"
+        assert far.all(), (
+            "choose another seed: an eigenvalue is too close to the tolerance"
+        )
         above, below = np.sum(values > tolerance), np.sum(values < -tolerance)
-        assert inertia(matrix, tolerance=tolerance) == (above, size - above - below, below)
+        assert inertia(matrix, tolerance=tolerance) == (
+            above,
+            size - above - below,
+            below,
+        )
 
 
 @pytest.mark.device
@@ -75,7 +93,9 @@ def test_ends_of_the_tolerance_count_as_zero(dtype):
 
 @pytest.mark.device
 @pytest.mark.identity
-@pytest.mark.parametrize("seed", [0, 2498, 3170, 4083])  # the last three: found where no guard counts 6 of 5
+@pytest.mark.parametrize(
+    "seed", [0, 2498, 3170, 4083]
+)  # the last three: found where no guard counts 6 of 5
 def test_counts_add_up_below_rounding(seed):
     draw = np.random.default_rng(seed)
     factor = draw.normal(size=(5, 4)) * 10.0 ** draw.uniform(-2, 2, size=(5, 1))
@@ -108,9 +128,13 @@ def test_counts_are_made_in_the_matrix_precision():
 @pytest.mark.oracle
 def test_counts_over_networks_with_a_tolerance_each():
     values = np.array([[-3.0, 0.1, 2.0, 5.0], [-0.1, -0.1, 0.0, 0.2]])
-    signs = inertia_from_eigenvalues(jnp.asarray(values, jnp.float32), tolerance=np.array([0.0, 0.15]))
+    signs = inertia_from_eigenvalues(
+        jnp.asarray(values, jnp.float32), tolerance=np.array([0.0, 0.15])
+    )
     assert all(isinstance(count, np.ndarray) for count in signs)
-    np.testing.assert_array_equal(signs, Inertia(np.array([3, 1]), np.array([0, 3]), np.array([1, 0])))
+    np.testing.assert_array_equal(
+        signs, Inertia(np.array([3, 1]), np.array([0, 3]), np.array([1, 0]))
+    )
 
 
 @pytest.mark.invariance

@@ -1,4 +1,6 @@
-"""Points by their right names: whatever the units, the precision and the degree at which the loss decides."""
+"""Points by their right names: whatever the units, the precision and the degree at
+which the loss decides.
+"""
 
 from functools import partial
 
@@ -8,7 +10,15 @@ import numpy as np
 import pytest
 
 from jaxml import curvature
-from jaxml.curvature import AT_INFINITY, KINK, MINIMUM, NOT_CONVERGED, OUTCOMES, SADDLE, Certificate
+from jaxml.curvature import (
+    AT_INFINITY,
+    KINK,
+    MINIMUM,
+    NOT_CONVERGED,
+    OUTCOMES,
+    SADDLE,
+    Certificate,
+)
 from jaxml.types import InputError
 
 DRAW = np.random.default_rng(0)
@@ -21,7 +31,9 @@ def double():
 
 
 def name(objective, point, **settings):
-    certificate = curvature.certify(objective, jnp.asarray(point, float), None, **settings)
+    certificate = curvature.certify(
+        objective, jnp.asarray(point, float), None, **settings
+    )
     return OUTCOMES[int(curvature.outcome(certificate))]
 
 
@@ -42,7 +54,9 @@ def quartic(w, _):
 
 
 def peano(w, _):
-    """A minimum along every line through 0, and yet it falls along the parabola w₁ = 1.4 w₀²."""
+    """A minimum along every line through 0, and yet it falls along the parabola w₁ =
+    1.4 w₀².
+    """
     return (w[1] - w[0] ** 2) * (w[1] - 2 * w[0] ** 2)
 
 
@@ -55,12 +69,24 @@ CASES = {
     "a saddle": (lambda w, _: (1 - w[0] * w[1]) ** 2, [0.0, 0.0], "saddle"),
     "a valley of equal loss": (valley, [2.0, 0.5, 1.0], "minimum"),
     "a curved valley": (lambda w, _: (w[1] - w[0] ** 2) ** 2, [0.0, 0.0], "minimum"),
-    "a weight that nothing reads": (lambda w, _: w[0] ** 2 + 0 * w[1], [0.0, 3.0], "minimum"),
+    "a weight that nothing reads": (
+        lambda w, _: w[0] ** 2 + 0 * w[1],
+        [0.0, 3.0],
+        "minimum",
+    ),
     "a product of three": (valley, [0.0, 0.0, 0.0], "flat to second order"),
     "a monkey saddle": (monkey, [0.0, 0.0], "flat to second order"),
     "a quartic": (quartic, [0.0, 0.0], "flat to second order"),
-    "a quartic above 0": (lambda w, _: 1 + quartic(w, _), [0.0, 0.0], "flat to second order"),
-    "a sixth power": (lambda w, _: 1 - w[0] ** 6 + w[1] ** 2, [0.0, 0.0], "flat to second order"),
+    "a quartic above 0": (
+        lambda w, _: 1 + quartic(w, _),
+        [0.0, 0.0],
+        "flat to second order",
+    ),
+    "a sixth power": (
+        lambda w, _: 1 - w[0] ** 6 + w[1] ** 2,
+        [0.0, 0.0],
+        "flat to second order",
+    ),
     "a curved way down": (peano, [0.0, 0.0], "flat to second order"),
     "a point on the way": (valley, [1.3, -0.4, 1.0], "not converged"),
     "exponential tails": (tails, [30.0, 28.0], "at infinity"),
@@ -68,7 +94,9 @@ CASES = {
 }
 
 
-UNITS = np.array([(1.0, 1.0), (1e-12, 1.0), (1e-6, 1.0), (1e9, 1.0)])  # of the loss, and of the parameters
+UNITS = np.array(
+    [(1.0, 1.0), (1e-12, 1.0), (1e-6, 1.0), (1e9, 1.0)]
+)  # of the loss, and of the parameters
 LENGTHS = np.array([(1.0, 1e-9), (1.0, 1e-3), (1.0, 1e6)])
 
 
@@ -86,13 +114,17 @@ def test_each_point_has_its_name_in_whatever_units(case):
         return curvature.certify(scaled, unit[1] * point, unit)
 
     found = jax.jit(partial(jax.lax.map, measure))(units)
-    assert [OUTCOMES[code] for code in curvature.outcome(found)] == [expected] * len(units)
+    assert [OUTCOMES[code] for code in curvature.outcome(found)] == [expected] * len(
+        units
+    )
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("scale", [1e3, 1e9])
 def test_a_slope_in_small_units_is_no_minimum(scale):
-    assert name(lambda w, _: jnp.sum((1 - scale * w) ** 2), [0.0, 0.0]) == "not converged"
+    assert (
+        name(lambda w, _: jnp.sum((1 - scale * w) ** 2), [0.0, 0.0]) == "not converged"
+    )
 
 
 def orbit(params, _):
@@ -104,7 +136,9 @@ def orbit(params, _):
 def test_minima_on_the_orbit_of_a_rotation_are_minima():
     """The lowest loss is at u = v, ‖u‖² = 0.9: 0.01 + 0.2 · 0.9 = 0.19."""
     starts = {"u": DRAW.normal(size=(200, 2)), "v": DRAW.normal(size=(200, 2))}
-    found = curvature.search(partial(curvature.eigenvector_following, index=0), orbit, starts, None)
+    found = curvature.search(
+        partial(curvature.eigenvector_following, index=0), orbit, starts, None
+    )
     np.testing.assert_allclose(found.certificate.loss, 0.19, rtol=1e-12)
     assert (curvature.outcome(found.certificate) == MINIMUM).all()
     assert (np.asarray(curvature.signs(found.certificate).zero) == 1).all()
@@ -113,7 +147,9 @@ def test_minima_on_the_orbit_of_a_rotation_are_minima():
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_minima_on_the_orbit_of_a_scaling_are_minima_though_far_from_balanced(dtype):
-    """w₀w₁w₂ = 1, of weights 1 to 1000: steps along the orbit leave where the relaxation converges."""
+    """w₀w₁w₂ = 1, of weights 1 to 1000: steps along the orbit leave where the
+    relaxation converges.
+    """
     found = curvature.certify(valley, jnp.array([100.0, 0.1, 0.1], dtype), None)
     assert curvature.outcome(found) == MINIMUM
     assert curvature.signs(found).zero == 2
@@ -121,7 +157,9 @@ def test_minima_on_the_orbit_of_a_scaling_are_minima_though_far_from_balanced(dt
 
 @pytest.mark.oracle
 def test_a_flat_direction_that_cannot_be_followed_is_no_minimum():
-    """The loss has no value at any point beside 0, though its derivatives there are those of w₀²."""
+    """The loss has no value at any point beside 0, though its derivatives there are
+    those of w₀².
+    """
 
     @jax.custom_jvp
     def only_here(w):
@@ -133,25 +171,33 @@ def test_a_flat_direction_that_cannot_be_followed_is_no_minimum():
 
 @pytest.mark.oracle
 def test_separable_labels_lead_to_infinity_and_to_no_kink():
-    """Far out the gradient is 1e-12 and its rounding 1e-18, of the order of what the Hessian says."""
+    """Far out the gradient is 1e-12 and its rounding 1e-18, of the order of what the
+    Hessian says.
+    """
     inputs = np.random.default_rng(1).normal(size=(30, 2))
     labels = (inputs.sum(axis=1) > 0).astype(int)
 
     def loss(kernel, _):
         logits = inputs @ kernel
-        return jnp.mean(jax.nn.logsumexp(logits, axis=1) - logits[np.arange(30), labels])
+        return jnp.mean(
+            jax.nn.logsumexp(logits, axis=1) - logits[np.arange(30), labels]
+        )
 
     starts = DRAW.normal(size=(4, 2, 2))
     way = partial(curvature.eigenvector_following, index=0, iterations=1000, radius=3.0)
     found = curvature.search(way, loss, starts, None)
     assert (np.asarray(found.certificate.loss) < 1e-10).all()
-    assert (np.asarray(found.certificate.jump) > 1e-8).all()  # rounding alone, and more than a kink needs
+    assert (
+        np.asarray(found.certificate.jump) > 1e-8
+    ).all()  # rounding alone, and more than a kink needs
     assert (curvature.outcome(found.certificate) == AT_INFINITY).all()
 
 
 @pytest.mark.oracle
 def test_a_saddle_of_third_order_in_a_linear_autoencoder_is_no_minimum():
-    """W₃W₂W₁ at W₁ = W₂ = W₃ = 0: the Hessian is 0, and the loss falls along a cubic (Kawaguchi 2016)."""
+    """W₃W₂W₁ at W₁ = W₂ = W₃ = 0: the Hessian is 0, and the loss falls along a cubic
+    (Kawaguchi 2016).
+    """
     inputs = DRAW.normal(size=(20, 4))
 
     def loss(params, x):
@@ -161,7 +207,9 @@ def test_a_saddle_of_third_order_in_a_linear_autoencoder_is_no_minimum():
     zeros = (jnp.zeros((4, 2)), jnp.zeros((2, 2)), jnp.zeros((2, 4)))
     certificate = curvature.certify(loss, zeros, inputs)
     assert OUTCOMES[int(curvature.outcome(certificate))] == "flat to second order"
-    beside = jax.tree.map(lambda leaf: leaf + 1e-7 * DRAW.normal(size=leaf.shape), zeros)
+    beside = jax.tree.map(
+        lambda leaf: leaf + 1e-7 * DRAW.normal(size=leaf.shape), zeros
+    )
     assert int(curvature.outcome(curvature.certify(loss, beside, inputs))) != MINIMUM
 
 
@@ -169,12 +217,19 @@ def test_a_saddle_of_third_order_in_a_linear_autoencoder_is_no_minimum():
 @pytest.mark.parametrize(
     "objective",
     [
-        lambda w, _: jax.nn.relu(w[0]) - jax.nn.relu(-w[0]) + w[0] ** 2,  # x + x², of slope 1
+        lambda w, _: (
+            jax.nn.relu(w[0]) - jax.nn.relu(-w[0]) + w[0] ** 2
+        ),  # x + x², of slope 1
         lambda w, _: jax.nn.relu(w[0]) - jax.nn.relu(-w[0]),
         lambda w, _: jnp.abs(w[0]) + w[0] ** 2,
         lambda w, _: jax.nn.relu(w[0]) ** 2 - w[0] ** 2 / 2,
     ],
-    ids=["two hinges that hide a slope", "hinges alone", "a corner", "a jump of the curvature"],
+    ids=[
+        "two hinges that hide a slope",
+        "hinges alone",
+        "a corner",
+        "a jump of the curvature",
+    ],
 )
 def test_kinks_are_named_whatever_automatic_differentiation_says_there(objective):
     assert name(objective, [0.0]) == "kink"
@@ -187,7 +242,9 @@ def test_a_plateau_that_ends_in_a_kink_is_a_minimum():
     def plateau(w, d):
         return w[1] ** 2 + jax.nn.relu(jnp.abs(w[0]) - d) ** 2 + (w[2] - 1) ** 2
 
-    certificate = curvature.certify(plateau, jnp.array([0.0, 0.0, 1.0]), jnp.asarray(1e-3))
+    certificate = curvature.certify(
+        plateau, jnp.array([0.0, 0.0, 1.0]), jnp.asarray(1e-3)
+    )
     assert curvature.outcome(certificate) == MINIMUM
     assert curvature.signs(certificate).zero == 1
 
@@ -197,7 +254,9 @@ def test_float32_names_the_saddles_that_float64_names():
     keys = jax.random.split(jax.random.key(0), 3)
 
     def loss(params, x):
-        fit = jnp.mean((jnp.tanh(x @ params["w"]) @ params["v"] - jnp.sin(x[:, :1])) ** 2)
+        fit = jnp.mean(
+            (jnp.tanh(x @ params["w"]) @ params["v"] - jnp.sin(x[:, :1])) ** 2
+        )
         return fit + 1e-3 * (jnp.sum(params["w"] ** 2) + jnp.sum(params["v"] ** 2))
 
     draw = partial(jax.random.normal, dtype=jnp.float32)
@@ -215,7 +274,10 @@ def test_inputs_far_from_zero_do_not_hide_a_minimum():
 
     def loss(params, batch):
         x, y = batch
-        return jnp.mean((x @ params["w"] + params["b"] - y) ** 2) + 1e-3 * params["w"] @ params["w"]
+        return (
+            jnp.mean((x @ params["w"] + params["b"] - y) ** 2)
+            + 1e-3 * params["w"] @ params["w"]
+        )
 
     starts = {"w": DRAW.normal(size=(3, 3)), "b": np.zeros(3)}
     way = partial(curvature.eigenvector_following, index=0)
@@ -232,7 +294,9 @@ def test_normalised_weights_that_run_into_zero_are_not_certified():
         return jnp.mean((params["g"] * jnp.tanh(x @ unit) - jnp.sin(x[:, 0])) ** 2)
 
     starts = {"w": DRAW.normal(size=(8, 3)), "g": DRAW.normal(size=8)}
-    found = curvature.search(partial(curvature.eigenvector_following, index=0), loss, starts, inputs)
+    found = curvature.search(
+        partial(curvature.eigenvector_following, index=0), loss, starts, inputs
+    )
     ran_in = np.linalg.norm(np.asarray(found.params)[:, 1:], axis=1) < 1e-6
     names = curvature.outcome(found.certificate)
     assert ran_in.any() and np.isin(names[ran_in], (KINK, NOT_CONVERGED)).all()
@@ -240,7 +304,13 @@ def test_normalised_weights_that_run_into_zero_are_not_certified():
 
 def certificate(**changes):
     """A minimum without flat directions, but for the changes."""
-    still = {"loss": 1.0, "gradient_norm": 0.0, "parameter_norm": 1.0, "newton_step": 0.0, "alignment": 1.0}
+    still = {
+        "loss": 1.0,
+        "gradient_norm": 0.0,
+        "parameter_norm": 1.0,
+        "newton_step": 0.0,
+        "alignment": 1.0,
+    }
     fields = still | {"jump": 0.0, "eigenvalues": np.array([1.0, 4.0])} | changes
     return Certificate(**fields)
 
@@ -296,14 +366,18 @@ def test_objectives_that_draw_are_refused():
     with pytest.raises(InputError, match="another function each time"):
         curvature.escape(dropout, jnp.zeros(3), None, jnp.ones(3))
     keyed = curvature.certify(
-        lambda w, key: jnp.sum((w * jax.random.uniform(key)) ** 2), jnp.zeros(3), jax.random.key(0)
+        lambda w, key: jnp.sum((w * jax.random.uniform(key)) ** 2),
+        jnp.zeros(3),
+        jax.random.key(0),
     )
     assert curvature.outcome(keyed) == MINIMUM
 
 
 @pytest.mark.oracle
 def test_images_by_symmetry_are_one_point_and_all_others_stay():
-    """Two tanh units: their places change, and each unit's signs, which gives every point 8 images."""
+    """Two tanh units: their places change, and each unit's signs, which gives every
+    point 8 images.
+    """
     inputs = np.linspace(-2, 2, 9)[:, None]
     targets = np.sin(2 * inputs[:, 0]) + 0.3 * inputs[:, 0] ** 2
 
@@ -312,12 +386,20 @@ def test_images_by_symmetry_are_one_point_and_all_others_stay():
         decay = sum(jnp.sum(leaf**2) for leaf in params.values())
         return jnp.mean((fit - targets) ** 2) + 1e-2 * decay
 
-    plain = {"w": np.array([1.5, 0.4]), "b": np.array([0.1, 0.8]), "v": np.array([1.0, 0.6])}
+    plain = {
+        "w": np.array([1.5, 0.4]),
+        "b": np.array([0.1, 0.8]),
+        "v": np.array([1.0, 0.6]),
+    }
     swapped = {name: leaf[::-1] for name, leaf in plain.items()}
     flipped = {name: leaf * np.array([-1.0, 1.0]) for name, leaf in plain.items()}
     zero = {name: np.zeros(2) for name in plain}
-    starts = jax.tree.map(lambda *leaves: np.stack(leaves), plain, swapped, flipped, zero)
-    way = partial(curvature.eigenvector_following, index=0)  # leaves a critical point where it is
+    starts = jax.tree.map(
+        lambda *leaves: np.stack(leaves), plain, swapped, flipped, zero
+    )
+    way = partial(
+        curvature.eigenvector_following, index=0
+    )  # leaves a critical point where it is
     found = curvature.search(way, loss, starts, None).certificate
     assert curvature.outcome(found).tolist() == [MINIMUM, MINIMUM, MINIMUM, SADDLE]
     negative = np.asarray(curvature.signs(found).negative)
@@ -342,7 +424,10 @@ def test_neither_the_unit_of_the_loss_nor_the_order_of_the_points_matters():
     assert curvature.distinct(1e-9 * loss, index).tolist() == rows.tolist()
     order = DRAW.permutation(40)
     turned = order[curvature.distinct(loss[order], index[order])]
-    pairs = [set(zip(loss[each].tolist(), index[each].tolist(), strict=True)) for each in (rows, turned)]
+    pairs = [
+        set(zip(loss[each].tolist(), index[each].tolist(), strict=True))
+        for each in (rows, turned)
+    ]
     assert pairs[0] == pairs[1]
 
 

@@ -1,4 +1,6 @@
-"""Curvature products against closed forms and float64 differences of hand-written gradients."""
+"""Curvature products against closed forms and float64 differences of hand-written
+gradients.
+"""
 
 import functools
 from collections.abc import Callable
@@ -41,7 +43,9 @@ def toy(params, _):
 
 def network(params, batch):
     inputs = batch[0]
-    hidden = jnp.tanh(inputs @ params["first"]["kernel"] + params["first"]["bias"][None])
+    hidden = jnp.tanh(
+        inputs @ params["first"]["kernel"] + params["first"]["bias"][None]
+    )
     return hidden @ params["second"]["kernel"] + params["second"]["bias"][None]
 
 
@@ -92,12 +96,17 @@ def softmax_curvature(logits):
     odds = np.exp(logits - logits.max(1, keepdims=True))
     p = odds / odds.sum(1, keepdims=True)
     shares = WEIGHTS / WEIGHTS.sum()
-    return shares[:, None, None] * (np.eye(p.shape[1]) * p[:, None, :] - p[:, :, None] * p[:, None, :])
+    return shares[:, None, None] * (
+        np.eye(p.shape[1]) * p[:, None, :] - p[:, :, None] * p[:, None, :]
+    )
 
 
 def folded(theta):
     bias1, kernel1, bias2, kernel2 = unfolded(theta)
-    return {"first": {"bias": bias1, "kernel": kernel1}, "second": {"bias": bias2, "kernel": kernel2}}
+    return {
+        "first": {"bias": bias1, "kernel": kernel1},
+        "second": {"bias": bias2, "kernel": kernel2},
+    }
 
 
 SYMMETRIC = (lambda a: a + a.T)(DRAW.normal(size=(6, 6)))
@@ -109,7 +118,10 @@ LABELLED = (INPUTS, CLASSES, WEIGHTS)
 W1, W2 = 0.7, -1.3
 CASES = {
     "quadratic": Case(
-        quadratic, (POINT[:2], POINT[2:].reshape(2, 2)), (SYMMETRIC, DRAW.normal(size=6)), SYMMETRIC
+        quadratic,
+        (POINT[:2], POINT[2:].reshape(2, 2)),
+        (SYMMETRIC, DRAW.normal(size=6)),
+        SYMMETRIC,
     ),
     "toy": Case(
         toy,
@@ -127,14 +139,19 @@ CASES = {
         lambda params, batch: cross_entropy(linear(params, batch), batch),
         {"kernel": KERNEL},
         LABELLED,
-        np.einsum("ni,nj,nab->iajb", INPUTS, INPUTS, softmax_curvature(INPUTS @ KERNEL)).reshape(6, 6),
+        np.einsum(
+            "ni,nj,nab->iajb", INPUTS, INPUTS, softmax_curvature(INPUTS @ KERNEL)
+        ).reshape(6, 6),
     ),
 }
 
 
 def cast(x, dtype):
     """A copy in one precision; integers stay integers."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype if leaf.dtype.kind == "f" else jnp.int32), x)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(leaf, dtype if leaf.dtype.kind == "f" else jnp.int32),
+        x,
+    )
 
 
 def columns(product, params, batch):
@@ -181,14 +198,21 @@ def test_gauss_newton_product_is_its_matrix(criterion, dtype):
     jacobian = differences(numpy_outputs, THETA)
     shares = WEIGHTS / WEIGHTS.sum()
     squared = 2 * shares[:, None, None] * np.eye(2)
-    bend = {squared_error: squared, cross_entropy: softmax_curvature(numpy_outputs(THETA))}[criterion]
+    bend = {
+        squared_error: squared,
+        cross_entropy: softmax_curvature(numpy_outputs(THETA)),
+    }[criterion]
     expected = np.einsum("nai,nab,nbj->ij", jacobian, bend, jacobian)
-    batch = {squared_error: BATCH, cross_entropy: (INPUTS, CLASSES % 2, WEIGHTS)}[criterion]
+    batch = {squared_error: BATCH, cross_entropy: (INPUTS, CLASSES % 2, WEIGHTS)}[
+        criterion
+    ]
     with jax.enable_x64(dtype is np.float64):
         params, batch = cast(folded(THETA), dtype), cast(batch, dtype)
         matrix = columns(of_gauss_newton(network, criterion), params, batch)
     assert matrix.dtype == dtype
-    np.testing.assert_allclose(matrix, expected, rtol=0, atol=TOLERANCE[dtype] * np.abs(expected).max())
+    np.testing.assert_allclose(
+        matrix, expected, rtol=0, atol=TOLERANCE[dtype] * np.abs(expected).max()
+    )
 
 
 @pytest.mark.device
@@ -213,8 +237,14 @@ def test_product_inside_jit_and_map_is_the_product_outside(product):
     params, batch = cast(folded(THETA), np.float32), cast(BATCH, np.float32)
     outside = product(params, batch)(params)
     networks = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
-    inside = jax.jit(lambda many: jax.lax.map(lambda one: product(one, batch)(one), many))(networks)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-5, atol=1e-6), inside, outside)
+    inside = jax.jit(
+        lambda many: jax.lax.map(lambda one: product(one, batch)(one), many)
+    )(networks)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-5, atol=1e-6),
+        inside,
+        outside,
+    )
 
 
 @pytest.mark.invariance
@@ -244,7 +274,9 @@ def test_objective_is_traced_once_for_all_products():
 
 
 def parts(count):
-    """The examples in `count` batches, the last filled up with padding, and the batches' shares."""
+    """The examples in `count` batches, the last filled up with padding, and the
+    batches' shares.
+    """
     size = -(-EXAMPLES // count)
     take = np.arange(count * size).reshape(count, size)
     real = take < EXAMPLES
@@ -266,7 +298,9 @@ def test_stacked_batches_are_the_whole_batch(count):
         whole = np.asarray(case.objective(params, cast(BATCH, np.float64)))
         matrix = columns(of_hessian(objective), params, batches)
     np.testing.assert_allclose(loss, whole, rtol=1e-14)
-    np.testing.assert_allclose(matrix, case.hessian, rtol=0, atol=1e-8 * np.abs(case.hessian).max())
+    np.testing.assert_allclose(
+        matrix, case.hessian, rtol=0, atol=1e-8 * np.abs(case.hessian).max()
+    )
 
 
 @pytest.mark.compiles_once
@@ -278,14 +312,20 @@ def test_stacked_program_does_not_grow_with_the_batches():
         return CASES["network"].objective(params, batch)
 
     def program(count):
-        batches = jax.tree.map(lambda leaf: jnp.stack([leaf] * count), cast(BATCH, np.float32))
+        batches = jax.tree.map(
+            lambda leaf: jnp.stack([leaf] * count), cast(BATCH, np.float32)
+        )
         product = of_hessian(stacked(objective, jnp.full(count, 1 / count)))
-        return jax.jit(lambda at, data: product(at, data)(at)).lower(cast(folded(THETA), np.float32), batches)
+        return jax.jit(lambda at, data: product(at, data)(at)).lower(
+            cast(folded(THETA), np.float32), batches
+        )
 
     small, large = program(2), program(24)
     assert len(traces) == 2
     assert len(small.as_text().splitlines()) == len(large.as_text().splitlines())
-    small_bytes, large_bytes = (p.compile().memory_analysis().temp_size_in_bytes for p in (small, large))
+    small_bytes, large_bytes = (
+        p.compile().memory_analysis().temp_size_in_bytes for p in (small, large)
+    )
     assert large_bytes < 1.1 * small_bytes
 
 
@@ -299,7 +339,9 @@ def test_stacked_refuses_shares_that_do_not_fit():
 @pytest.mark.device
 @pytest.mark.oracle
 def test_functions_with_a_rule_for_the_reverse_mode_alone_have_products():
-    """tanh and the squared error as `custom_vjp`: forward mode is not defined for them."""
+    """tanh and the squared error as `custom_vjp`: forward mode is not defined for
+    them.
+    """
 
     @jax.custom_vjp
     def squash(z):
@@ -309,9 +351,15 @@ def test_functions_with_a_rule_for_the_reverse_mode_alone_have_products():
     def half_square(z):
         return jnp.sum(z**2) / 2
 
-    squash.defvjp(lambda z: (jnp.tanh(z), z), lambda z, g: ((1 - jnp.tanh(z) ** 2) * g,))
+    squash.defvjp(
+        lambda z: (jnp.tanh(z), z), lambda z, g: ((1 - jnp.tanh(z) ** 2) * g,)
+    )
     half_square.defvjp(lambda z: (jnp.sum(z**2) / 2, z), lambda z, g: (z * g,))
     point, inputs = jnp.array([0.3, -0.7]), jnp.array([1.0, 2.0])
-    product = gauss_newton_product(lambda w, x: x * squash(w), lambda z, _: half_square(z), point, inputs)
+    product = gauss_newton_product(
+        lambda w, x: x * squash(w), lambda z, _: half_square(z), point, inputs
+    )
     slopes = inputs * (1 - np.tanh(np.asarray(point)) ** 2)
-    np.testing.assert_allclose(product(jnp.array([1.0, 3.0])), slopes**2 * np.array([1.0, 3.0]), rtol=1e-5)
+    np.testing.assert_allclose(
+        product(jnp.array([1.0, 3.0])), slopes**2 * np.array([1.0, 3.0]), rtol=1e-5
+    )

@@ -1,4 +1,6 @@
-"""Minimum ratios against closed forms, and against NumPy written from their definitions."""
+"""Minimum ratios against closed forms, and against NumPy written from their
+definitions.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,12 @@ import pytest
 import scipy.linalg
 import scipy.special
 
-from jaxml.curvature.ratio import layerwise_gauss_newton_ratio, minimum_ratios, positive_share, sampling_ratio
+from jaxml.curvature.ratio import (
+    layerwise_gauss_newton_ratio,
+    minimum_ratios,
+    positive_share,
+    sampling_ratio,
+)
 from jaxml.types import InputError
 
 KEY = jax.random.key(0)
@@ -19,12 +26,16 @@ PARAMS = {
 
 
 def outputs(params, inputs):
-    hidden = jnp.tanh(inputs @ params["first"]["kernel"] + params["first"]["bias"][None])
+    hidden = jnp.tanh(
+        inputs @ params["first"]["kernel"] + params["first"]["bias"][None]
+    )
     return hidden @ params["second"]["kernel"] + params["second"]["bias"][None]
 
 
 def layer_spectra(params, inputs):
-    """Eigenvalues of JₗᵀJₗ, the slopes of a network of one tanh layer written by hand."""
+    """Eigenvalues of JₗᵀJₗ, the slopes of a network of one tanh layer written by
+    hand.
+    """
     hidden = np.tanh(inputs @ params["first"]["kernel"] + params["first"]["bias"])
     behind = (1 - hidden**2) * params["second"]["kernel"][:, 0]
     first = (inputs[:, :, None] * behind[:, None, :]).reshape(len(inputs), -1)
@@ -43,7 +54,9 @@ def test_share_counts_what_is_above_zero_in_the_dtype_that_it_gets(dtype):
 @pytest.mark.statistics
 @pytest.mark.parametrize("steepness", [0.1, 1.0, 7.0])
 def test_neighbours_of_a_saddle_of_two_parameters(steepness):
-    """w₁² c > w₂² on directions within atan √c of the first axis: a share of 2 atan(√c) / π."""
+    """w₁² c > w₂² on directions within atan √c of the first axis: a share of 2 atan(√c)
+    / π.
+    """
     pairs = 4000
     found = sampling_ratio(
         lambda w, c: c * w[0] ** 2 - w[1] ** 2,
@@ -59,14 +72,21 @@ def test_neighbours_of_a_saddle_of_two_parameters(steepness):
 
 @pytest.mark.statistics
 def test_directions_are_uniform_whatever_the_shapes_of_the_parameters():
-    """A χ² of 3 directions exceeds 2 times one of 2: an F(3, 2) variable exceeds 2 · 2/3."""
+    """A χ² of 3 directions exceeds 2 times one of 2: an F(3, 2) variable exceeds 2 ·
+    2/3.
+    """
     pairs = 4000
 
     def saddle(params, _):
         return jnp.sum(params["up"] ** 2) - 2 * jnp.sum(params["down"] ** 2)
 
     found = sampling_ratio(
-        saddle, {"up": jnp.zeros((3, 1)), "down": jnp.zeros(2)}, None, radius=1e-3, pairs=pairs, key=KEY
+        saddle,
+        {"up": jnp.zeros((3, 1)), "down": jnp.zeros(2)},
+        None,
+        radius=1e-3,
+        pairs=pairs,
+        key=KEY,
     )
     share = scipy.special.fdtrc(3, 2, 4 / 3)
     assert abs(float(found) - share) < 4 * np.sqrt(share * (1 - share) / pairs)
@@ -76,7 +96,9 @@ def test_directions_are_uniform_whatever_the_shapes_of_the_parameters():
 @pytest.mark.parametrize("radius", [1e-3, 1.0, 100.0])
 def test_exactly_half_lies_higher_on_a_slope(radius):
     slope = DRAW.normal(size=7).astype(np.float32)
-    found = sampling_ratio(lambda w, s: w @ s, jnp.zeros(7), slope, radius=radius, pairs=31, key=KEY)
+    found = sampling_ratio(
+        lambda w, s: w @ s, jnp.zeros(7), slope, radius=radius, pairs=31, key=KEY
+    )
     assert float(found) == 0.5
 
 
@@ -97,7 +119,9 @@ def test_the_radius_is_a_distance():
 @pytest.mark.oracle
 @pytest.mark.parametrize("examples", [3, 40])
 def test_layers_against_slopes_by_hand(examples):
-    """With 3 examples the first layer has rank 3 of 6; its zeros may come out with either sign."""
+    """With 3 examples the first layer has rank 3 of 6; its zeros may come out with
+    either sign.
+    """
     inputs = np.random.default_rng(1).normal(size=(examples, 2))
     with jax.enable_x64(True):
         found = float(layerwise_gauss_newton_ratio(outputs, PARAMS, inputs))
@@ -109,10 +133,14 @@ def test_layers_against_slopes_by_hand(examples):
 
 @pytest.mark.oracle
 def test_layers_whose_zeros_are_exact():
-    """∂(w ∘ x)/∂w is diagonal, so zeros in x are exact zero eigenvalues, and no bias counts."""
+    """∂(w ∘ x)/∂w is diagonal, so zeros in x are exact zero eigenvalues, and no bias
+    counts.
+    """
     inputs = jnp.array([[1.0, 0.0, 2.0], [0.0, 0.0, 3.0]])
     params = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3)}
-    found = layerwise_gauss_newton_ratio(lambda p, x: p["kernel"] * x + p["bias"][None], params, inputs)
+    found = layerwise_gauss_newton_ratio(
+        lambda p, x: p["kernel"] * x + p["bias"][None], params, inputs
+    )
     assert float(found) == pytest.approx(3 / 6)
 
 
@@ -124,7 +152,9 @@ def test_a_network_without_kernels_is_refused():
 
 @pytest.mark.oracle
 def test_all_ratios_at_a_point():
-    """A bowl with a definite Hessian at its lowest point: every eigenvalue and every neighbour is above."""
+    """A bowl with a definite Hessian at its lowest point: every eigenvalue and every
+    neighbour is above.
+    """
     with jax.enable_x64(True):
         batch = jnp.arange(1.0, 7.0).reshape(2, 3)
         found = minimum_ratios(
@@ -143,7 +173,9 @@ def test_all_ratios_at_a_point():
 
 @pytest.mark.oracle
 def test_radii_are_in_units_of_the_norm_and_neighbours_compared_in_double():
-    """A step up at the distance 2 from θ, ‖θ‖ = √6; float32 could not tell a neighbour at 1e-9 from θ."""
+    """A step up at the distance 2 from θ, ‖θ‖ = √6; float32 could not tell a neighbour
+    at 1e-9 from θ.
+    """
 
     def step(w, slope):
         away = jnp.where(jnp.sum((w - 1) ** 2) > 4, 1.0, 0.0)
@@ -167,16 +199,25 @@ def test_radii_are_in_units_of_the_norm_and_neighbours_compared_in_double():
 
 @pytest.mark.identity
 def test_what_is_not_known_is_no_ratio():
-    """NaN eigenvalues, a NaN loss, NaN parameters: NaN; a loss of +inf lies higher than any other."""
+    """NaN eigenvalues, a NaN loss, NaN parameters: NaN; a loss of +inf lies higher than
+    any other.
+    """
     values = np.array([[np.nan, 1.0], [-1.0, 1.0]])
     np.testing.assert_array_equal(positive_share(values), [np.nan, 0.5])
     np.testing.assert_array_equal(positive_share(jnp.asarray(values)), [np.nan, 0.5])
     settings = {"radius": 1.0, "pairs": 4, "key": KEY}
     nan = jnp.full(3, jnp.nan)
     assert jnp.isnan(sampling_ratio(lambda w, _: jnp.sum(w**2), nan, None, **settings))
-    beside = sampling_ratio(lambda w, _: jnp.where(w[0] > 0, jnp.nan, 0.0), jnp.zeros(3), None, **settings)
+    beside = sampling_ratio(
+        lambda w, _: jnp.where(w[0] > 0, jnp.nan, 0.0), jnp.zeros(3), None, **settings
+    )
     assert jnp.isnan(beside)
-    walled = sampling_ratio(lambda w, _: jnp.where(w @ w > 0.5, jnp.inf, 0.0), jnp.zeros(3), None, **settings)
+    walled = sampling_ratio(
+        lambda w, _: jnp.where(w @ w > 0.5, jnp.inf, 0.0),
+        jnp.zeros(3),
+        None,
+        **settings,
+    )
     assert float(walled) == 1.0
     found = minimum_ratios(
         lambda w, _: jnp.sum(w**2),
@@ -193,13 +234,23 @@ def test_what_is_not_known_is_no_ratio():
 @pytest.mark.invariance
 def test_no_pairs_are_refused():
     with pytest.raises(InputError, match="1 or more"):
-        sampling_ratio(lambda w, _: w @ w, jnp.ones(2), None, radius=1.0, pairs=0, key=KEY)
+        sampling_ratio(
+            lambda w, _: w @ w, jnp.ones(2), None, radius=1.0, pairs=0, key=KEY
+        )
 
 
 @pytest.mark.oracle
 def test_a_point_is_no_neighbour_of_its_own():
     choice = {"pairs": 4, "key": KEY}
-    assert np.isnan(sampling_ratio(lambda w, _: w @ w, jnp.zeros(2), None, radius=0.0, **choice))
+    assert np.isnan(
+        sampling_ratio(lambda w, _: w @ w, jnp.zeros(2), None, radius=0.0, **choice)
+    )
     draws = np.random.default_rng(0)
     with pytest.raises(InputError, match="another function each time"):
-        sampling_ratio(lambda w, _: w @ w * draws.random(), jnp.zeros(2), None, radius=1.0, **choice)
+        sampling_ratio(
+            lambda w, _: w @ w * draws.random(),
+            jnp.zeros(2),
+            None,
+            radius=1.0,
+            **choice,
+        )

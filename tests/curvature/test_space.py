@@ -14,7 +14,9 @@ KEY = jax.random.key(0)
 
 
 def bowl(params, _):
-    return sum(jnp.sum(leaf.astype(jnp.float32) ** 2) for leaf in jax.tree.leaves(params))
+    return sum(
+        jnp.sum(leaf.astype(jnp.float32) ** 2) for leaf in jax.tree.leaves(params)
+    )
 
 
 def mixed():
@@ -36,8 +38,12 @@ MEASURES = {
     "certify": lambda params: curvature.certify(bowl, params, None),
     "dense": lambda params: curvature.dense(lambda v: v, params),
     "lanczos": lambda params: curvature.lanczos(lambda v: v, params, depth=1),
-    "extremes": lambda params: curvature.extremes(lambda v: v, params, count=1, key=KEY),
-    "following": lambda params: curvature.eigenvector_following(bowl, params, None, index=0),
+    "extremes": lambda params: curvature.extremes(
+        lambda v: v, params, count=1, key=KEY
+    ),
+    "following": lambda params: curvature.eigenvector_following(
+        bowl, params, None, index=0
+    ),
     "descent": lambda params: curvature.gradient_norm_descent(bowl, params, None),
     "escape": lambda params: curvature.escape(bowl, params, None, params),
 }
@@ -69,7 +75,9 @@ def test_a_chunk_of_nothing_is_refused():
 
 
 @pytest.mark.invariance
-@pytest.mark.parametrize("starts", [{"a": jnp.ones(())}, {"a": jnp.ones((3, 2)), "b": jnp.ones(2)}])
+@pytest.mark.parametrize(
+    "starts", [{"a": jnp.ones(())}, {"a": jnp.ones((3, 2)), "b": jnp.ones(2)}]
+)
 def test_starts_without_a_leading_axis_are_refused(starts):
     with pytest.raises(InputError, match="leading axis"):
         curvature.search(curvature.stay, bowl, starts, None)
@@ -77,7 +85,9 @@ def test_starts_without_a_leading_axis_are_refused(starts):
 
 @pytest.mark.invariance
 @pytest.mark.parametrize("index", [-1, 3])
-def test_an_index_that_no_point_has_is_refused_and_ends_in_nan_where_it_is_traced(index):
+def test_an_index_that_no_point_has_is_refused_and_ends_in_nan_where_it_is_traced(
+    index,
+):
     with pytest.raises(InputError, match="take 0 to 2"):
         curvature.eigenvector_following(bowl, jnp.ones(2), None, index=index)
     follow = partial(curvature.eigenvector_following, bowl, jnp.ones(2), None)
@@ -86,7 +96,9 @@ def test_an_index_that_no_point_has_is_refused_and_ends_in_nan_where_it_is_trace
 
 @pytest.mark.invariance
 def test_derivatives_that_do_not_exist_are_refused():
-    """‖w‖² through a square root: the loss is finite at 0, its derivative by the chain rule is not."""
+    """‖w‖² through a square root: the loss is finite at 0, its derivative by the chain
+    rule is not.
+    """
 
     def norm(w, _):
         return jnp.linalg.norm(w) ** 2
@@ -109,12 +121,16 @@ def test_a_second_call_with_the_same_objective_traces_nothing():
     def measured(w, scale):
         product = curvature.hessian_product(loss, w, scale)
         ends = curvature.extremes(product, w, count=1, depth=8, key=KEY).values
-        return ends, jnp.linalg.eigvalsh(curvature.dense(product, w))[jnp.array([0, -1])]
+        return ends, jnp.linalg.eigvalsh(curvature.dense(product, w))[
+            jnp.array([0, -1])
+        ]
 
     first = measured(jnp.ones(8), jnp.float32(1))
     count = len(traces)
     programs = []
-    jax.monitoring.register_event_duration_secs_listener(lambda event, _, **__: programs.append(event))
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, _, **__: programs.append(event)
+    )
     ends, exact = measured(jnp.zeros(8), jnp.float32(3))
     compiled = [event for event in programs if "backend_compile" in event]
     assert len(traces) == count and compiled == []
@@ -151,4 +167,6 @@ def test_a_map_to_another_space_has_no_square_matrix(image):
 @pytest.mark.invariance
 def test_half_a_mode_cannot_be_climbed():
     with pytest.raises(InputError, match=r"no 0\.5 modes"):
-        curvature.eigenvector_following(lambda w, _: w @ w, jnp.ones(2), None, index=0.5)
+        curvature.eigenvector_following(
+            lambda w, _: w @ w, jnp.ones(2), None, index=0.5
+        )

@@ -1,4 +1,6 @@
-"""The optimizers in float64 NumPy, each written from its paper's equations; h holds the settings."""
+"""The optimizers in float64 NumPy, each written from its paper's equations; h holds the
+settings.
+"""
 
 from collections import defaultdict
 
@@ -6,11 +8,16 @@ import numpy as np
 
 
 def walk(direction, gradient, start, rates, l2=0.0, decay=0.0):
-    """theta <- theta - rate (direction(t, g + l2 theta, theta, s) + decay theta), s the memory of a leaf."""
+    """theta <- theta - rate (direction(t, g + l2 theta, theta, s) + decay theta), s the
+    memory of a leaf.
+    """
     theta, memory, path = dict(start), {name: defaultdict(float) for name in start}, []
     for t, rate in enumerate(rates, 1):
         g = gradient(theta)
-        step = {k: direction(t, g[k] + l2 * w, w, memory[k]) + decay * w for k, w in theta.items()}
+        step = {
+            k: direction(t, g[k] + l2 * w, w, memory[k]) + decay * w
+            for k, w in theta.items()
+        }
         theta = {k: w - rate * step[k] for k, w in theta.items()}
         path.append(theta)
     return path
@@ -42,7 +49,9 @@ def sgd(gradient, start, rates, h):
 
 
 def momentum(gradient, start, rates, h):
-    """Polyak 1964, doi:10.1016/0041-5553(64)90137-5; Sutskever et al. 2013 (ICML), equations (1)-(2)."""
+    """Polyak 1964, doi:10.1016/0041-5553(64)90137-5; Sutskever et al. 2013 (ICML),
+    equations (1)-(2).
+    """
 
     def direction(t, g, w, s):
         s["m"] = h.momentum * s["m"] + g
@@ -52,7 +61,9 @@ def momentum(gradient, start, rates, h):
 
 
 def averaged_momentum(gradient, start, rates, h):
-    """Heavy ball with an averaged velocity: Kingma & Ba 2015, arXiv:1412.6980, the m of algorithm 1."""
+    """Heavy ball with an averaged velocity: Kingma & Ba 2015, arXiv:1412.6980, the m of
+    algorithm 1.
+    """
 
     def direction(t, g, w, s):
         s["m"] = h.momentum * s["m"] + (1 - h.momentum) * g
@@ -62,7 +73,9 @@ def averaged_momentum(gradient, start, rates, h):
 
 
 def nag(gradient, start, rates, h):
-    """Nesterov 1983, in the form of Bengio et al. 2012, arXiv:1212.0901, equation (7)."""
+    """Nesterov 1983, in the form of Bengio et al. 2012, arXiv:1212.0901, equation
+    (7).
+    """
 
     def direction(t, g, w, s):
         s["m"] = h.momentum * s["m"] + g
@@ -72,7 +85,9 @@ def nag(gradient, start, rates, h):
 
 
 def averaged_nag(gradient, start, rates, h):
-    """Nesterov with an averaged velocity: Dozat 2016 (ICLR workshop), algorithm 2 uncorrected, v = 1."""
+    """Nesterov with an averaged velocity: Dozat 2016 (ICLR workshop), algorithm 2
+    uncorrected, v = 1.
+    """
 
     def direction(t, g, w, s):
         s["m"] = h.momentum * s["m"] + (1 - h.momentum) * g
@@ -95,7 +110,9 @@ def adagrad(gradient, start, rates, h):
 
 
 def mean_square_adagrad(gradient, start, rates, h):
-    """Mukkamala & Hein 2017, arXiv:1706.05507, section 4: RMSProp with beta_t = 1 - 1/t: v = mean g^2."""
+    """Mukkamala & Hein 2017, arXiv:1706.05507, section 4: RMSProp with beta_t = 1 -
+    1/t: v = mean g^2.
+    """
 
     def direction(t, g, w, s):
         s["sum"] = s["sum"] + g**2
@@ -115,7 +132,9 @@ def rmsprop(gradient, start, rates, h):
 
 
 def rmsprop_inside(gradient, start, rates, h):
-    """Tieleman & Hinton 2012, epsilon inside as in Graves 2013, arXiv:1308.0850, equation (40), uncentred."""
+    """Tieleman & Hinton 2012, epsilon inside as in Graves 2013, arXiv:1308.0850,
+    equation (40), uncentred.
+    """
 
     def direction(t, g, w, s):
         s["v"] = h.second_moment * s["v"] + (1 - h.second_moment) * g**2
@@ -148,12 +167,26 @@ def corrected(t, g, s, h):
 
 def adam(gradient, start, rates, h):
     """Kingma & Ba 2015, arXiv:1412.6980, algorithm 1."""
-    return walk(lambda t, g, w, s: corrected(t, g, s, h), gradient, start, rates, l2=h.weight_decay)
+    return walk(
+        lambda t, g, w, s: corrected(t, g, s, h),
+        gradient,
+        start,
+        rates,
+        l2=h.weight_decay,
+    )
 
 
 def adamw(gradient, start, rates, h):
-    """Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, the decay multiplied by the rate."""
-    return walk(lambda t, g, w, s: corrected(t, g, s, h), gradient, start, rates, decay=h.weight_decay)
+    """Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, the decay multiplied by
+    the rate.
+    """
+    return walk(
+        lambda t, g, w, s: corrected(t, g, s, h),
+        gradient,
+        start,
+        rates,
+        decay=h.weight_decay,
+    )
 
 
 def nadam(gradient, start, rates, h):
@@ -180,7 +213,9 @@ def amsgrad(gradient, start, rates, h):
 
 
 def unbiased_amsgrad(gradient, start, rates, h):
-    """Reddi et al. 2018, arXiv:1904.09237, corrected as in PyTorch: the maximum is of the raw v."""
+    """Reddi et al. 2018, arXiv:1904.09237, corrected as in PyTorch: the maximum is of
+    the raw v.
+    """
 
     def direction(t, g, w, s):
         m, v = moments(g, s, h)
@@ -192,21 +227,27 @@ def unbiased_amsgrad(gradient, start, rates, h):
 
 
 def bounds(t, h):
-    """Luo et al. 2019, section 4: eta_l(t) and eta_u(t) about the final rate, 0.1 in the paper."""
+    """Luo et al. 2019, section 4: eta_l(t) and eta_u(t) about the final rate, 0.1 in
+    the paper.
+    """
     slow = (1 - h.second_moment) * t
     return h.final_lr - h.final_lr / (slow + 1), h.final_lr + h.final_lr / slow
 
 
 def bounded(t, m, v, h):
-    """Algorithms 2 and 3: eta = Clip(alpha / sqrt(V), eta_l, eta_u) / sqrt(t), x <- x - eta m; over alpha."""
+    """Algorithms 2 and 3: eta = Clip(alpha / sqrt(V), eta_l, eta_u) / sqrt(t), x <- x -
+    eta m; over alpha.
+    """
     eta = np.clip(h.lr / (np.sqrt(v) + h.epsilon), *bounds(t, h)) / np.sqrt(t)
     return eta * m / h.lr
 
 
 def ported(t, m, v, h):
-    """The authors' PyTorch code: Adam's corrected step size over sqrt(v) + eps, clamped, times m; over lr.
+    """The authors' PyTorch code: Adam's corrected step size over sqrt(v) + eps,
+    clamped, times m; over lr.
 
-    Its final rate moves with the schedule as lr / base_lr, which the rates of the walk bring.
+    Its final rate moves with the schedule as lr / base_lr, which the rates of the walk
+    bring.
     """
     size = h.lr * np.sqrt(1 - h.second_moment**t) / (1 - h.momentum**t)
     return np.clip(size / (np.sqrt(v) + h.epsilon), *bounds(t, h)) * m / h.lr
@@ -239,7 +280,9 @@ def of_largest(rate):
 
 
 def radam(gradient, start, rates, h):
-    """Liu et al. 2020, arXiv:1908.03265, algorithm 2, with the threshold rho_t >= 5 of the authors' code."""
+    """Liu et al. 2020, arXiv:1908.03265, algorithm 2, with the threshold rho_t >= 5 of
+    the authors' code.
+    """
     return rectified(gradient, start, rates, h, lambda rho: rho >= 5)
 
 
@@ -264,20 +307,33 @@ def rectified(gradient, start, rates, h, tractable):
 
 
 def swats(gradient, start, rates, h):
-    """Keskar & Socher 2017, arXiv:1712.07628, algorithm 1 on a decayed loss; one scalar for all."""
+    """Keskar & Socher 2017, arXiv:1712.07628, algorithm 1 on a decayed loss; one scalar
+    for all.
+    """
     b1, b2, average, scale = h.momentum, h.second_moment, 0.0, None
     theta, memory, path = dict(start), {k: defaultdict(float) for k in start}, []
     velocity = dict.fromkeys(start, 0.0)
     for t, rate in enumerate(rates, 1):
-        g = {k: slope + h.weight_decay * theta[k] for k, slope in gradient(theta).items()}
+        g = {
+            k: slope + h.weight_decay * theta[k] for k, slope in gradient(theta).items()
+        }
         if scale is not None:  # the SGD phase
             velocity = {k: b1 * velocity[k] + g[k] for k in g}
-            theta = {k: w - (1 - b1) * scale * (rate / h.lr) * velocity[k] for k, w in theta.items()}
+            theta = {
+                k: w - (1 - b1) * scale * (rate / h.lr) * velocity[k]
+                for k, w in theta.items()
+            }
         else:
             p = {}
             for k in theta:
                 m, a = moments(g[k], memory[k], h)
-                p[k] = -h.lr * np.sqrt(1 - b2**t) / (1 - b1**t) * m / (np.sqrt(a) + h.epsilon)
+                p[k] = (
+                    -h.lr
+                    * np.sqrt(1 - b2**t)
+                    / (1 - b1**t)
+                    * m
+                    / (np.sqrt(a) + h.epsilon)
+                )
             theta = {k: w + (rate / h.lr) * p[k] for k, w in theta.items()}
             if inner(p, g) != 0:
                 gamma = inner(p, p) / -inner(p, g)
@@ -292,7 +348,9 @@ def swats(gradient, start, rates, h):
 
 
 def sgdw(gradient, start, rates, h):
-    """Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 1, with the rate outside the velocity."""
+    """Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 1, with the rate outside
+    the velocity.
+    """
 
     def direction(t, g, w, s):
         s["m"] = h.momentum * s["m"] + g
@@ -313,11 +371,17 @@ def lion(gradient, start, rates, h):
 
 
 def lars(gradient, start, rates, h):
-    """You et al. 2017, arXiv:1708.03888, algorithm 1, with the rate outside the velocity."""
+    """You et al. 2017, arXiv:1708.03888, algorithm 1, with the rate outside the
+    velocity.
+    """
 
     def direction(t, g, w, s):
         size, slope = np.linalg.norm(w), np.linalg.norm(g)
-        local = h.trust * size / (slope + h.weight_decay * size) if size > 0 and slope > 0 else 1.0
+        local = (
+            h.trust * size / (slope + h.weight_decay * size)
+            if size > 0 and slope > 0
+            else 1.0
+        )
         s["m"] = h.momentum * s["m"] + local * (g + h.weight_decay * w)
         return s["m"]
 
@@ -325,11 +389,17 @@ def lars(gradient, start, rates, h):
 
 
 def lars_inside(gradient, start, rates, h):
-    """You et al. 2017, arXiv:1708.03888, algorithm 1: v <- m v + gamma_t lambda (g + beta w), w <- w - v."""
+    """You et al. 2017, arXiv:1708.03888, algorithm 1: v <- m v + gamma_t lambda (g +
+    beta w), w <- w - v.
+    """
 
     def direction(t, g, w, s):
         size, slope = np.linalg.norm(w), np.linalg.norm(g)
-        local = h.trust * size / (slope + h.weight_decay * size) if size > 0 and slope > 0 else 1.0
+        local = (
+            h.trust * size / (slope + h.weight_decay * size)
+            if size > 0 and slope > 0
+            else 1.0
+        )
         s["v"] = h.momentum * s["v"] + rates[t - 1] * local * (g + h.weight_decay * w)
         return s["v"]
 
@@ -350,7 +420,9 @@ def lamb(gradient, start, rates, h):
 
 
 def newton_schulz(u):
-    """Jordan 2024: five steps of the odd quintic towards the nearest semi-orthogonal matrix."""
+    """Jordan 2024: five steps of the odd quintic towards the nearest semi-orthogonal
+    matrix.
+    """
     rows, columns = u.shape
     x = u / (np.linalg.norm(u) + 1e-7)
     x = x.T if rows > columns else x
@@ -363,8 +435,9 @@ def newton_schulz(u):
 def muon(gradient, start, rates, h):
     """Jordan 2024, kellerjordan.github.io/posts/muon; Adam on vectors, decay decoupled.
 
-    There a weight is [out, in], a filter [out, in, h, w] flattened to [out, in h w], and the factor
-    max(1, rows / columns)^0.5 is that of out / in. Kernels here are [in, out] and [h, w, in, out].
+    There a weight is [out, in], a filter [out, in, h, w] flattened to [out, in h w],
+    and the factor max(1, rows / columns)^0.5 is that of out / in. Kernels here are [in,
+    out] and [h, w, in, out].
     """
 
     def direction(t, g, w, s):
@@ -387,22 +460,30 @@ def shifted_power(a, shift, exponent):
 
 
 def shampoo(gradient, start, rates, h):
-    """Gupta et al. 2018, arXiv:1802.09568, algorithm 1 on matrices, algorithm 2 at order 1 on vectors."""
+    """Gupta et al. 2018, arXiv:1802.09568, algorithm 1 on matrices, algorithm 2 at
+    order 1 on vectors.
+    """
 
     def direction(t, g, w, s):
         if g.ndim == 1:
             s["H"] = s["H"] + np.outer(g, g)
             return shifted_power(s["H"], h.epsilon, -1 / 2) @ g
         s["L"], s["R"] = s["L"] + g @ g.T, s["R"] + g.T @ g
-        return shifted_power(s["L"], h.epsilon, -1 / 4) @ g @ shifted_power(s["R"], h.epsilon, -1 / 4)
+        return (
+            shifted_power(s["L"], h.epsilon, -1 / 4)
+            @ g
+            @ shifted_power(s["R"], h.epsilon, -1 / 4)
+        )
 
     return walk(direction, gradient, start, rates, l2=h.weight_decay)
 
 
 def soap(gradient, start, rates, h):
-    """Vyas et al. 2024, arXiv:2409.11321, algorithms 3 and 4: Adam in Shampoo's eigenbasis; vectors by Adam.
+    """Vyas et al. 2024, arXiv:2409.11321, algorithms 3 and 4: Adam in Shampoo's
+    eigenbasis; vectors by Adam.
 
-    The first gradient of a matrix only chooses the basis, so its moments count s = t - 1 steps.
+    The first gradient of a matrix only chooses the basis, so its moments count s = t -
+    1 steps.
     """
     b1, b2 = h.momentum, h.second_moment
 
@@ -414,7 +495,10 @@ def soap(gradient, start, rates, h):
         return step_of_adam(s["m"], s["v"], t)
 
     def matrix(t, g, s):
-        s["L"], s["R"] = b2 * s["L"] + (1 - b2) * g @ g.T, b2 * s["R"] + (1 - b2) * g.T @ g
+        s["L"], s["R"] = (
+            b2 * s["L"] + (1 - b2) * g @ g.T,
+            b2 * s["R"] + (1 - b2) * g.T @ g,
+        )
         left, right = s["QL"], s["QR"]  # still the bases before this step
         if t == 1:
             s["QL"], s["QR"] = (np.linalg.eigh(s[k])[1][:, ::-1] for k in "LR")
@@ -422,7 +506,10 @@ def soap(gradient, start, rates, h):
         s["m"] = b1 * s["m"] + (1 - b1) * g
         s["v"] = b2 * s["v"] + (1 - b2) * (left.T @ g @ right) ** 2
         if t % h.period == 0:
-            s["QL"], s["QR"] = np.linalg.qr(s["L"] @ left)[0], np.linalg.qr(s["R"] @ right)[0]
+            s["QL"], s["QR"] = (
+                np.linalg.qr(s["L"] @ left)[0],
+                np.linalg.qr(s["R"] @ right)[0],
+            )
         return left @ step_of_adam(left.T @ s["m"] @ right, s["v"], t - 1) @ right.T
 
     def direction(t, g, w, s):
@@ -437,8 +524,16 @@ def soap(gradient, start, rates, h):
 
 
 def prodigy(gradient, start, rates, h):
-    """Mishchenko & Defazio 2024, arXiv:2306.06101, algorithm 4; d, r and the norm of s over all leaves."""
-    b1, b2, root, d, r = h.momentum, h.second_moment, np.sqrt(h.second_moment), 1e-6, 0.0
+    """Mishchenko & Defazio 2024, arXiv:2306.06101, algorithm 4; d, r and the norm of s
+    over all leaves.
+    """
+    b1, b2, root, d, r = (
+        h.momentum,
+        h.second_moment,
+        np.sqrt(h.second_moment),
+        1e-6,
+        0.0,
+    )
     theta, path = dict(start), []
     m, v, s = ({k: np.zeros_like(w) for k, w in start.items()} for _ in range(3))
     for rate in rates:
@@ -448,7 +543,10 @@ def prodigy(gradient, start, rates, h):
         travelled = {k: start[k] - theta[k] for k in theta}
         r = root * r + (1 - root) * rate * d**2 * inner(g, travelled)
         s = {k: root * s[k] + (1 - root) * rate * d**2 * g[k] for k in g}
-        step = {k: m[k] / (np.sqrt(v[k]) + d * h.epsilon) + h.weight_decay * theta[k] for k in theta}
+        step = {
+            k: m[k] / (np.sqrt(v[k]) + d * h.epsilon) + h.weight_decay * theta[k]
+            for k in theta
+        }
         theta = {k: w - rate * d * step[k] for k, w in theta.items()}
         norm = sum(np.abs(leaf).sum() for leaf in s.values())
         d = max(d, r / norm) if norm > 0 else d
@@ -460,14 +558,19 @@ def prodigy(gradient, start, rates, h):
 
 
 def sam(gradient, start, rates, h):
-    """Foret et al. 2021, arXiv:2010.01412, algorithm 1, climbs and descents as alternate updates."""
+    """Foret et al. 2021, arXiv:2010.01412, algorithm 1, climbs and descents as
+    alternate updates.
+    """
     centre, theta, m = dict(start), dict(start), dict.fromkeys(start, 0.0)
     visited, evaluated = [], []
     for t, rate in enumerate(rates, 1):
         g = gradient(theta)
         if t % h.period:
             norm = np.sqrt(inner(g, g))
-            theta = {k: w + h.radius * g[k] / norm if norm > 0 else w for k, w in theta.items()}
+            theta = {
+                k: w + h.radius * g[k] / norm if norm > 0 else w
+                for k, w in theta.items()
+            }
         else:
             m = {k: h.momentum * m[k] + g[k] for k in g}
             centre = theta = {k: w - rate * m[k] for k, w in centre.items()}
@@ -477,17 +580,25 @@ def sam(gradient, start, rates, h):
 
 
 def averaged(gradient, start, rates, h):
-    """Izmailov et al. 2018, arXiv:1803.05407, algorithm 1 over the velocity momentum."""
+    """Izmailov et al. 2018, arXiv:1803.05407, algorithm 1 over the velocity
+    momentum.
+    """
     visited, evaluated, entered = momentum(gradient, start, rates, h), [], []
     for t, theta in enumerate(visited, 1):
         if t >= h.average_from and (t - h.average_from) % h.period == 0:
             entered.append(theta)
-        evaluated.append({k: np.mean([e[k] for e in entered], axis=0) for k in theta} if entered else theta)
+        evaluated.append(
+            {k: np.mean([e[k] for e in entered], axis=0) for k in theta}
+            if entered
+            else theta
+        )
     return visited, evaluated
 
 
 def schedule_free(gradient, start, rates, h):
-    """Defazio et al. 2024, arXiv:2405.15682, equations (3)-(5), weighted as in algorithm 1."""
+    """Defazio et al. 2024, arXiv:2405.15682, equations (3)-(5), weighted as in
+    algorithm 1.
+    """
     x, y, z, total = dict(start), dict(start), dict(start), 0.0
     visited, evaluated = [], []
     for rate in rates:
@@ -507,7 +618,16 @@ ORACLES = {
     for oracle in (
         *(sgd, momentum, averaged_momentum, nag, averaged_nag),
         *(adagrad, mean_square_adagrad, rmsprop, rmsprop_inside, adadelta),
-        *(adam, adamw, nadam, amsgrad, unbiased_amsgrad, radam, radam_above_four, swats),
+        *(
+            adam,
+            adamw,
+            nadam,
+            amsgrad,
+            unbiased_amsgrad,
+            radam,
+            radam_above_four,
+            swats,
+        ),
         *(sgdw, lion, lars, lars_inside, lamb, muon, shampoo, soap, prodigy),
     )
 } | {

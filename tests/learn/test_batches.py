@@ -1,4 +1,6 @@
-"""Batches: every example once an epoch, padding of weight 0, an order of key and epoch only."""
+"""Batches: every example once an epoch, padding of weight 0, an order of key and epoch
+only.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -17,9 +19,16 @@ def rows(count=ROWS):
 
 
 def seen(batches, epochs, key):
-    """The rows that carry weight, in the order in which they are drawn, [epoch, row]."""
-    drawn = [batches.draw(batches.data, key, step) for step in range(epochs * batches.per_epoch)]
-    kept = np.concatenate([np.asarray(b.inputs)[np.asarray(b.weights) > 0, 0] for b in drawn])
+    """The rows that carry weight, in the order in which they are drawn, [epoch,
+    row].
+    """
+    drawn = [
+        batches.draw(batches.data, key, step)
+        for step in range(epochs * batches.per_epoch)
+    ]
+    kept = np.concatenate(
+        [np.asarray(b.inputs)[np.asarray(b.weights) > 0, 0] for b in drawn]
+    )
     return kept.reshape(epochs, -1).astype(int)
 
 
@@ -28,7 +37,9 @@ def seen(batches, epochs, key):
 @pytest.mark.parametrize("length", [1, 2, 3, 10, 64, 1797])
 def test_permuted_is_a_bijection(length):
     keys = jax.random.split(jax.random.key(length), 20)
-    sent = jax.jit(jax.vmap(lambda key: learn.permuted(jnp.arange(length), length, key=key)))(keys)
+    sent = jax.jit(
+        jax.vmap(lambda key: learn.permuted(jnp.arange(length), length, key=key))
+    )(keys)
     assert (np.sort(sent, axis=1) == np.arange(length)).all()
 
 
@@ -36,7 +47,9 @@ def test_permuted_is_a_bijection(length):
 def test_permuted_sends_every_position_everywhere_equally_often():
     length, draws = 6, 4000
     keys = jax.random.split(jax.random.key(0), draws)
-    sent = np.asarray(jax.vmap(lambda key: learn.permuted(jnp.arange(length), length, key=key))(keys))
+    sent = np.asarray(
+        jax.vmap(lambda key: learn.permuted(jnp.arange(length), length, key=key))(keys)
+    )
     share = np.stack([(sent == value).mean(axis=0) for value in range(length)])
     error = np.sqrt((1 / length) * (1 - 1 / length) / draws)
     assert np.abs(share - 1 / length).max() < 4 * error
@@ -66,11 +79,15 @@ def test_a_ragged_batch_is_padded_with_weight_zero():
 @pytest.mark.statistics
 def test_with_replacement_draws_uniformly():
     batches = learn.with_replacement(rows(), 10)
-    drawn = jax.vmap(lambda step: batches.draw(batches.data, jax.random.key(3), step).inputs)(
-        jnp.arange(2000)
+    drawn = jax.vmap(
+        lambda step: batches.draw(batches.data, jax.random.key(3), step).inputs
+    )(jnp.arange(2000))
+    share = (
+        np.bincount(np.asarray(drawn).astype(int).ravel(), minlength=ROWS) / drawn.size
     )
-    share = np.bincount(np.asarray(drawn).astype(int).ravel(), minlength=ROWS) / drawn.size
-    assert np.abs(share - 1 / ROWS).max() < 4 * np.sqrt(1 / ROWS * (1 - 1 / ROWS) / drawn.size)
+    assert np.abs(share - 1 / ROWS).max() < 4 * np.sqrt(
+        1 / ROWS * (1 - 1 / ROWS) / drawn.size
+    )
 
 
 @pytest.mark.device
@@ -80,7 +97,10 @@ def test_the_order_is_a_function_of_key_and_step():
     key, step = jax.random.key(5), jnp.int32(7)
     plain = batches.draw(batches.data, key, step)
     jitted = jax.jit(batches.draw)(batches.data, key, step)
-    assert all((np.asarray(a) == np.asarray(b)).all() for a, b in zip(plain, jitted, strict=True))
+    assert all(
+        (np.asarray(a) == np.asarray(b)).all()
+        for a, b in zip(plain, jitted, strict=True)
+    )
 
 
 @pytest.mark.identity

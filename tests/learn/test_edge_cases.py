@@ -1,4 +1,6 @@
-"""Edges: hidden leaves, warm-ups as long as the horizon, narrow dtypes, empty leaves, malformed grids."""
+"""Edges: hidden leaves, warm-ups as long as the horizon, narrow dtypes, empty leaves,
+malformed grids.
+"""
 
 from functools import partial
 from typing import NamedTuple
@@ -12,7 +14,9 @@ import pytest
 from jaxml import learn, memory
 from jaxml.types import Batch, InputError
 
-DATA = Batch(np.ones((4, 2), np.float32), np.zeros(4, np.float32), np.ones(4, np.float32))
+DATA = Batch(
+    np.ones((4, 2), np.float32), np.zeros(4, np.float32), np.ones(4, np.float32)
+)
 LABELS = {"w": "first", "b": "second"}
 HYPER = learn.Hyper(lr=0.1, momentum=0.5, period=2, radius=0.05)
 
@@ -30,7 +34,9 @@ def walk(family, steps=9, hyper=HYPER):
     optimizer, params = family(hyper), start()
     opt_state, seen = learn.begin(optimizer, params), []
     for _ in range(steps):
-        params, opt_state = learn.update(optimizer, jax.grad(bowl)(params), opt_state, params)
+        params, opt_state = learn.update(
+            optimizer, jax.grad(bowl)(params), opt_state, params
+        )
         seen.append(learn.evaluation_params(opt_state, params))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *seen)
 
@@ -45,7 +51,9 @@ def ran(family, loss=bowl, params=None, steps=12, probe=learn.nothing, **axes):
         steps=steps,
         probe=probe,
     )
-    return learn.sweep(training, learn.grid(learn.Hyper, **{"lr": [0.1], **axes}), lanes=1)
+    return learn.sweep(
+        training, learn.grid(learn.Hyper, **{"lr": [0.1], **axes}), lanes=1
+    )
 
 
 @pytest.mark.identity
@@ -59,19 +67,28 @@ def ran(family, loss=bowl, params=None, steps=12, probe=learn.nothing, **axes):
     ],
 )
 def test_averages_of_parts_are_those_of_the_whole(wrapper):
-    """An average of separate leaves does not mix them, so hiding half from each changes nothing."""
+    """An average of separate leaves does not mix them, so hiding half from each changes
+    nothing.
+    """
 
     def parted(hyper):
-        return optax.partition({"first": wrapper(hyper), "second": wrapper(hyper)}, LABELS)
+        return optax.partition(
+            {"first": wrapper(hyper), "second": wrapper(hyper)}, LABELS
+        )
 
-    for one, other in zip(jax.tree.leaves(walk(parted)), jax.tree.leaves(walk(wrapper)), strict=True):
+    for one, other in zip(
+        jax.tree.leaves(walk(parted)), jax.tree.leaves(walk(wrapper)), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.identity
 def test_hidden_leaves_are_evaluated_where_they_descend():
     def parted(hyper):
-        parts = {"first": learn.lookahead(learn.sgd)(hyper), "second": optax.sgd(hyper.lr)}
+        parts = {
+            "first": learn.lookahead(learn.sgd)(hyper),
+            "second": optax.sgd(hyper.lr),
+        }
         return optax.partition(parts, LABELS)
 
     found = walk(parted)
@@ -80,30 +97,43 @@ def test_hidden_leaves_are_evaluated_where_they_descend():
 
 
 @pytest.mark.identity
-@pytest.mark.parametrize("outer", [learn.lookahead, learn.averaged, learn.schedule_free])
+@pytest.mark.parametrize(
+    "outer", [learn.lookahead, learn.averaged, learn.schedule_free]
+)
 def test_wrappers_around_optaxs_schedule_free_are_those_around_ours(outer):
-    """Both keep z and x, so what moves or averages the one must move or average the other alike."""
+    """Both keep z and x, so what moves or averages the one must move or average the
+    other alike.
+    """
     found = walk(outer(lambda hyper: optax.contrib.schedule_free_sgd(hyper.lr, b1=0.5)))
     expected = walk(outer(learn.schedule_free(learn.sgd)))
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    for one, other in zip(
+        jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
 
 
 @pytest.mark.identity
-@pytest.mark.parametrize("outer", [learn.lookahead, learn.averaged, learn.schedule_free])
+@pytest.mark.parametrize(
+    "outer", [learn.lookahead, learn.averaged, learn.schedule_free]
+)
 def test_wrappers_around_optaxs_sam_are_those_around_ours(outer):
     def theirs(hyper):
         climb = optax.chain(optax.contrib.normalize(), optax.sgd(hyper.radius))
         return optax.contrib.sam(optax.sgd(hyper.lr), climb, sync_period=2)
 
     found, expected = walk(outer(theirs)), walk(outer(learn.sharpness_aware(learn.sgd)))
-    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+    for one, other in zip(
+        jax.tree.leaves(found), jax.tree.leaves(expected), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-6)
 
 
 def test_optaxs_lookahead_within_a_partition_is_refused():
     def parted(hyper):
-        parts = {"first": optax.lookahead(optax.sgd(0.1), 5, 0.5), "second": optax.sgd(hyper.lr)}
+        parts = {
+            "first": optax.lookahead(optax.sgd(0.1), 5, 0.5),
+            "second": optax.sgd(hyper.lr),
+        }
         return optax.partition(parts, LABELS)
 
     with pytest.raises(InputError, match=r"learn\.lookahead"):
@@ -117,14 +147,20 @@ def test_optaxs_lookahead_within_a_partition_is_refused():
         partial(optax.apply_if_finite, max_consecutive_errors=3),
     ],
 )
-def test_a_wrapper_with_branches_asks_for_no_horizon_that_its_shape_does_not_read(around):
+def test_a_wrapper_with_branches_asks_for_no_horizon_that_its_shape_does_not_read(
+    around,
+):
     assert "horizon" not in learn.reads(lambda hyper: around(learn.adam(hyper)))
     assert ran(lambda hyper: around(learn.adam(hyper))).diverged_at == [-1]
 
 
 def test_a_traced_period_of_optax_is_refused_in_a_sentence():
     with pytest.raises(InputError, match="plain number"):
-        ran(lambda hyper: optax.MultiSteps(optax.sgd(hyper.lr), hyper.period).gradient_transformation())
+        ran(
+            lambda hyper: optax.MultiSteps(
+                optax.sgd(hyper.lr), hyper.period
+            ).gradient_transformation()
+        )
 
 
 @pytest.mark.oracle
@@ -143,7 +179,10 @@ def test_a_warmup_as_long_as_the_horizon_ends_where_the_shape_ends(name):
 def test_cycles_that_only_rise_and_decays_of_no_length_end_finite():
     assert float(learn.torch_one_cycle(3, 4.0, rise=1.0)) == 1
     assert float(learn.one_cycle(4, 4.0, rise=1.0)) == 1
-    assert [float(learn.stable_decay(step, 4.0, decay=0.0)) for step in (3, 4)] == [1, 0]
+    assert [float(learn.stable_decay(step, 4.0, decay=0.0)) for step in (3, 4)] == [
+        1,
+        0,
+    ]
 
 
 @pytest.mark.oracle
@@ -156,14 +195,21 @@ def test_a_long_vector_of_half_precision_has_not_diverged():
 
 
 @pytest.mark.parametrize(
-    "family", [learn.shampoo, learn.soap, learn.muon], ids=lambda family: family.__name__
+    "family",
+    [learn.shampoo, learn.soap, learn.muon],
+    ids=lambda family: family.__name__,
 )
 def test_empty_leaves_change_nothing_of_the_others(family):
     def loss(params):
         return jnp.sum(params["m"] ** 2)
 
     full = {"m": jnp.ones((2, 3))}
-    empty = {"m": full["m"], "e": jnp.zeros(0), "f": jnp.zeros((0, 3)), "g": jnp.zeros((3, 0))}
+    empty = {
+        "m": full["m"],
+        "e": jnp.zeros(0),
+        "f": jnp.zeros((0, 3)),
+        "g": jnp.zeros((3, 0)),
+    }
     found, expected = ran(family, loss, empty), ran(family, loss, full)
     np.testing.assert_array_equal(found.params["m"], expected.params["m"])
 
@@ -177,7 +223,12 @@ class Halved(NamedTuple):
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: learn.grid(learn.Hyper, lr=np.ma.masked_array([0.1, 0.2], [False, True])), "masked"),
+        (
+            lambda: learn.grid(
+                learn.Hyper, lr=np.ma.masked_array([0.1, 0.2], [False, True])
+            ),
+            "masked",
+        ),
         (lambda: learn.grid(Halved, lr=[0.1, 0.2]), "default of betas"),
         (lambda: learn.grid(learn.Hyper(lr=0.1), lr=[0.1]), "NamedTuple"),
         (lambda: learn.validate(learn.Hyper(lr=0.1, period=2.5)), "whole number"),
@@ -185,7 +236,10 @@ class Halved(NamedTuple):
         (lambda: learn.validate(learn.Hyper(lr=None)), "where numbers belong"),
         (lambda: learn.validate(learn.Hyper(lr="0.1")), "where numbers belong"),
         (lambda: learn.validate({"lr": 0.1}), "NamedTuple"),
-        (lambda: learn.full(Batch(np.zeros((0, 2)), np.zeros(0), np.zeros(0))), "no examples"),
+        (
+            lambda: learn.full(Batch(np.zeros((0, 2)), np.zeros(0), np.zeros(0))),
+            "no examples",
+        ),
         (lambda: learn.shuffled(DATA._replace(targets=np.zeros(3)), 2), "4 weights"),
         (lambda: ran(learn.sgd, steps=0), "whole number"),
     ],
@@ -200,7 +254,14 @@ def test_a_negative_interval_between_probes_is_refused():
         return bowl(params), state
 
     with pytest.raises(InputError, match="choose a divisor"):
-        learn.training(lambda key: (start(), ()), loss, learn.sgd, learn.full(DATA), steps=4, every=-1)
+        learn.training(
+            lambda key: (start(), ()),
+            loss,
+            learn.sgd,
+            learn.full(DATA),
+            steps=4,
+            every=-1,
+        )
 
 
 def test_inputs_of_several_arrays_are_drawn_together():
@@ -214,7 +275,9 @@ def test_a_range_test_of_a_family_without_a_rate_is_refused():
         def loss(params, state, batch, key):
             return bowl(params), state
 
-        return learn.training(lambda key: (start(), ()), loss, family, learn.full(DATA), steps=20)
+        return learn.training(
+            lambda key: (start(), ()), loss, family, learn.full(DATA), steps=20
+        )
 
     with pytest.raises(InputError, match="varies lr"):
         learn.range_test(experiment, lambda hyper: optax.sgd(0.1), HYPER, seeds=1)

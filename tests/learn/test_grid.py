@@ -1,4 +1,6 @@
-"""Grids hold what was asked for, or refuse it in a sentence: counts, seeds, precision, axes."""
+"""Grids hold what was asked for, or refuse it in a sentence: counts, seeds, precision,
+axes.
+"""
 
 from collections import namedtuple
 from functools import partial
@@ -12,7 +14,9 @@ import pytest
 from jaxml import learn
 from jaxml.types import Batch, InputError
 
-DATA = Batch(np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32), np.ones(4, np.float32))
+DATA = Batch(
+    np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32), np.ones(4, np.float32)
+)
 
 
 def experiment(dtype):
@@ -21,7 +25,13 @@ def experiment(dtype):
     def loss(params, state, batch, key):
         return 0.5 * params**2, state
 
-    return learn.training(lambda key: (jnp.ones((), dtype), {}), loss, learn.sgd, learn.full(DATA), steps=3)
+    return learn.training(
+        lambda key: (jnp.ones((), dtype), {}),
+        loss,
+        learn.sgd,
+        learn.full(DATA),
+        steps=3,
+    )
 
 
 class Own(NamedTuple):
@@ -35,9 +45,15 @@ class Own(NamedTuple):
 @pytest.mark.parametrize(
     ("axes", "sentence"),
     [
-        ({"seed": [2**31]}, "seed must lie within int32, not 2147483648: give at most 2147483647"),
+        (
+            {"seed": [2**31]},
+            "seed must lie within int32, not 2147483648: give at most 2147483647",
+        ),
         ({"seed": [0, 2**70]}, "seed must lie within int32"),
-        ({"seed": np.array([5, 2**32 + 5])}, "seed must lie within int32, not 4294967301"),
+        (
+            {"seed": np.array([5, 2**32 + 5])},
+            "seed must lie within int32, not 4294967301",
+        ),
         ({"seed": np.array([2**63], np.uint64)}, "seed must lie within int32"),
         ({"seed": [0.5, 1.5]}, "seed counts something .* cannot be 0.5"),
         ({"seed": [float("nan")]}, "seed counts something .* cannot be nan"),
@@ -48,7 +64,10 @@ class Own(NamedTuple):
         ({"lr": [1e39]}, "lr of 1e[+]39 is inf in float32"),
         ({"lr": [1e-50]}, "lr of 1e-50 is 0.0 in float32"),
         ({"lr": [2**2000]}, "lr"),
-        ({"lr": {0.1, 0.2}}, "axis lr of the grid holds .* which is no number: give a list"),
+        (
+            {"lr": {0.1, 0.2}},
+            "axis lr of the grid holds .* which is no number: give a list",
+        ),
         ({"lr": {0.1: 0.2}}, "axis lr of the grid holds .* which is no number"),
         ({"lr": "0.1"}, "axis lr of the grid holds '0.1', which is no number"),
         ({"lr": ["0.1"]}, "axis lr of the grid holds '0.1', which is no number"),
@@ -76,7 +95,12 @@ def test_a_traced_axis_is_refused_in_a_sentence():
 @pytest.mark.identity
 def test_fields_count_by_default_or_by_annotation_of_either_form():
     kind = learn.grid(Own, lr=[0.1], turns=[3], width=[4])
-    assert [column.dtype for column in kind] == [np.float32, np.int32, np.int32, np.int32]
+    assert [column.dtype for column in kind] == [
+        np.float32,
+        np.int32,
+        np.int32,
+        np.int32,
+    ]
     for name in ("turns", "width", "depth"):
         with pytest.raises(InputError, match=f"{name} counts something"):
             learn.grid(Own, **{"lr": [0.1], "turns": [3], "width": [4]} | {name: [1.5]})
@@ -107,7 +131,9 @@ def test_a_record_without_annotations_makes_a_grid_and_something_else_does_not()
 )
 def test_any_ordered_collection_of_numbers_is_an_axis(axis):
     hypers = learn.grid(learn.Hyper, lr=axis, seed=range(2))
-    np.testing.assert_array_equal(hypers.lr, np.array([1, 1, 0.1, 0.1, 0.01, 0.01], np.float32))
+    np.testing.assert_array_equal(
+        hypers.lr, np.array([1, 1, 0.1, 0.1, 0.01, 0.01], np.float32)
+    )
 
 
 @pytest.mark.identity
@@ -121,15 +147,30 @@ def test_whole_numbers_written_as_floats_count():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda hypers: learn.Hyper(lr=0.1), r"lr has the shape \(\) where a grid has one number a lane"),
-        (lambda hypers: hypers._replace(lr=np.ones((2, 1))), r"lr has the shape \(2, 1\)"),
-        (lambda hypers: hypers._replace(lr=np.ones(3)), "lr has 3 lanes and momentum 2"),
-        (lambda hypers: hypers._replace(seed=np.array([5, 2**32 + 5])), "seed must lie within int32"),
+        (
+            lambda hypers: learn.Hyper(lr=0.1),
+            r"lr has the shape \(\) where a grid has one number a lane",
+        ),
+        (
+            lambda hypers: hypers._replace(lr=np.ones((2, 1))),
+            r"lr has the shape \(2, 1\)",
+        ),
+        (
+            lambda hypers: hypers._replace(lr=np.ones(3)),
+            "lr has 3 lanes and momentum 2",
+        ),
+        (
+            lambda hypers: hypers._replace(seed=np.array([5, 2**32 + 5])),
+            "seed must lie within int32",
+        ),
         (
             lambda hypers: hypers._replace(seed=np.array([0.0, 1.0])),
             "seed counts something and its column is",
         ),
-        (lambda hypers: hypers._replace(period=np.array([2.5, 3.5])), "period counts something"),
+        (
+            lambda hypers: hypers._replace(period=np.array([2.5, 3.5])),
+            "period counts something",
+        ),
         (lambda hypers: {"lr": np.ones(2)}, "A dict is no grid of hyperparameters"),
         (lambda hypers: 0.1, "A float is no grid of hyperparameters"),
     ],
@@ -144,11 +185,15 @@ def test_a_sweep_of_no_grid_is_refused_in_a_sentence(change, sentence):
 
 @pytest.mark.oracle
 def test_a_grid_keeps_its_digits_in_the_precision_of_the_run():
-    """0.9 in float32 is 0.89999998: a float64 run of such a grid is refused, one of float64 is right."""
+    """0.9 in float32 is 0.89999998: a float64 run of such a grid is refused, one of
+    float64 is right.
+    """
     outside = learn.grid(learn.Hyper, lr=[0.9])
     with jax.enable_x64(True):
         inside = learn.grid(learn.Hyper, lr=[0.9])
-        with pytest.raises(InputError, match=r"lr was rounded to float32 .*enable_x64\(True\)"):
+        with pytest.raises(
+            InputError, match=r"lr was rounded to float32 .*enable_x64\(True\)"
+        ):
             learn.sweep(experiment(np.float64), outside, lanes=1)
         right = learn.sweep(experiment(np.float64), inside, lanes=1)
         single = learn.sweep(experiment(np.float32), outside, lanes=1)

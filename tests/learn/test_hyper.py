@@ -1,4 +1,6 @@
-"""Hyperparameters: what validate refuses, and the grid as a product in the order of its keywords."""
+"""Hyperparameters: what validate refuses, and the grid as a product in the order of its
+keywords.
+"""
 
 import itertools
 import math
@@ -27,7 +29,8 @@ def twelve_lanes():
         epsilon=[1e-3],
     )
     return hypers._replace(
-        horizon=np.linspace(60, 90, 12, dtype=np.float32), period=np.arange(1, 13, dtype=np.int32)
+        horizon=np.linspace(60, 90, 12, dtype=np.float32),
+        period=np.arange(1, 13, dtype=np.int32),
     )
 
 
@@ -90,18 +93,25 @@ def test_validate_names_what_is_wrong(field, value):
 def test_grid_is_the_product_in_the_order_of_its_keywords(rates, periods, seeds):
     hypers = learn.grid(learn.Hyper, period=periods, lr=rates, seed=range(seeds))
     columns = (np.asarray(x).tolist() for x in (hypers.period, hypers.lr, hypers.seed))
-    assert list(zip(*columns, strict=True)) == list(itertools.product(periods, rates, range(seeds)))
+    assert list(zip(*columns, strict=True)) == list(
+        itertools.product(periods, rates, range(seeds))
+    )
     assert type(hypers) is learn.Hyper
     for field, values in hypers._asdict().items():
         assert values.shape == (len(periods) * len(rates) * seeds,)
         assert values.dtype == (np.int32 if field in INTEGERS else np.float32), field
     for field in hypers._field_defaults.keys() - {"period", "seed"}:
-        assert np.all(np.asarray(getattr(hypers, field)) == np.float32(hypers._field_defaults[field]))
+        assert np.all(
+            np.asarray(getattr(hypers, field))
+            == np.float32(hypers._field_defaults[field])
+        )
 
 
 @pytest.mark.oracle
 def test_grid_keeps_a_real_field_real():
-    """Horizons are counted in updates, so one writes integers; a second dtype is a second compilation."""
+    """Horizons are counted in updates, so one writes integers; a second dtype is a
+    second compilation.
+    """
     hypers = learn.grid(learn.Hyper, lr=[1, 2], horizon=[675, 3])
     assert hypers.lr.dtype == hypers.horizon.dtype == np.float32
 

@@ -1,4 +1,6 @@
-"""Every family of the table, and every wrapper, against the oracles written from their papers."""
+"""Every family of the table, and every wrapper, against the oracles written from their
+papers.
+"""
 
 import functools
 import importlib
@@ -14,7 +16,9 @@ import pytest
 
 from jaxml import learn
 
-_spec = importlib.util.spec_from_file_location("oracles", Path(__file__).with_name("oracles.py"))
+_spec = importlib.util.spec_from_file_location(
+    "oracles", Path(__file__).with_name("oracles.py")
+)
 oracles = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(oracles)
 
@@ -39,7 +43,11 @@ START = {
 }
 ROTATION = np.linalg.qr(np.random.default_rng(0).normal(size=(6, 6)))[0]
 MATRIX = ROTATION @ np.diag(np.logspace(-2, 1, 6)) @ ROTATION.T
-WRAPPED = {"sam": learn.sharpness_aware, "averaged": learn.averaged, "schedule_free": learn.schedule_free}
+WRAPPED = {
+    "sam": learn.sharpness_aware,
+    "averaged": learn.averaged,
+    "schedule_free": learn.schedule_free,
+}
 UNDECAYED = ("mean_square_adagrad", "sam", "schedule_free")
 SPECIAL = {
     "prodigy": {"lr": 0.7},
@@ -58,7 +66,9 @@ def compiled_in_a_hurry():
 
 
 def objective(params):
-    """A quadratic of condition number 1000 off its axes, and a coupled Σ x sin x, not convex."""
+    """A quadratic of condition number 1000 off its axes, and a coupled Σ x sin x, not
+    convex.
+    """
     x, y = params["bowl"], params["waves"]
     bowl = 0.5 * x @ jnp.asarray(MATRIX, x.dtype) @ x
     return bowl + jnp.sum(y * jnp.sin(y)) + 0.3 * jnp.sum(y[1:] * y[:-1])
@@ -87,7 +97,10 @@ def family_of(name):
 def cast(hyper, dtype):
     whole = ("period", "average_from", "seed")
     return type(hyper)(
-        *(jnp.asarray(v, jnp.int32 if k in whole else dtype) for k, v in hyper._asdict().items())
+        *(
+            jnp.asarray(v, jnp.int32 if k in whole else dtype)
+            for k, v in hyper._asdict().items()
+        )
     )
 
 
@@ -101,8 +114,13 @@ def compiled(name, shape):
 
         def step(carry, _):
             params, opt_state = carry
-            params, opt_state = learn.update(optimizer, jax.grad(objective)(params), opt_state, params)
-            return (params, opt_state), (params, learn.evaluation_params(opt_state, params))
+            params, opt_state = learn.update(
+                optimizer, jax.grad(objective)(params), opt_state, params
+            )
+            return (params, opt_state), (
+                params,
+                learn.evaluation_params(opt_state, params),
+            )
 
         return jax.lax.scan(step, (start, optimizer.init(start)), length=STEPS)[1]
 
@@ -119,7 +137,12 @@ def rates_of(name, hyper, shape=learn.cosine):
     """SAM's rate is that at the beginning of its climb."""
     first = hyper.period if name == "sam" else 1
     with jax.enable_x64(True):
-        return np.array([float(learn.rate_at(hyper, shape)(t // first * first)) for t in range(STEPS)])
+        return np.array(
+            [
+                float(learn.rate_at(hyper, shape)(t // first * first))
+                for t in range(STEPS)
+            ]
+        )
 
 
 def expected(name, hyper, rates):
@@ -140,10 +163,14 @@ def stack(path):
 def test_a_family_walks_as_its_paper_says(name, shape):
     hyper = hyper_for(name)
     for ours, theirs in zip(
-        walk(name, hyper, shape), expected(name, hyper, rates_of(name, hyper, shape)), strict=True
+        walk(name, hyper, shape),
+        expected(name, hyper, rates_of(name, hyper, shape)),
+        strict=True,
     ):
         for leaf, path in stack(theirs).items():
-            np.testing.assert_allclose(ours[leaf], path, rtol=1e-9, atol=1e-10, err_msg=leaf)
+            np.testing.assert_allclose(
+                ours[leaf], path, rtol=1e-9, atol=1e-10, err_msg=leaf
+            )
 
 
 @pytest.mark.oracle
@@ -158,10 +185,15 @@ def test_swats_has_switched_and_prodigy_has_grown():
     with jax.enable_x64(True):
         for name, grown in (("swats", "switched"), ("prodigy", "distance")):
             hyper = cast(hyper_for(name), jnp.float64)
-            optimizer, params = learn.OPTIMIZERS[name](hyper), jax.tree.map(jnp.asarray, START)
+            optimizer, params = (
+                learn.OPTIMIZERS[name](hyper),
+                jax.tree.map(jnp.asarray, START),
+            )
             opt_state = first = optimizer.init(params)
             for _ in range(40):
-                params, opt_state = learn.update(optimizer, jax.grad(objective)(params), opt_state, params)
+                params, opt_state = learn.update(
+                    optimizer, jax.grad(objective)(params), opt_state, params
+                )
             read = optax.tree_utils.tree_get
             assert float(read(opt_state, grown)) > 10 * float(read(first, grown))
 
@@ -170,7 +202,9 @@ def test_swats_has_switched_and_prodigy_has_grown():
 @pytest.mark.parametrize("name", [*oracles.ORACLES, *oracles.WRAPPERS])
 def test_a_grid_over_rates_momenta_decay_warmup_and_horizon_is_one_trace(name):
     run, traces = compiled(name, learn.cosine)
-    grid = learn.grid(learn.Hyper, lr=[0.01, 0.02], momentum=[0.5, 0.9], weight_decay=[0.0, 0.1])
+    grid = learn.grid(
+        learn.Hyper, lr=[0.01, 0.02], momentum=[0.5, 0.9], weight_decay=[0.0, 0.1]
+    )
     for k in range(8):
         hyper = type(grid)(*(column[k] for column in grid))
         hyper = hyper._replace(warmup=1.5 * k, horizon=50.0 + k, period=1 + k)
@@ -186,7 +220,10 @@ def test_update_keeps_every_dtype(name):
     optimizer = family_of(name)(cast(HYPER, jnp.float32), learn.cosine)
     before = start, optimizer.init(start)
     after = jax.eval_shape(lambda p, s: learn.update(optimizer, p, s, p), *before)
-    kinds = [[(x.shape, x.dtype) for x in jax.tree.leaves(carry)] for carry in (before, after)]
+    kinds = [
+        [(x.shape, x.dtype) for x in jax.tree.leaves(carry)]
+        for carry in (before, after)
+    ]
     assert kinds[0] == kinds[1]
 
 
@@ -194,9 +231,13 @@ OPTAX = {
     "momentum": lambda h: optax.trace(h.momentum),
     "nag": lambda h: optax.trace(h.momentum, nesterov=True),
     "averaged_momentum": lambda h: optax.ema(h.momentum, debias=False),
-    "rmsprop_inside": lambda h: optax.scale_by_rms(h.second_moment, h.epsilon, eps_in_sqrt=True),
+    "rmsprop_inside": lambda h: optax.scale_by_rms(
+        h.second_moment, h.epsilon, eps_in_sqrt=True
+    ),
     "adam": lambda h: optax.scale_by_adam(h.momentum, h.second_moment, h.epsilon),
-    "nadam": lambda h: optax.scale_by_adam(h.momentum, h.second_moment, h.epsilon, nesterov=True),
+    "nadam": lambda h: optax.scale_by_adam(
+        h.momentum, h.second_moment, h.epsilon, nesterov=True
+    ),
     "adadelta": lambda h: optax.scale_by_adadelta(h.second_moment, h.epsilon),
     "radam": lambda h: optax.scale_by_radam(h.momentum, h.second_moment, h.epsilon),
     "lion": lambda h: optax.scale_by_lion(h.momentum, h.second_moment),
@@ -215,7 +256,9 @@ def test_rules_equal_optax_where_it_has_them(name):
 
         def step(carry, _):
             params, opt_state = carry
-            params, opt_state = learn.update(chain, jax.grad(objective)(params), opt_state, params)
+            params, opt_state = learn.update(
+                chain, jax.grad(objective)(params), opt_state, params
+            )
             return (params, opt_state), params
 
         theirs = jax.lax.scan(step, (start, chain.init(start)), length=STEPS)[1]
@@ -232,11 +275,19 @@ def torch_path(name, h, rates):
         "unbiased_amsgrad": (torch.optim.Adam, {**betas, "amsgrad": True}),
         "radam": (torch.optim.RAdam, betas),
     }[name]
-    leaves = {k: torch.tensor(v, dtype=torch.float64, requires_grad=True) for k, v in START.items()}
-    optimizer, visited = constructor(leaves.values(), lr=h.lr, weight_decay=h.weight_decay, **options), []
+    leaves = {
+        k: torch.tensor(v, dtype=torch.float64, requires_grad=True)
+        for k, v in START.items()
+    }
+    optimizer, visited = (
+        constructor(leaves.values(), lr=h.lr, weight_decay=h.weight_decay, **options),
+        [],
+    )
     for rate in rates:
         optimizer.param_groups[0]["lr"] = float(rate)
-        for k, g in gradient({k: v.detach().numpy() for k, v in leaves.items()}).items():
+        for k, g in gradient(
+            {k: v.detach().numpy() for k, v in leaves.items()}
+        ).items():
             leaves[k].grad = torch.tensor(g)
         optimizer.step()
         visited.append({k: v.detach().numpy().copy() for k, v in leaves.items()})
@@ -247,7 +298,9 @@ def torch_path(name, h, rates):
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["adadelta", "unbiased_amsgrad", "radam"])
 def test_a_family_walks_with_pytorch(name):
-    """RAdam without ε, which PyTorch adds before the bias is taken out; its NAdam moves β by a schedule."""
+    """RAdam without ε, which PyTorch adds before the bias is taken out; its NAdam moves
+    β by a schedule.
+    """
     hyper = HYPER._replace(epsilon=1e-12) if name == "radam" else HYPER
     ours, _ = walk(name, hyper, learn.cosine)
     for leaf, path in torch_path(name, hyper, rates_of(name, hyper)).items():
@@ -265,12 +318,16 @@ def fed_ones(family, hyper, steps):
             return (after, opt_state), (params - after)[0] / hyper.lr
 
         start = jnp.zeros(1)
-        return np.asarray(jax.lax.scan(step, (start, optimizer.init(start)), length=steps)[1])
+        return np.asarray(
+            jax.lax.scan(step, (start, optimizer.init(start)), length=steps)[1]
+        )
 
 
 @pytest.mark.identity
 def test_radam_is_a_fixed_warm_up_of_adam():
-    """C118: on a constant gradient the step is the rectifier, whatever the data; before t = 6 it is SGD's."""
+    """C118: on a constant gradient the step is the rectifier, whatever the data; before
+    t = 6 it is SGD's.
+    """
     steps = fed_ones(learn.radam, learn.Hyper(lr=0.1, epsilon=0.0), 5000)
     table = {1: 1.0, 5: 1.0, 6: 0.0258, 10: 0.049, 100: 0.215, 1000: 0.645, 5000: 0.983}
     for t, rectifier in table.items():
@@ -280,13 +337,17 @@ def test_radam_is_a_fixed_warm_up_of_adam():
 @pytest.mark.identity
 def test_adam_walks_at_its_rate_on_a_constant_gradient():
     """C087: numerator and denominator cancel there, and only there."""
-    np.testing.assert_allclose(fed_ones(learn.adam, learn.Hyper(lr=0.1, epsilon=0.0), 50), 1.0, rtol=1e-12)
+    np.testing.assert_allclose(
+        fed_ones(learn.adam, learn.Hyper(lr=0.1, epsilon=0.0), 50), 1.0, rtol=1e-12
+    )
 
 
 @pytest.mark.identity
 def test_penalty_and_decay_are_one_for_descent_and_two_for_adam():
     """C123, at a constant rate."""
-    penalised, decayed = (walk(name, hyper_for(name), learn.constant)[0] for name in ("adam", "adamw"))
+    penalised, decayed = (
+        walk(name, hyper_for(name), learn.constant)[0] for name in ("adam", "adamw")
+    )
     assert np.abs(penalised["bowl"] - decayed["bowl"]).max() > 1e-3
     with jax.enable_x64(True):
         hyper, paths = cast(HYPER, jnp.float64), []

@@ -1,4 +1,6 @@
-"""The range test against a float64 climb written down by hand, and what it recommends put to use."""
+"""The range test against a float64 climb written down by hand, and what it recommends
+put to use.
+"""
 
 from functools import partial
 
@@ -12,7 +14,9 @@ from jaxml import learn, problem
 from jaxml.learn.smoothing import two_sided
 from jaxml.types import Batch, InputError
 
-DATA = Batch(np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32), np.ones(4, np.float32))
+DATA = Batch(
+    np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32), np.ones(4, np.float32)
+)
 LAST = 10  # a trial ends at the mean of its last tenth
 
 
@@ -52,11 +56,18 @@ def averaged(values, memory):
 @pytest.mark.oracle
 @pytest.mark.parametrize(("seeds", "decades"), [(1, 4), (4, 5), (2, 3)])
 def test_a_climb_and_its_recommendation_are_those_of_numpy(seeds, decades):
-    """Rates, losses, average, where the fall begins, where it turns, and the halvings from there on."""
+    """Rates, losses, average, where the fall begins, where it turns, and the halvings
+    from there on.
+    """
     steps, curvatures = 60, np.array([1.0, 0.1, 0.01], np.float32)
     low, high = 1e-3, 10.0 ** (decades - 3)
     found = learn.range_test(
-        quadratic(curvatures, steps), learn.sgd, learn.Hyper(lr=0.1), low=low, high=high, seeds=seeds
+        quadratic(curvatures, steps),
+        learn.sgd,
+        learn.Hyper(lr=0.1),
+        low=low,
+        high=high,
+        seeds=seeds,
     )
     keys = [jax.random.fold_in(jax.random.key(seed), 0) for seed in range(seeds)]
     points = np.array([start(key, jnp.asarray(curvatures))[0] for key in keys], float)
@@ -74,7 +85,9 @@ def test_a_climb_and_its_recommendation_are_those_of_numpy(seeds, decades):
         ends = trial[:, -steps // LAST :].mean(axis=1)
         if ends.max() < smoothed[0] and np.median(ends) <= smoothed[0] - 0.9 * fall:
             break
-    begins = rates[next(i for i in range(steps) if smoothed[i] <= smoothed[0] - fall / 10)]
+    begins = rates[
+        next(i for i in range(steps) if smoothed[i] <= smoothed[0] - fall / 10)
+    ]
     np.testing.assert_allclose(found.rates, rates, rtol=1e-12)
     np.testing.assert_allclose(found.loss, losses, rtol=2e-3)
     np.testing.assert_allclose(found.smoothed, smoothed, rtol=1e-4)
@@ -87,12 +100,16 @@ def test_a_climb_and_its_recommendation_are_those_of_numpy(seeds, decades):
 @pytest.mark.parametrize("memory", [0.0, 0.3, 0.99])
 def test_an_average_on_both_sides_weighs_by_distance(memory):
     values = np.random.default_rng(0).normal(size=37)
-    np.testing.assert_allclose(two_sided(values, memory), averaged(values, memory), rtol=1e-10)
+    np.testing.assert_allclose(
+        two_sided(values, memory), averaged(values, memory), rtol=1e-10
+    )
 
 
 @pytest.mark.identity
 def test_an_average_on_both_sides_does_not_lag():
-    """The lowest point of a valley stays where it is; an average of the past alone moves it by its memory."""
+    """The lowest point of a valley stays where it is; an average of the past alone
+    moves it by its memory.
+    """
     valley = np.abs(np.arange(101.0) - 50)
     assert int(np.argmin(two_sided(valley, 0.95))) == 50
 
@@ -101,19 +118,32 @@ def test_an_average_on_both_sides_does_not_lag():
 def test_the_first_and_the_last_rate_are_those_that_were_asked_for():
     """And at each update the step's ratio to the gradient is the rate."""
     found = learn.range_test(
-        quadratic([1.0], 20), learn.sgd, learn.Hyper(lr=1.0), low=1e-3, high=0.5, seeds=1
+        quadratic([1.0], 20),
+        learn.sgd,
+        learn.Hyper(lr=1.0),
+        low=1e-3,
+        high=0.5,
+        seeds=1,
     )
     assert (found.rates[0], found.rates[-1]) == (pytest.approx(1e-3, rel=1e-12), 0.5)
     points = np.sqrt(2 * found.loss[0])
-    np.testing.assert_allclose(1 - points[1:] / points[:-1], found.rates[:-1], rtol=1e-3)
+    np.testing.assert_allclose(
+        1 - points[1:] / points[:-1], found.rates[:-1], rtol=1e-3
+    )
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("steps", [100, 1000])
-@pytest.mark.parametrize("curvatures", [[1.0], [1.0, 1.0, 1.0], [1.0, 0.1, 0.01]], ids=str)
+@pytest.mark.parametrize(
+    "curvatures", [[1.0], [1.0, 1.0, 1.0], [1.0, 0.1, 0.01]], ids=str
+)
 def test_descent_on_a_quadratic_is_recommended_less_than_two(curvatures, steps):
-    """Gradient descent on Σ λ p² / 2 converges below 2 / max λ only; the climb itself turns later."""
-    found = learn.range_test(quadratic(curvatures, steps), learn.sgd, learn.Hyper(lr=0.1), seeds=2)
+    """Gradient descent on Σ λ p² / 2 converges below 2 / max λ only; the climb itself
+    turns later.
+    """
+    found = learn.range_test(
+        quadratic(curvatures, steps), learn.sgd, learn.Hyper(lr=0.1), seeds=2
+    )
     assert 0.1 < found.high < 2
     assert found.low <= found.high
 
@@ -123,14 +153,22 @@ def digits(steps):
     model = problem.mlp((16, 10), jax.nn.relu)
     begin = problem.start(model, parts.train.inputs)
     judge = problem.training_loss(model, problem.cross_entropy)
-    return partial(learn.training, begin, judge, batches=learn.shuffled(parts.train, 64), steps=steps)
+    return partial(
+        learn.training,
+        begin,
+        judge,
+        batches=learn.shuffled(parts.train, 64),
+        steps=steps,
+    )
 
 
 @pytest.mark.statistics
 @pytest.mark.parametrize("steps", [100, 1000])
 @pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop"])
 def test_what_is_recommended_trains_a_network_on_seeds_of_its_own(name, steps):
-    """Ln 10 at the start, below a third of it at the end, on six seeds that the test has not seen."""
+    """Ln 10 at the start, below a third of it at the end, on six seeds that the test
+    has not seen.
+    """
     experiment, family = digits(steps), learn.OPTIMIZERS[name]
     found = learn.range_test(experiment, family, learn.Hyper(lr=1.0), seeds=3)
     hypers = learn.grid(learn.Hyper, lr=[found.high], seed=range(100, 106))
@@ -143,10 +181,15 @@ def test_what_is_recommended_trains_a_network_on_seeds_of_its_own(name, steps):
 
 @pytest.mark.invariance
 def test_a_family_of_one_argument_climbs_as_well():
-    """Optax's own descent at the rate of the hyperparameters is ours; so is one with a bound schedule."""
+    """Optax's own descent at the rate of the hyperparameters is ours; so is one with a
+    bound schedule.
+    """
     experiment, hyper = quadratic([1.0, 0.1], 50), learn.Hyper(lr=0.1)
     ours = learn.range_test(experiment, learn.sgd, hyper, seeds=2)
-    families = [lambda hyper: optax.sgd(hyper.lr), partial(learn.sgd, shape=learn.cosine)]
+    families = [
+        lambda hyper: optax.sgd(hyper.lr),
+        partial(learn.sgd, shape=learn.cosine),
+    ]
     for family in families:
         found = learn.range_test(experiment, family, hyper, seeds=2)
         np.testing.assert_allclose(found.loss, ours.loss, rtol=1e-3)
@@ -156,9 +199,16 @@ def test_a_family_of_one_argument_climbs_as_well():
 @pytest.mark.invariance
 def test_a_loss_in_other_units_is_recommended_the_same_rate_over_its_unit():
     """Descent on c L at the rate η / c is descent on L at η."""
-    plain = learn.range_test(quadratic([1.0, 0.5], 80), learn.sgd, learn.Hyper(lr=0.1), low=1e-4, seeds=2)
+    plain = learn.range_test(
+        quadratic([1.0, 0.5], 80), learn.sgd, learn.Hyper(lr=0.1), low=1e-4, seeds=2
+    )
     tenfold = learn.range_test(
-        quadratic([8.0, 4.0], 80), learn.sgd, learn.Hyper(lr=0.1), low=1e-4 / 8, high=10 / 8, seeds=2
+        quadratic([8.0, 4.0], 80),
+        learn.sgd,
+        learn.Hyper(lr=0.1),
+        low=1e-4 / 8,
+        high=10 / 8,
+        seeds=2,
     )
     assert tenfold.high == pytest.approx(plain.high / 8)
 
@@ -174,15 +224,21 @@ def lines(data, inner=lambda x: x):
 
     def loss(params, state, batch, key):
         residual = inner(batch.inputs) * params - batch.targets
-        return jnp.sum(batch.weights[:, None] * residual**2) / jnp.sum(batch.weights), state
+        return jnp.sum(batch.weights[:, None] * residual**2) / jnp.sum(
+            batch.weights
+        ), state
 
     begin = lambda key: (jnp.array(1.0), {})  # noqa: E731
-    return partial(learn.training, begin, loss, batches=learn.shuffled(data, 5), steps=40)
+    return partial(
+        learn.training, begin, loss, batches=learn.shuffled(data, 5), steps=40
+    )
 
 
 @pytest.mark.identity
 def test_one_example_that_is_not_finite_is_named():
-    with pytest.raises(InputError, match=r"data\.inputs\[17, 0\] is nan: leave that example out"):
+    with pytest.raises(
+        InputError, match=r"data\.inputs\[17, 0\] is nan: leave that example out"
+    ):
         learn.range_test(lines(one_bad_example(np.nan)), learn.sgd, learn.Hyper(lr=0.1))
 
 
@@ -190,7 +246,9 @@ def test_one_example_that_is_not_finite_is_named():
 def test_one_example_whose_loss_is_not_finite_is_reported():
     """The data are finite: -1 under a logarithm is not."""
     experiment = lines(one_bad_example(-1.0), inner=lambda x: jnp.log(x) + 1)
-    with pytest.raises(InputError, match=r"not finite at update \d+ at the rate 1e-06, the lowest"):
+    with pytest.raises(
+        InputError, match=r"not finite at update \d+ at the rate 1e-06, the lowest"
+    ):
         learn.range_test(experiment, learn.sgd, learn.Hyper(lr=0.1))
 
 
@@ -198,7 +256,12 @@ def test_one_example_whose_loss_is_not_finite_is_reported():
 def test_a_run_that_has_diverged_is_nan_from_there_on():
     """The frozen parameters have a finite loss, which is not that of the rate."""
     found = learn.range_test(
-        quadratic([1.0], 60), learn.sgd, learn.Hyper(lr=0.1), low=1e-3, high=1e9, seeds=1
+        quadratic([1.0], 60),
+        learn.sgd,
+        learn.Hyper(lr=0.1),
+        low=1e-3,
+        high=1e9,
+        seeds=1,
     )
     lost = np.isnan(found.loss[0])
     assert lost[-1] and not lost[0]

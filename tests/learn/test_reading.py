@@ -1,4 +1,6 @@
-"""Unread hyperparameters: what a family reads is found in its trace, and its docstring says the same."""
+"""Unread hyperparameters: what a family reads is found in its trace, and its docstring
+says the same.
+"""
 
 import re
 from functools import partial
@@ -41,7 +43,9 @@ def test_a_family_reads_what_its_docstring_says(name):
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_a_wrapper_reads_what_its_docstring_says_and_what_is_inside(name):
     wrapper = WRAPPERS[name]
-    assert learn.reads(wrapper(learn.sgd)) == documented(wrapper) | learn.reads(learn.sgd)
+    assert learn.reads(wrapper(learn.sgd)) == documented(wrapper) | learn.reads(
+        learn.sgd
+    )
     assert "final_lr" in learn.reads(wrapper(learn.adabound))
 
 
@@ -49,7 +53,9 @@ def test_a_wrapper_reads_what_its_docstring_says_and_what_is_inside(name):
 def test_a_shape_adds_the_horizon_if_it_reads_it():
     for name, shape in learn.SHAPES.items():
         needs_none = name in ("constant", "inverse", "inverse_sqrt", "transformer")
-        assert ("horizon" in learn.reads(partial(learn.sgd, shape=shape))) is not needs_none
+        assert (
+            "horizon" in learn.reads(partial(learn.sgd, shape=shape))
+        ) is not needs_none
 
 
 class Own(NamedTuple):
@@ -88,10 +94,14 @@ def test_a_grid_over_an_unread_hyperparameter_is_refused():
 
 @pytest.mark.identity
 def test_a_constant_column_and_the_seed_are_free():
-    learn.check_grid(learn.sgd, learn.grid(learn.Hyper, lr=[0.1], clip=[3.0], seed=range(3)))
+    learn.check_grid(
+        learn.sgd, learn.grid(learn.Hyper, lr=[0.1], clip=[3.0], seed=range(3))
+    )
 
 
 @pytest.mark.identity
 def test_reading_leaves_no_trace_behind():
-    """The probe of a family under jit, as in a program that checks while it is traced."""
+    """The probe of a family under jit, as in a program that checks while it is
+    traced.
+    """
     assert jax.jit(lambda x: x + len(learn.reads(learn.sgd)))(0) == 3

@@ -1,4 +1,6 @@
-"""Unit-peak shapes against their closed forms, with traced steps, horizons and warm-up lengths."""
+"""Unit-peak shapes against their closed forms, with traced steps, horizons and warm-up
+lengths.
+"""
 
 import functools
 import importlib
@@ -27,7 +29,9 @@ ORACLES = {
     "polynomial": lambda t, horizon: max(1 - t / horizon, 0.0) ** 2,
     "stable_decay": lambda t, horizon: min(1.0, 5 * max(1 - t / horizon, 0.0)),
     "triangular": lambda t, horizon: 0.1 + 0.9 * triangle(t, horizon / 4),
-    "exponential_triangular": lambda t, horizon: 0.1 + 0.9 * triangle(t, horizon / 4) * 0.1 ** (t / horizon),
+    "exponential_triangular": lambda t, horizon: (
+        0.1 + 0.9 * triangle(t, horizon / 4) * 0.1 ** (t / horizon)
+    ),
     "restarts": lambda t, horizon: sgdr(t, horizon / 7),
     "one_cycle": lambda t, horizon: one_cycle(t, 0.3 * horizon, horizon),
     "torch_one_cycle": lambda t, horizon: one_cycle(t, 0.3 * horizon - 1, horizon - 1),
@@ -51,14 +55,22 @@ def sgdr(t, length):
 
 
 def one_cycle(t, peak, end):
-    """A half cosine from 0.04 to 1 at the peak, and one from there to 4e-6 at the end."""
+    """A half cosine from 0.04 to 1 at the peak, and one from there to 4e-6 at the
+    end.
+    """
     t = min(t, end)
     if t < peak:
         return 0.04 + 0.96 * (1 - math.cos(math.pi * t / peak)) / 2
     return 4e-6 + (1 - 4e-6) * (1 + math.cos(math.pi * (t - peak) / (end - peak))) / 2
 
 
-RISING = ("triangular", "exponential_triangular", "one_cycle", "torch_one_cycle", "transformer")
+RISING = (
+    "triangular",
+    "exponential_triangular",
+    "one_cycle",
+    "torch_one_cycle",
+    "transformer",
+)
 LONGEST = 400
 FIFTY_TIMES = settings(max_examples=50, deadline=None, database=None)
 every_shape = pytest.mark.parametrize("name", ORACLES)
@@ -66,12 +78,16 @@ every_shape = pytest.mark.parametrize("name", ORACLES)
 
 @functools.cache
 def table(name):
-    """`(horizon, length) -> [LONGEST]`: the shape under a warm-up at every step, all traced."""
+    """`(horizon, length) -> [LONGEST]`: the shape under a warm-up at every step, all
+    traced.
+    """
 
     @jax.jit
     def run(horizon, length):
         shape = learn.warmup(getattr(learn, name), length)
-        return jax.vmap(lambda t: shape(t, horizon))(jnp.arange(LONGEST, dtype=jnp.int32))
+        return jax.vmap(lambda t: shape(t, horizon))(
+            jnp.arange(LONGEST, dtype=jnp.int32)
+        )
 
     return run
 
@@ -90,11 +106,33 @@ def at(shape, step, horizon):
     ("name", "points"),
     [
         ("constant", {0: 1.0, 50: 1.0, 99: 1.0}),
-        ("step_decay", {0: 1.0, 24: 1.0, 25: 0.1, 49: 0.1, 50: 0.01, 74: 0.01, 75: 0.001, 99: 0.001}),
+        (
+            "step_decay",
+            {
+                0: 1.0,
+                24: 1.0,
+                25: 0.1,
+                49: 0.1,
+                50: 0.01,
+                74: 0.01,
+                75: 0.001,
+                99: 0.001,
+            },
+        ),
         ("exponential", {0: 1.0, 25: 0.1**0.5, 50: 0.1, 75: 0.1**1.5, 100: 0.01}),
         ("inverse_sqrt", {0: 1.0, 3: 0.5, 8: 1 / 3, 99: 0.1}),
         ("linear", {0: 1.0, 25: 0.75, 99: 0.01, 100: 0.0, 150: 0.0}),
-        ("cosine", {0: 1.0, 25: 0.5 + 0.125**0.5, 50: 0.5, 75: 0.5 - 0.125**0.5, 100: 0.0, 150: 0.0}),
+        (
+            "cosine",
+            {
+                0: 1.0,
+                25: 0.5 + 0.125**0.5,
+                50: 0.5,
+                75: 0.5 - 0.125**0.5,
+                100: 0.0,
+                150: 0.0,
+            },
+        ),
     ],
 )
 def test_shape_at_points_worked_by_hand(name, points):
@@ -110,23 +148,36 @@ def test_shape_is_its_closed_form_in_float64(name):
     steps = np.array([[0, 1, 2], [0, 31, 59], [0, 337, 674]])
     with jax.enable_x64(True):
         shape = jax.jit(jax.vmap(jax.vmap(getattr(learn, name), (0, None))))
-        actual = np.asarray(shape(jnp.asarray(steps, jnp.int32), jnp.asarray(horizons, jnp.float64)))
+        actual = np.asarray(
+            shape(jnp.asarray(steps, jnp.int32), jnp.asarray(horizons, jnp.float64))
+        )
     assert name == "constant" or actual.dtype == np.float64
-    expected = [[ORACLES[name](t, h) for t in row] for row, h in zip(steps, horizons, strict=True)]
+    expected = [
+        [ORACLES[name](t, h) for t in row]
+        for row, h in zip(steps, horizons, strict=True)
+    ]
     np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-15)
 
 
 @pytest.mark.oracle
 @every_shape
 def test_shape_takes_plain_numbers(name):
-    np.testing.assert_allclose(float(getattr(learn, name)(7, 20)), ORACLES[name](7, 20), rtol=1e-6)
+    np.testing.assert_allclose(
+        float(getattr(learn, name)(7, 20)), ORACLES[name](7, 20), rtol=1e-6
+    )
 
 
 @pytest.mark.oracle
 def test_documentation_against_source_the_phases_of_pytorch_end_one_update_earlier():
-    """OneCycleLR of 10 updates: its peak at 0.3 · 10 - 1, its lowest at the last update; ours at 3 and 10."""
-    assert [at(learn.torch_one_cycle, t, 10) for t in (2, 9)] == pytest.approx([1.0, 4e-6], rel=1e-5)
-    assert [at(learn.one_cycle, t, 10) for t in (3, 10)] == pytest.approx([1.0, 4e-6], rel=1e-5)
+    """OneCycleLR of 10 updates: its peak at 0.3 · 10 - 1, its lowest at the last
+    update; ours at 3 and 10.
+    """
+    assert [at(learn.torch_one_cycle, t, 10) for t in (2, 9)] == pytest.approx(
+        [1.0, 4e-6], rel=1e-5
+    )
+    assert [at(learn.one_cycle, t, 10) for t in (3, 10)] == pytest.approx(
+        [1.0, 4e-6], rel=1e-5
+    )
 
 
 @pytest.mark.bench
@@ -135,7 +186,9 @@ def test_documentation_against_source_the_phases_of_pytorch_end_one_update_earli
 def test_the_one_cycle_of_pytorch(total):
     torch = importlib.import_module("torch")
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    cycle = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.0, total_steps=total, cycle_momentum=False)
+    cycle = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=total, cycle_momentum=False
+    )
     theirs = []
     for _ in range(total):
         theirs.append(cycle.get_last_lr()[0])
@@ -150,14 +203,17 @@ def test_the_one_cycle_of_pytorch(total):
 @pytest.mark.oracle
 @pytest.mark.parametrize("drops", [1, 2, 3, 6, 9])
 def test_step_decay_drops_exactly_at_its_boundaries(drops):
-    """In float32, at every step of every horizon that divides into whole parts, also where lanes are
-    vmapped and the compiler turns a division by the horizon into a product with its reciprocal.
+    """In float32, at every step of every horizon that divides into whole parts, also
+    where lanes are vmapped and the compiler turns a division by the horizon into a
+    product with its reciprocal.
     """
     horizons = (drops + 1) * np.arange(1, LONGEST // (drops + 1) + 1)
     steps = np.arange(LONGEST)
     shape = functools.partial(learn.step_decay, drops=drops, factor=0.5)
     every = jax.jit(jax.vmap(jax.vmap(shape, (0, None)), (None, 0)))
-    actual = np.asarray(every(jnp.asarray(steps, jnp.int32), jnp.asarray(horizons, jnp.float32)))
+    actual = np.asarray(
+        every(jnp.asarray(steps, jnp.int32), jnp.asarray(horizons, jnp.float32))
+    )
     expected = 0.5 ** (steps * (drops + 1) // horizons[:, None])
     inside = steps < horizons[:, None]
     np.testing.assert_allclose(actual[inside], expected[inside], rtol=1e-6)
@@ -166,7 +222,9 @@ def test_step_decay_drops_exactly_at_its_boundaries(drops):
 @pytest.mark.oracle
 def test_exponential_ends_at_its_final_value():
     shape = functools.partial(learn.exponential, final=0.2)
-    np.testing.assert_allclose([at(shape, t, 80) for t in (0, 40, 80)], [1.0, 0.2**0.5, 0.2], rtol=1e-6)
+    np.testing.assert_allclose(
+        [at(shape, t, 80) for t in (0, 40, 80)], [1.0, 0.2**0.5, 0.2], rtol=1e-6
+    )
 
 
 @pytest.mark.oracle
@@ -181,7 +239,9 @@ def test_warm_up_rises_then_follows_the_shape_over_what_is_left():
 @FIFTY_TIMES
 @given(length=st.integers(0, 50), rest=st.integers(1, 300))
 def test_warm_up_of_a_traced_length(name, length, rest):
-    """The reference takes the four equal parts in whole numbers, so only rounding of values is allowed."""
+    """The reference takes the four equal parts in whole numbers, so only rounding of
+    values is allowed.
+    """
     shape = ORACLES[name]
     if name == "step_decay":
         shape = lambda t, horizon: 0.1 ** (4 * t // horizon)  # noqa: E731 - replaces an entry of the table
@@ -250,7 +310,10 @@ def test_horizons_and_lengths_are_one_trace():
 
 @pytest.mark.invariance
 def test_lanes_of_unequal_horizons_equal_a_loop():
-    horizons, lengths = np.array([3.0, 50.0, 675.0], np.float32), np.array([0.0, 5.0, 67.0], np.float32)
+    horizons, lengths = (
+        np.array([3.0, 50.0, 675.0], np.float32),
+        np.array([0.0, 5.0, 67.0], np.float32),
+    )
     for name in ORACLES:
         together = jax.vmap(table(name))(jnp.asarray(horizons), jnp.asarray(lengths))
         alone = [values(name, h, n) for h, n in zip(horizons, lengths, strict=True)]
@@ -266,7 +329,9 @@ def test_a_default_horizon_stops_no_run_but_is_refused_where_it_is_read(name):
         rate = learn.rate_at(learn.Hyper(lr=0.1, warmup=3.0), shape)
         np.testing.assert_allclose(float(rate(3)), 0.1 * ORACLES[name](0, 1), rtol=1e-6)
     else:
-        with pytest.raises(InputError, match="reads the horizon, and none is given: set"):
+        with pytest.raises(
+            InputError, match="reads the horizon, and none is given: set"
+        ):
             learn.rate_at(learn.Hyper(lr=0.1), shape)
         with pytest.raises(InputError, match="reads the horizon"):
             jax.jit(lambda lr: learn.rate_at(learn.Hyper(lr=lr), shape)(0))(0.1)
@@ -277,8 +342,15 @@ def test_a_default_horizon_that_is_traced_shows_at_the_first_update():
     def rate(hyper, shape):
         return learn.rate_at(hyper, shape)(0)
 
-    assert math.isnan(jax.jit(functools.partial(rate, shape=learn.cosine))(learn.Hyper(lr=0.1)))
-    assert float(jax.jit(functools.partial(rate, shape=learn.constant))(learn.Hyper(lr=0.5))) == 0.5
+    assert math.isnan(
+        jax.jit(functools.partial(rate, shape=learn.cosine))(learn.Hyper(lr=0.1))
+    )
+    assert (
+        float(
+            jax.jit(functools.partial(rate, shape=learn.constant))(learn.Hyper(lr=0.5))
+        )
+        == 0.5
+    )
 
 
 @pytest.mark.oracle
@@ -287,11 +359,16 @@ def test_scale_by_rate_multiplies_by_minus_the_rate_counted_from_zero(name):
     hyper = learn.Hyper(lr=jnp.float32(0.3), horizon=jnp.float32(8.0))
     optimizer = learn.scale_by_rate(hyper, getattr(learn, name))
     assert isinstance(optimizer, optax.GradientTransformation)
-    grads = {"a": jnp.array([1.0, -2.0], jnp.float32), "b": jnp.full((2, 1), 5.0, jnp.float32)}
+    grads = {
+        "a": jnp.array([1.0, -2.0], jnp.float32),
+        "b": jnp.full((2, 1), 5.0, jnp.float32),
+    }
     params = jax.tree.map(jnp.zeros_like, grads)
     opt_state = optimizer.init(params)
     for t in range(8):
         moved, opt_state = learn.update(optimizer, grads, opt_state, params)
         rate = 0.3 * ORACLES[name](t, 8.0)
         np.testing.assert_allclose(moved["a"], [-rate, 2 * rate], rtol=1e-6, atol=1e-7)
-        np.testing.assert_allclose(moved["b"], [[-5 * rate], [-5 * rate]], rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(
+            moved["b"], [[-5 * rate], [-5 * rate]], rtol=1e-6, atol=1e-7
+        )

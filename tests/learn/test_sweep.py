@@ -24,7 +24,9 @@ DATA = Batch(INPUTS, INPUTS[:, :1], np.ones(16, np.float32))
 
 @jax.tree_util.register_pytree_with_keys_class
 class Layer:
-    """A module of one's own, registered with JAX: arrays as children, the rest beside them."""
+    """A module of one's own, registered with JAX: arrays as children, the rest beside
+    them.
+    """
 
     def __init__(self, weight, bias, activation="tanh"):
         self.weight, self.bias, self.activation = weight, bias, activation
@@ -43,7 +45,10 @@ class Layer:
 
 class Net(nnx.Module):
     def __init__(self, rngs):
-        self.inner, self.outer = nnx.Linear(3, 4, rngs=rngs), nnx.Linear(4, 1, rngs=rngs)
+        self.inner, self.outer = (
+            nnx.Linear(3, 4, rngs=rngs),
+            nnx.Linear(4, 1, rngs=rngs),
+        )
 
     def __call__(self, x):
         return self.outer(jnp.tanh(self.inner(x)))
@@ -64,11 +69,16 @@ def of_states(params, inputs):
         return nnx.merge(graph, params)(inputs)
 
 
-NETWORKS = {"module": (modules, lambda params, x: params(x)), "state": (states, of_states)}
+NETWORKS = {
+    "module": (modules, lambda params, x: params(x)),
+    "state": (states, of_states),
+}
 
 
 def experiment(begin, apply, **given):
-    """Least squares; the model's state holds typed keys, and the probe sees a record of its own."""
+    """Least squares; the model's state holds typed keys, and the probe sees a record of
+    its own.
+    """
 
     class Seen(NamedTuple):
         loss: Any
@@ -79,14 +89,17 @@ def experiment(begin, apply, **given):
         return jnp.mean(residual**2), {"keys": jax.random.split(state["keys"][0], 2)}
 
     def look(state, train):
-        return state, Seen(loss(train.params, train.model_state, DATA, None)[0], train.params)
+        return state, Seen(
+            loss(train.params, train.model_state, DATA, None)[0], train.params
+        )
 
     return learn.training(
         lambda key: (begin(key), {"keys": jax.random.split(key, 2)}),
         loss,
         learn.adam,
         learn.shuffled(DATA, 4),
-        **{"steps": STEPS, "every": 4, "probe": learn.Probe(lambda params: (), look)} | given,
+        **{"steps": STEPS, "every": 4, "probe": learn.Probe(lambda params: (), look)}
+        | given,
     )
 
 
@@ -106,9 +119,16 @@ def never():
 @pytest.mark.invariance
 @pytest.mark.parametrize("name", NETWORKS)
 def test_parameters_of_any_registered_class_pass_through_storage(tmp_path, name):
-    """Stored and resumed, they are those of a sweep that stores nothing: class, structure and bits."""
+    """Stored and resumed, they are those of a sweep that stores nothing: class,
+    structure and bits.
+    """
     training = experiment(*NETWORKS[name])
-    sweep = partial(learn.sweep, training, learn.grid(learn.Hyper, lr=[0.1, 0.01], seed=range(2)), lanes=3)
+    sweep = partial(
+        learn.sweep,
+        training,
+        learn.grid(learn.Hyper, lr=[0.1, 0.01], seed=range(2)),
+        lanes=3,
+    )
     stored = sweep(keep=storing(tmp_path, lambda line: None)[0])
     keep, stages = storing(tmp_path, lambda line: None)
     resumed = sweep(keep=lambda name, compute: keep(name, never))
@@ -131,7 +151,9 @@ def test_typed_keys_of_every_implementation_are_gathered(implementation):
     """A state of keys that each update leaves alone comes back as the seeds' own."""
 
     def derived(key):
-        return jax.random.key(jax.random.bits(key, (), jnp.uint32).astype(jnp.int32), impl=implementation)
+        return jax.random.key(
+            jax.random.bits(key, (), jnp.uint32).astype(jnp.int32), impl=implementation
+        )
 
     training = learn.training(
         lambda key: (jnp.ones(2), derived(key)),
@@ -140,11 +162,15 @@ def test_typed_keys_of_every_implementation_are_gathered(implementation):
         learn.full(DATA),
         steps=2,
     )
-    found = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.1], seed=range(5)), lanes=3).model_state
+    found = learn.sweep(
+        training, learn.grid(learn.Hyper, lr=[0.1], seed=range(5)), lanes=3
+    ).model_state
     for seed in range(5):
         expected = derived(jax.random.fold_in(jax.random.key(seed), 0))
         assert jax.random.key_impl(found) == jax.random.key_impl(expected)
-        np.testing.assert_array_equal(jax.random.key_data(found[seed]), jax.random.key_data(expected))
+        np.testing.assert_array_equal(
+            jax.random.key_data(found[seed]), jax.random.key_data(expected)
+        )
 
 
 @pytest.mark.identity
@@ -153,7 +179,10 @@ def test_a_chunk_of_another_program_is_refused_in_a_sentence(stored):
     training = experiment(*NETWORKS["module"])
     with pytest.raises(InputError, match="'lanes 0-1' is of another program"):
         learn.sweep(
-            training, learn.grid(learn.Hyper, lr=[0.1, 0.2]), lanes=2, keep=lambda name, compute: stored
+            training,
+            learn.grid(learn.Hyper, lr=[0.1, 0.2]),
+            lanes=2,
+            keep=lambda name, compute: stored,
         )
 
 
@@ -166,25 +195,33 @@ def test_a_chunk_of_another_shape_or_dtype_is_refused_in_a_sentence():
             return {place: change(array) for place, array in compute().items()}
 
         with pytest.raises(InputError, match="is of another program"):
-            learn.sweep(training, learn.grid(learn.Hyper, lr=[0.1, 0.2]), lanes=2, keep=keep)
+            learn.sweep(
+                training, learn.grid(learn.Hyper, lr=[0.1, 0.2]), lanes=2, keep=keep
+            )
 
 
 @pytest.mark.identity
 def test_a_sweep_over_what_is_not_read_is_refused():
     training = experiment(*NETWORKS["module"])
     with pytest.raises(InputError, match="clip, which the optimizer does not read"):
-        learn.sweep(training, learn.grid(learn.Hyper, lr=[0.1], clip=[1e-9, 1e9]), lanes=2)
+        learn.sweep(
+            training, learn.grid(learn.Hyper, lr=[0.1], clip=[1e-9, 1e9]), lanes=2
+        )
 
 
 def recording(entries, steps=4):
     """A run that records so many float32 numbers at every step."""
-    probe = learn.Probe(lambda params: (), lambda state, train: (state, jnp.full(entries, train.params)))
+    probe = learn.Probe(
+        lambda params: (), lambda state, train: (state, jnp.full(entries, train.params))
+    )
 
     def loss(params, state, batch, key):
         return params**2, state
 
     begin = lambda key: (jnp.ones(()), {})  # noqa: E731
-    return learn.training(begin, loss, learn.sgd, learn.full(DATA), steps=steps, every=1, probe=probe)
+    return learn.training(
+        begin, loss, learn.sgd, learn.full(DATA), steps=steps, every=1, probe=probe
+    )
 
 
 def lanes(count):
@@ -200,13 +237,17 @@ def test_the_bytes_of_a_program_are_those_of_its_arrays():
 
 @pytest.mark.oracle
 def test_gathered_bytes_count_every_lane():
-    """Parameters, divergence, loss and gradient norm of 4 steps, and 4 x 100 numbers: of each lane."""
+    """Parameters, divergence, loss and gradient norm of 4 steps, and 4 x 100 numbers:
+    of each lane.
+    """
     program = learn.compiled(recording(100), lanes(2), lanes=2)
     assert gathering.bytes_of(program.outputs, 10) == 10 * 4 * (1 + 1 + 4 + 4 + 4 * 100)
 
 
 @pytest.mark.oracle
-def test_a_sweep_needs_a_chunk_at_its_peak_one_that_waits_and_the_outputs_of_all(monkeypatch):
+def test_a_sweep_needs_a_chunk_at_its_peak_one_that_waits_and_the_outputs_of_all(
+    monkeypatch,
+):
     """With a byte less it is refused, before the first chunk; with as much it runs."""
     training, hypers = recording(1000), lanes(10)
     program = learn.compiled(training, hypers, lanes=2, devices=1)
@@ -220,7 +261,9 @@ def test_a_sweep_needs_a_chunk_at_its_peak_one_that_waits_and_the_outputs_of_all
         names.append(name)
         return compute()
 
-    with pytest.raises(InputError, match=r"A sweep of 10 lanes.*sweep fewer lanes at a time"):
+    with pytest.raises(
+        InputError, match=r"A sweep of 10 lanes.*sweep fewer lanes at a time"
+    ):
         learn.run(program, training, hypers, keep=keep)
     assert names == []
     monkeypatch.setattr(memory, "host_bytes", lambda: needed)
@@ -257,7 +300,9 @@ print(said, kernel("VmHWM:") - before)
 
 @pytest.mark.statistics
 def test_the_memory_that_a_sweep_says_is_what_it_takes():
-    """12 lanes of 16 MiB in chunks of 4, in a process of its own: within a third of the kernel's peak."""
+    """12 lanes of 16 MiB in chunks of 4, in a process of its own: within a third of the
+    kernel's peak.
+    """
     command = [sys.executable, "-c", MEASURED]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     said, taken = map(int, output.split())

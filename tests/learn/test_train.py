@@ -1,4 +1,6 @@
-"""Training and sweeps: scans equal loops, lanes do not touch, a run continued is a run uninterrupted."""
+"""Training and sweeps: scans equal loops, lanes do not touch, a run continued is a run
+uninterrupted.
+"""
 
 from functools import partial
 
@@ -18,7 +20,9 @@ STEPS = 12
 def data():
     generator = np.random.default_rng(0)
     inputs = generator.normal(size=(10, 3)).astype(np.float32)
-    return Batch(inputs, inputs @ np.ones((3, 1), np.float32) + 1, np.ones(10, np.float32))
+    return Batch(
+        inputs, inputs @ np.ones((3, 1), np.float32) + 1, np.ones(10, np.float32)
+    )
 
 
 def start(key):
@@ -33,13 +37,19 @@ def loss(params, state, batch, key):
 def experiment(**given):
     settings = {"steps": STEPS} | given
     return learn.training(
-        start, loss, partial(learn.adam, shape=learn.cosine), learn.shuffled(data(), 4), **settings
+        start,
+        loss,
+        partial(learn.adam, shape=learn.cosine),
+        learn.shuffled(data(), 4),
+        **settings,
     )
 
 
 def sweep(lanes, training=None, **axes):
     return learn.sweep(
-        training or experiment(), learn.grid(learn.Hyper, horizon=[STEPS], **axes), lanes=lanes
+        training or experiment(),
+        learn.grid(learn.Hyper, horizon=[STEPS], **axes),
+        lanes=lanes,
     )
 
 
@@ -53,14 +63,23 @@ def equal(a, b):
 @pytest.mark.device
 @pytest.mark.oracle
 def test_gradient_descent_on_least_squares_follows_its_closed_recursion():
-    x, y, w = np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0]]), np.array([1.0, 0.0, 2.0]), np.zeros(2)
+    x, y, w = (
+        np.array([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0]]),
+        np.array([1.0, 0.0, 2.0]),
+        np.zeros(2),
+    )
     batch = Batch(*(a.astype(np.float32) for a in (x, y, np.ones(3))))
 
     def objective(params, batch):
         return jnp.mean((batch.inputs @ params - batch.targets) ** 2)
 
     descent = learn.descend(
-        objective, learn.sgd(learn.Hyper(lr=0.05)), jnp.zeros(2), batch, steps=30, observe=lambda p: p
+        objective,
+        learn.sgd(learn.Hyper(lr=0.05)),
+        jnp.zeros(2),
+        batch,
+        steps=30,
+        observe=lambda p: p,
     )
     for path in np.asarray(descent.observed):
         np.testing.assert_allclose(path, w, rtol=1e-5, atol=1e-6)
@@ -98,14 +117,20 @@ def test_a_run_continued_equals_the_uninterrupted_one_bit_for_bit():
 @pytest.mark.device
 @pytest.mark.invariance
 def test_lanes_under_vmap_equal_runs_alone():
-    together, alone = sweep(6, lr=[0.01, 0.1], seed=range(3)), sweep(1, lr=[0.01, 0.1], seed=range(3))
+    together, alone = (
+        sweep(6, lr=[0.01, 0.1], seed=range(3)),
+        sweep(1, lr=[0.01, 0.1], seed=range(3)),
+    )
     np.testing.assert_allclose(together.trace.loss, alone.trace.loss, rtol=2e-4)
 
 
 @pytest.mark.device
 @pytest.mark.invariance
 def test_chunks_and_their_padding_do_not_change_a_lane():
-    chunked, whole = sweep(4, lr=[0.01, 0.1], seed=range(3)), sweep(4, lr=[0.01], seed=range(3))
+    chunked, whole = (
+        sweep(4, lr=[0.01, 0.1], seed=range(3)),
+        sweep(4, lr=[0.01], seed=range(3)),
+    )
     assert chunked.trace.loss.shape == (6, STEPS)
     np.testing.assert_allclose(chunked.trace.loss[:3], whole.trace.loss, rtol=2e-4)
 
@@ -113,9 +138,15 @@ def test_chunks_and_their_padding_do_not_change_a_lane():
 @pytest.mark.device
 @pytest.mark.invariance
 def test_a_diverged_lane_is_frozen_and_its_neighbours_keep_their_bits():
-    training = learn.training(start, loss, learn.sgd, learn.shuffled(data(), 4), steps=STEPS)
-    with_it = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.01, 1e18, 0.05]), lanes=3)
-    without = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.01, 0.02, 0.05]), lanes=3)
+    training = learn.training(
+        start, loss, learn.sgd, learn.shuffled(data(), 4), steps=STEPS
+    )
+    with_it = learn.sweep(
+        training, learn.grid(learn.Hyper, lr=[0.01, 1e18, 0.05]), lanes=3
+    )
+    without = learn.sweep(
+        training, learn.grid(learn.Hyper, lr=[0.01, 0.02, 0.05]), lanes=3
+    )
     assert with_it.diverged_at[0] == with_it.diverged_at[2] == -1
     assert 0 <= with_it.diverged_at[1] < STEPS
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(with_it.params))
@@ -128,7 +159,9 @@ def test_a_diverged_lane_is_frozen_and_its_neighbours_keep_their_bits():
 
 
 def poisoned():
-    """The data in order, four a batch, with one example of nan: each third batch, from step 1, is bad."""
+    """The data in order, four a batch, with one example of nan: each third batch, from
+    step 1, is bad.
+    """
     inputs, targets, weights = data()
     inputs = inputs[:12].copy()
     inputs[5] = np.nan
@@ -155,7 +188,9 @@ def test_a_chain_that_skips_bad_steps_goes_on(family):
     """Against gradient descent in NumPy that leaves out the bad batches."""
     runs = skipping(family)
     assert runs.diverged_at.tolist() == [-1]
-    params = jax.tree.map(lambda leaf: np.asarray(leaf, float), start(initial_key(0))[0])
+    params = jax.tree.map(
+        lambda leaf: np.asarray(leaf, float), start(initial_key(0))[0]
+    )
     inputs, targets, _ = (np.asarray(field, float) for field in poisoned().data)
     for step in range(STEPS):
         index = step % 3 * 4 + np.arange(4)
@@ -183,7 +218,9 @@ def test_a_plain_chain_is_frozen_at_the_first_bad_step():
 
 @pytest.mark.identity
 def test_a_loss_that_stays_bad_for_good_has_diverged_where_it_became_bad():
-    """The chain skips each step from 0 on, so the parameters are finite; yet nothing was learned."""
+    """The chain skips each step from 0 on, so the parameters are finite; yet nothing
+    was learned.
+    """
     inputs, targets, weights = data()
     everywhere = learn.full(Batch(np.full_like(inputs, np.nan), targets, weights))
     runs = skipping(zeroing, batches=everywhere)
@@ -196,7 +233,9 @@ def test_a_finite_gradient_of_a_loss_that_is_not_finite_freezes_at_once():
     def overflowing(params, state, batch, key):
         return loss(params, state, batch, key)[0] + jnp.float32(np.inf), state
 
-    training = learn.training(start, overflowing, learn.sgd, learn.full(data()), steps=3)
+    training = learn.training(
+        start, overflowing, learn.sgd, learn.full(data()), steps=3
+    )
     runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.05]), lanes=1)
     assert runs.diverged_at.tolist() == [0]
     assert equal(runs.params["w"][0], start(initial_key(0))[0]["w"])
@@ -218,7 +257,9 @@ def test_a_bad_step_that_is_skipped_leaves_the_state_of_the_model():
     """A running mean of the inputs, which one example of nan would spoil for ever."""
 
     def averaging(params, state, batch, key):
-        return loss(params, {}, batch, key)[0], {"mean": 0.5 * state["mean"] + 0.5 * jnp.mean(batch.inputs)}
+        return loss(params, {}, batch, key)[0], {
+            "mean": 0.5 * state["mean"] + 0.5 * jnp.mean(batch.inputs)
+        }
 
     def begin(key):
         return start(key)[0], {"mean": jnp.zeros(())}
@@ -242,14 +283,19 @@ def test_hyperparameters_stay_float32_under_bfloat16():
     runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.05]), lanes=1)
     assert runs.diverged_at.tolist() == [-1]
     assert runs.params["w"].dtype == jnp.bfloat16
-    assert runs.trace.loss[0, -1].astype(float) < 0.1 * runs.trace.loss[0, 0].astype(float)
+    assert runs.trace.loss[0, -1].astype(float) < 0.1 * runs.trace.loss[0, 0].astype(
+        float
+    )
 
 
 @pytest.mark.identity
 @pytest.mark.parametrize(
     ("axes", "sentence"),
     [
-        ({"clip": [1e-9, 1e9]}, "the grid varies clip, which the optimizer does not read"),
+        (
+            {"clip": [1e-9, 1e9]},
+            "the grid varies clip, which the optimizer does not read",
+        ),
         ({"horizon": [0.0]}, "reads the horizon, and none is given"),
     ],
 )
@@ -264,7 +310,9 @@ def test_a_grid_that_is_read_passes_also_where_only_the_probe_reads_it():
     def seen(state, train):
         return state, train.hyper.radius * train.params["b"]
 
-    radii = learn.grid(learn.Hyper, lr=[0.1, 0.2], radius=[0.0, 1.0], horizon=[STEPS], seed=range(2))
+    radii = learn.grid(
+        learn.Hyper, lr=[0.1, 0.2], radius=[0.0, 1.0], horizon=[STEPS], seed=range(2)
+    )
     assert experiment(probe=learn.Probe(lambda params: (), seen)).check(radii) is radii
     with pytest.raises(InputError, match="varies radius"):
         experiment().check(radii)
@@ -278,18 +326,26 @@ def test_a_grid_of_hyperparameters_traces_its_loss_once_a_program():
         traces.append(None)
         return loss(*arguments)
 
-    training = learn.training(start, counted, learn.momentum, learn.shuffled(data(), 4), steps=STEPS)
+    training = learn.training(
+        start, counted, learn.momentum, learn.shuffled(data(), 4), steps=STEPS
+    )
     sweep(4, training, lr=[0.01, 0.1, 0.2], momentum=[0.0, 0.9], seed=range(2))
     assert len(traces) == 1, (
-        "12 lanes in 3 chunks must share one trace: look for a Python number in the family"
+        "12 lanes in 3 chunks must share one trace: look for a Python number in the "
+        "family"
     )
 
 
 @pytest.mark.identity
 def test_probes_run_after_every_k_steps_and_carry_their_state():
-    counting = learn.Probe(lambda params: jnp.int32(0), lambda count, state: (count + 1, (count, state.step)))
+    counting = learn.Probe(
+        lambda params: jnp.int32(0),
+        lambda count, state: (count + 1, (count, state.step)),
+    )
     training = experiment(every=4, probe=counting)
-    _, trace = jax.jit(training.run)(training.init(learn.Hyper(lr=0.1, horizon=float(STEPS))), training.data)
+    _, trace = jax.jit(training.run)(
+        training.init(learn.Hyper(lr=0.1, horizon=float(STEPS))), training.data
+    )
     count, step = trace.probed
     assert count.tolist() == [0, 1, 2]
     assert step.tolist() == [4, 8, 12]
@@ -303,7 +359,9 @@ def test_the_gradient_norm_probe_sees_all_data():
     training = experiment(every=STEPS, probe=learn.gradient_norm(objective, data()))
     begun = training.init(learn.Hyper(lr=0.1, horizon=float(STEPS)))
     end, trace = jax.jit(training.run)(begun, training.data)
-    np.testing.assert_allclose(trace.probed[0], tree.norm(jax.grad(objective)(end.params, data())), rtol=1e-5)
+    np.testing.assert_allclose(
+        trace.probed[0], tree.norm(jax.grad(objective)(end.params, data())), rtol=1e-5
+    )
 
 
 @pytest.mark.invariance
@@ -321,7 +379,10 @@ def test_both_precisions_start_from_the_same_network_and_run_alike():
 
 
 def start32(key):
-    return {"w": jax.random.normal(key, (3, 1), jnp.float32), "b": jnp.zeros(1, jnp.float32)}
+    return {
+        "w": jax.random.normal(key, (3, 1), jnp.float32),
+        "b": jnp.zeros(1, jnp.float32),
+    }
 
 
 @pytest.mark.identity
@@ -346,13 +407,20 @@ def test_every_chunk_passes_through_keep():
         (lambda: sweep(2, lr=[-0.1]), "lr must not be negative"),
         (lambda: sweep(2, lr=[np.nan]), "lr must be finite"),
         (lambda: sweep(2, lr=[0.1], momentum=[1.0]), r"momentum must lie in \[0, 1\)"),
-        (lambda: sweep(2, lr=[0.1], warmup=[12.5]), "a warm-up of 12.5 updates outlasts the horizon of 12"),
         (
-            lambda: learn.sweep(experiment(), learn.grid(learn.Hyper, lr=[0.1], horizon=[13.0]), lanes=1),
+            lambda: sweep(2, lr=[0.1], warmup=[12.5]),
+            "a warm-up of 12.5 updates outlasts the horizon of 12",
+        ),
+        (
+            lambda: learn.sweep(
+                experiment(), learn.grid(learn.Hyper, lr=[0.1], horizon=[13.0]), lanes=1
+            ),
             "a horizon of 13 updates outlasts the run of 12",
         ),
         (
-            lambda: learn.sweep(experiment(), learn.grid(learn.Hyper, lr=[0.1], warmup=[13.0]), lanes=1),
+            lambda: learn.sweep(
+                experiment(), learn.grid(learn.Hyper, lr=[0.1], warmup=[13.0]), lanes=1
+            ),
             "a warmup of 13 updates outlasts the run of 12",
         ),
         (lambda: sweep(2, lr=[]), "the axis lr of the grid is empty"),

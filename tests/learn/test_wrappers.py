@@ -1,4 +1,6 @@
-"""Wrappers nest: each of four around each, evaluated at the outermost; families of one argument within."""
+"""Wrappers nest: each of four around each, evaluated at the outermost; families of one
+argument within.
+"""
 
 import itertools
 from functools import partial
@@ -28,14 +30,21 @@ def bowl(params, _=None):
 
 
 def walk(family, hyper=HYPER, steps=40):
-    """Where gradients are taken next, and where one evaluates, after each update; and the last state."""
+    """Where gradients are taken next, and where one evaluates, after each update; and
+    the last state.
+    """
     with jax.enable_x64(True):
         optimizer, params = family(hyper), {"w": jnp.asarray(START)}
 
         def one(carry, _):
             params, opt_state = carry
-            params, opt_state = learn.update(optimizer, jax.grad(bowl)(params), opt_state, params)
-            return (params, opt_state), (params["w"], learn.evaluation_params(opt_state, params)["w"])
+            params, opt_state = learn.update(
+                optimizer, jax.grad(bowl)(params), opt_state, params
+            )
+            return (params, opt_state), (
+                params["w"],
+                learn.evaluation_params(opt_state, params)["w"],
+            )
 
         begun = params, learn.begin(optimizer, params)
         (_, opt_state), path = jax.jit(partial(jax.lax.scan, one, length=steps))(begun)
@@ -49,8 +58,12 @@ def height(point):
 @pytest.mark.identity
 @pytest.mark.parametrize(("outer", "inner"), [*itertools.product(WRAPPERS, repeat=2)])
 def test_wrappers_nest_and_the_outermost_is_evaluated(outer, inner):
-    """SAM keeps no average of its own, so around one that does it is evaluated where that one is."""
-    _, evaluated, opt_state = walk(WRAPPERS[outer](WRAPPERS[inner](learn.sgd)), steps=150)
+    """SAM keeps no average of its own, so around one that does it is evaluated where
+    that one is.
+    """
+    _, evaluated, opt_state = walk(
+        WRAPPERS[outer](WRAPPERS[inner](learn.sgd)), steps=150
+    )
     holder = opt_state.inner if outer == "sharpness_aware" else opt_state
     np.testing.assert_array_equal(evaluated[-1], holder.evaluation["w"])
     assert height(evaluated[-1]) < 0.1 * height(START)
@@ -58,7 +71,9 @@ def test_wrappers_nest_and_the_outermost_is_evaluated(outer, inner):
 
 @pytest.mark.oracle
 def test_lookahead_around_sam_pulls_its_centre():
-    """At one period for both: φ ← φ - pull · rate · ∇L(φ + ρ ∇L(φ) / ‖∇L(φ)‖), every second update."""
+    """At one period for both: φ ← φ - pull · rate · ∇L(φ + ρ ∇L(φ) / ‖∇L(φ)‖), every
+    second update.
+    """
     h = SimpleNamespace(rate=0.1, pull=0.5, radius=0.01)
     centre, expected = START, []
     for _ in range(20):

@@ -1,4 +1,6 @@
-"""The two convolutions: against a loop in float64, and against each other under every transformation."""
+"""The two convolutions: against a loop in float64, and against each other under every
+transformation.
+"""
 
 import re
 
@@ -33,45 +35,63 @@ def _loop(images, kernel):
 
 @pytest.mark.device
 @WAYS
-@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)])
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)]
+)
 @pytest.mark.parametrize("shape", [(3, 3), (1, 1), (5, 3), (2, 4)])
 def test_every_pixel(way, dtype, tolerance, shape):
     kernel = _kernel(*shape)
     with jax.enable_x64(dtype is np.float64):
         maps = np.asarray(way(jnp.asarray(IMAGES, dtype), jnp.asarray(kernel, dtype)))
     assert maps.dtype == dtype
-    np.testing.assert_allclose(maps, _loop(IMAGES, kernel), rtol=tolerance, atol=10 * tolerance)
+    np.testing.assert_allclose(
+        maps, _loop(IMAGES, kernel), rtol=tolerance, atol=10 * tolerance
+    )
 
 
 def _scanned(way):
     def step(carry, _):
-        return way(carry, jnp.asarray(_kernel(3, 3)[..., :3], carry.dtype)), jnp.sum(carry)
+        return way(carry, jnp.asarray(_kernel(3, 3)[..., :3], carry.dtype)), jnp.sum(
+            carry
+        )
 
     return lambda images, kernel: way(jax.lax.scan(step, images, length=3)[0], kernel)
 
 
 def _gradients(way):
-    return jax.grad(lambda images, kernel: jnp.sum(jnp.sin(way(images, kernel))), (0, 1))
+    return jax.grad(
+        lambda images, kernel: jnp.sum(jnp.sin(way(images, kernel))), (0, 1)
+    )
 
 
 TRANSFORMED = {
     "jit": lambda way: way,
     "scan": _scanned,
     "vmap over kernels": lambda way: (
-        lambda images, kernel: jax.vmap(way, (None, 0))(images, jnp.stack([kernel, kernel[::-1]]))
+        lambda images, kernel: jax.vmap(way, (None, 0))(
+            images, jnp.stack([kernel, kernel[::-1]])
+        )
     ),
     "vmap over both": lambda way: (
         lambda images, kernel: jax.vmap(way)(
             jnp.stack([images, images[::-1]]), jnp.stack([kernel, kernel[::-1]])
         )
     ),
-    "jvp": lambda way: lambda images, kernel: jax.jvp(way, (images, kernel), (images[::-1], kernel[::-1])),
+    "jvp": lambda way: (
+        lambda images, kernel: jax.jvp(
+            way, (images, kernel), (images[::-1], kernel[::-1])
+        )
+    ),
     "grad": _gradients,
     "grad of grad": lambda way: (
-        lambda images, kernel: jax.jvp(lambda k: _gradients(way)(images, k), (kernel,), (kernel[::-1],))
+        lambda images, kernel: jax.jvp(
+            lambda k: _gradients(way)(images, k), (kernel,), (kernel[::-1],)
+        )
     ),
     "vmap of grad": lambda way: (
-        lambda images, kernel: jax.vmap(_gradients(way), (None, 0))(images, jnp.stack([kernel, kernel[::-1]]))
+        lambda images, kernel: jax.vmap(_gradients(way), (None, 0))(
+            images, jnp.stack([kernel, kernel[::-1]])
+        )
     ),
 }
 
@@ -80,14 +100,22 @@ TRANSFORMED = {
 @pytest.mark.parametrize("name", TRANSFORMED)
 def test_both_ways_agree_and_the_cpu_takes_patches(name):
     with jax.enable_x64(True):
-        images, kernel = jnp.asarray(IMAGES, jnp.float64), jnp.asarray(_kernel(3, 3), jnp.float64)
+        images, kernel = (
+            jnp.asarray(IMAGES, jnp.float64),
+            jnp.asarray(_kernel(3, 3), jnp.float64),
+        )
         chosen, native, patches = (
             jax.jit(TRANSFORMED[name](way)).lower(images, kernel).compile()
             for way in (convolve, convolve_native, convolve_patches)
         )
-        results = [jax.tree.map(np.asarray, program(images, kernel)) for program in (chosen, native, patches)]
+        results = [
+            jax.tree.map(np.asarray, program(images, kernel))
+            for program in (chosen, native, patches)
+        ]
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11), results[0], results[1]
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-11),
+        results[0],
+        results[1],
     )
     jax.tree.map(np.testing.assert_array_equal, results[0], results[2])
     assert not re.search(r" convolution\(", chosen.as_text())
@@ -99,8 +127,14 @@ def test_an_accelerator_takes_the_native_convolution():
     arguments = jnp.zeros((2, 5, 6, 3)), jnp.zeros((3, 3, 3, 4))
     traced = jax.jit(_gradients(convolve)).trace(*arguments)
     for platform in ("cuda", "tpu"):
-        assert "stablehlo.convolution" in traced.lower(lowering_platforms=(platform,)).as_text()
-    assert "stablehlo.convolution" not in traced.lower(lowering_platforms=("cpu",)).as_text()
+        assert (
+            "stablehlo.convolution"
+            in traced.lower(lowering_platforms=(platform,)).as_text()
+        )
+    assert (
+        "stablehlo.convolution"
+        not in traced.lower(lowering_platforms=("cpu",)).as_text()
+    )
 
 
 @pytest.mark.identity
@@ -111,4 +145,8 @@ def test_two_layers_of_three_see_five_pixels():
         return convolve(convolve(images, kernel), kernel)[0, 4, 4, 0]
 
     seen = jax.jit(jax.grad(centre))(jnp.zeros((1, 9, 9, 1)))[0, :, :, 0] != 0
-    assert np.argwhere(seen).min() == 2 and np.argwhere(seen).max() == 6 and seen.sum() == 25
+    assert (
+        np.argwhere(seen).min() == 2
+        and np.argwhere(seen).max() == 6
+        and seen.sum() == 25
+    )

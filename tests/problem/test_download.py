@@ -1,4 +1,6 @@
-"""The download: mirrors in turn, nothing half written, one sentence when there is no network."""
+"""The download: mirrors in turn, nothing half written, one sentence when there is no
+network.
+"""
 
 import gzip
 import hashlib
@@ -20,7 +22,9 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 @pytest.fixture
 def mirror(tmp_path):
-    """A function that makes a mirror of the given bytes, an address that ends in a slash."""
+    """A function that makes a mirror of the given bytes, an address that ends in a
+    slash.
+    """
 
     def make(name, compressed):
         folder = tmp_path / name
@@ -48,16 +52,26 @@ def test_the_first_right_mirror_is_taken(tmp_path, mirror):
 
 
 def test_a_mirror_may_compress_differently(tmp_path, mirror):
-    download([mirror("fast", gzip.compress(CONTENT, compresslevel=1))], tmp_path / "set.gz", DIGEST)
+    download(
+        [mirror("fast", gzip.compress(CONTENT, compresslevel=1))],
+        tmp_path / "set.gz",
+        DIGEST,
+    )
 
 
-def test_without_a_network_one_sentence_names_file_folder_and_mirrors(tmp_path, monkeypatch):
+def test_without_a_network_one_sentence_names_file_folder_and_mirrors(
+    tmp_path, monkeypatch
+):
     def offline(url, timeout):
         raise URLError("no route to host")
 
     monkeypatch.setattr(module, "urlopen", offline)
     with pytest.raises(InputError) as caught:
-        download(["https://one.example/", "https://two.example/"], tmp_path / "set.gz", DIGEST)
+        download(
+            ["https://one.example/", "https://two.example/"],
+            tmp_path / "set.gz",
+            DIGEST,
+        )
     message = str(caught.value)
     for part in (
         "set.gz",
@@ -79,7 +93,9 @@ def test_an_interrupted_download_leaves_nothing(tmp_path, monkeypatch):
                 raise KeyboardInterrupt
             return super().read(size)
 
-    monkeypatch.setattr(module, "urlopen", lambda url, timeout: Interrupted(bytes(1 << 17)))
+    monkeypatch.setattr(
+        module, "urlopen", lambda url, timeout: Interrupted(bytes(1 << 17))
+    )
     with pytest.raises(KeyboardInterrupt):
         download(["https://one.example/"], tmp_path / "set.gz", DIGEST)
     assert list(tmp_path.iterdir()) == []
@@ -88,7 +104,11 @@ def test_an_interrupted_download_leaves_nothing(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_made_is_reported(tmp_path, mirror):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"cannot be made.*set XDG_CACHE_HOME"):
-        download([mirror("good", gzip.compress(CONTENT))], tmp_path / "file" / "deep" / "set.gz", DIGEST)
+        download(
+            [mirror("good", gzip.compress(CONTENT))],
+            tmp_path / "file" / "deep" / "set.gz",
+            DIGEST,
+        )
 
 
 def test_progress_goes_to_standard_error(tmp_path, mirror, capsys):

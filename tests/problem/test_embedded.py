@@ -18,7 +18,18 @@ def test_digits_are_eighths_of_the_published_counts(dtype):
     batch = digits(dtype=dtype)
     assert batch.inputs.shape == (1797, 64) and batch.inputs.dtype == dtype
     assert batch.targets.dtype == np.int32
-    assert np.bincount(batch.targets).tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+    assert np.bincount(batch.targets).tolist() == [
+        178,
+        182,
+        177,
+        183,
+        181,
+        182,
+        181,
+        179,
+        174,
+        180,
+    ]
     assert batch.inputs.min() == 0 and batch.inputs.max() == 1
     assert np.array_equal(batch.inputs * 16, np.round(batch.inputs * 16))
 
@@ -37,13 +48,18 @@ def test_sinc_is_the_normalised_sinc_with_the_lecture_variance(dtype):
 @PRECISIONS
 def test_pokemon_has_the_lecture_optimum(dtype):
     batch = pokemon_cp(dtype=dtype)
-    assert batch.inputs.shape == (10, 1) and batch.inputs.dtype == batch.targets.dtype == dtype
+    assert (
+        batch.inputs.shape == (10, 1)
+        and batch.inputs.dtype == batch.targets.dtype == dtype
+    )
     x, y = batch.inputs[:, 0].astype(np.float64), batch.targets[:, 0].astype(np.float64)
     design = np.stack([np.ones(10), x], axis=1)
     solution, squares, _, _ = np.linalg.lstsq(design, y)
     np.testing.assert_allclose(solution, [-188.433, 2.66945], rtol=2e-6)
     np.testing.assert_allclose(squares, 101936.7, rtol=1e-6)
-    np.testing.assert_allclose(np.linalg.eigvalsh(2 * design.T @ design), [5.573, 1.7468e6], rtol=1e-4)
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(2 * design.T @ design), [5.573, 1.7468e6], rtol=1e-4
+    )
 
 
 def _off_circles(x, y, label):
@@ -68,7 +84,12 @@ def _off_spirals(x, y, label):
 
 @pytest.mark.parametrize(
     ("planar", "distance"),
-    [(circles, _off_circles), (moons, _off_moons), (xor, _off_xor), (spirals, _off_spirals)],
+    [
+        (circles, _off_circles),
+        (moons, _off_moons),
+        (xor, _off_xor),
+        (spirals, _off_spirals),
+    ],
 )
 def test_without_noise_points_lie_on_their_curve(planar, distance):
     batch = planar(41, noise=0.0, key=jax.random.key(0))

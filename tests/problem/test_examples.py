@@ -22,17 +22,37 @@ def test_weights_are_ones_of_the_inputs_dtype(dtype):
         (np.zeros((3, 1)), np.zeros(2), "3 inputs but 2 targets"),
         (np.zeros((2, 1), bool), np.zeros(2), "inputs are bool"),
         (np.zeros((2, 1), complex), np.zeros(2), "inputs are complex128"),
-        (np.array([[3], [-1]]), np.zeros(2), "Integer inputs number tokens, and some are negative"),
-        (np.zeros((2, 1), np.longdouble), np.zeros(2), "inputs are float128|inputs are longdouble"),
+        (
+            np.array([[3], [-1]]),
+            np.zeros(2),
+            "Integer inputs number tokens, and some are negative",
+        ),
+        (
+            np.zeros((2, 1), np.longdouble),
+            np.zeros(2),
+            "inputs are float128|inputs are longdouble",
+        ),
         (np.zeros((2, 1)), np.zeros(2, complex), "targets are complex128"),
         (np.zeros((0, 1)), np.zeros(0), "no examples"),
-        (np.array([[1], [2**31]]), np.zeros(2), "inputs reach 2147483648, beyond int32"),
+        (
+            np.array([[1], [2**31]]),
+            np.zeros(2),
+            "inputs reach 2147483648, beyond int32",
+        ),
         (np.float32(1.0), np.zeros(1), "inputs are a single value"),
         ([[1.0], [2.0, 3.0]], np.zeros(2), "inputs are no array.*equal lengths"),
         (np.array([[None]]), np.zeros(1), "inputs are object"),
         ({"x": np.zeros((1, 2))}, np.zeros(1), "inputs are a dict: join its arrays"),
-        (np.array([[0.0], [np.nan], [np.inf]]), np.zeros(3), "inputs hold 2 values.*first in row 1"),
-        (np.zeros((3, 1)), np.array([[1.0], [2.0], [np.inf]]), "targets hold 1 values.*first in row 2"),
+        (
+            np.array([[0.0], [np.nan], [np.inf]]),
+            np.zeros(3),
+            "inputs hold 2 values.*first in row 1",
+        ),
+        (
+            np.zeros((3, 1)),
+            np.array([[1.0], [2.0], [np.inf]]),
+            "targets hold 1 values.*first in row 2",
+        ),
     ],
 )
 def test_unusable_examples_are_refused(inputs, targets, message):
@@ -43,15 +63,27 @@ def test_unusable_examples_are_refused(inputs, targets, message):
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (np.array([[0], [2], [1]]), r"labels have the shape \(3, 1\), not \[n\].*labels\[:, 0\]"),
-        (np.eye(3, dtype=np.int32), r"labels have the shape \(3, 3\).*labels\.argmax\(-1\)"),
+        (
+            np.array([[0], [2], [1]]),
+            r"labels have the shape \(3, 1\), not \[n\].*labels\[:, 0\]",
+        ),
+        (
+            np.eye(3, dtype=np.int32),
+            r"labels have the shape \(3, 3\).*labels\.argmax\(-1\)",
+        ),
         (np.array([0, -1, 2]), r"Label -1 in row 1 \(from 0\) is outside 0\.\.2"),
         (np.array(["cat", "dog", "cat"]), "targets are text: number them"),
         (np.array([True, False, True]), "targets are bool: cast labels to int32"),
         (np.eye(3, dtype=bool), "targets are bool"),
-        (np.array([0, 1, 2**32 + 1]), "targets reach 4294967297, beyond int32: renumber"),
+        (
+            np.array([0, 1, 2**32 + 1]),
+            "targets reach 4294967297, beyond int32: renumber",
+        ),
         (np.array([0, 1, 2**64 - 1], np.uint64), "targets reach 18446744073709551615"),
-        (np.ma.masked_array([0, 1, 2], [False, True, False]), "Some targets lie under a mask"),
+        (
+            np.ma.masked_array([0, 1, 2], [False, True, False]),
+            "Some targets lie under a mask",
+        ),
     ],
 )
 def test_targets_that_are_no_labels_are_refused(targets, message):
@@ -78,7 +110,9 @@ def test_the_number_of_classes_is_held_against_the_labels():
 
 def test_values_under_a_mask_are_refused_and_a_mask_without_any_is_dropped():
     values = np.array([[1.0], [1e20]], np.float32)
-    with pytest.raises(InputError, match="Some inputs lie under a mask: fill them or drop their rows"):
+    with pytest.raises(
+        InputError, match="Some inputs lie under a mask: fill them or drop their rows"
+    ):
         examples(np.ma.masked_array(values, [[False], [True]]), np.zeros(2))
     batch = examples(np.ma.masked_array(values, False), np.zeros(2))
     assert type(batch.inputs) is np.ndarray and np.array_equal(batch.inputs, values)
@@ -89,8 +123,13 @@ def test_every_byte_order_becomes_the_machines(dtype):
     values = np.array([[1.5], [-2.0]], dtype)
     batch = examples(values, np.array([0, 258], ">i4"))
     assert batch.inputs.dtype.isnative and batch.targets.dtype.isnative
-    assert batch.inputs.tolist() == values.tolist() and batch.targets.tolist() == [0, 258]
-    assert jax.numpy.asarray(batch.inputs.astype(np.float32)).tolist() == values.tolist()
+    assert batch.inputs.tolist() == values.tolist() and batch.targets.tolist() == [
+        0,
+        258,
+    ]
+    assert (
+        jax.numpy.asarray(batch.inputs.astype(np.float32)).tolist() == values.tolist()
+    )
 
 
 def test_native_arrays_are_not_copied():
@@ -103,11 +142,15 @@ def test_tokens_are_inputs_whose_weights_are_floating_point():
     tokens, labels = np.array([[3, 0], [1, 2]]), np.array([0, 1])
     assert examples(tokens, labels).weights.dtype == np.float32
     assert examples(tokens, labels, dtype=np.float64).weights.dtype == np.float64
-    assert examples(tokens, tokens).targets is tokens  # a class at each place, for a loss of one's own
+    assert (
+        examples(tokens, tokens).targets is tokens
+    )  # a class at each place, for a loss of one's own
 
 
 def _numbered(n):
-    return examples(np.arange(n, dtype=np.float32)[:, None], np.arange(n, dtype=np.int32) * 10)
+    return examples(
+        np.arange(n, dtype=np.float32)[:, None], np.arange(n, dtype=np.int32) * 10
+    )
 
 
 def test_split_keeps_every_example_once_and_pairs_together():
@@ -116,8 +159,12 @@ def test_split_keeps_every_example_once_and_pairs_together():
     inputs = np.concatenate([train.inputs, test.inputs])[:, 0]
     assert sorted(inputs.tolist()) == list(range(20))
     assert inputs.tolist() != list(range(20))
-    np.testing.assert_array_equal(np.concatenate([train.targets, test.targets]), 10 * inputs)
-    assert all(isinstance(field, np.ndarray) for part in (train, test) for field in part)
+    np.testing.assert_array_equal(
+        np.concatenate([train.targets, test.targets]), 10 * inputs
+    )
+    assert all(
+        isinstance(field, np.ndarray) for part in (train, test) for field in part
+    )
 
 
 @pytest.mark.invariance

@@ -13,7 +13,11 @@ from jaxml.types import InputError
 
 pytestmark = pytest.mark.oracle
 
-SQUARE = b"\x00\x00\x08\x02" + b"\x00\x00\x00\x02\x00\x00\x00\x03" + bytes([1, 2, 3, 4, 5, 255])
+SQUARE = (
+    b"\x00\x00\x08\x02"
+    + b"\x00\x00\x00\x02\x00\x00\x00\x03"
+    + bytes([1, 2, 3, 4, 5, 255])
+)
 
 
 def _written(folder, content):
@@ -29,7 +33,10 @@ def test_bytes_become_the_array(tmp_path):
 
 def test_a_path_may_be_text_and_a_gzip_file_of_several_members(tmp_path):
     halves = gzip.compress(SQUARE[:9]) + gzip.compress(SQUARE[9:])
-    assert read_idx(str(_written(tmp_path, halves))).tolist() == [[1, 2, 3], [4, 5, 255]]
+    assert read_idx(str(_written(tmp_path, halves))).tolist() == [
+        [1, 2, 3],
+        [4, 5, 255],
+    ]
 
 
 def test_an_unpacked_file_is_read_and_reported(tmp_path):
@@ -71,12 +78,24 @@ BROKEN = {
     "wrong crc": (_flipped(WHOLE, -6), "not an intact gzip file"),
     "corrupt stream": (_flipped(WHOLE, 10), "not an intact gzip file"),
     "wrong magic": (gzip.compress(b"\x00\x01" + SQUARE[2:]), "begins with 0x00010802"),
-    "wrong type": (gzip.compress(b"\x00\x00\x0a" + SQUARE[3:]), "begins with 0x00000a02"),
+    "wrong type": (
+        gzip.compress(b"\x00\x00\x0a" + SQUARE[3:]),
+        "begins with 0x00000a02",
+    ),
     "empty": (gzip.compress(b""), "begins with 0x,"),
     "too short": (gzip.compress(SQUARE[:-1]), "holds 17 bytes, its header says 18"),
-    "255 dimensions": (b"\x00\x00\x08\xff" + bytes(4 * 255), "dimensions that no array has"),
-    "65 ones": (b"\x00\x00\x08\x41" + b"\x00\x00\x00\x01" * 65 + b"\x07", "dimensions that no array has"),
-    "nothing of all": (b"\x00\x00\x08\x03" + b"\xff" * 8 + bytes(4), "dimensions that no array has"),
+    "255 dimensions": (
+        b"\x00\x00\x08\xff" + bytes(4 * 255),
+        "dimensions that no array has",
+    ),
+    "65 ones": (
+        b"\x00\x00\x08\x41" + b"\x00\x00\x00\x01" * 65 + b"\x07",
+        "dimensions that no array has",
+    ),
+    "nothing of all": (
+        b"\x00\x00\x08\x03" + b"\xff" * 8 + bytes(4),
+        "dimensions that no array has",
+    ),
     "too long": (gzip.compress(SQUARE + b"\x00"), "holds 19 bytes, its header says 18"),
 }
 

@@ -1,4 +1,6 @@
-"""The convolutional network: its function, its pools, and what its compiled program holds."""
+"""The convolutional network: its function, its pools, and what its compiled program
+holds.
+"""
 
 import re
 
@@ -12,7 +14,9 @@ from jaxml.types import Batch, InputError
 
 pytestmark = pytest.mark.oracle
 
-PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)])
+PRECISIONS = pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)]
+)
 
 
 def _pooled(images):
@@ -37,10 +41,14 @@ def _network(params, x):
 
 
 def _drawn(model, inputs):
-    """Normal parameters of the model's shapes and dtype: a zero bias would hide a forgotten one."""
+    """Normal parameters of the model's shapes and dtype: a zero bias would hide a
+    forgotten one.
+    """
     shapes, _ = jax.eval_shape(model.init, jax.random.key(0), inputs)
     draws = np.random.default_rng(1)
-    return jax.tree.map(lambda leaf: jnp.asarray(draws.normal(size=leaf.shape) / 2, leaf.dtype), shapes)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(draws.normal(size=leaf.shape) / 2, leaf.dtype), shapes
+    )
 
 
 @PRECISIONS
@@ -50,16 +58,22 @@ def test_the_function(dtype, tolerance):
     with jax.enable_x64(dtype is np.float64):
         params = _drawn(model, x.astype(dtype))
         apply = jax.jit(model.apply, static_argnames="train")
-        outputs, after = apply(params, {}, x.astype(dtype), train=True, key=jax.random.key(1))
+        outputs, after = apply(
+            params, {}, x.astype(dtype), train=True, key=jax.random.key(1)
+        )
         found, expected = np.asarray(outputs), _network(params, x)
     assert found.dtype == dtype and found.shape == (3, 5) and after == {}
-    np.testing.assert_allclose(found, expected, rtol=10 * tolerance, atol=10 * tolerance)
+    np.testing.assert_allclose(
+        found, expected, rtol=10 * tolerance, atol=10 * tolerance
+    )
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 6, 3), (1, 5, 7, 2), (1, 2, 3, 1)])
 def test_max_pool_takes_the_largest_of_each_block(shape):
     images = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    np.testing.assert_array_equal(problem.max_pool(images), _pooled(images).astype(np.float32))
+    np.testing.assert_array_equal(
+        problem.max_pool(images), _pooled(images).astype(np.float32)
+    )
 
 
 @pytest.mark.identity
@@ -75,9 +89,14 @@ def test_both_precisions_start_from_the_same_lecun_normal_network():
     single, state = model.init(jax.random.key(0), images.astype(np.float32))
     with jax.enable_x64(True):
         double, _ = model.init(jax.random.key(0), images)
-        assert {leaf.dtype for leaf in jax.tree.leaves(double)} == {np.dtype(np.float64)}
+        assert {leaf.dtype for leaf in jax.tree.leaves(double)} == {
+            np.dtype(np.float64)
+        }
     jax.tree.map(np.testing.assert_array_equal, single, double)
-    kernel, bias = np.asarray(single["layer_00"]["kernel"]), np.asarray(single["layer_00"]["bias"])
+    kernel, bias = (
+        np.asarray(single["layer_00"]["kernel"]),
+        np.asarray(single["layer_00"]["bias"]),
+    )
     assert abs(kernel.var() * 9 * 16 - 1) < 4 * np.sqrt(2 / kernel.size)
     assert not bias.any() and state == {}
 
@@ -90,7 +109,9 @@ def _descend(loss):
         return jax.tree.map(lambda p, g: p - jnp.float32(0.1) * g, params, slope)
 
     def run(params, batch):
-        return jax.lax.scan(lambda carry, _: (step(carry, batch), None), params, length=3)[0]
+        return jax.lax.scan(
+            lambda carry, _: (step(carry, batch), None), params, length=3
+        )[0]
 
     return jax.vmap(run, (0, None))
 
@@ -99,13 +120,17 @@ def _descend(loss):
 def test_no_native_convolution_reaches_the_cpu_program():
     model = problem.cnn((4, 4), 3)
     batch = Batch(jnp.ones((2, 8, 8, 1)), jnp.array([0, 1]), jnp.ones(2))
-    params = jax.tree.map(lambda leaf: jnp.stack([leaf, -leaf]), _drawn(model, batch.inputs))
+    params = jax.tree.map(
+        lambda leaf: jnp.stack([leaf, -leaf]), _drawn(model, batch.inputs)
+    )
     loss = problem.objective(model, problem.cross_entropy)
     traced = jax.jit(_descend(loss)).trace(params, batch)
     program = traced.lower().compile().as_text()
     assert " dot(" in program or "custom-call" in program
     assert not re.search(r" convolution\(", program)
-    assert "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
+    assert (
+        "stablehlo.convolution" in traced.lower(lowering_platforms=("cuda",)).as_text()
+    )
 
 
 @pytest.mark.identity

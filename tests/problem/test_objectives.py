@@ -11,7 +11,9 @@ from jaxml.types import Batch, Model
 
 pytestmark = pytest.mark.identity
 
-PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 1e-13)])
+PRECISIONS = pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(np.float32, 2e-6), (np.float64, 1e-13)]
+)
 DRAWS = np.random.default_rng(0)
 INPUTS, TARGETS = DRAWS.normal(size=(9, 4)), DRAWS.integers(0, 3, 9).astype(np.int32)
 WEIGHTS = DRAWS.uniform(0.5, 2.0, 9)
@@ -25,7 +27,9 @@ def _drawn(model, inputs):
     """Normal parameters of the model's shapes and dtype."""
     shapes, _ = jax.eval_shape(model.init, jax.random.key(0), inputs)
     draws = np.random.default_rng(1)
-    return jax.tree.map(lambda leaf: jnp.asarray(draws.normal(size=leaf.shape) / 2, leaf.dtype), shapes)
+    return jax.tree.map(
+        lambda leaf: jnp.asarray(draws.normal(size=leaf.shape) / 2, leaf.dtype), shapes
+    )
 
 
 @PRECISIONS
@@ -38,11 +42,16 @@ def test_the_objective_of_a_linear_model(dtype, tolerance):
         loss = problem.training_loss(model, problem.cross_entropy, problem.l2(0.1))
         found = np.asarray(objective(params, _batch(dtype)))
         trained, after = loss(params, {}, _batch(dtype), jax.random.key(1))
-        kernel, bias = (np.asarray(params["layer_00"][name], np.float64) for name in ("kernel", "bias"))
+        kernel, bias = (
+            np.asarray(params["layer_00"][name], np.float64)
+            for name in ("kernel", "bias")
+        )
     logits = INPUTS @ kernel + bias
     log_softmax = logits - np.log(np.exp(logits).sum(1, keepdims=True))
     each = -log_softmax[np.arange(9), TARGETS]
-    expected = (WEIGHTS * each).sum() / WEIGHTS.sum() + 0.1 * ((kernel**2).sum() + (bias**2).sum())
+    expected = (WEIGHTS * each).sum() / WEIGHTS.sum() + 0.1 * (
+        (kernel**2).sum() + (bias**2).sum()
+    )
     assert found.dtype == dtype and after == {}
     np.testing.assert_allclose([found, np.asarray(trained)], expected, rtol=tolerance)
 
@@ -54,20 +63,30 @@ def test_padding_changes_nothing_and_halves_add_up(dtype, tolerance):
     with jax.enable_x64(dtype is np.float64):
         whole = _batch(dtype)
         params = _drawn(model, whole.inputs)
-        slope = jax.jit(jax.value_and_grad(problem.objective(model, problem.cross_entropy)))
+        slope = jax.jit(
+            jax.value_and_grad(problem.objective(model, problem.cross_entropy))
+        )
         rows = [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 3]
         present = np.array([1] * 9 + [0] * 3, dtype)
-        padded = _batch(dtype, rows)._replace(weights=present * WEIGHTS[rows].astype(dtype))
+        padded = _batch(dtype, rows)._replace(
+            weights=present * WEIGHTS[rows].astype(dtype)
+        )
         expected, found = slope(params, whole), slope(params, padded)
         early = np.arange(9) < 5
-        first, second = (whole._replace(weights=whole.weights * half) for half in (early, ~early))
+        first, second = (
+            whole._replace(weights=whole.weights * half) for half in (early, ~early)
+        )
         share = float(WEIGHTS[:5].sum() / WEIGHTS.sum())
         halves = jax.tree.map(
-            lambda a, b: share * a + (1 - share) * b, slope(params, first), slope(params, second)
+            lambda a, b: share * a + (1 - share) * b,
+            slope(params, first),
+            slope(params, second),
         )
         for other in (found, halves):
             jax.tree.map(
-                lambda a, b: np.testing.assert_allclose(a, b, rtol=10 * tolerance, atol=tolerance),
+                lambda a, b: np.testing.assert_allclose(
+                    a, b, rtol=10 * tolerance, atol=tolerance
+                ),
                 other,
                 expected,
             )
@@ -88,7 +107,9 @@ class _Normalised(nn.Module):
 
     @nn.compact
     def __call__(self, inputs, *, train):
-        values = nn.BatchNorm(use_running_average=not train, momentum=0.9)(nn.Dense(6)(inputs))
+        values = nn.BatchNorm(use_running_average=not train, momentum=0.9)(
+            nn.Dense(6)(inputs)
+        )
         return nn.Dense(3)(nn.Dropout(0.5, deterministic=not train)(values))
 
 
@@ -98,7 +119,9 @@ def test_state_and_noise_act_in_training_only(dtype, tolerance):
     with jax.enable_x64(dtype is np.float64):
         batch = _batch(dtype)
         params, state = jax.jit(model.init)(jax.random.key(0), batch.inputs)
-        assert {leaf.dtype for leaf in jax.tree.leaves((params, state))} == {np.dtype(dtype)}
+        assert {leaf.dtype for leaf in jax.tree.leaves((params, state))} == {
+            np.dtype(dtype)
+        }
         loss = jax.jit(problem.training_loss(model, problem.cross_entropy))
         one, after = loss(params, state, batch, jax.random.key(1))
         same, _ = loss(params, state, batch, jax.random.key(1))
@@ -107,11 +130,17 @@ def test_state_and_noise_act_in_training_only(dtype, tolerance):
         hidden = INPUTS @ np.asarray(params["Dense_0"]["kernel"], np.float64)
         statistics = after["batch_stats"]["BatchNorm_0"]
         np.testing.assert_allclose(
-            statistics["mean"], 0.1 * hidden.mean(0), rtol=10 * tolerance, atol=tolerance
+            statistics["mean"],
+            0.1 * hidden.mean(0),
+            rtol=10 * tolerance,
+            atol=tolerance,
         )
-        np.testing.assert_allclose(statistics["var"], 0.9 + 0.1 * hidden.var(0), rtol=10 * tolerance)
+        np.testing.assert_allclose(
+            statistics["var"], 0.9 + 0.1 * hidden.var(0), rtol=10 * tolerance
+        )
         before, later = (
-            problem.objective(model, problem.hinge, state=s)(params, batch) for s in (state, after)
+            problem.objective(model, problem.hinge, state=s)(params, batch)
+            for s in (state, after)
         )
         assert before != later
         kept = model.apply(params, after, batch.inputs, train=False, key=None)[1]
@@ -121,7 +150,10 @@ def test_state_and_noise_act_in_training_only(dtype, tolerance):
 def test_a_model_written_by_hand_will_do():
     model = Model(
         init=lambda key, inputs: ({"w": jnp.zeros(inputs.shape[1:])}, {}),
-        apply=lambda params, state, inputs, *, train, key: ((inputs @ params["w"])[:, None], state),
+        apply=lambda params, state, inputs, *, train, key: (
+            (inputs @ params["w"])[:, None],
+            state,
+        ),
     )
     batch = Batch(jnp.ones((2, 3)), jnp.array([[1.0], [3.0]]), jnp.ones(2))
     params, _ = problem.start(model, batch.inputs)(jax.random.key(0))
@@ -138,7 +170,11 @@ def test_start_is_the_same_alone_mapped_and_vmapped():
     for lane in range(3):
         alone, _ = begin(keys[lane])
         for together in (mapped, vmapped):
-            jax.tree.map(lambda a, b, i=lane: np.testing.assert_array_equal(a, b[i]), alone, together)
+            jax.tree.map(
+                lambda a, b, i=lane: np.testing.assert_array_equal(a, b[i]),
+                alone,
+                together,
+            )
 
 
 @pytest.mark.identity

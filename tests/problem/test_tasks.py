@@ -9,7 +9,9 @@ from jaxml.problem import objective, objective_of_vector, parity_digits, tanh_si
 
 
 @pytest.mark.oracle
-def test_the_components_of_digits_are_white_and_ordered_and_tell_even_from_odd() -> None:
+def test_the_components_of_digits_are_white_and_ordered_and_tell_even_from_odd() -> (
+    None
+):
     inputs, targets, weights = parity_digits(components=5).batch
     np.testing.assert_allclose(inputs.T @ inputs / len(inputs), np.eye(5), atol=1e-12)
     np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-12)

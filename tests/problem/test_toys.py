@@ -10,7 +10,9 @@ from jaxml.problem import bilinear, cubic, parabola, quartic, x_sin_x
 
 pytestmark = pytest.mark.oracle
 
-PRECISIONS = pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-13)])
+PRECISIONS = pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(np.float32, 1e-5), (np.float64, 1e-13)]
+)
 ONE_DIMENSIONAL = {
     quartic: (lambda w: w**4, lambda w: 4 * w**3, lambda w: 12 * w**2),
     cubic: (lambda w: w**3, lambda w: 3 * w**2, lambda w: 6 * w),
@@ -27,7 +29,15 @@ def _derivatives(toy, points, dtype):
     """Value, gradient and Hessian at each point, under vmap."""
     with jax.enable_x64(dtype is np.float64):
         at = jnp.asarray(points, dtype)
-        every = jax.jit(jax.vmap(lambda p: (toy(p, None), jax.grad(toy)(p, None), jax.hessian(toy)(p, None))))
+        every = jax.jit(
+            jax.vmap(
+                lambda p: (
+                    toy(p, None),
+                    jax.grad(toy)(p, None),
+                    jax.hessian(toy)(p, None),
+                )
+            )
+        )
         values = jax.tree.map(np.asarray, every(at))
     assert all(value.dtype == dtype for value in values)
     return values
@@ -40,7 +50,9 @@ def test_one_dimension_under_vmap(toy, dtype, tolerance):
     values = _derivatives(toy, points, dtype)
     for found, closed_form in zip(values, ONE_DIMENSIONAL[toy], strict=True):
         expected = closed_form(points)
-        np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max())
+        np.testing.assert_allclose(
+            found, expected, rtol=tolerance, atol=tolerance * np.abs(expected).max()
+        )
 
 
 @PRECISIONS
@@ -51,11 +63,15 @@ def test_bilinear_has_the_lecture_gradient_and_hessian(dtype, tolerance):
     rest = 2 * (1 - u * v)
     cross = -2 + 4 * u * v
     np.testing.assert_allclose(loss, rest**2 / 4, rtol=tolerance)
-    np.testing.assert_allclose(gradient, np.stack([-rest * v, -rest * u], -1), rtol=tolerance)
+    np.testing.assert_allclose(
+        gradient, np.stack([-rest * v, -rest * u], -1), rtol=tolerance
+    )
     expected = np.moveaxis(np.array([[2 * v**2, cross], [cross, 2 * u**2]]), -1, 0)
     np.testing.assert_allclose(hessian, expected, rtol=tolerance, atol=tolerance)
     np.testing.assert_allclose(np.linalg.eigvalsh(hessian[0]), [-2, 2], rtol=tolerance)
-    np.testing.assert_allclose(np.linalg.eigvalsh(hessian[2]), [0, 2 * 4.25], atol=10 * tolerance)
+    np.testing.assert_allclose(
+        np.linalg.eigvalsh(hessian[2]), [0, 2 * 4.25], atol=10 * tolerance
+    )
 
 
 def test_descent_on_the_parabola_follows_the_lecture():
@@ -72,8 +88,14 @@ def test_x_sin_x_has_the_lecture_extremes():
         slope = jax.jit(lambda x: jax.grad(x_sin_x)(x, None))
         brackets = [(1.5, 2.5), (4.5, 5.5), (7.5, 8.5), (10.5, 11.5), (13.5, 14.5)]
         roots = [
-            brentq(lambda x: float(slope(jnp.asarray(x, jnp.float64))), *bracket) for bracket in brackets
+            brentq(lambda x: float(slope(jnp.asarray(x, jnp.float64))), *bracket)
+            for bracket in brackets
         ]
-        values = [float(x_sin_x(jnp.asarray(x, jnp.float64), None)) for x in (roots[1], roots[3])]
-    np.testing.assert_allclose(roots, [2.0288, 4.9132, 7.9787, 11.0855, 14.2074], atol=5e-5)
+        values = [
+            float(x_sin_x(jnp.asarray(x, jnp.float64), None))
+            for x in (roots[1], roots[3])
+        ]
+    np.testing.assert_allclose(
+        roots, [2.0288, 4.9132, 7.9787, 11.0855, 14.2074], atol=5e-5
+    )
     np.testing.assert_allclose(values, [-4.8145, -11.0407], atol=5e-5)

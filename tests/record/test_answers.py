@@ -19,7 +19,13 @@ from jaxml.record.tables import (
     replace_between,
     scope,
 )
-from jaxml.record.verdicts import Replicate, Verdicts, held, load_verdicts, save_verdicts
+from jaxml.record.verdicts import (
+    Replicate,
+    Verdicts,
+    held,
+    load_verdicts,
+    save_verdicts,
+)
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.identity
@@ -36,7 +42,14 @@ ENDS = {
 RULE = above(0.0, margin=0.1, reason="less is noise")
 
 
-def assertion(verdict, *, claim="C001", setting="digits", role=deciding, statement="Adam | ends lower."):
+def assertion(
+    verdict,
+    *,
+    claim="C001",
+    setting="digits",
+    role=deciding,
+    statement="Adam | ends lower.",
+):
     low, high = ENDS[verdict]
     measured = Interval((low + high) / 2, low, high, 12, "float32")
     return role(claim, statement, measured, RULE, unit="nats", setting=setting)
@@ -75,26 +88,44 @@ def test_the_answer_follows_from_the_deciding_findings(verdicts, reply):
 
 def test_supporting_findings_are_shown_and_decide_nothing():
     answer = answers(CLAIMS, [found(assertion("refuted", role=supporting))])["C001"]
-    assert answer.reply == "not yet tested" and len(answer.supporting) == 1 and not answer.deciding
+    assert (
+        answer.reply == "not yet tested"
+        and len(answer.supporting) == 1
+        and not answer.deciding
+    )
 
 
 def test_studies_join_in_one_answer():
-    both = [found(assertion("supported"), study="a"), found(assertion("refuted", setting="text"), study="b")]
+    both = [
+        found(assertion("supported"), study="a"),
+        found(assertion("refuted", setting="text"), study="b"),
+    ]
     answer = answers(CLAIMS, both)["C001"]
-    assert answer.reply == "depends" and scope(answer) == "supported: digits; refuted: text"
+    assert (
+        answer.reply == "depends"
+        and scope(answer) == "supported: digits; refuted: text"
+    )
     assert [each.study for each in answer.deciding] == ["a", "b"]
 
 
 def test_where_one_setting_shows_both_sides_each_is_told():
-    both = found(assertion("supported", statement="It falls."), assertion("refuted", statement="It is low."))
+    both = found(
+        assertion("supported", statement="It falls."),
+        assertion("refuted", statement="It is low."),
+    )
     answer = answers(CLAIMS, [both])["C001"]
-    assert answer.reply == "depends" and scope(answer) == "digits (supported: It falls. refuted: It is low.)"
+    assert (
+        answer.reply == "depends"
+        and scope(answer) == "digits (supported: It falls. refuted: It is low.)"
+    )
 
 
 def test_a_verdict_that_did_not_hold_again_is_undecided():
     first = assertion("supported")
     kept, lost = again(1, first), again(2, assertion("undecided"))
-    assert answers(CLAIMS, [found(first, replicates=[kept])])["C001"].reply == "supported"
+    assert (
+        answers(CLAIMS, [found(first, replicates=[kept])])["C001"].reply == "supported"
+    )
     answer = answers(CLAIMS, [found(first, replicates=[kept, lost])])["C001"]
     assert answer.reply == "undecided" and answer.deciding[0].held[:3] == (1, 2, 2)
 
@@ -106,22 +137,32 @@ def test_replicates_are_matched_by_claim_statement_and_setting():
         again(2, assertion("refuted", statement="Another.")),
         again(3, assertion("refuted", claim="C002")),
     ]
-    assert held(finding, others) == (0, 0, 3), "a replicate that lacks the finding did not hold it"
+    assert held(finding, others) == (0, 0, 3), (
+        "a replicate that lacks the finding did not hold it"
+    )
     assert held(finding, [again(4, assertion("refuted"))]) == (0, 0, 1)
 
 
 def test_verdicts_survive_their_file(tmp_path):
     nan = deciding(
-        "C002", "s", Interval(np.nan, np.nan, np.inf, 0, "float32"), RULE, unit="nats", setting="t"
+        "C002",
+        "s",
+        Interval(np.nan, np.nan, np.inf, 0, "float32"),
+        RULE,
+        unit="nats",
+        setting="t",
     )
-    before = found(assertion("supported"), nan, replicates=[again(1, assertion("refuted"))])
+    before = found(
+        assertion("supported"), nan, replicates=[again(1, assertion("refuted"))]
+    )
     path = save_verdicts(tmp_path / "verdicts", before)
     assert path.name == "s.json" and repr(load_verdicts(path)) == repr(before)
     json.loads(path.read_text(), parse_constant=pytest.fail)
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [('"supported"', '"refuted"'), ('"low": 0.5', '"low": -2'), ("{", "")]
+    ("old", "new"),
+    [('"supported"', '"refuted"'), ('"low": 0.5', '"low": -2'), ("{", "")],
 )
 def test_a_damaged_file_or_a_typed_verdict_is_refused(tmp_path, old, new):
     path = save_verdicts(tmp_path, found(assertion("supported")))
@@ -131,21 +172,35 @@ def test_a_damaged_file_or_a_typed_verdict_is_refused(tmp_path, old, new):
 
 
 def test_the_tables_show_answers_by_topic_and_findings_under_claims():
-    replies = answers(CLAIMS, [found(assertion("supported"), assertion("refuted", claim="C003"))])
-    assert markdown_tally(replies).startswith("2 of 3 claims are tested: ✓ 1 supported, ✗ 1 refuted")
+    replies = answers(
+        CLAIMS, [found(assertion("supported"), assertion("refuted", claim="C003"))]
+    )
+    assert markdown_tally(replies).startswith(
+        "2 of 3 claims are tested: ✓ 1 supported, ✗ 1 refuted"
+    )
     lines = markdown_answers(replies).splitlines()
-    assert [line.split("|")[1].strip() for line in lines[2:]] == ["**one**", "C001", "**two**", "C003"]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [
+        "**one**",
+        "C001",
+        "**two**",
+        "C003",
+    ]
     assert "1 of 2 tested, 1 not yet" in lines[2]
     verdicts = markdown_verdicts(replies)
     assert "### C001: ✓ supported" in verdicts and "C002" not in verdicts
     row = next(line for line in verdicts.splitlines() if "Adam" in line)
     assert r"Adam \| ends lower." in row
     cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
-    assert cells[2] == "0.7 [0.5, 0.9] nats, deterministic, float32" and cells[3] == "> 0 ± 0.1"
+    assert (
+        cells[2] == "0.7 [0.5, 0.9] nats, deterministic, float32"
+        and cells[3] == "> 0 ± 0.1"
+    )
 
 
 def test_a_finding_cannot_end_a_comment_of_the_document():
-    replies = answers(CLAIMS, [found(assertion("supported", statement="<!-- /verdicts --> gone"))])
+    replies = answers(
+        CLAIMS, [found(assertion("supported", statement="<!-- /verdicts --> gone"))]
+    )
     assert "<!--" not in markdown_verdicts(replies)
 
 
@@ -158,7 +213,10 @@ def test_text_is_replaced_between_its_markers_only(tmp_path):
     path.write_text("a\n<!-- verdicts -->\nold\n<!-- /verdicts -->\nz\n")
     for _ in range(2):
         replace_between(path, "verdicts", "new\nlines")
-        assert path.read_text() == "a\n<!-- verdicts -->\nnew\nlines\n<!-- /verdicts -->\nz\n"
+        assert (
+            path.read_text()
+            == "a\n<!-- verdicts -->\nnew\nlines\n<!-- /verdicts -->\nz\n"
+        )
 
 
 @pytest.mark.parametrize("text", [

@@ -39,9 +39,19 @@ def bits(tree):
     def leaf(x):
         if isinstance(x, jax.Array):
             assert jnp.issubdtype(x.dtype, jax.dtypes.prng_key)
-            return str(jax.random.key_impl(x)), np.asarray(jax.random.key_data(x)).tobytes(), x.shape
+            return (
+                str(jax.random.key_impl(x)),
+                np.asarray(jax.random.key_data(x)).tobytes(),
+                x.shape,
+            )
         if isinstance(x, np.ndarray):
-            return str(x.dtype), x.shape, x.flags.c_contiguous, x.tobytes(), x.flags.writeable
+            return (
+                str(x.dtype),
+                x.shape,
+                x.flags.c_contiguous,
+                x.tobytes(),
+                x.flags.writeable,
+            )
         return type(x), repr(x)
 
     leaves, structure = jax.tree.flatten(tree)
@@ -67,14 +77,18 @@ def test_keys_still_draw_the_same_numbers(tmp_path):
     key = jax.random.key(9)
     save_tree(tmp_path / "key.npz", key)
     np.testing.assert_array_equal(
-        jax.random.normal(load_tree(tmp_path / "key.npz"), (3,)), jax.random.normal(key, (3,))
+        jax.random.normal(load_tree(tmp_path / "key.npz"), (3,)),
+        jax.random.normal(key, (3,)),
     )
 
 
 def test_float64_survives_where_jax_would_not_keep_it(tmp_path):
     with jax.enable_x64(True):
         save_tree(tmp_path / "x.npz", jnp.float64(1) / 3)
-    assert load_tree(tmp_path / "x.npz").dtype == np.float64 and load_tree(tmp_path / "x.npz") == 1 / 3
+    assert (
+        load_tree(tmp_path / "x.npz").dtype == np.float64
+        and load_tree(tmp_path / "x.npz") == 1 / 3
+    )
 
 
 def test_numpy_reads_the_arrays_without_pickle(tmp_path):
@@ -91,7 +105,10 @@ def test_damage_is_noticed_at_every_byte(tmp_path):
     whole, expected = path.read_bytes(), bits(load_tree(path))
     refused = 0
     for i in range(len(whole)):
-        for damaged in (whole[:i], whole[:i] + bytes([whole[i] ^ 0x21]) + whole[i + 1 :]):
+        for damaged in (
+            whole[:i],
+            whole[:i] + bytes([whole[i] ^ 0x21]) + whole[i + 1 :],
+        ):
             path.write_bytes(damaged)
             try:
                 assert bits(load_tree(path)) == expected
@@ -148,12 +165,17 @@ class Registered:
 def test_what_cannot_be_stored_is_refused_with_a_way_out(tmp_path):
     """A registered pytree is told apart from an object: its leaves can be stored."""
     module = Registered(np.ones(2))
-    with pytest.raises(InputError, match=r"class Registered cannot be stored.*`jax\.tree\.leaves` of it"):
+    with pytest.raises(
+        InputError,
+        match=r"class Registered cannot be stored.*`jax\.tree\.leaves` of it",
+    ):
         host({"params": [module]})
     for tree in (Static(), OrderedDict(a=1)):
         with pytest.raises(InputError, match=r"class .* cannot be stored"):
             host(tree)
-    with pytest.raises(InputError, match="An object of type Local cannot be stored: use dicts"):
+    with pytest.raises(
+        InputError, match="An object of type Local cannot be stored: use dicts"
+    ):
         save_tree(tmp_path / "x.npz", Local())
     save_tree(tmp_path / "x.npz", jax.tree.leaves(module))
     (weight,) = load_tree(tmp_path / "x.npz")
@@ -168,7 +190,9 @@ def test_a_local_named_tuple_is_refused():
         host(Inside(1))
 
 
-@pytest.mark.parametrize("value", [[[1], [1, 2]], {"a": 1}, jax.random.key(0), object()], ids=named)
+@pytest.mark.parametrize(
+    "value", [[[1], [1, 2]], {"a": 1}, jax.random.key(0), object()], ids=named
+)
 def test_arrays_must_be_arrays(tmp_path, value):
     with pytest.raises(InputError, match="field"):
         save_arrays(tmp_path / "x.npz", {"field": value})

@@ -12,7 +12,9 @@ pytestmark = pytest.mark.identity
 def lightness(colour: str) -> float:
     """CIE L* of an sRGB colour."""
     channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    linear = np.where(
+        channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+    )
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     return 116 * np.cbrt(luminance) - 16 if luminance > 0.008856 else 903.3 * luminance
 
@@ -20,7 +22,9 @@ def lightness(colour: str) -> float:
 def contrast_to_white(colour: str) -> float:
     """WCAG 2.2's contrast ratio."""
     channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
-    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    linear = np.where(
+        channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4
+    )
     return 1.05 / (linear @ [0.2126, 0.7152, 0.0722] + 0.05)
 
 
@@ -39,7 +43,10 @@ def test_panels_take_the_styles_in_turn():
     assert len(axes) == 4 and figure.get_size_inches().tolist() == [8.8, 6.4]
     for panel in axes:
         lines = [panel.plot([0, 1], [i, i])[0] for i in range(len(STYLES) + 1)]
-        drawn = [(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines]
+        drawn = [
+            (line.get_color(), line.get_marker(), line.get_linestyle())
+            for line in lines
+        ]
         assert drawn == [*STYLES, STYLES[0]]
 
 
@@ -55,7 +62,9 @@ def test_saving_is_deterministic(tmp_path):
     assert b"tEXt" not in data and b"tIME" not in data
 
 
-@pytest.mark.parametrize("sizes", [{"rows": 0}, {"columns": -1}, {"width": 0.0}, {"height": -1.0}])
+@pytest.mark.parametrize(
+    "sizes", [{"rows": 0}, {"columns": -1}, {"width": 0.0}, {"height": -1.0}]
+)
 def test_panels_of_no_size_are_refused(sizes):
     with pytest.raises(InputError):
         panels(**sizes)

@@ -26,7 +26,10 @@ REASON = "less would not matter"
     (0.7, 0.05, "refuted", "supported"),
 ])  # fmt: skip
 def test_the_interval_decides_against_the_margin(threshold, margin, over, under):
-    rules = (above(threshold, margin=margin, reason=REASON), below(threshold, margin=margin, reason=REASON))
+    rules = (
+        above(threshold, margin=margin, reason=REASON),
+        below(threshold, margin=margin, reason=REASON),
+    )
     assert [verdict(0.4, 0.6, rule) for rule in rules] == [over, under]
 
 
@@ -46,9 +49,15 @@ def test_exactly_the_threshold_is_no_effect():
     ([0, np.nan], "refuted"), ([np.inf], "refuted"),
 ])  # fmt: skip
 def test_an_equation_needs_every_error_within_the_tolerance(errors, expected):
-    asserted = deciding("X1", "s", largest(np.array(errors)), at_most(1e-12), unit="error", setting="t")
+    asserted = deciding(
+        "X1", "s", largest(np.array(errors)), at_most(1e-12), unit="error", setting="t"
+    )
     (finding,) = judged([asserted])
-    assert finding.verdict == expected and finding.n == len(errors) and finding.level is None
+    assert (
+        finding.verdict == expected
+        and finding.n == len(errors)
+        and finding.level is None
+    )
 
 
 def test_what_was_not_measured_is_undecided():
@@ -59,9 +68,15 @@ def test_the_dtype_is_that_of_the_arrays():
     hits = np.arange(9, dtype=np.float32)
     for dtype in (np.float32, np.float64):
         sample = np.arange(9).astype(dtype)
-        for measured in (bootstrap(np.mean, sample), proportion(sample > 3, of=sample), largest(sample)):
+        for measured in (
+            bootstrap(np.mean, sample),
+            proportion(sample > 3, of=sample),
+            largest(sample),
+        ):
             unit = measured.unit or "difference"
-            found = judged([supporting("A3", "s", measured, above(0.0), unit=unit, setting="t")])
+            found = judged(
+                [supporting("A3", "s", measured, above(0.0), unit=unit, setting="t")]
+            )
             assert found[0].dtype == np.dtype(dtype).name
     assert certain(hits.mean()).dtype == "float32"
     with pytest.raises(InputError, match="of="):
@@ -121,30 +136,48 @@ def p_value(mean, n=400):
 @pytest.mark.parametrize("seed", range(5))
 def test_deciding_findings_share_one_error_by_holms_procedure(seed):
     means = np.random.default_rng(seed).normal(0, 0.12, 8)
-    assertions = [deciding("C048", f"{k}", normal(mean), above(0.0), **WHERE) for k, mean in enumerate(means)]
+    assertions = [
+        deciding("C048", f"{k}", normal(mean), above(0.0), **WHERE)
+        for k, mean in enumerate(means)
+    ]
     p = np.array([p_value(mean) for mean in means])
     order, rejected = np.argsort(p), np.zeros(8, bool)
     for rank, index in enumerate(order):
         if p[index] > 0.05 / (8 - rank):
             break
         rejected[index] = True
-    decided = np.array([finding.verdict != "undecided" for finding in judged(assertions)])
+    decided = np.array(
+        [finding.verdict != "undecided" for finding in judged(assertions)]
+    )
     np.testing.assert_array_equal(decided, rejected)
 
 
 def test_supporting_and_deterministic_findings_cost_no_error():
     alone = judged([deciding("C048", "a", normal(0.1), above(0.0), **WHERE)])
-    others = [supporting("C048", f"b{k}", normal(0.1), above(0.0), **WHERE) for k in range(20)]
-    exact = [deciding("C048", f"c{k}", certain(np.float64(1)), above(0.0), **WHERE) for k in range(20)]
-    together = judged([deciding("C048", "a", normal(0.1), above(0.0), **WHERE), *others, *exact])
-    assert together[0] == alone[0] and alone[0].level == 0.95 and alone[0].verdict == "supported"
+    others = [
+        supporting("C048", f"b{k}", normal(0.1), above(0.0), **WHERE) for k in range(20)
+    ]
+    exact = [
+        deciding("C048", f"c{k}", certain(np.float64(1)), above(0.0), **WHERE)
+        for k in range(20)
+    ]
+    together = judged(
+        [deciding("C048", "a", normal(0.1), above(0.0), **WHERE), *others, *exact]
+    )
+    assert (
+        together[0] == alone[0]
+        and alone[0].level == 0.95
+        and alone[0].verdict == "supported"
+    )
     assert {finding.level for finding in together[1:21]} == {0.95}
     assert {finding.level for finding in together[21:]} == {None}
 
 
 def test_a_finding_records_all_that_it_was_held_against():
     rule = above(0.1, margin=0.05, reason=REASON)
-    (finding,) = judged([deciding("A3", "s", INTERVAL, rule, unit="nats", setting="t", figure="paths")])
+    (finding,) = judged(
+        [deciding("A3", "s", INTERVAL, rule, unit="nats", setting="t", figure="paths")]
+    )
     assert finding._asdict() == {
         "claim": "A3", "role": "deciding", "statement": "s", "setting": "t", "measured": 0.5, "low": 0.4,
         "high": 0.6, "level": None, "unit": "nats", "n": 9, "dtype": "float32", "rule": rule,
@@ -157,6 +190,11 @@ def test_no_true_null_is_decided_more_often_than_in_one_study_of_twenty():
     rng, wrong = np.random.default_rng(0), 0
     for _ in range(1000):
         means = rng.normal(0, 1 / 20, 6)
-        found = judged([deciding("C048", f"{mean}", normal(mean), above(0.0), **WHERE) for mean in means])
+        found = judged(
+            [
+                deciding("C048", f"{mean}", normal(mean), above(0.0), **WHERE)
+                for mean in means
+            ]
+        )
         wrong += any(finding.verdict != "undecided" for finding in found)
     assert wrong / 1000 < 0.05 + 4 * np.sqrt(0.05 * 0.95 / 1000)

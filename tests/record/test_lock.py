@@ -46,7 +46,9 @@ def test_the_folder_is_made_held_and_may_be_renamed(tmp_path):
 
 
 def test_a_lock_renamed_away_while_it_was_opened_is_let_go(tmp_path, monkeypatch):
-    """Another process finishes between our opening of its lock file and our locking of it."""
+    """Another process finishes between our opening of its lock file and our locking of
+    it.
+    """
     folder, real = tmp_path / "x.partial", module._owns
     moved = []
 
@@ -62,5 +64,8 @@ def test_a_lock_renamed_away_while_it_was_opened_is_let_go(tmp_path, monkeypatch
 
 def test_a_file_in_the_way_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="cannot be written"), locked(tmp_path / "file" / "run"):
+    with (
+        pytest.raises(InputError, match="cannot be written"),
+        locked(tmp_path / "file" / "run"),
+    ):
         pass

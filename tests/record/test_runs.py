@@ -13,7 +13,9 @@ pytestmark = pytest.mark.invariance
 WHERE = {"unit": "error", "setting": "a bowl"}
 FINDINGS = judged(
     [
-        deciding("C001", "s", Interval(0.1, 1e-17, 1 / 3, 5, "float32"), above(0.0), **WHERE),
+        deciding(
+            "C001", "s", Interval(0.1, 1e-17, 1 / 3, 5, "float32"), above(0.0), **WHERE
+        ),
         supporting("A2", "s", largest(np.array([1.0, np.inf])), at_most(1.0), **WHERE),
         supporting("A3", "s", largest(np.array([np.nan])), at_most(1.0), **WHERE),
     ]
@@ -27,9 +29,19 @@ FACTS = {
 
 def make(folder, *, study="toy", finished="2020-01-01", result=None, **facts):
     folder.mkdir(parents=True)
-    manifest = {**FACTS, "study": study, "hash": folder.name, "finished": finished, **facts}
+    manifest = {
+        **FACTS,
+        "study": study,
+        "hash": folder.name,
+        "finished": finished,
+        **facts,
+    }
     run = Run(
-        folder, manifest, {"x": np.arange(3)} if result is None else result, {"t": np.ones(2)}, FINDINGS
+        folder,
+        manifest,
+        {"x": np.arange(3)} if result is None else result,
+        {"t": np.ones(2)},
+        FINDINGS,
     )
     save_run(run)
     return run
@@ -41,14 +53,31 @@ def test_a_saved_run_is_loaded_again(tmp_path):
     assert loaded.manifest == run.manifest and compare(loaded, run) == ()
     assert repr(loaded.findings) == repr(run.findings)
     assert loaded.timings is not None and loaded.timings["t"].tolist() == [1.0, 1.0]
-    json.loads((tmp_path / "abc" / "findings.json").read_text(), parse_constant=pytest.fail)
+    json.loads(
+        (tmp_path / "abc" / "findings.json").read_text(), parse_constant=pytest.fail
+    )
 
 
 def test_comparison_is_by_bits(tmp_path):
-    nans = np.array([0x7FF8000000000000, 0x7FF8000000000001], np.uint64).view(np.float64)
-    base = {"nan": nans[:1], "zero": np.zeros(2), "shape": np.ones((2, 3)), "dtype": np.ones(2, np.int32)}
-    other = {"nan": nans[1:], "zero": -np.zeros(2), "shape": np.ones((3, 2)), "dtype": np.ones(2, np.uint32)}
-    first, second = make(tmp_path / "a", result=base), make(tmp_path / "b", result=other | {"new": nans})
+    nans = np.array([0x7FF8000000000000, 0x7FF8000000000001], np.uint64).view(
+        np.float64
+    )
+    base = {
+        "nan": nans[:1],
+        "zero": np.zeros(2),
+        "shape": np.ones((2, 3)),
+        "dtype": np.ones(2, np.int32),
+    }
+    other = {
+        "nan": nans[1:],
+        "zero": -np.zeros(2),
+        "shape": np.ones((3, 2)),
+        "dtype": np.ones(2, np.uint32),
+    }
+    first, second = (
+        make(tmp_path / "a", result=base),
+        make(tmp_path / "b", result=other | {"new": nans}),
+    )
     assert compare(first, first) == compare(first.folder, str(first.folder)) == ()
     assert (
         compare(first, second)
@@ -58,7 +87,13 @@ def test_comparison_is_by_bits(tmp_path):
 
 
 def test_only_whole_runs_are_listed(tmp_path):
-    names = ["0123456789ab", "0123456789ab.partial", "0123456789ab.1", "notes", "0123456789AB"]
+    names = [
+        "0123456789ab",
+        "0123456789ab.partial",
+        "0123456789ab.1",
+        "notes",
+        "0123456789AB",
+    ]
     for name in names:
         (tmp_path / "toy" / name).mkdir(parents=True)
     (tmp_path / "toy" / "ffffffffffff").write_text("")
@@ -89,7 +124,9 @@ def test_a_verdict_typed_into_a_file_is_refused(tmp_path, word):
         load_run(tmp_path / "abc")
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "result.npz", "timings.npz", "findings.json"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "result.npz", "timings.npz", "findings.json"]
+)
 def test_a_damaged_file_is_named(tmp_path, name):
     make(tmp_path / "abc")
     path = tmp_path / "abc" / name

@@ -20,9 +20,17 @@ def test_a_kept_value_is_the_computed_one(tmp_path):
     lines = []
     first, computed = storing(tmp_path / "stages", lines.append)
     second, kept = storing(tmp_path / "stages", lines.append)
-    values = [first("a/b c", compute), second("a/b c", never), plain_keep("a/b c", compute)]
+    values = [
+        first("a/b c", compute),
+        second("a/b c", never),
+        plain_keep("a/b c", compute),
+    ]
     for value in values:
-        assert value["n"] == 2 and type(value["x"]) is np.ndarray and not value["x"].flags.writeable
+        assert (
+            value["n"] == 2
+            and type(value["x"]) is np.ndarray
+            and not value["x"].flags.writeable
+        )
         np.testing.assert_array_equal(value["x"], values[0]["x"])
     assert not computed["a/b c"].kept and kept["a/b c"].kept
     assert computed["a/b c"].seconds == kept["a/b c"].seconds > 0

@@ -75,7 +75,9 @@ def test_proportion_is_the_exact_binomial_interval(k, n):
 @pytest.mark.oracle
 def test_correlation_is_spearmans_with_ties():
     x, y = RNG.integers(0, 5, size=(2, 40))
-    np.testing.assert_allclose(correlation(x, y), stats.spearmanr(x, y).statistic, rtol=1e-12)
+    np.testing.assert_allclose(
+        correlation(x, y), stats.spearmanr(x, y).statistic, rtol=1e-12
+    )
 
 
 @pytest.mark.identity
@@ -100,9 +102,17 @@ def test_too_few_units_tell_nothing():
     one = bootstrap(np.mean, np.array([3.0]))
     assert (one.estimate, one.low, one.high, one.n) == (3.0, -np.inf, np.inf, 1)
     none = bootstrap(np.mean, np.array([]))
-    assert np.isnan(none.estimate) and (none.low, none.high, none.n) == (-np.inf, np.inf, 0)
+    assert np.isnan(none.estimate) and (none.low, none.high, none.n) == (
+        -np.inf,
+        np.inf,
+        0,
+    )
     empty = proportion(np.array([], bool), of=np.ones(0))
-    assert np.isnan(empty.estimate) and (empty.low, empty.high, empty.n) == (0.0, 1.0, 0)
+    assert np.isnan(empty.estimate) and (empty.low, empty.high, empty.n) == (
+        0.0,
+        1.0,
+        0,
+    )
 
 
 @pytest.mark.identity
@@ -113,7 +123,9 @@ def test_what_nothing_random_entered_is_a_point():
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_first_passage_reads_one_curve_where_another_falls_to_a_level(dtype):
-    """Of exp(-t) and t², the second is log(level)² where the first has fallen to the level."""
+    """Of exp(-t) and t², the second is log(level)² where the first has fallen to the
+    level.
+    """
     t = np.linspace(0, 5, 2001)
     falling, values = np.exp(-t).astype(dtype), (t**2).astype(dtype)
     for level in (0.5, 0.1, 0.01):
@@ -122,7 +134,9 @@ def test_first_passage_reads_one_curve_where_another_falls_to_a_level(dtype):
     assert first_passage(falling, values, 2.0) == 0.0
     assert np.isnan(first_passage(falling, values, 1e-9))
     bumpy = np.array([3.0, 1.0, 4.0, 0.5])
-    assert first_passage(bumpy, np.arange(4.0), 2.0) == 0.5  # the first time, not the last
+    assert (
+        first_passage(bumpy, np.arange(4.0), 2.0) == 0.5
+    )  # the first time, not the last
 
 
 @pytest.mark.identity
@@ -132,7 +146,10 @@ def test_first_passage_reads_one_curve_where_another_falls_to_a_level(dtype):
 ])  # fmt: skip
 def test_an_interval_knows_itself_at_other_levels(measure):
     one, other = measure(0.9), measure(0.99)
-    assert one.at(0.99) == (other.low, other.high) and other.at(0.9) == (one.low, one.high)
+    assert one.at(0.99) == (other.low, other.high) and other.at(0.9) == (
+        one.low,
+        one.high,
+    )
     assert other.low <= one.low <= one.high <= other.high
 
 

@@ -24,7 +24,11 @@ def interrupt(study):
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 READER = """
@@ -58,10 +62,15 @@ def test_a_run_is_whole_and_is_not_repeated(toy, tmp_path):
         "manifest.json", "report.html", "result.npz", "timings.npz",
     ]  # fmt: skip
     run = load_run(folder)
-    assert list_runs(tmp_path / "runs") == (folder,) and folder.name == run.manifest["hash"]
+    assert (
+        list_runs(tmp_path / "runs") == (folder,)
+        and folder.name == run.manifest["hash"]
+    )
     assert run.result["power"].shape == (2, 2) and run.timings is not None
     assert [finding.verdict for finding in run.findings] == ["supported", "supported"]
-    assert run.manifest["wall_seconds"] > sum(stage["seconds"] for stage in run.manifest["stages"].values())
+    assert run.manifest["wall_seconds"] > sum(
+        stage["seconds"] for stage in run.manifest["stages"].values()
+    )
     assert run.manifest["compile_seconds"] >= 0 and run.manifest["data"] == {}
     assert [line.split(":")[0] for line in lines] == ["scale=1.0", "scale=2.0", "toy"]
     before = contents(folder)
@@ -82,9 +91,13 @@ def test_resumed_is_uninterrupted(toy, tmp_path):
     assert calls(toy) == [1.0, 2.0, 2.0] and "kept" in lines[0]
     whole = execute(toy, toy.smoke, runs=tmp_path / "whole")
     assert compare(resumed, whole) == () and resumed.name == whole.name
-    assert (resumed / "findings.json").read_bytes() == (whole / "findings.json").read_bytes()
+    assert (resumed / "findings.json").read_bytes() == (
+        whole / "findings.json"
+    ).read_bytes()
     assert load_run(resumed).manifest["wall_seconds"] > 1000
-    assert [stage["kept"] for stage in load_run(resumed).manifest["stages"].values()] == [True, False]
+    assert [
+        stage["kept"] for stage in load_run(resumed).manifest["stages"].values()
+    ] == [True, False]
     assert [p.name for p in resumed.parent.iterdir()] == [resumed.name]
 
 
@@ -125,7 +138,10 @@ def test_again_keeps_the_old_run_aside(toy, tmp_path):
         assert execute(toy, toy.smoke, runs=tmp_path, again=True) == folder
         assert (folder.parent / f"{folder.name}.{n}").is_dir()
     assert contents(folder.parent / f"{folder.name}.1") == old
-    assert list_runs(tmp_path) == (folder,) and compare(folder, folder.parent / f"{folder.name}.1") == ()
+    assert (
+        list_runs(tmp_path) == (folder,)
+        and compare(folder, folder.parent / f"{folder.name}.1") == ()
+    )
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -135,7 +151,10 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def test_other_configs_and_other_code_are_other_runs(toy, toy_path, tmp_path):
-    folders = {execute(toy, toy.smoke, runs=tmp_path), execute(toy, toy.Config(seeds=3), runs=tmp_path)}
+    folders = {
+        execute(toy, toy.smoke, runs=tmp_path),
+        execute(toy, toy.Config(seeds=3), runs=tmp_path),
+    }
     edit(toy_path, "(seeds, 16)", "(seeds, 17)")
     folders.add(execute(load(toy_path), toy.smoke, runs=tmp_path))
     assert len(folders) == 3 == len(list_runs(tmp_path))
@@ -147,19 +166,29 @@ def test_other_configs_and_other_code_are_other_runs(toy, toy_path, tmp_path):
     ('label(axes, "Power", "scale (1)"', 'label(axes, "Power", "size (1)"'),
     ('"It grows fourfold."', '"It grows four times."'),
 ])  # fmt: skip
-def test_words_labels_and_findings_start_no_stage_again(toy, toy_path, tmp_path, old, new):
+def test_words_labels_and_findings_start_no_stage_again(
+    toy, toy_path, tmp_path, old, new
+):
     folder = execute(toy, toy.smoke, runs=tmp_path)
     edit(toy_path, old, new)
     changed = load(toy_path)
-    assert execute(changed, changed.smoke, runs=tmp_path) == folder == list_runs(tmp_path)[0]
+    assert (
+        execute(changed, changed.smoke, runs=tmp_path)
+        == folder
+        == list_runs(tmp_path)[0]
+    )
     assert calls(changed) == [] and not list(folder.parent.glob("*.refresh"))
 
 
-def test_findings_and_figures_are_made_again_from_the_stored_arrays(toy, toy_path, tmp_path):
+def test_findings_and_figures_are_made_again_from_the_stored_arrays(
+    toy, toy_path, tmp_path
+):
     folder = execute(toy, toy.smoke, runs=tmp_path)
     before = contents(folder)
     edit(toy_path, '"It grows fourfold."', '"It grows four times."')
-    edit(toy_path, 'label(axes, "Power", "scale (1)"', 'label(axes, "Power", "size (1)"')
+    edit(
+        toy_path, 'label(axes, "Power", "scale (1)"', 'label(axes, "Power", "size (1)"'
+    )
     changed, lines = load(toy_path), []
     execute(changed, changed.smoke, runs=tmp_path, announce=lines.append)
     after = contents(folder)
@@ -172,7 +201,9 @@ def test_findings_and_figures_are_made_again_from_the_stored_arrays(toy, toy_pat
 
 
 def test_the_hash_is_of_the_code_that_the_run_began_with(toy, toy_path, tmp_path):
-    execute(toy, toy.smoke, runs=tmp_path, announce=lambda _: toy_path.write_text("changed"))
+    execute(
+        toy, toy.smoke, runs=tmp_path, announce=lambda _: toy_path.write_text("changed")
+    )
     (folder,) = list_runs(tmp_path)
     assert load_run(folder).manifest["hash"] == folder.name
     assert load_run(folder).manifest["code"] == toy.computing
@@ -202,16 +233,21 @@ def test_one_process_at_a_time(toy, tmp_path):
             execute(toy, toy.smoke, runs=tmp_path, again=True)
 
 
-def test_a_run_that_another_process_finished_meanwhile_is_taken(toy, tmp_path, monkeypatch):
+def test_a_run_that_another_process_finished_meanwhile_is_taken(
+    toy, tmp_path, monkeypatch
+):
     folder = execute(toy, toy.smoke, runs=tmp_path)
     before, real, answers = contents(folder), store.standing, [None]
-    monkeypatch.setattr(store, "standing", lambda *a: answers.pop() if answers else real(*a))
+    monkeypatch.setattr(
+        store, "standing", lambda *a: answers.pop() if answers else real(*a)
+    )
     assert execute(toy, toy.smoke, runs=tmp_path) == folder
     assert contents(folder) == before and list(folder.parent.iterdir()) == [folder]
 
 
 @pytest.mark.parametrize(
-    "victim", ["numpy.lib.format.write_array", "os.replace", "jaxml.record.judging.save"]
+    "victim",
+    ["numpy.lib.format.write_array", "os.replace", "jaxml.record.judging.save"],
 )
 def test_a_full_disk_loses_nothing(toy, tmp_path, monkeypatch, victim):
     earlier = execute(toy, toy.Config(seeds=3), runs=tmp_path)
@@ -257,24 +293,33 @@ def test_a_broken_contract_is_a_sentence_and_no_run(toy_path, tmp_path, old, new
 
 def test_a_study_without_timings(toy_path, tmp_path):
     source = (
-        toy_path.read_text().replace("def timings(", "def unused(").replace("(result, timings)", "(result)")
+        toy_path.read_text()
+        .replace("def timings(", "def unused(")
+        .replace("(result, timings)", "(result)")
     )
     toy_path.write_text(source)
     study = load(toy_path)
     run = load_run(execute(study, study.smoke, runs=tmp_path))
     assert run.timings is None and not (run.folder / "timings.npz").exists()
     np.testing.assert_array_equal(run.result["parity"], [np.nan, 1.0])
-    assert json.loads((run.folder / "findings.json").read_text())[0]["rule"]["sign"] == ">"
+    assert (
+        json.loads((run.folder / "findings.json").read_text())[0]["rule"]["sign"] == ">"
+    )
 
 
 def test_a_claim_that_a_study_adds_enters_its_run(toy, toy_path, tmp_path):
     folder = execute(toy, toy.smoke, runs=tmp_path / "runs")
     edit(toy_path, "C150a, A3.", "C150a, A3, mine.")
-    source = toy_path.read_text().replace('"A3", "It grows fourfold."', '"mine", "It grows fourfold."')
+    source = toy_path.read_text().replace(
+        '"A3", "It grows fourfold."', '"mine", "It grows fourfold."'
+    )
     table = {"mine": {"topic": "mine", "kind": "empirical", "claim": "Power grows."}}
     toy_path.write_text(source + f"\nCLAIMS = {table!r}\n")
     changed = load(toy_path)
-    assert execute(changed, changed.smoke, runs=tmp_path / "runs") == folder and calls(changed) == []
+    assert (
+        execute(changed, changed.smoke, runs=tmp_path / "runs") == folder
+        and calls(changed) == []
+    )
     assert load_run(folder).manifest["own_claims"]["mine"]["claim"] == "Power grows."
     assert "Power grows." in (folder / "report.html").read_text()
 
@@ -284,7 +329,10 @@ def test_an_interrupted_refresh_is_done_again(toy, toy_path, tmp_path, monkeypat
     edit(toy_path, '"It grows fourfold."', '"It grows four times."')
     changed = load(toy_path)
     with monkeypatch.context() as patched:
-        patched.setattr("jaxml.record.judging.write_report", lambda *_: interrupt(changed)["no such"])
+        patched.setattr(
+            "jaxml.record.judging.write_report",
+            lambda *_: interrupt(changed)["no such"],
+        )
         with pytest.raises(TypeError):
             execute(changed, changed.smoke, runs=tmp_path)
     execute(changed, changed.smoke, runs=tmp_path)
@@ -295,7 +343,8 @@ def test_an_interrupted_refresh_is_done_again(toy, toy_path, tmp_path, monkeypat
 def test_data_that_findings_read_are_part_of_the_run(toy_path, tmp_path):
     (tmp_path / "reference.csv").write_text("1")
     source = toy_path.read_text().replace(
-        "    growth = result", '    read(__file__.replace("toy.py", "reference.csv"))\n    growth = result'
+        "    growth = result",
+        '    read(__file__.replace("toy.py", "reference.csv"))\n    growth = result',
     )
     toy_path.write_text(source + "\nfrom jaxml.problem import read\n")
     toy = load(toy_path)

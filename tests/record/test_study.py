@@ -16,7 +16,10 @@ pytestmark = pytest.mark.identity
 
 def test_load_returns_the_parts(toy, toy_path):
     assert toy.name == "toy" and toy.path == toy_path.resolve()
-    assert toy.smoke == toy.Config(seeds=2) and toy.Result._fields == ("power", "parity")
+    assert toy.smoke == toy.Config(seeds=2) and toy.Result._fields == (
+        "power",
+        "parity",
+    )
     assert toy.timings is not None
     assert sys.modules["jaxml_study_toy"].Config is toy.Config
 
@@ -93,7 +96,9 @@ def test_a_config_survives_json(toy):
 ])  # fmt: skip
 def test_a_wrong_field_is_named_with_the_valid_ones(toy, change, word):
     values = config_to_json(toy.smoke) | change
-    with pytest.raises(InputError, match=rf"{word}.*scales, seeds, seed, offset, grid, dtype, fail"):
+    with pytest.raises(
+        InputError, match=rf"{word}.*scales, seeds, seed, offset, grid, dtype, fail"
+    ):
         config_from_json(toy.Config, values)
 
 
@@ -135,7 +140,13 @@ class Rich:
 def test_paths_enums_lists_and_dicts_survive_json():
     config = Rich(file=Path("~/x"), shade=Shade.LIGHT, limits={"a": 1}, place=Path("c"))
     values = json.loads(json.dumps(config_to_json(config)))
-    assert values == {"file": "~/x", "shade": "LIGHT", "sizes": [1, 2], "limits": {"a": 1.0}, "place": "c"}
+    assert values == {
+        "file": "~/x",
+        "shade": "LIGHT",
+        "sizes": [1, 2],
+        "limits": {"a": 1.0},
+        "place": "c",
+    }
     assert config_from_json(Rich, values) == config
     with pytest.raises(InputError, match="shade"):
         config_from_json(Rich, values | {"shade": "GREY"})
@@ -171,7 +182,9 @@ def test_keys_survive_json_in_their_types():
         mixed={"one": 1},
     )
     values = json.loads(json.dumps(config_to_json(config)))
-    assert values["numbers"] == {"1": 2.0, "-3": 4.5} and values["shades"] == {"LIGHT": "DEEP"}
+    assert values["numbers"] == {"1": 2.0, "-3": 4.5} and values["shades"] == {
+        "LIGHT": "DEEP"
+    }
     again = config_from_json(Keyed, values)
     assert again == config and repr(again) == repr(config)
 

@@ -8,7 +8,13 @@ from jaxml.claims import Claim
 from jaxml.record.answers import answers
 from jaxml.record.finding import Finding
 from jaxml.record.rule import Rule
-from jaxml.record.tables import capitalised, held_against, markdown_answers, markdown_verdicts, measured
+from jaxml.record.tables import (
+    capitalised,
+    held_against,
+    markdown_answers,
+    markdown_verdicts,
+    measured,
+)
 from jaxml.record.verdicts import Verdicts
 
 pytestmark = pytest.mark.identity
@@ -46,7 +52,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("numbers", "rule", "quantity", "against"), CASES)
-def test_numbers_have_as_many_digits_as_tell_them_apart(numbers, rule, quantity, against):
+def test_numbers_have_as_many_digits_as_tell_them_apart(
+    numbers, rule, quantity, against
+):
     value, low, high = numbers
     one = finding(value, low, high, rule)
     assert measured(one) == quantity
@@ -77,4 +85,7 @@ def test_own_topics_keep_their_words_and_end_no_cell():
     one = finding(2.0, 1.5, 2.5, Rule(">", 1.0))
     replies = answers({"C1": claim}, [Verdicts("toy", "Does it?", {}, (one,), ())])
     assert "## The Adam | ReLU Topic\n" in markdown_verdicts(replies)
-    assert "| **the Adam \\| ReLU Topic** | 1 of 1 tested, 0 not yet | | | |" in markdown_answers(replies)
+    assert (
+        "| **the Adam \\| ReLU Topic** | 1 of 1 tested, 0 not yet | | | |"
+        in markdown_answers(replies)
+    )

@@ -1,4 +1,6 @@
-"""Download from mirrors in turn; a file appears under its name only when it is whole and right."""
+"""Download from mirrors in turn; a file appears under its name only when it is whole
+and right.
+"""
 
 import os
 import secrets
@@ -8,7 +10,13 @@ from pathlib import Path
 from urllib.request import urlopen
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from jaxml.problem.data.content import decompress, verify
 from jaxml.provenance import contents
@@ -19,7 +27,8 @@ _CHUNK = 1 << 16
 
 
 def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
-    """Fetches `path.name` from the first mirror that has it right, and moves it to `path` in one step.
+    """Fetches `path.name` from the first mirror that has it right, and moves it to
+    `path` in one step.
 
     Args:
         mirrors: addresses of folders, each ending in a slash.
@@ -45,8 +54,8 @@ def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
         finally:
             partial.unlink(missing_ok=True)
     raise InputError(
-        f"{path.name} is not on this machine and cannot be downloaded ({'; '.join(reasons)}): "
-        f"put it into {path.parent}."
+        f"{path.name} is not on this machine and cannot be downloaded "
+        f"({'; '.join(reasons)}): put it into {path.parent}."
     )
 
 
@@ -55,13 +64,19 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         raise InputError(
-            f"The cache {folder} cannot be made ({reason.strerror}): set XDG_CACHE_HOME to another folder."
+            f"The cache {folder} cannot be made ({reason.strerror}): set XDG_CACHE_HOME "
+            "to another folder."
         ) from reason
 
 
 def _stream(url: str, path: Path) -> None:
     """Copies what is at `url` to `path`, with a progress bar on standard error."""
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
     with (
         urlopen(url, timeout=_TIMEOUT) as response,
         path.open("wb") as file,

@@ -1,4 +1,6 @@
-"""Data sets that need no file: they come with a dependency, are ten points long, or have a formula."""
+"""Data sets that need no file: they come with a dependency, are ten points long, or
+have a formula.
+"""
 
 import io
 from importlib.util import find_spec
@@ -23,15 +25,21 @@ def digits(*, dtype: DTypeLike = np.float32) -> Batch:
     Returns:
         Inputs `[1797, 64]`, row-major images; targets int32 `[1797]`, ten classes.
 
-    Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", the test part, as
-        scikit-learn carries it; its file is read, for importing scikit-learn takes a second.
+    Source: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits", the
+        test part, as scikit-learn carries it; its file is read, for importing
+        scikit-learn takes a second.
     """
     package = find_spec("sklearn")
     if package is None or package.origin is None:
-        raise InputError("The digits come with scikit-learn, which is missing: pip install scikit-learn.")
+        raise InputError(
+            "The digits come with scikit-learn, which is missing: pip install "
+            "scikit-learn."
+        )
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     packed = contents(path)
-    table = np.loadtxt(io.BytesIO(decompress(packed, path)), delimiter=",", dtype=np.uint8)
+    table = np.loadtxt(
+        io.BytesIO(decompress(packed, path)), delimiter=",", dtype=np.uint8
+    )
     pixels, labels = table[:, :-1] / 16, table[:, -1].astype(np.int32)
     report(Reading("digits", content_digest(pixels, labels), str(path), sha256(packed)))
     return examples(pixels.astype(dtype), labels)
@@ -54,9 +62,11 @@ def sinc(count: int, *, dtype: DTypeLike = np.float32) -> Batch:
 
 
 def pokemon_cp(*, dtype: DTypeLike = np.float32) -> Batch:
-    """Combat power of ten Pokémon before (inputs `[10, 1]`) and after (targets `[10, 1]`) evolution.
+    """Combat power of ten Pokémon before (inputs `[10, 1]`) and after (targets
+    `[10, 1]`) evolution.
 
-    Least squares gives -188.43 + 2.6695 x; the Hessian of the summed squares has condition 3.1e5.
+    Least squares gives -188.43 + 2.6695 x; the Hessian of the summed squares has
+    condition 3.1e5.
 
     Source: Lee 2016, Machine Learning, the lecture on regression.
     """
@@ -67,23 +77,35 @@ def pokemon_cp(*, dtype: DTypeLike = np.float32) -> Batch:
     return examples(x.astype(dtype), y.astype(dtype))
 
 
-def circles(count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32) -> Batch:
+def circles(
+    count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32
+) -> Batch:
     """Two concentric circles: radius 1 is class 0, radius ½ is class 1.
 
-    The classes alternate and each runs through its curve at equal steps; normal noise of standard
-    deviation `noise` is added to both coordinates, in float32 whatever the dtype. So do the other
-    planar sets.
+    The classes alternate and each runs through its curve at equal steps; normal noise
+    of standard deviation `noise` is added to both coordinates, in float32 whatever the
+    dtype. So do the other planar sets.
 
     Returns:
         Inputs `[count, 2]`, targets int32 `[count]`.
     """
     label, t = _alternating(count)
     radius, angle = 1 - label / 2, 2 * np.pi * t
-    return _jittered(radius * np.cos(angle), radius * np.sin(angle), noise=noise, key=key, dtype=dtype)
+    return _jittered(
+        radius * np.cos(angle),
+        radius * np.sin(angle),
+        noise=noise,
+        key=key,
+        dtype=dtype,
+    )
 
 
-def moons(count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32) -> Batch:
-    """Two interleaved half circles of radius 1: the upper about (0, 0), the lower about (1, ½)."""
+def moons(
+    count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32
+) -> Batch:
+    """Two interleaved half circles of radius 1: the upper about (0, 0), the lower about
+    (1, ½).
+    """
     label, t = _alternating(count)
     sign, angle = 1 - 2 * label, np.pi * t
     x, y = label + sign * np.cos(angle), label / 2 + sign * np.sin(angle)
@@ -100,26 +122,42 @@ def xor(count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32) ->
     return _jittered(x, x * (1 - 2 * label), noise=noise, key=key, dtype=dtype)
 
 
-def spirals(count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32) -> Batch:
-    """Two spirals, half a turn apart, of radius ¼ + ¾t at the angle 3πt for 0 <= t < 1."""
+def spirals(
+    count: int, *, noise: float, key: Key, dtype: DTypeLike = np.float32
+) -> Batch:
+    """Two spirals, half a turn apart, of radius ¼ + ¾t at the angle 3πt for 0 <= t <
+    1.
+    """
     label, t = _alternating(count)
     radius, angle = 0.25 + 0.75 * t, np.pi * (3 * t + label)
-    return _jittered(radius * np.cos(angle), radius * np.sin(angle), noise=noise, key=key, dtype=dtype)
+    return _jittered(
+        radius * np.cos(angle),
+        radius * np.sin(angle),
+        noise=noise,
+        key=key,
+        dtype=dtype,
+    )
 
 
 def content_digest(inputs: np.ndarray, targets: np.ndarray) -> str:
-    """SHA-256 of the inputs as float32, then of the targets: one digest, whatever dtype is asked for."""
+    """SHA-256 of the inputs as float32, then of the targets: one digest, whatever dtype
+    is asked for.
+    """
     return sha256(inputs.astype(np.float32).tobytes() + targets.tobytes())
 
 
 def _alternating(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels 0, 1, 0, 1, ... and, within each class, equal steps of t from 0 towards 1."""
+    """Labels 0, 1, 0, 1, ... and, within each class, equal steps of t from 0 towards
+    1.
+    """
     _require_count(count)
     index = np.arange(count)
     return index % 2, (index // 2) / ((count + 1) // 2)
 
 
-def _jittered(x: np.ndarray, y: np.ndarray, *, noise: float, key: Key, dtype: DTypeLike) -> Batch:
+def _jittered(
+    x: np.ndarray, y: np.ndarray, *, noise: float, key: Key, dtype: DTypeLike
+) -> Batch:
     points = np.stack([x, y], axis=-1).astype(np.float32)
     draws = np.asarray(jax.random.normal(key, points.shape, jnp.float32))
     labels = (np.arange(len(points)) % 2).astype(np.int32)
@@ -128,4 +166,6 @@ def _jittered(x: np.ndarray, y: np.ndarray, *, noise: float, key: Key, dtype: DT
 
 def _require_count(count: int) -> None:
     if count < 2:
-        raise InputError(f"A data set of {count} examples shows nothing: ask for 2 or more.")
+        raise InputError(
+            f"A data set of {count} examples shows nothing: ask for 2 or more."
+        )

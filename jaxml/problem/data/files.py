@@ -1,4 +1,6 @@
-"""Data sets in files: in a folder on this machine, else in the cache, else downloaded into it once."""
+"""Data sets in files: in a folder on this machine, else in the cache, else downloaded
+into it once.
+"""
 
 import os
 from pathlib import Path
@@ -24,25 +26,33 @@ class FileSet(NamedTuple):
 
 
 def published(files: FileSet, name: str) -> bytes:
-    """The uncompressed content of a file of the set, verified and reported, after a download if need be.
+    """The uncompressed content of a file of the set, verified and reported, after a
+    download if need be.
 
     Raises:
-        InputError: the file is corrupt, holds other content, or is neither here nor to be had.
+        InputError: the file is corrupt, holds other content, or is neither here nor to
+            be had.
     """
     path = found(files, name)
     packed = contents(path)
     content = decompress(packed, path)
     digest = files.digests[name]
     verify(content, digest, path)
-    report(Reading(f"{files.folder}/{name}", digest, str(path.absolute()), sha256(packed)))
+    report(
+        Reading(f"{files.folder}/{name}", digest, str(path.absolute()), sha256(packed))
+    )
     return content
 
 
 def found(files: FileSet, name: str) -> Path:
-    """The file's path, after a download if need be; a compressed file comes before an unpacked one."""
+    """The file's path, after a download if need be; a compressed file comes before an
+    unpacked one.
+    """
     cache = _cache() / files.folder
     folder = os.environ.get("JAXML_DATA_DIR")
-    places = [cache] if not folder else [Path(folder).expanduser() / files.folder, cache]
+    places = (
+        [cache] if not folder else [Path(folder).expanduser() / files.folder, cache]
+    )
     for place in places:
         for form in _forms(name):
             if (place / form).exists():
@@ -57,6 +67,8 @@ def _cache() -> Path:
 
 
 def _forms(name: str) -> list[str]:
-    """The names under which tools save a file: as published, unpacked, and unpacked with a dot."""
+    """The names under which tools save a file: as published, unpacked, and unpacked
+    with a dot.
+    """
     plain = name.removesuffix(".gz")
     return list(dict.fromkeys([name, plain, plain.replace("-idx", ".idx")]))

@@ -1,4 +1,6 @@
-"""The IDX format, gzip-compressed or not: a magic number, the dimensions, the values, all big-endian."""
+"""The IDX format, gzip-compressed or not: a magic number, the dimensions, the values,
+all big-endian.
+"""
 
 import math
 import struct
@@ -16,11 +18,12 @@ _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E:
 
 
 def read_idx(path: str | Path) -> np.ndarray:
-    """The array in an IDX file, gzip-compressed or not, in the machine's byte order; it is reported.
+    """The array in an IDX file, gzip-compressed or not, in the machine's byte order; it
+    is reported.
 
     Raises:
-        InputError: unreadable, corrupt or truncated gzip; a wrong magic number; a size other than
-            the header promises; more dimensions than an array can have.
+        InputError: unreadable, corrupt or truncated gzip; a wrong magic number; a size
+            other than the header promises; more dimensions than an array can have.
 
     Source: LeCun, Cortes and Burges 1998, "The MNIST database", file format.
     """
@@ -35,7 +38,10 @@ def read_idx(path: str | Path) -> np.ndarray:
 def parse(content: bytes, path: Path) -> np.ndarray:
     """The array that IDX bytes describe; `path` is for messages only."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _TYPES:
-        raise InputError(f"{path} begins with 0x{content[:4].hex()}, which is no IDX magic number: {REMEDY}.")
+        raise InputError(
+            f"{path} begins with 0x{content[:4].hex()}, which is no IDX magic number: "
+            f"{REMEDY}."
+        )
     dtype, dimensions = np.dtype(_TYPES[content[2]]), content[3]
     start = 4 + 4 * dimensions
     if len(content) < start:
@@ -43,10 +49,14 @@ def parse(content: bytes, path: Path) -> np.ndarray:
     shape = struct.unpack(f">{dimensions}I", content[4:start])
     promised = start + math.prod(shape) * dtype.itemsize
     if len(content) != promised:
-        raise InputError(f"{path} holds {len(content)} bytes, its header says {promised}: {REMEDY}.")
+        raise InputError(
+            f"{path} holds {len(content)} bytes, its header says {promised}: {REMEDY}."
+        )
     values = np.frombuffer(content, dtype, offset=start)
     try:
         array = values.reshape(shape)
     except ValueError as reason:
-        raise InputError(f"{path} has dimensions that no array has ({reason}): {REMEDY}.") from reason
+        raise InputError(
+            f"{path} has dimensions that no array has ({reason}): {REMEDY}."
+        ) from reason
     return array.astype(dtype.newbyteorder("="))

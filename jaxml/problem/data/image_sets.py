@@ -1,4 +1,6 @@
-"""MNIST and Fashion-MNIST, from a folder on this machine or from a mirror, with pinned checksums."""
+"""MNIST and Fashion-MNIST, from a folder on this machine or from a mirror, with pinned
+checksums.
+"""
 
 from pathlib import Path
 
@@ -28,7 +30,10 @@ FASHION_MNIST = FileSet(
 )
 MNIST = FileSet(
     "mnist",
-    ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+    (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
     {
         "train-images-idx3-ubyte.gz": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "train-labels-idx1-ubyte.gz": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -38,45 +43,59 @@ MNIST = FileSet(
 )
 
 
-def fashion_mnist(*, train: int = 60000, test: int = 10000, dtype: DTypeLike = np.float32) -> Dataset:
-    """Ten kinds of clothing: the first `train` training and the first `test` test images.
+def fashion_mnist(
+    *, train: int = 60000, test: int = 10000, dtype: DTypeLike = np.float32
+) -> Dataset:
+    """Ten kinds of clothing: the first `train` training and the first `test` test
+    images.
 
     The files are looked for in `$JAXML_DATA_DIR/fashion-mnist/`, then in
-    `$XDG_CACHE_HOME/jaxml/fashion-mnist/` (without the variable, under `~/.cache`), and otherwise
-    downloaded into the latter (30 MB). They may be compressed as published or unpacked. Every read
-    verifies the checksums of their content.
+    `$XDG_CACHE_HOME/jaxml/fashion-mnist/` (without the variable, under `~/.cache`), and
+    otherwise downloaded into the latter (30 MB). They may be compressed as published or
+    unpacked. Every read verifies the checksums of their content.
 
     Returns:
         Inputs `[n, 28, 28, 1]` in [0, 1], targets int32 `[n]`.
 
     Raises:
-        InputError: a file is corrupt, or neither here nor to be had; a count is out of range.
+        InputError: a file is corrupt, or neither here nor to be had; a count is out of
+            range.
 
     Source: Xiao, Rasul and Vollgraf 2017, arXiv 1708.07747.
     """
     return load(FASHION_MNIST, train=train, test=test, dtype=dtype)
 
 
-def mnist(*, train: int = 60000, test: int = 10000, dtype: DTypeLike = np.float32) -> Dataset:
-    """Handwritten digits; otherwise as `fashion_mnist`, in folders called `mnist` (12 MB).
+def mnist(
+    *, train: int = 60000, test: int = 10000, dtype: DTypeLike = np.float32
+) -> Dataset:
+    """Handwritten digits; otherwise as `fashion_mnist`, in folders called `mnist` (12
+    MB).
 
-    Source: LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document
-        recognition".
+    Source: LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to
+        document recognition".
     """
     return load(MNIST, train=train, test=test, dtype=dtype)
 
 
 def load(images: FileSet, *, train: int, test: int, dtype: DTypeLike) -> Dataset:
     """The first `train` and the first `test` examples of a set."""
-    return Dataset(_part(images, "train", train, dtype), _part(images, "t10k", test, dtype))
+    return Dataset(
+        _part(images, "train", train, dtype), _part(images, "t10k", test, dtype)
+    )
 
 
 def _part(images: FileSet, part: str, count: int, dtype: DTypeLike) -> Batch:
     pixels = _array(images, f"{part}-images-idx3-ubyte.gz")
     labels = _array(images, f"{part}-labels-idx1-ubyte.gz")
     if not 0 < count <= len(pixels):
-        raise InputError(f"{images.folder} cannot give {count} {part} images: ask for 1 to {len(pixels)}.")
-    return examples(pixels[:count, :, :, None].astype(dtype) / 255, labels[:count].astype(np.int32))
+        raise InputError(
+            f"{images.folder} cannot give {count} {part} images: ask for 1 to "
+            f"{len(pixels)}."
+        )
+    return examples(
+        pixels[:count, :, :, None].astype(dtype) / 255, labels[:count].astype(np.int32)
+    )
 
 
 def _array(images: FileSet, name: str) -> np.ndarray:

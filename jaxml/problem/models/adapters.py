@@ -1,4 +1,6 @@
-"""What the adapters of module libraries share: the arguments of a call, dtypes, and the mask of a batch."""
+"""What the adapters of module libraries share: the arguments of a call, dtypes, and the
+mask of a batch.
+"""
 
 import inspect
 from collections.abc import Callable, Collection
@@ -13,25 +15,28 @@ from jaxml.types import Array, InputError
 _GIVEN = ("train", "mask")
 
 
-def named_arguments(call: Callable[..., Any], *, refused: Collection[str] = ()) -> frozenset[str]:
+def named_arguments(
+    call: Callable[..., Any], *, refused: Collection[str] = ()
+) -> frozenset[str]:
     """Which of `train` and `mask` a module's bound `__call__` names, beside its inputs.
 
     Raises:
-        InputError: it needs another argument, takes one of the refused ones, or has no place for inputs.
+        InputError: it needs another argument, takes one of the refused ones, or has no
+            place for inputs.
     """
     parameters = list(inspect.signature(call).parameters.values())
     if not parameters or parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
         raise InputError(
-            "The module's __call__ takes no inputs in the first place: wrap it in a module that takes "
-            "(inputs, *, train)."
+            "The module's __call__ takes no inputs in the first place: wrap it in a "
+            "module that takes (inputs, *, train)."
         )
     for parameter in parameters[1:]:
         variadic = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         needed = parameter.default is parameter.empty and not variadic
         if parameter.name not in _GIVEN and (needed or parameter.name in refused):
             raise InputError(
-                f"The module's __call__ takes {parameter.name!r}, which nobody gives it: wrap it in a module "
-                "that takes (inputs, *, train)."
+                f"The module's __call__ takes {parameter.name!r}, which nobody gives "
+                "it: wrap it in a module that takes (inputs, *, train)."
             )
     return frozenset(_GIVEN) & {parameter.name for parameter in parameters}
 
@@ -50,11 +55,14 @@ def parameter_dtype(inputs: Any, dtype: DTypeLike | None) -> Any:
     """
     if not hasattr(inputs, "shape"):
         raise InputError(
-            f"The inputs are a {type(inputs).__name__}: join its arrays into one array [n, ...], and take it "
-            "apart in the module."
+            f"The inputs are a {type(inputs).__name__}: join its arrays into one array "
+            "[n, ...], and take it apart in the module."
         )
     if 0 in inputs.shape[1:]:
-        raise InputError(f"Inputs {inputs.shape} hold nothing to learn from: give each example a value.")
+        raise InputError(
+            f"Inputs {inputs.shape} hold nothing to learn from: give each example a "
+            "value."
+        )
     if dtype is not None:
         return dtype
     return inputs.dtype if jnp.issubdtype(inputs.dtype, jnp.floating) else jnp.float32
@@ -67,7 +75,9 @@ def require_floating(inputs: Array) -> None:
         InputError: others, such as tokens or images of bytes.
     """
     if not jnp.issubdtype(inputs.dtype, jnp.floating):
-        raise InputError(f"The inputs are {inputs.dtype}: cast them to float32 or float64.")
+        raise InputError(
+            f"The inputs are {inputs.dtype}: cast them to float32 or float64."
+        )
 
 
 def require_parameters(params: Any) -> None:
@@ -77,7 +87,9 @@ def require_parameters(params: Any) -> None:
         InputError: there is none.
     """
     if not jax.tree.leaves(params):
-        raise InputError("The module has no parameters: give it a layer that has some to train.")
+        raise InputError(
+            "The module has no parameters: give it a layer that has some to train."
+        )
 
 
 def require_array(outputs: Any) -> None:
@@ -88,31 +100,39 @@ def require_array(outputs: Any) -> None:
     """
     if not isinstance(outputs, jax.Array):
         kind = type(outputs).__name__
-        raise InputError(f"The module returns a {kind}: wrap it in one that returns a single array [n, ...].")
+        raise InputError(
+            f"The module returns a {kind}: wrap it in one that returns a single array "
+            "[n, ...]."
+        )
 
 
 def missing_state() -> InputError:
     """What is raised where a module keeps a state and was given none."""
     return InputError(
-        "The module keeps a state, such as BatchNorm's averages, and was given none: pass the one that "
-        "training left as state=."
+        "The module keeps a state, such as BatchNorm's averages, and was given none: "
+        "pass the one that training left as state=."
     )
 
 
 def cast(leaves: Any, dtype: DTypeLike) -> Any:
     """The floating-point leaves in that dtype, the others as they are."""
-    return jax.tree.map(lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x, leaves)
+    return jax.tree.map(
+        lambda x: x.astype(dtype) if jnp.issubdtype(x.dtype, jnp.floating) else x,
+        leaves,
+    )
 
 
 def beside(mask: Array, values: Array) -> jax.Array:
-    """The mask `[n]` of a batch with one axis for each of the values `[n, ...]` that are normalised.
+    """The mask `[n]` of a batch with one axis for each of the values `[n, ...]` that
+    are normalised.
 
     Raises:
         InputError: the leading axis of the values is not that of the batch.
     """
     if values.ndim < 1 or values.shape[0] != mask.shape[0]:
         raise InputError(
-            f"BatchNorm normalises values {values.shape} in a batch of {mask.shape[0]}, so padding cannot be "
-            "told: let the module's __call__ take `mask`, and give BatchNorm one of its own."
+            f"BatchNorm normalises values {values.shape} in a batch of {mask.shape[0]}, "
+            "so padding cannot be told: let the module's __call__ take `mask`, and "
+            "give BatchNorm one of its own."
         )
     return jnp.reshape(mask, (-1, *[1] * (values.ndim - 1)))
