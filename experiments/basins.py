@@ -38,8 +38,7 @@ from scipy import optimize
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Scalar
+from jaxml.types import Keep, Scalar
 
 MAXIMA = (2.028757838, 7.978665712, 14.207436725)  # on (0, 15): tan x = -x
 MINIMA = np.array([0.0, 4.913180439, 11.085538406])  # on [0, 14]

@@ -33,8 +33,7 @@ from jaxtyping import Float
 from jaxml import problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Objective, Scalar
+from jaxml.types import Keep, Objective, Scalar
 
 STEP = 0.05  # of x, in f'(x)
 DIRECTIONS = 3600  # around the circle

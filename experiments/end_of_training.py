@@ -46,8 +46,7 @@ from jaxtyping import Float, Int
 from jaxml import curvature, learn, parallel, problem, randomness, record, tree
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Batch, Params
+from jaxml.types import Batch, Keep, Params
 
 LOOKS = 16  # at each training, equally far apart; the first quarter of them is FIRST
 FIRST = LOOKS // 4

@@ -27,8 +27,7 @@ from jaxtyping import Float
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Objective, Scalar
+from jaxml.types import Array, Keep, Objective, Scalar
 
 EPS = float(np.finfo(np.float64).eps)
 START = 6.0

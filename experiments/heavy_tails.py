@@ -45,8 +45,7 @@ from jaxtyping import Float, Int
 from jaxml import learn, parallel, randomness, record
 from jaxml.record.figures import STYLES, Axes, Figure, label, panels
 from jaxml.record.finding import Assertion
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 LEFT = 0.001  # of the first excess loss, where an update count ends
 ODDS = 8.0  # of a pair: the largest over the smallest

@@ -43,8 +43,7 @@ from jaxtyping import Float
 from jaxml import learn, parallel, randomness, record
 from jaxml.record.figures import Figure, label, panels
 from jaxml.record.finding import Assertion
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 EPS = float(np.finfo(np.float64).eps)
 TINY, HUGE = 1e-15, 1e8  # Adam's ε

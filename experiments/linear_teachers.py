@@ -42,8 +42,7 @@ from jaxtyping import Float
 from jaxml import learn, parallel, randomness, record
 from jaxml.record.figures import STYLES, Axes, Figure, label, panels
 from jaxml.record.finding import Assertion
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 EPSILON = 1e-15  # Adam's ε
 FITS = 1e-6  # a largest residual below it is a perfect fit

@@ -54,7 +54,7 @@ from jaxml import curvature, learn, problem, randomness, record, tree
 from jaxml.curvature import Candidates, Certificate, positive_share
 from jaxml.record import Assertion
 from jaxml.record.figures import STYLES, Axes, Figure, label, panels
-from jaxml.record.stages import Keep
+from jaxml.types import Keep
 
 NEEDS = ("critical_points",)
 BOUND = 0.56  # the highest ratio of the lecture's scatter

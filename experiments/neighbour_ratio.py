@@ -43,8 +43,7 @@ from jaxml import curvature, problem, randomness, record, tree
 from jaxml.curvature import Candidates, sampling_ratio
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Batch, Key
+from jaxml.types import Array, Batch, Keep, Key
 
 NEEDS = ("minimum_ratio",)
 RADII = np.logspace(-5, 1, 7)  # of ‖θ‖

@@ -35,7 +35,7 @@ from jaxtyping import Float, Int
 from jaxml import learn, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
-from jaxml.record.stages import Keep
+from jaxml.types import Keep
 
 EPS = float(np.finfo(np.float64).eps)
 BETA = 0.999  # β₂

@@ -47,8 +47,7 @@ from jaxml import curvature, learn, problem, randomness, record
 from jaxml.curvature import Certificate, layerwise_gauss_newton_ratio
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Batch
+from jaxml.types import Array, Batch, Keep
 
 PERFECT = float(
     np.finfo(np.float64).eps

@@ -1,7 +1,7 @@
 """The hallway: the shapes of value on which every room agrees."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
 import jaxtyping
@@ -28,6 +28,19 @@ opaque.
 
 TrainingLoss: TypeAlias = Callable[[Params, Any, Any, Key], tuple[Scalar, Any]]
 """`(params, model_state, batch, key) -> (loss, model_state)`: what `learn` descends."""
+
+
+@runtime_checkable
+class Keep(Protocol):
+    """`(name, compute) -> value`: what `compute` returns, or what an earlier attempt
+    stored under that name.
+
+    Storage, resuming and progress hang here; a name is kept once in a run.
+    """
+
+    def __call__(self, name: str, compute: Callable[[], Any], /) -> Any:
+        """The value of that name."""
+        ...
 
 
 class Batch(NamedTuple):

@@ -241,16 +241,21 @@ def test_findings_and_figures_have_a_digest_of_their_own(
 @pytest.mark.parametrize(
     ("name", "old", "new", "sentences"),
     [
-        ("learn/rules.py", "", "\nEXTRA = 1\n", ("jaxml.learn.rules changed",)),
-        ("learn/rules.py", "", "# a comment\n", ()),
-        ("learn/rules.py", '"""', '"""More: ', ()),
+        (
+            "learn/optimizers/rules.py",
+            "",
+            "\nEXTRA = 1\n",
+            ("jaxml.learn.optimizers.rules changed",),
+        ),
+        ("learn/optimizers/rules.py", "", "# a comment\n", ()),
+        ("learn/optimizers/rules.py", '"""', '"""More: ', ()),
         ("types.py", "", "\nEXTRA = 1\n", ("jaxml.types changed",)),
         ("problem/toys.py", "", "\nEXTRA = 1\n", ("jaxml.problem.toys changed",)),
         (
-            "learn/rules.py",
+            "learn/optimizers/rules.py",
             "",
             "\nfrom jaxml import extra\n",
-            ("jaxml.extra is new", "jaxml.learn.rules changed"),
+            ("jaxml.extra is new", "jaxml.learn.optimizers.rules changed"),
         ),
         (
             "learn/__init__.py",
@@ -258,11 +263,16 @@ def test_findings_and_figures_have_a_digest_of_their_own(
             "\njax.config.update('jax_enable_x64', True)\n",
             ("jaxml.learn changed",),
         ),
-        ("learn/__init__.py", "", "\nfrom jaxml.learn.rules import clip as clip\n", ()),
         (
             "learn/__init__.py",
             "",
-            "\nfrom jaxml.learn.optimizers import adam as sgd\n",
+            "\nfrom jaxml.learn.optimizers.rules import clip as clip\n",
+            (),
+        ),
+        (
+            "learn/__init__.py",
+            "",
+            "\nfrom jaxml.learn.optimizers.table import adam as sgd\n",
             ("jaxml.learn changed",),
         ),
         ("problem/data/text.py", "", "\nEXTRA = 1\n", ()),
@@ -612,7 +622,7 @@ def test_of_a_real_study_the_rooms_it_uses_are_found(path: Path) -> None:
     assert "study" in parts
     drawing = {
         "jaxml.record.figures",
-        "jaxml.record.report",
+        "jaxml.record.pages.report",
         "jaxml.record.statistics",
         "jaxml.record.store",
     }

@@ -14,10 +14,10 @@ import jax
 import pytest
 
 from jaxml.record import Study, judged, load, plain_keep
-from jaxml.record.archive import host
-from jaxml.record.config import config_from_json, config_to_json
 from jaxml.record.rule import VERDICTS
-from jaxml.record.runs import flat
+from jaxml.record.runs.archive import host
+from jaxml.record.runs.config import config_from_json, config_to_json
+from jaxml.record.runs.folder import flat
 from jaxml.source import describe
 
 pytestmark = pytest.mark.invariance

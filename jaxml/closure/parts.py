@@ -9,7 +9,7 @@ class Closure(NamedTuple):
 
     Attributes:
         parts: SHA-256 of what is reached of each: "study" is the study's own file,
-            "helper.py" a module beside it, "jaxml.learn.train" one of the library.
+            "helper.py" a module beside it, "jaxml.learn.schedules" one of the library.
         digest: SHA-256 of all parts.
     """
 

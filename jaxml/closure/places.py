@@ -120,7 +120,7 @@ def children(places: Places, module: Module) -> Iterator[str]:
 
 
 def name_of(places: Places, module: Module) -> str:
-    """What a report calls a module: "study", "helper.py", "jaxml.learn.train"."""
+    """What a report calls a module: "study", "helper.py", "jaxml.learn.schedules"."""
     if module.place == places.study:
         return "study"
     if module.is_library:

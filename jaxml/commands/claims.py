@@ -13,7 +13,7 @@ from jaxml.commands.catalogue import claims_named
 from jaxml.commands.collected import Collected, collected, outdated
 from jaxml.commands.run import COLOURS, wide_console
 from jaxml.record.answers import Answer, Evidence, answers, stance
-from jaxml.record.tables import (
+from jaxml.record.pages.tables import (
     MARKS,
     by_topic,
     held_against,

@@ -13,7 +13,7 @@ from jaxml.errors import InputError
 from jaxml.freshness import code_changes, judging_changed, stale
 from jaxml.record.finding import Finding
 from jaxml.record.judging import refresh
-from jaxml.record.runs import Listed, load_findings, readable_runs
+from jaxml.record.runs.folder import Listed, load_findings, readable_runs
 from jaxml.record.study import load
 from jaxml.record.verdicts import FOLDER, Replicate, Verdicts, load_verdicts
 

@@ -15,7 +15,7 @@ from jaxml.commands.run import COLOURS, run_once, short, wide_console
 from jaxml.commands.variants import configured
 from jaxml.record import Study, load, load_run
 from jaxml.record.finding import Finding
-from jaxml.record.tables import measured
+from jaxml.record.pages.tables import measured
 from jaxml.record.verdicts import Replicate, counterpart, held
 from jaxml.source import Description
 from jaxml.types import InputError

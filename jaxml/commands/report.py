@@ -9,16 +9,16 @@ from jaxml.commands.collected import Collected, collected, outdated, refresh_fin
 from jaxml.commands.run import short
 from jaxml.commands.runs import note
 from jaxml.record.answers import Answer, answers
-from jaxml.record.archive import writing
 from jaxml.record.finding import Finding
-from jaxml.record.report import write_ledger
-from jaxml.record.runs import Listed, load_findings
-from jaxml.record.tables import (
+from jaxml.record.pages.report import write_ledger
+from jaxml.record.pages.tables import (
     markdown_answers,
     markdown_tally,
     markdown_verdicts,
     replace_between,
 )
+from jaxml.record.runs.archive import writing
+from jaxml.record.runs.folder import Listed, load_findings
 from jaxml.record.verdicts import FOLDER, Verdicts, save_verdicts
 from jaxml.types import InputError
 

@@ -17,8 +17,8 @@ from jaxml.commands.devices import backend
 from jaxml.commands.variants import Overrides, configured, variants
 from jaxml.commands.words import RUN
 from jaxml.record import Study, list_runs, load, load_run
+from jaxml.record.pages.tables import held_against, measured
 from jaxml.record.store import Needed, execute
-from jaxml.record.tables import held_against, measured
 from jaxml.source import Description
 from jaxml.types import InputError
 

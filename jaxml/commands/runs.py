@@ -14,8 +14,8 @@ from rich.table import Table
 from jaxml.commands.catalogue import known
 from jaxml.commands.run import short, wide_console
 from jaxml.freshness import stale
-from jaxml.record.archive import replacing
-from jaxml.record.runs import Run, load_run, readable_runs
+from jaxml.record.runs.archive import replacing
+from jaxml.record.runs.folder import Run, load_run, readable_runs
 from jaxml.types import InputError
 
 COLUMNS: tuple[str, ...] = (

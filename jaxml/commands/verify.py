@@ -9,10 +9,10 @@ from jaxml.commands.catalogue import known
 from jaxml.commands.run import fulfil, progress
 from jaxml.freshness import stale
 from jaxml.record import Study, compare, load, load_run
-from jaxml.record.config import config_from_json
 from jaxml.record.finding import Finding
 from jaxml.record.judging import outdated, restudied
-from jaxml.record.manifest import platform, settings, threads
+from jaxml.record.runs.config import config_from_json
+from jaxml.record.runs.manifest import platform, settings, threads
 from jaxml.record.store import execute
 from jaxml.record.verdicts import finding_to_json
 from jaxml.types import InputError

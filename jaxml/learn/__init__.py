@@ -1,6 +1,6 @@
 """HOW it is learned: schedules, optimizers, batches, training, sweeps."""
 
-from jaxml.learn import rules
+from jaxml.learn.optimizers import rules
 from jaxml.learn.batches import (
     Batches,
     full,
@@ -10,12 +10,12 @@ from jaxml.learn.batches import (
     updates_per_epoch,
     with_replacement,
 )
-from jaxml.learn.grid import grid
-from jaxml.learn.hyper import Hyper, validate
-from jaxml.learn.composition import by, coupled, decoupled, within
-from jaxml.learn.door import begin, update
-from jaxml.learn.evaluation import evaluation_params
-from jaxml.learn.optimizers import (
+from jaxml.learn.training.grid import grid
+from jaxml.learn.optimizers.hyper import Hyper, validate
+from jaxml.learn.optimizers.composition import by, coupled, decoupled, within
+from jaxml.learn.optimizers.door import begin, update
+from jaxml.learn.optimizers.evaluation import evaluation_params
+from jaxml.learn.optimizers.table import (
     OPTIMIZERS,
     adabound,
     adadelta,
@@ -49,8 +49,8 @@ from jaxml.learn.optimizers import (
     unbiased_amsbound,
     unbiased_amsgrad,
 )
-from jaxml.learn.rates import Family, as_family, rate_at, scale_by_rate
-from jaxml.learn.reading import check_grid, reads
+from jaxml.learn.optimizers.rates import Family, as_family, rate_at, scale_by_rate
+from jaxml.learn.optimizers.reading import check_grid, reads
 from jaxml.learn.schedules import (
     SHAPES,
     constant,
@@ -70,20 +70,17 @@ from jaxml.learn.schedules import (
     triangular,
 )
 from jaxml.learn.warmups import exponential_warmup, warmup
-from jaxml.learn.gradient_wrappers import clipped, noisy
-from jaxml.learn.wrappers import averaged, lookahead, schedule_free, sharpness_aware
-from jaxml.learn.sweep import Program, Runs, compiled, run, sweep
-from jaxml.learn.descent import Descent, descend, minimiser
-from jaxml.learn.train import (
-    Info,
-    Probe,
-    Trace,
-    Training,
-    TrainState,
-    gradient_norm,
-    measuring,
-    nothing,
-    training,
+from jaxml.learn.optimizers.gradient_wrappers import clipped, noisy
+from jaxml.learn.optimizers.wrappers import (
+    averaged,
+    lookahead,
+    schedule_free,
+    sharpness_aware,
 )
-from jaxml.learn.compare import Contest, Entrant, compare, summary
-from jaxml.learn.range_test import RangeTest, range_test
+from jaxml.learn.training.sweep import Program, Runs, compiled, run, sweep
+from jaxml.learn.training.descent import Descent, descend, minimiser
+from jaxml.learn.training.state import Info, Probe, Trace, Training, TrainState
+from jaxml.learn.training.probes import gradient_norm, measuring, nothing
+from jaxml.learn.training.train import training
+from jaxml.learn.tuning.compare import Contest, Entrant, compare, summary
+from jaxml.learn.tuning.range_test import RangeTest, range_test

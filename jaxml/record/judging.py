@@ -11,13 +11,19 @@ from typing import Any
 from urllib.parse import quote
 
 from jaxml.provenance import collecting
-from jaxml.record.archive import writing
 from jaxml.record.figures import save
 from jaxml.record.finding import Assertion, Finding, judged
-from jaxml.record.lock import locked
-from jaxml.record.manifest import own_claims, readings_to_json
-from jaxml.record.report import write_report
-from jaxml.record.runs import Run, load_run, restored, save_findings, save_manifest
+from jaxml.record.pages.report import write_report
+from jaxml.record.runs.archive import writing
+from jaxml.record.runs.folder import (
+    Run,
+    load_run,
+    restored,
+    save_findings,
+    save_manifest,
+)
+from jaxml.record.runs.lock import locked
+from jaxml.record.runs.manifest import own_claims, readings_to_json
 from jaxml.record.study import Study
 from jaxml.types import InputError
 

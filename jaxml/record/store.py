@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxml.provenance import Reading, collecting, unchanged
-from jaxml.record.archive import host, writing
-from jaxml.record.clock import compilation
 from jaxml.record.judging import (
     FIGURES,
     draw,
@@ -21,16 +19,30 @@ from jaxml.record.judging import (
     outdated,
     refresh,
 )
-from jaxml.record.lock import LOCK, locked
-from jaxml.record.manifest import Spent, identity, manifest, readings_to_json, run_hash
-from jaxml.record.report import write_report
-from jaxml.record.runs import Run as Run
-from jaxml.record.runs import compare as compare
-from jaxml.record.runs import flat, load_manifest, readable_runs, restored, save_run
-from jaxml.record.runs import list_runs as list_runs
-from jaxml.record.runs import load_run as load_run
-from jaxml.record.stages import plain_keep as plain_keep
-from jaxml.record.stages import storing
+from jaxml.record.pages.report import write_report
+from jaxml.record.runs.archive import host, writing
+from jaxml.record.runs.clock import compilation
+from jaxml.record.runs.folder import Run as Run
+from jaxml.record.runs.folder import compare as compare
+from jaxml.record.runs.folder import (
+    flat,
+    load_manifest,
+    readable_runs,
+    restored,
+    save_run,
+)
+from jaxml.record.runs.folder import list_runs as list_runs
+from jaxml.record.runs.folder import load_run as load_run
+from jaxml.record.runs.lock import LOCK, locked
+from jaxml.record.runs.manifest import (
+    Spent,
+    identity,
+    manifest,
+    readings_to_json,
+    run_hash,
+)
+from jaxml.record.runs.stages import plain_keep as plain_keep
+from jaxml.record.runs.stages import storing
 from jaxml.record.study import Study
 from jaxml.types import InputError
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from jaxml import claims, closure, provenance
 from jaxml.claims import Claim
 from jaxml.provenance import Reading
-from jaxml.record.config import config_from_json as config_from_json
-from jaxml.record.config import config_to_json as config_to_json
+from jaxml.record.runs.config import config_from_json as config_from_json
+from jaxml.record.runs.config import config_to_json as config_to_json
 from jaxml.source import Description, describe
 from jaxml.types import InputError
 

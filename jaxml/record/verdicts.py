@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxml.record.archive import replacing, writing
 from jaxml.record.finding import Finding
 from jaxml.record.rule import Rule, verdict
+from jaxml.record.runs.archive import replacing, writing
 from jaxml.types import InputError
 
 FOLDER = "verdicts"

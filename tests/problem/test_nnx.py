@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 from jaxml import curvature, learn, problem
-from jaxml.record.archive import host, load_tree, save_tree
+from jaxml.record.runs.archive import host, load_tree, save_tree
 from jaxml.types import Batch, InputError, Model
 
 pytestmark = pytest.mark.identity

@@ -9,9 +9,7 @@ import pytest
 from jaxml.claims import Claim
 from jaxml.record.answers import REPLIES, answers
 from jaxml.record.finding import deciding, judged, supporting
-from jaxml.record.rule import above
-from jaxml.record.statistics import Interval
-from jaxml.record.tables import (
+from jaxml.record.pages.tables import (
     MARKS,
     markdown_answers,
     markdown_tally,
@@ -19,6 +17,8 @@ from jaxml.record.tables import (
     replace_between,
     scope,
 )
+from jaxml.record.rule import above
+from jaxml.record.statistics import Interval
 from jaxml.record.verdicts import (
     Replicate,
     Verdicts,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxml.record import store
-from jaxml.record.archive import load_tree, save_tree
-from jaxml.record.lock import locked
+from jaxml.record.runs.archive import load_tree, save_tree
+from jaxml.record.runs.lock import locked
 from jaxml.record.store import compare, execute, list_runs, load_run
 from jaxml.record.study import load
 from jaxml.types import InputError

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 
-from jaxml.record.config import config_from_json, config_to_json
+from jaxml.record.runs.config import config_from_json, config_to_json
 from jaxml.record.study import load
 from jaxml.types import InputError
 

@@ -1,0 +1,1 @@
+"""What an optimizer does to a gradient: rules, the families made of them, wrappers."""

@@ -1,0 +1,118 @@
+"""How rules, decay and rate become a family: where weight decay enters."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxml.learn.optimizers import rules
+from jaxml.learn.optimizers.precision import in_single
+from jaxml.learn.optimizers.rates import Family, scale_by_rate
+from jaxml.learn.optimizers.rules import Rule
+from jaxml.learn.schedules import Shape, constant
+from jaxml.types import Params
+
+Direction: TypeAlias = Callable[[Any], optax.GradientTransformation]
+
+
+class RulesState(NamedTuple):
+    """The updates so far, and for each leaf of the parameters what the rules
+    remember.
+    """
+
+    step: jax.Array
+    memory: Any
+
+
+def by(*parts: Rule) -> Direction:
+    """The direction that applies rules in turn to each leaf."""
+    rule = rules.in_turn(*parts)
+
+    def direction(hyper: Any) -> optax.GradientTransformation:
+        def init(params: Params) -> RulesState:
+            memories = [rule.remember(leaf) for leaf in jax.tree.leaves(params)]
+            return RulesState(jnp.zeros((), jnp.int32), memories)
+
+        def apply(
+            updates: Params, state: Any, params: Any = None
+        ) -> tuple[Params, RulesState]:
+            leaves, treedef = jax.tree.flatten(updates)
+            points = leaves if params is None else jax.tree.leaves(params)
+            count = state.step + 1
+            stepped = [
+                rule.apply(g, g, p, memory, count, hyper)
+                for g, p, memory in zip(leaves, points, state.memory, strict=True)
+            ]
+            updates, memories = zip(*stepped, strict=True)
+            return treedef.unflatten(updates), RulesState(count, list(memories))
+
+        return optax.GradientTransformation(init, apply)
+
+    return direction
+
+
+def coupled(direction: Direction) -> Family:
+    """The family that descends the loss plus weight_decay ‖θ‖²/2: decay enters the
+    direction (L2).
+    """
+
+    def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
+        decay = optax.add_decayed_weights(hyper.weight_decay)
+        return in_single(
+            optax.chain(decay, direction(hyper), scale_by_rate(hyper, shape))
+        )
+
+    return family
+
+
+def decoupled(direction: Direction) -> Family:
+    """The family whose decay bypasses the direction: θ ← θ - rate (direction +
+    weight_decay θ).
+
+    Source: Loshchilov and Hutter 2019, arXiv:1711.05101, algorithm 2, with the rate
+    inside.
+    """
+
+    def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
+        decay = optax.add_decayed_weights(hyper.weight_decay)
+        return in_single(
+            optax.chain(direction(hyper), decay, scale_by_rate(hyper, shape))
+        )
+
+    return family
+
+
+def within(direction: Direction) -> Family:
+    """The family whose direction holds its own decay, as one of its rules."""
+
+    def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
+        return in_single(optax.chain(direction(hyper), scale_by_rate(hyper, shape)))
+
+    return family
+
+
+def remembering_steps(direction: Direction, momentum: Direction) -> Family:
+    """The family whose rate is inside its momentum: what is remembered are steps, each
+    at its own rate.
+    """
+
+    def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
+        return in_single(
+            optax.chain(direction(hyper), scale_by_rate(hyper, shape), momentum(hyper))
+        )
+
+    return family
+
+
+def described(name: str, family: Family, law: str, reads: str, source: str) -> Family:
+    """The family under its name, with a docstring: its update, what it reads, and its
+    source.
+    """
+    family.__name__ = family.__qualname__ = name
+    family.__doc__ = (
+        f"{law}\n\nReads: lr, warmup, weight_decay{reads and ', '}{reads}.\nSource: "
+        f"{source}"
+    )
+    return family

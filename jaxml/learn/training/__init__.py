@@ -1,0 +1,1 @@
+"""Training compiled: one run, grids of runs, and descent to a minimum."""

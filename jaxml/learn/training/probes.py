@@ -1,0 +1,39 @@
+"""What is observed while training runs."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+
+from jaxml import tree
+from jaxml.learn.optimizers.evaluation import evaluation_params
+from jaxml.learn.training.state import Probe, TrainState
+from jaxml.types import Objective, Params
+
+nothing = Probe(lambda params: (), lambda state, train_state: (state, ()))
+"""The probe that observes nothing."""
+
+
+def gradient_norm(objective: Objective, batch: Any) -> Probe:
+    """The probe of ‖∇L‖ on one fixed batch, such as all the data, where a step sees
+    only its own.
+    """
+    gradient = jax.grad(objective)
+    return Probe(
+        lambda params: (),
+        lambda state, train: (state, tree.norm(gradient(train.params, batch))),
+    )
+
+
+def measuring(quantities: Mapping[str, Callable[[Params], Any]]) -> Probe:
+    """The probe of named quantities of the parameters to evaluate, such as loss and
+    accuracy on test data.
+
+    Averages, Lookahead and their like are measured where they are to be evaluated.
+    """
+
+    def apply(state: Any, train: TrainState) -> tuple[Any, dict[str, Any]]:
+        params = evaluation_params(train.opt_state, train.params)
+        return state, {name: quantity(params) for name, quantity in quantities.items()}
+
+    return Probe(lambda params: (), apply)

@@ -1,0 +1,1 @@
+"""Which hyperparameters: comparisons of tuned optimizers, and the range test."""

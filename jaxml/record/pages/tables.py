@@ -1,0 +1,268 @@
+"""The tables that documents quote: answers by topic, and every finding under its
+claim.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from jaxml.record.answers import REPLIES, Answer, Evidence, stance
+from jaxml.record.finding import Finding
+from jaxml.record.runs.archive import replacing
+from jaxml.types import InputError
+
+MARKS = {
+    "supported": "✓",
+    "refuted": "✗",
+    "no effect": "=",
+    "depends": "±",
+    "undecided": "?",
+    "not yet tested": "–",
+}
+"""A mark for each reply; words always stand beside it."""
+
+
+def capitalised(text: str) -> str:
+    """The text with its first character in upper case, and all others as they are.
+
+    >>> capitalised("slide 12 on ReLU")
+    'Slide 12 on ReLU'
+    """
+    return text[:1].upper() + text[1:]
+
+
+def measured(finding: Finding) -> str:
+    """The quantity with its interval, in as many digits as tell the numbers apart; at
+    least 3.
+
+    Of the errors of an equation, the largest alone.
+
+    >>> from jaxml.record.rule import Rule
+    >>> one = Finding("C001", "deciding", "s", "t", 0.99996, 0.99991, 0.99998, 0.95, "ratio", 9, "float32",
+    ...               Rule("<", 1.0), "supported", "")
+    >>> measured(one), held_against(one)
+    ('0.99996 [0.99991, 0.99998]', '< 1')
+    """
+    value, low, high, _, _ = _digits(finding)
+    if finding.low == finding.high or finding.rule.sign == "≤":
+        return value
+    return f"{value} [{low}, {high}]"
+
+
+def held_against(finding: Finding) -> str:
+    """The rule: sign, threshold, and the margin around it."""
+    _, _, _, threshold, margin = _digits(finding)
+    around = f" ± {margin}" if finding.rule.margin else ""
+    return f"{finding.rule.sign} {threshold}{around}"
+
+
+def _digits(finding: Finding) -> tuple[str, ...]:
+    """Value, ends, threshold and margin in equally many digits; the margin in 3.
+
+    Up to 15 digits a decimal number comes back as it was written. Numbers that differ
+    only beyond them are given by the shortest texts that read back as the same numbers.
+    """
+    rule = finding.rule
+    measured = (finding.measured, finding.low, finding.high, rule.threshold)
+    numbers = [number + 0.0 for number in measured]  # -0.0 becomes 0.0
+    distinct = {number for number in numbers if math.isfinite(number)}
+    for digits in range(3, 16):
+        if len({f"{number:.{digits}g}" for number in distinct}) == len(distinct):
+            texts = [f"{number:.{digits}g}" for number in numbers]
+            return (*texts, f"{rule.margin:.3g}")
+    return (
+        *(repr(number).removesuffix(".0") for number in numbers),
+        f"{rule.margin:.3g}",
+    )
+
+
+def units(finding: Finding) -> str:
+    """Unit, number of independent units, and how sure: "nats, n = 12 at 97.5 %,
+    float32".
+    """
+    sure = (
+        "deterministic"
+        if finding.level is None
+        else f"n = {finding.n} at {100 * finding.level:.3g} %"
+    )
+    return f"{finding.unit}, {sure}, {finding.dtype}"
+
+
+def held_in(evidence: Evidence) -> str:
+    """In how many replicates the verdict held."""
+    return (
+        f"{evidence.held.held}/{evidence.held.times}"
+        if evidence.held.times
+        else "not run again"
+    )
+
+
+def scope(answer: Answer) -> str:
+    """The settings behind an answer, on each side; where one shows both, what is found
+    on each.
+
+    >>> from jaxml.claims import Claim
+    >>> claim = Claim("C001", "topic", "empirical", "A claim.")
+    >>> scope(Answer(claim, "supported", {"supported": ("digits",)}, (), ()))
+    'digits'
+    >>> scope(Answer(claim, "depends", {"supported": ("digits",), "refuted": ("text", "toys")}, (), ()))
+    'supported: digits; refuted: text | toys'
+    """
+    sides = {side: " | ".join(settings) for side, settings in answer.sides.items()}
+    if "depends" in sides:
+        sides["depends"] = " | ".join(
+            _parts(answer, setting) for setting in answer.sides["depends"]
+        )
+    if len(sides) == 1:
+        (only,) = sides.values()
+        return only
+    return "; ".join(f"{side}: {sides[side]}" for side in REPLIES if side in sides)
+
+
+def _parts(answer: Answer, setting: str) -> str:
+    """What the deciding findings in one setting say, verdict by verdict."""
+    members = [each for each in answer.deciding if each.finding.setting == setting]
+    said = [f"{stance(each)}: {each.finding.statement}" for each in members]
+    return f"{setting} ({' '.join(said)})" if said else setting
+
+
+def tally(answers: Iterable[Answer]) -> dict[str, int]:
+    """How many claims have which reply."""
+    replies = [answer.reply for answer in answers]
+    return {reply: replies.count(reply) for reply in REPLIES}
+
+
+def by_topic(answers: Mapping[str, Answer]) -> dict[str, list[Answer]]:
+    """The answers of each topic, in the ledger's order."""
+    topics: dict[str, list[Answer]] = {}
+    for answer in answers.values():
+        topics.setdefault(answer.claim.topic, []).append(answer)
+    return topics
+
+
+def markdown_answers(answers: Mapping[str, Answer]) -> str:
+    """The README's table: by topic each claim that has been tested, its answer and its
+    scope.
+
+    Claims that wait are counted a topic.
+    """
+    lines = ["| Claim | | Answer | In which setting | Studies |", "|-|-|-|-|-|"]
+    for topic, members in by_topic(answers).items():
+        tested = [answer for answer in members if answer.reply != "not yet tested"]
+        waiting = len(members) - len(tested)
+        lines.append(
+            f"| **{_cell(topic)}** | {len(tested)} of {len(members)} tested, {waiting} "
+            "not yet | | | |"
+        )
+        lines += [_answer_line(answer) for answer in tested]
+    return "\n".join(lines)
+
+
+def _answer_line(answer: Answer) -> str:
+    studies = dict.fromkeys(each.study for each in answer.deciding)
+    cells = (
+        answer.claim.id,
+        answer.claim.claim,
+        f"{MARKS[answer.reply]} {answer.reply}",
+        scope(answer),
+        ", ".join(studies),
+    )
+    return _row(cells)
+
+
+def markdown_tally(answers: Mapping[str, Answer]) -> str:
+    """One sentence: how many claims have which answer."""
+    counts = tally(answers.values())
+    tested = sum(counts.values()) - counts["not yet tested"]
+    parts = ", ".join(
+        f"{MARKS[reply]} {counts[reply]} {reply}" for reply in REPLIES[:-1]
+    )
+    return f"{tested} of {len(answers)} claims are tested: {parts}."
+
+
+def markdown_verdicts(answers: Mapping[str, Answer]) -> str:
+    """Every finding under its claim, the claims by topic."""
+    parts: list[str] = []
+    for topic, members in by_topic(answers).items():
+        tested = [answer for answer in members if answer.deciding or answer.supporting]
+        if not tested:
+            continue
+        parts += [f"## {_plain(capitalised(topic))}", ""]
+        for answer in tested:
+            parts += [*_claim_section(answer), ""]
+    return "\n".join(parts).rstrip()
+
+
+def _claim_section(answer: Answer) -> list[str]:
+    claim = answer.claim
+    header = (
+        "| Finding | Setting | Measured | Held against | Verdict | Held again | Study |"
+    )
+    rows = [_finding_line(each) for each in (*answer.deciding, *answer.supporting)]
+    return [
+        f"### {claim.id}: {MARKS[answer.reply]} {answer.reply}",
+        "",
+        _plain(claim.claim),
+        "",
+        header,
+        "|-|-|-|-|-|-|-|",
+        *rows,
+    ]
+
+
+def _finding_line(evidence: Evidence) -> str:
+    finding = evidence.finding
+    role = "" if finding.role == "deciding" else "(supporting) "
+    lost = "" if stance(evidence) == finding.verdict else ", so undecided"
+    cells = (
+        role + finding.statement,
+        finding.setting,
+        f"{measured(finding)} {units(finding)}",
+        held_against(finding),
+        f"{MARKS[finding.verdict]} {finding.verdict}",
+        f"{held_in(evidence)}{lost}",
+        evidence.study,
+    )
+    return _row(cells)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """One line that cannot end a cell."""
+    return _plain(text).replace("|", r"\|")
+
+
+def _plain(text: str) -> str:
+    """One line that cannot end a comment of the document."""
+    return " ".join(text.split()).replace("<!--", "<! --").replace("-->", "-- >")
+
+
+def replace_between(path: str | Path, marker: str, text: str) -> None:
+    """Puts a text between `<!-- marker -->` and `<!-- /marker -->` in a file.
+
+    Raises:
+        InputError: the file or the pair of markers is missing, or the file cannot be
+            written.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(
+            f"{path} is missing: name the file that holds <!-- {marker} -->."
+        )
+    opening, closing = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+    before, opened, rest = path.read_text(encoding="utf-8").partition(opening)
+    _, closed, after = rest.partition(closing)
+    if f"<!-- {marker} -->" in after or f"<!-- /{marker} -->" in after:
+        raise InputError(f"{path} has the pair {opening} {closing} twice: leave one.")
+    if not (opened and closed):
+        raise InputError(
+            f"{path} lacks the pair {opening} {closing}: write both where the text "
+            "belongs."
+        )
+    with replacing(path) as temporary:
+        temporary.write_text(
+            f"{before}{opening}\n{text}\n{closing}{after}", encoding="utf-8"
+        )

@@ -1,0 +1,289 @@
+"""The folder of a run: what lies in it, which ones there are, and whether two hold the
+same bits.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, get_type_hints
+
+import numpy as np
+
+from jaxml.record.runs.archive import load_arrays, replacing, save_arrays
+from jaxml.record.finding import Finding
+from jaxml.record.verdicts import finding_from_json, finding_to_json
+from jaxml.types import InputError
+
+_REQUIRED = (
+    "study", "config", "platform", "versions", "settings", "code", "imported", "needs", "data", "judging",
+    "hash", "before", "differs", "smoke", "finished", "about", "device", "dtype",
+)  # fmt: skip
+
+
+_MAPPINGS = (
+    "config",
+    "versions",
+    "settings",
+    "code",
+    "imported",
+    "data",
+    "judging",
+    "differs",
+    "about",
+    "device",
+)
+
+
+class Run(NamedTuple):
+    """A run, as its folder holds it.
+
+    Attributes:
+        folder: `<runs>/<study>/<hash>`.
+        manifest: what ran, and how.
+        result: the arrays of the study's Result, as `flat` names them.
+        timings: the fields of its Timings, or None.
+        findings: the verdicts.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    result: Mapping[str, np.ndarray]
+    timings: Mapping[str, np.ndarray] | None
+    findings: tuple[Finding, ...]
+
+
+def flat(result: tuple) -> dict[str, np.ndarray]:
+    """The arrays of a NamedTuple by name, those of a NamedTuple within it as
+    `outer.inner`.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for name, value in result._asdict().items():  # type: ignore[attr-defined]  # a NamedTuple
+        inner = flat(value) if hasattr(value, "_asdict") else {"": value}
+        arrays |= {f"{name}.{key}".rstrip("."): array for key, array in inner.items()}
+    return arrays
+
+
+def restored(
+    kind: type[Any], arrays: Mapping[str, np.ndarray], prefix: str = ""
+) -> Any:
+    """The NamedTuple that `flat` took apart.
+
+    Raises:
+        InputError: an array that it needs is missing.
+    """
+    values = {}
+    for name, hint in get_type_hints(kind).items():
+        nested = hasattr(hint, "_fields")
+        if not nested and prefix + name not in arrays:
+            raise InputError(
+                f"The run has no array {prefix + name}: run the study again with "
+                "--again."
+            )
+        values[name] = (
+            restored(hint, arrays, f"{prefix}{name}.")
+            if nested
+            else arrays[prefix + name]
+        )
+    return kind(**values)
+
+
+def save_run(run: Run) -> None:
+    """Writes everything but figures and report into the run's folder.
+
+    Raises:
+        InputError: the folder cannot be written, or a field is no array of numbers or
+            text.
+    """
+    save_arrays(run.folder / "result.npz", run.result)
+    if run.timings is not None:
+        save_arrays(run.folder / "timings.npz", run.timings)
+    save_findings(run.folder, run.findings)
+    save_manifest(run.folder, run.manifest)
+
+
+def save_findings(folder: Path, findings: Sequence[Finding]) -> None:
+    """Writes a run's findings.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    _write_json(
+        folder / "findings.json", [finding_to_json(finding) for finding in findings]
+    )
+
+
+def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Writes a run's manifest.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    _write_json(folder / "manifest.json", dict(manifest))
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text(
+            json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
+
+
+def load_run(folder: str | Path, *, judged: bool = True) -> Run:
+    """Reads a run's folder.
+
+    Args:
+        folder: of the run.
+        judged: whether its findings are read too; without them a run can be judged
+            anew.
+
+    Raises:
+        InputError: there is no such folder, or a file in it is missing or damaged.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no run: name a folder <runs>/<study>/<hash>.")
+    timings = folder / "timings.npz"
+    return Run(
+        folder,
+        load_manifest(folder),
+        load_arrays(folder / "result.npz"),
+        load_arrays(timings) if timings.exists() else None,
+        load_findings(folder) if judged else (),
+    )
+
+
+def load_manifest(folder: Path) -> dict[str, Any]:
+    """A run's manifest alone.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    path = folder / "manifest.json"
+    manifest = _json(path)
+    wrong = [
+        name for name in _MAPPINGS if not isinstance(_of(manifest, name, {}), dict)
+    ]
+    nested = (
+        [*_of(manifest, "data", {}).values(), *_of(manifest, "needs", [])]
+        if not wrong
+        else []
+    )
+    if wrong or not all(isinstance(each, dict) for each in nested):
+        raise _damaged(path, f"{(wrong or ['data or needs'])[0]} has another form")
+    if not (isinstance(manifest, dict) and all(name in manifest for name in _REQUIRED)):
+        missing = [
+            name
+            for name in _REQUIRED
+            if name not in (manifest if isinstance(manifest, dict) else {})
+        ]
+        raise _damaged(path, "it lacks " + ", ".join(missing))
+    return manifest
+
+
+def load_findings(folder: Path) -> tuple[Finding, ...]:
+    """A run's findings alone.
+
+    Raises:
+        InputError: they are missing or damaged.
+    """
+    path = folder / "findings.json"
+    entries = _json(path)
+    try:
+        return tuple(finding_from_json(entry) for entry in entries)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _of(manifest: Any, name: str, default: Any) -> Any:
+    return manifest.get(name, default) if isinstance(manifest, dict) else default
+
+
+def list_runs(runs: str | Path) -> tuple[Path, ...]:
+    """The folders of all whole runs, sorted; unfinished and replaced ones are passed
+    over.
+
+    Raises:
+        InputError: `runs` is a file.
+    """
+    runs = Path(runs)
+    try:
+        if runs.exists() and not runs.is_dir():
+            raise InputError(f"{runs} is a file: name the folder of the runs.")
+        folders = [
+            path for path in runs.glob("*/*") if re.fullmatch("[0-9a-f]{12}", path.name)
+        ]
+        return tuple(sorted(path for path in folders if path.is_dir()))
+    except OSError as error:
+        raise InputError(
+            f"{runs} cannot be read ({error.strerror}): name a folder that you may "
+            "read."
+        ) from error
+
+
+class Listed(NamedTuple):
+    """A run that can be read, by its manifest.
+
+    Attributes:
+        folder: of the run.
+        manifest: of the run.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+
+
+def readable_runs(
+    runs: str | Path, announce: Callable[[str], None] | None = None
+) -> tuple[Listed, ...]:
+    """All whole runs, the one that finished last at the end; a damaged one is announced
+    and passed over.
+
+    Raises:
+        InputError: `runs` is a file.
+    """
+    found = []
+    for folder in list_runs(runs):
+        try:
+            found.append(Listed(folder, load_manifest(folder)))
+        except InputError as reason:
+            if announce is not None:
+                announce(f"note: passed over, {reason}")
+    return tuple(sorted(found, key=lambda each: str(each.manifest["finished"])))
+
+
+def compare(first: Run | str | Path, second: Run | str | Path) -> tuple[str, ...]:
+    """The names of the result arrays that differ in dtype, in shape or in any bit; NaNs
+    are compared as bits.
+
+    Raises:
+        InputError: a folder that is no run.
+    """
+    a, b = (
+        (run if isinstance(run, Run) else load_run(run)).result
+        for run in (first, second)
+    )
+    return tuple(
+        name for name in sorted({*a, *b}) if _bits(a.get(name)) != _bits(b.get(name))
+    )
+
+
+def _bits(array: np.ndarray | None) -> Any:
+    return None if array is None else (str(array.dtype), array.shape, array.tobytes())
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} is missing: run the study again with --again."
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    return InputError(
+        f"{path} is damaged ({reason}): run the study again with --again."
+    )

@@ -1,0 +1,61 @@
+"""One process at a time in one folder."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from jaxml.record.runs.archive import writing
+from jaxml.types import InputError
+
+LOCK = "lock"
+"""The file in the folder that is locked; it names the process that holds it."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[Path]:
+    """Makes the folder, which it yields, and holds it alone until the block ends.
+
+    The kernel releases the lock of a process that dies, however it dies, so a stale
+    lock file is simply taken over, and a recycled process number cannot be mistaken for
+    its owner. The folder may be renamed within the block.
+
+    Raises:
+        InputError: another process, or another thread of this one, holds it; or it
+            cannot be made.
+    """
+    with writing(folder):
+        handle = _acquire(folder)
+    try:
+        yield folder
+    finally:
+        os.close(handle)
+
+
+def _acquire(folder: Path) -> int:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError), ExitStack() as opened:
+            handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            opened.callback(os.close, handle)
+            if _owns(handle, folder):
+                os.ftruncate(handle, 0)
+                os.write(handle, str(os.getpid()).encode())
+                opened.pop_all()
+                return handle
+
+
+def _owns(handle: int, folder: Path) -> bool:
+    """Locks an open file; false where it stands no longer in the folder, which was
+    renamed meanwhile.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        process = os.read(handle, 20).decode() or "another"
+        raise InputError(
+            f"{folder} is being worked on by process {process}: wait for it or stop it, "
+            "then run again."
+        ) from None
+    return os.path.samestat(os.fstat(handle), os.stat(folder / LOCK))

@@ -1,0 +1,133 @@
+"""A study's side door: stages that outlive an interruption."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote
+
+from jaxml.provenance import Reading, report, unchanged
+from jaxml.record.runs.archive import host, load_tree, save_tree, writing
+from jaxml.types import InputError, Keep
+
+
+class Stage(NamedTuple):
+    """What a stage cost.
+
+    Attributes:
+        seconds: wall seconds of its computation, when it was computed.
+        kept: whether an earlier attempt had computed it.
+    """
+
+    seconds: float
+    kept: bool
+
+
+def plain_keep(name: str, compute: Callable[[], Any]) -> Any:
+    """Computes and stores nothing; the value has the form that a storing `keep`
+    returns.
+
+    >>> plain_keep("squares", lambda: [i * i for i in range(3)])
+    [0, 1, 4]
+    """
+    del name
+    return host(compute())
+
+
+def storing(
+    folder: Path, announce: Callable[[str], None], readings: Sequence[Reading] = ()
+) -> tuple[Keep, dict[str, Stage]]:
+    """A `keep` that stores under `folder`, and the record of its stages, which fills as
+    they pass.
+
+    Computed or loaded, a value comes back in the same form with the same bits. A
+    damaged file is announced and computed again, and so is one whose data have changed
+    since. A stage file is written whole or not at all; it holds all that the run had
+    read by then, so that a resumed run knows it too.
+
+    Args:
+        folder: of the files.
+        announce: receives a line a stage.
+        readings: what the run has read so far, as `provenance.collecting` fills it.
+    """
+    stages: dict[str, Stage] = {}
+    used: set[str] = set()
+
+    def keep(name: str, compute: Callable[[], Any]) -> Any:
+        path = _path(folder, name)
+        if name in used:
+            raise InputError(
+                f"The stage {name!r} is kept twice in one run: give each its own name."
+            )
+        used.add(name)
+        stored = _stored(path, announce)
+        kept = stored is not None
+        if stored is None:
+            stored = _computed(compute, readings)
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            save_tree(path, stored)
+        else:
+            for reading in stored["readings"]:
+                report(Reading(*reading))
+        stages[name] = Stage(stored["seconds"], kept)
+        announce(
+            f"{name}: {stored['seconds']:.1f} "
+            f"s{' in an earlier attempt, kept' if kept else ''}"
+        )
+        return stored["value"]
+
+    return keep, stages
+
+
+def _computed(
+    compute: Callable[[], Any], readings: Sequence[Reading]
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    value = host(compute())
+    seconds = time.perf_counter() - start
+    return {
+        "value": value,
+        "seconds": seconds,
+        "readings": [tuple(reading) for reading in readings],
+    }
+
+
+def _path(folder: Path, name: str) -> Path:
+    file = f"{quote(name, safe='')}.npz"
+    if not name or len(file) > 200:
+        raise InputError(
+            f"The stage name {name!r} makes no file name: use 1 to about 60 characters."
+        )
+    return folder / file
+
+
+def _stored(path: Path, announce: Callable[[str], None]) -> dict[str, Any] | None:
+    """What an earlier attempt stored, if it can be read and its data still are what it
+    read.
+    """
+    if not path.exists():
+        return None
+    try:
+        stored = load_tree(path)
+    except InputError:
+        stored = None
+    if (
+        not isinstance(stored, dict)
+        or not {"value", "seconds", "readings"} <= stored.keys()
+    ):
+        announce(
+            f"note: the stored {unquote(path.stem)} cannot be read and is computed "
+            "again"
+        )
+        return None
+    changed = [
+        reading[0] for reading in stored["readings"] if not unchanged(Reading(*reading))
+    ]
+    if changed:
+        announce(
+            f"note: {changed[0]} has changed, and {unquote(path.stem)} is computed "
+            "again"
+        )
+        return None
+    return stored
