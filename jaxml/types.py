@@ -1,6 +1,6 @@
 """The hallway: the shapes of value on which every room agrees."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import jax
@@ -79,3 +79,28 @@ class Model(NamedTuple):
 
     init: Callable[[Key, Array], tuple[Params, Any]]
     apply: Callable[..., tuple[jax.Array, Any]]
+
+
+class Workload(NamedTuple):
+    """A network that is trained on examples of its own, and judged on others.
+
+    What is random is drawn anew by each run's key: initial weights, order, and which
+    examples train and which are held out. So runs of different seeds are independent
+    units, and intervals over them hold for other data of the same kind.
+
+    Attributes:
+        start: `key -> (params, model_state)`.
+        loss: of training, `(params, model_state, batch, key) -> (loss, model_state)`.
+        data: all examples.
+        train: how many of them train a run.
+        test: how many others judge it.
+        measures: by name, `(params, Dataset) -> number`, of the run's own examples;
+            "train" and "test" are its mean losses on both parts.
+    """
+
+    start: Callable[[Key], tuple[Params, Any]]
+    loss: TrainingLoss
+    data: Batch
+    train: int
+    test: int
+    measures: Mapping[str, Callable[[Params, Dataset], Any]]

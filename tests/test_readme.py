@@ -26,7 +26,8 @@ def test_the_readmes_python_runs(
     assert "Inertia(positive=" in printed and "'saddle'" in printed
     assert "-1" in printed, "no lane trained to its end"
     assert (
-        "optimizer | lr | good lr | accuracy | loss | test loss" in printed
+        "optimizer | lr | accuracy | test | train | diverged" in printed
         and "mine | " in printed
     )
+    assert "mine minus Adam: " in printed
     assert "('C048', 'supported')" in printed and (tmp_path / "runs.csv").is_file()

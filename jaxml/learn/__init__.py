@@ -7,6 +7,7 @@ from jaxml.learn.batches import (
     in_order,
     permuted,
     shuffled,
+    split_anew,
     updates_per_epoch,
     with_replacement,
 )
@@ -80,7 +81,17 @@ from jaxml.learn.optimizers.wrappers import (
 from jaxml.learn.training.sweep import Program, Runs, compiled, run, sweep
 from jaxml.learn.training.descent import Descent, descend, minimiser
 from jaxml.learn.training.state import Info, Probe, Trace, Training, TrainState
-from jaxml.learn.training.probes import gradient_norm, measuring, nothing
+from jaxml.learn.training.probes import evaluating, gradient_norm, measuring, nothing
 from jaxml.learn.training.train import training
-from jaxml.learn.tuning.compare import Contest, Entrant, compare, summary
+from jaxml.learn.tuning.compare import (
+    Contest,
+    Entrant,
+    Experiment,
+    Units,
+    chosen,
+    compare,
+    experiment,
+    summary,
+    updates_to,
+)
 from jaxml.learn.tuning.range_test import RangeTest, range_test

@@ -11,7 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 
-from jaxml.types import Batch, InputError, Key
+from jaxml.types import Batch, Dataset, InputError, Key
+
+
+def all_of_it(data: Any, key: Key) -> Any:
+    """What a run sees where all runs see the same."""
+    del key
+    return data
 
 
 class Batches(NamedTuple):
@@ -20,13 +26,16 @@ class Batches(NamedTuple):
     Attributes:
         data: all examples. They travel as an argument of the compiled program, never as
             a constant.
-        draw: `(data, key, step) -> Batch`.
+        draw: `(own data, key, step) -> Batch`.
         per_epoch: updates in one pass over the data.
+        own: `(data, key) -> own data`, what one run sees of the data; made once, before
+            its first update.
     """
 
     data: Batch
-    draw: Callable[[Batch, Key, Any], Batch]
+    draw: Callable[[Any, Key, Any], Batch]
     per_epoch: int
+    own: Callable[[Batch, Key], Any] = all_of_it
 
 
 def updates_per_epoch(examples: int, size: int) -> int:
@@ -125,6 +134,47 @@ def in_order(data: Batch, size: int) -> Batches:
     padded.
     """
     return _by_epoch(data, size, lambda key, position, length: position)
+
+
+def split_anew(data: Batch, *, train: int, test: int, size: int) -> Batches:
+    """Each run trains on examples of its own and holds out others, drawn by its key.
+
+    A run's own data is a `Dataset` of `train` and `test` examples without a common one;
+    its batches are those of `shuffled` over the first. Runs of one seed see the same
+    examples, whatever their optimizer. Memory: a copy of the run's own examples.
+
+    Args:
+        data: all examples.
+        train: how many train a run.
+        test: how many others judge it.
+        size: of a batch.
+
+    Raises:
+        InputError: there are fewer examples than both parts need, a part is empty, or a
+            batch is larger than the first.
+    """
+    length = _length(data)
+    if min(train, test) < 1 or train + test > length:
+        raise InputError(
+            f"{train} examples to train on and {test} to judge by cannot be drawn from "
+            f"{length}: choose positive numbers of at most that many together."
+        )
+
+    def own(data: Batch, key: Key) -> Dataset:
+        index = permuted(jnp.arange(train + test, dtype=jnp.int32), length, key=key)
+        return Dataset(_rows(data, index[:train]), _rows(data, index[train:]))
+
+    first = jax.tree.map(lambda leaf: leaf[:train], data)
+    within = shuffled(first, size)
+
+    def draw(own: Dataset, key: Key, step: Any) -> Batch:
+        return within.draw(own.train, key, step)
+
+    return Batches(data, draw, within.per_epoch, own)
+
+
+def _rows(data: Batch, index: jax.Array) -> Batch:
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], data)
 
 
 def with_replacement(data: Batch, size: int) -> Batches:

@@ -11,12 +11,15 @@ from jaxml.record.statistics import (
     Interval,
     bootstrap,
     certain,
-    correlation,
-    first_passage,
     largest,
-    mean_difference,
     paired,
     proportion,
+)
+from jaxml.record.summaries import (
+    correlation,
+    first_passage,
+    mean_difference,
     ratio_of_means,
 )
 from jaxml.record.study import Study, load
+from jaxml.record.tuning import Arm, tuned, tuned_mean

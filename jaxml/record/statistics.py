@@ -2,12 +2,13 @@
 they are made of.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
 
+from jaxml.record.summaries import known_unit, mean_difference
 from jaxml.types import Array, InputError
 
 
@@ -72,12 +73,10 @@ def bootstrap(
     """
     arrays = [np.asarray(sample) for sample in samples]
     n = _units(arrays)
-    dtype, unit = _dtype(*arrays), _UNITS.get(statistic, "")
+    dtype, unit = dtype_of(*arrays), known_unit(statistic)
     if n < 2:
         estimate = float(statistic(*arrays)) if n else float("nan")
-        return Interval(
-            estimate, -np.inf, np.inf, n, dtype, unit, lambda _: (-np.inf, np.inf)
-        )
+        return Interval(estimate, *whole_line(level), n, dtype, unit, whole_line)
     if not 0 < level < 1 or resamples < 1:
         raise InputError(
             f"Level {level} with {resamples} resamples is no interval: use 0 < level < "
@@ -93,19 +92,34 @@ def bootstrap(
             "The statistic is not finite on some resamples: choose one that is defined "
             "on repeated units."
         )
-    values.sort()
-
-    def at(level: float) -> tuple[float, float]:
-        tail = special.ndtr(
-            -np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2)
-        )
-        low, high = np.quantile(values, [tail, 1 - tail])
-        return float(low), float(high)
-
+    at = expanded(values, n)
     return Interval(estimate, *at(level), n, dtype, unit, at)
 
 
-def _dtype(*arrays: Array) -> str:
+def expanded(values: np.ndarray, n: int) -> Callable[[float], tuple[float, float]]:
+    """`level -> (low, high)`: the expanded percentile interval from a statistic's
+    values `[resample]` over resamples of `n` units.
+
+    Source: Hesterberg 2015, arXiv:1411.5279.
+    """
+    ordered = np.sort(values)
+
+    def at(level: float) -> tuple[float, float]:
+        quantile = special.stdtrit(n - 1, (1 + level) / 2)
+        tail = special.ndtr(-np.sqrt(n / (n - 1)) * quantile)
+        low, high = np.quantile(ordered, [tail, 1 - tail])
+        return float(low), float(high)
+
+    return at
+
+
+def whole_line(level: float) -> tuple[float, float]:
+    """The interval of what nothing is known about, at any level."""
+    del level
+    return -np.inf, np.inf
+
+
+def dtype_of(*arrays: Array) -> str:
     """The precision of the arrays' numbers; counts and truth values have none of their
     own.
     """
@@ -175,7 +189,7 @@ def proportion(hits: Array, *, of: Array, level: float = 0.95) -> Interval:
 
     estimate = successes / trials if trials else float("nan")
     return Interval(
-        estimate, *at(level), trials, _dtype(np.asarray(of)), "fraction", at
+        estimate, *at(level), trials, dtype_of(np.asarray(of)), "fraction", at
     )
 
 
@@ -197,7 +211,7 @@ def certain(value: Any, *, of: Array | None = None) -> Interval:
             "by `of=`."
         )
     return Interval(
-        float(value), float(value), float(value), 1, _dtype(np.asarray(source))
+        float(value), float(value), float(value), 1, dtype_of(np.asarray(source))
     )
 
 
@@ -214,36 +228,7 @@ def largest(errors: Array) -> Interval:
     if sizes.size == 0:
         raise InputError("There are no errors to judge: hand in at least one.")
     worst = float(np.max(sizes))
-    return Interval(worst, float(np.min(sizes)), worst, sizes.size, _dtype(sizes))
-
-
-def correlation(x: Array, y: Array) -> float:
-    """Spearman's ρ: Pearson's correlation of the average ranks; 0 where either sample
-    is constant.
-
-    >>> correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 8.0, 27.0]))
-    1.0
-    """
-    u, v = (
-        rank - rank.mean() for rank in (_ranks(np.asarray(x)), _ranks(np.asarray(y)))
-    )
-    scale = np.sqrt((u @ u) * (v @ v))
-    return float(u @ v / scale) if scale > 0 else 0.0
-
-
-def _ranks(x: np.ndarray) -> np.ndarray:
-    _, group, size = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(size) - (size - 1) / 2)[group]
-
-
-def mean_difference(a: Array, b: Array) -> float:
-    """Mean of a minus mean of b, in float64."""
-    return float(np.mean(a, dtype=np.float64) - np.mean(b, dtype=np.float64))
-
-
-def ratio_of_means(a: Array, b: Array) -> float:
-    """Mean of a over mean of b, in float64."""
-    return float(np.mean(a, dtype=np.float64) / np.mean(b, dtype=np.float64))
+    return Interval(worst, float(np.min(sizes)), worst, sizes.size, dtype_of(sizes))
 
 
 def paired(
@@ -260,35 +245,3 @@ def paired(
     """
     ended = np.isfinite(ours) & np.isfinite(theirs)
     return bootstrap(statistic, np.asarray(ours)[ended], np.asarray(theirs)[ended])
-
-
-def first_passage(falling: Array, values: Array, level: float | np.floating) -> float:
-    """The value of one curve where another first falls to a level, by lines between
-    looks; nan if never.
-
-    Compares runs at equal training loss, where at equal times one has only come
-    further.
-
-    Args:
-        falling: `[look]`, such as training losses.
-        values: `[look]`, what was seen beside them.
-        level: to be reached.
-
-    >>> first_passage(np.array([4.0, 2.0, 1.0]), np.array([0.0, 10.0, 20.0]), 3.0)
-    5.0
-    """
-    reached = np.flatnonzero(np.asarray(falling) <= level)
-    if not len(reached):
-        return float("nan")
-    k = int(reached[0])
-    if k == 0:
-        return float(values[0])
-    share = (falling[k - 1] - level) / (falling[k - 1] - falling[k])
-    return float(values[k - 1] + share * (values[k] - values[k - 1]))
-
-
-_UNITS: Mapping[Callable[..., float], str] = {
-    correlation: "correlation",
-    ratio_of_means: "ratio",
-}
-"""Statistics that know the unit of their value."""

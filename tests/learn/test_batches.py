@@ -117,3 +117,72 @@ def test_updates_per_epoch_of_c061(examples, size, updates):
 def test_a_batch_that_cannot_be_taken_is_named(size):
     with pytest.raises(InputError, match=f"choose between 1 and {ROWS}"):
         learn.shuffled(rows(), size)
+
+
+NUMBERED = Batch(
+    np.arange(40, dtype=np.float32)[:, None], np.arange(40), np.ones(40, np.float32)
+)
+
+
+@pytest.mark.identity
+def test_a_run_s_own_examples_are_parts_of_all_without_a_common_one():
+    batches = learn.split_anew(NUMBERED, train=20, test=12, size=6)
+    seen = []
+    for seed in range(8):
+        own = batches.own(NUMBERED, jax.random.key(seed))
+        train, test = np.asarray(own.train.targets), np.asarray(own.test.targets)
+        assert len(set(train)) == 20 and len(set(test)) == 12
+        assert not set(train) & set(test) and {*train, *test} <= set(range(40))
+        np.testing.assert_array_equal(own.train.inputs[:, 0], train)
+        seen.append(tuple(train))
+    assert len(set(seen)) == 8
+
+
+@pytest.mark.identity
+def test_an_epoch_of_a_run_shows_each_of_its_own_examples_once():
+    batches = learn.split_anew(NUMBERED, train=20, test=12, size=6)
+    own = batches.own(NUMBERED, jax.random.key(3))
+    assert batches.per_epoch == 4
+    shown = []
+    for step in range(4):
+        batch = batches.draw(own, jax.random.key(5), step)
+        shown += np.asarray(batch.targets)[np.asarray(batch.weights) > 0].tolist()
+    assert sorted(shown) == sorted(np.asarray(own.train.targets).tolist())
+
+
+@pytest.mark.identity
+def test_a_probe_sees_what_its_run_trains_on_and_holds_out():
+    """The loss of a constant model is a function of the examples alone."""
+
+    def loss(params, state, batch, key):
+        return params["x"] * jnp.sum(batch.weights), state
+
+    quantities = {
+        "train": lambda params, own: jnp.sum(own.train.targets),
+        "test": lambda params, own: jnp.sum(own.test.targets),
+    }
+    batches = learn.split_anew(NUMBERED, train=20, test=12, size=5)
+    training = learn.training(
+        lambda key: ({"x": jnp.zeros(())}, {}),
+        loss,
+        learn.sgd,
+        batches,
+        steps=4,
+        every=2,
+        probe=learn.evaluating(quantities),
+    )
+    grid = learn.grid(learn.Hyper, lr=[0.0, 0.1], seed=range(3))
+    runs = learn.sweep(training, grid, lanes=2)
+    for row, seed in enumerate(grid.seed):
+        key = jax.random.fold_in(jax.random.key(seed), 3)
+        own = batches.own(NUMBERED, key)
+        for part in ("train", "test"):
+            expected = int(np.sum(getattr(own, part).targets))
+            assert runs.trace.probed[part][row].tolist() == [expected, expected]
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize("parts", [(0, 5), (30, 11), (5, 0)])
+def test_parts_that_cannot_be_drawn_are_refused(parts):
+    with pytest.raises(InputError, match="cannot be drawn"):
+        learn.split_anew(NUMBERED, train=parts[0], test=parts[1], size=2)

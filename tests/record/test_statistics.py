@@ -5,11 +5,9 @@ from scipy import stats
 from jaxml.record.statistics import (
     bootstrap,
     certain,
-    correlation,
-    first_passage,
-    mean_difference,
     proportion,
 )
+from jaxml.record.summaries import correlation, first_passage, mean_difference
 from jaxml.types import InputError
 
 RNG = np.random.default_rng(7)

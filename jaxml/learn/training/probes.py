@@ -37,3 +37,22 @@ def measuring(quantities: Mapping[str, Callable[[Params], Any]]) -> Probe:
         return state, {name: quantity(params) for name, quantity in quantities.items()}
 
     return Probe(lambda params: (), apply)
+
+
+def evaluating(quantities: Mapping[str, Callable[[Params, Any], Any]]) -> Probe:
+    """The probe of named quantities of the parameters to evaluate and the run's own
+    data, such as the losses on what it trains on and on what it holds out.
+
+    Args:
+        quantities: by name, `(params, own data) -> value`; the data are what
+            `Batches.own` gives, a `Dataset` where runs split anew.
+    """
+
+    def apply(state: Any, train: TrainState) -> tuple[Any, dict[str, Any]]:
+        params = evaluation_params(train.opt_state, train.params)
+        seen = {
+            name: quantity(params, train.data) for name, quantity in quantities.items()
+        }
+        return state, seen
+
+    return Probe(lambda params: (), apply)

@@ -30,6 +30,7 @@ class TrainState(NamedTuple):
     probe: Any
     diverged_at: jax.Array
     frozen: jax.Array
+    data: Any = ()
 
 
 class Info(NamedTuple):

@@ -34,8 +34,8 @@ def training(
     """Minibatch descent for a fixed number of updates, everything else traced.
 
     Keys: `fold_in(key(seed), 0)` initialises, stream 1 draws batches, stream 2 feeds
-    the loss; the last two are folded with the step, so a run continued from a state
-    equals the uninterrupted one.
+    the loss, stream 3 chooses the run's own data; streams 1 and 2 are folded with the
+    step, so a run continued from a state equals the uninterrupted one.
 
     Args:
         start: `key -> (params, model_state)`.
@@ -56,10 +56,10 @@ def training(
     steps, every = _lengths(steps, every)
     init = partial(_begun, start, family, probe)
     step = partial(_stepped, loss, family)
-    draw = partial(_one, step, batches)
-    run = partial(_run, draw, probe, (steps, every))
+    run = partial(_run, step, batches, probe, (steps, every))
+    shown = partial(_shown, init, batches)
     check = partial(
-        reading.check_training, init=init, start=start, family=family, probe=probe
+        reading.check_training, init=shown, start=start, family=family, probe=probe
     )
     return Training(init, step, run, batches.data, steps, every, check)
 
@@ -109,38 +109,38 @@ def _stepped(
     return _judged(state, new, value, grads), Info(value, tree.norm(wide(grads)))
 
 
-def _one(
+def _run(
     step: Callable[[TrainState, Batch], tuple[TrainState, Info]],
     batches: Batches,
-    data: Any,
-    state: TrainState,
-) -> tuple[TrainState, Info]:
-    """One update on the batch of its number."""
-    key = jax.random.fold_in(state.key, 1)
-    return step(state, batches.draw(data, key, state.step))
-
-
-def _run(
-    one: Callable[[Any, TrainState], tuple[TrainState, Info]],
     probe: Probe,
     lengths: tuple[int, int],
     state: TrainState,
     data: Any,
 ) -> tuple[TrainState, Trace]:
-    """All updates, with a look after every so many."""
+    """All updates, with an evaluation after every so many."""
     steps, every = lengths
+    batch_key = jax.random.fold_in(state.key, 1)
+    own = batches.own(data, jax.random.fold_in(state.key, 3))
 
     def update_once(state: TrainState, _: None) -> tuple[TrainState, Info]:
-        return one(data, state)
+        return step(state, batches.draw(own, batch_key, state.step))
 
     def segment(state: TrainState, _: None) -> tuple[TrainState, tuple[Info, Any]]:
         state, info = jax.lax.scan(update_once, state, length=every)
-        measured, observed = probe.apply(state.probe, state)
+        measured, observed = probe.apply(state.probe, state._replace(data=own))
         return state._replace(probe=measured), (info, observed)
 
     state, (info, observed) = jax.lax.scan(segment, state, length=steps // every)
     losses, norms = info.loss.reshape(steps), info.gradient_norm.reshape(steps)
     return state, Trace(losses, norms, observed)
+
+
+def _shown(
+    init: Callable[[Any], TrainState], batches: Batches, hyper: Any
+) -> TrainState:
+    """The first state as a probe would be shown it."""
+    state = init(hyper)
+    return state._replace(data=batches.own(batches.data, state.key))
 
 
 def _lengths(steps: int, every: int | None) -> tuple[int, int]:

@@ -1,19 +1,43 @@
-"""A fair comparison of optimizers: each tuned over its own grid at equal budget, judged
-on fresh seeds.
+"""A fair comparison of optimizers: every unit is run at every point of every grid.
+
+Tuning is part of what is random. So the units that tune and the units that judge both
+run at all points, and who reads the outcome resamples the tuning together with the
+units that it is judged on: `record.tuned` does.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxml import randomness
+from jaxml.learn.batches import split_anew
 from jaxml.learn.optimizers.hyper import validate
 from jaxml.learn.optimizers.rates import Family
 from jaxml.learn.training.grid import lanes_of
+from jaxml.learn.training.probes import evaluating
 from jaxml.learn.training.state import Training
-from jaxml.learn.training.sweep import Runs, compiled, run
-from jaxml.types import InputError, Params
+from jaxml.learn.training.sweep import Runs, sweep
+from jaxml.learn.training.train import training
+from jaxml.types import InputError, Keep, Params, Workload
+
+Experiment = Callable[[Family], Training]
+
+
+class Units(NamedTuple):
+    """How many independent units tune, and how many others judge.
+
+    A unit is a seed, and with it everything that its run draws: initial weights, order,
+    and, in a `Workload`, the examples that it trains on and those that it holds out.
+    """
+
+    tuning: int = 10
+    judging: int = 10
+
+
+TEN_EACH = Units()
 
 
 class Entrant(NamedTuple):
@@ -31,250 +55,241 @@ class Entrant(NamedTuple):
 
 
 class Contest(NamedTuple):
-    """What became of one entrant. Every array comes with the unit that its axes name.
+    """What became of one entrant. Units are in the order of seeds: those that tune come
+    first.
 
     Attributes:
-        tuning: `[point, seed]`, the last loss of each run of its grid, inf where it
+        grid: its points.
+        tuning: how many of the units tune.
+        final: by quantity `[point, unit]`, what the probe saw last; nan where the run
             diverged.
-        best: the index of the point with the lowest median over seeds.
-        hyper: that point.
-        good_rates: `(lowest, highest)` of the learning rates whose best median is
-            within a tenth of the fall from the worst finite median to the best one.
-        final: by quantity `[fresh seed]`, what the probe saw last; nan where the run
-            diverged.
-        steps_to_target: `[fresh seed]`, updates until the loss was at the target or
-            below, inf where never.
-        diverged_at: `[fresh seed]`, the step at which a run diverged, or -1.
-        curves: by quantity `[fresh seed, look]`, all that the probe saw.
-        params: with a leading axis `[fresh seed]`, where each run is to be evaluated;
+        curves: by quantity `[point, unit, evaluation]`, all that the probe saw.
+        updates: `[evaluation]`, after how many updates it looked.
+        diverged_at: `[point, unit]`, the update at which a run diverged, or -1.
+        params: with leading axes `[point, unit]`, where each run is to be evaluated;
             the last finite ones of a run that diverged.
     """
 
-    tuning: np.ndarray
-    best: int
-    hyper: Any
-    good_rates: tuple[float, float]
+    grid: Any
+    tuning: int
     final: dict[str, np.ndarray]
-    steps_to_target: np.ndarray
-    diverged_at: np.ndarray
     curves: dict[str, np.ndarray]
+    updates: np.ndarray
+    diverged_at: np.ndarray
     params: Params
 
 
-def compare(
-    experiment: Callable[[Family], Training],
-    entrants: Mapping[str, Entrant],
-    *,
-    target: float,
-    lanes: int,
-    tuning_seeds: int = 3,
-    seeds: int = 8,
-    seed: int = 0,
-    keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
-) -> dict[str, Contest]:
-    """Tunes every entrant over its own grid, then runs its best point on seeds that
-    tuning has not seen.
-
-    The first `tuning_seeds` seeds tune, the next `seeds` judge. Each entrant is one
-    compilation, whatever its grid. A run that diverges is a result: it loses, and is
-    counted.
+def experiment(
+    workload: Workload, *, batch: int, steps: int, every: int | None = None
+) -> Experiment:
+    """The workload as a function of the family alone, each unit on examples of its own.
 
     Args:
-        experiment: `family -> Training`, with `learn.measuring` as its probe and a
-            quantity named "loss": by it points are chosen.
+        workload: such as `problem.digits_workload()`.
+        batch: examples an update.
+        steps: updates of a run.
+        every: updates between two evaluations of the workload's measures; divides
+            `steps`. Only the last when not given.
+
+    Raises:
+        InputError: as `split_anew`, and, once a family is given, as `training`.
+    """
+    data, train, test = workload.data, workload.train, workload.test
+    batches = split_anew(data, train=train, test=test, size=batch)
+    probe = evaluating(workload.measures)
+
+    def of_family(family: Family) -> Training:
+        return training(
+            workload.start,
+            workload.loss,
+            family,
+            batches,
+            steps=steps,
+            every=every,
+            probe=probe,
+        )
+
+    return of_family
+
+
+def compare(
+    experiment: Experiment,
+    entrants: Mapping[str, Entrant],
+    *,
+    lanes: int,
+    units: Units = TEN_EACH,
+    seed: int = 0,
+    keep: Keep = lambda name, compute: compute(),
+) -> dict[str, Contest]:
+    """Runs every unit at every point of every entrant's grid: points x units runs each.
+
+    Each entrant is one compilation, whatever its grid. All entrants see the same units,
+    so that differences are paired. A run that diverges is a result.
+
+    Args:
+        experiment: `family -> Training` with a probe of named quantities, such as
+            `learn.experiment(workload, ...)` or one with `learn.measuring`.
         entrants: by name; their grids have equally many points, so that all are tuned
             at one budget.
-        target: the loss whose first reaching is timed.
         lanes: how many runs advance together.
-        tuning_seeds: runs of each point.
-        seeds: runs of the best point.
+        units: how many tune and how many judge.
         seed: moves all seeds, as `randomness.seeds` says; 0 begins with the seed 0.
         keep: `(name, compute) -> value`, where storage, resuming and progress hang.
 
     Raises:
-        InputError: no entrants, grids of unequal size, no seeds, a target of nan, a
-            probe without a "loss" of one number, or a grid that cannot run, such as one
-            over a field that its entrant does not read. All grids are looked at before
-            the first is run.
+        InputError: no entrants, grids of unequal size, fewer than one unit of a kind, a
+            probe without names, or a grid that cannot run, such as one over a field
+            that its entrant does not read. All grids are looked at before the first is
+            run.
     """
     sizes = {name: lanes_of(each.grid) for name, each in entrants.items()}
-    if not sizes or min(tuning_seeds, seeds) < 1:
+    if not sizes or min(units) < 1:
         raise InputError(
-            "A comparison needs entrants and seeds: give at least one of each."
-        )
-    if np.isnan(target):
-        raise InputError(
-            "A target of nan is never reached: give the loss whose first reaching is "
-            "timed."
+            "A comparison needs entrants, and units that tune and that judge: give at "
+            "least one of each."
         )
     if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{count} ({name})" for name, count in sizes.items())
         raise InputError(
-            "The grids have "
-            f"{', '.join(f'{count} ({name})' for name, count in sizes.items())} points: "
-            "tune all over equally many, or the better tuned one wins."
+            f"The grids have {told} points: tune all over equally many, or the better "
+            "tuned one wins."
         )
     trainings = {name: experiment(each.family) for name, each in entrants.items()}
-    for name, training in trainings.items():
-        _require_entrant(name, entrants[name].grid, training)
-    tuning = np.array(randomness.seeds(seed, tuning_seeds), np.int32)
-    judging = np.array(randomness.seeds(seed, seeds, skip=tuning_seeds), np.int32)
-    return {
-        name: _contest(
-            name, trainings[name], each.grid, target, lanes, (tuning, judging), keep
-        )
-        for name, each in entrants.items()
-    }
+    for name, each in entrants.items():
+        _require_entrant(name, each.grid, trainings[name])
+    seeds = np.array(randomness.seeds(seed, sum(units)), np.int32)
+    contests = {}
+    for name, each in entrants.items():
+        grid = _every_unit(each.grid, seeds)
+        runs = sweep(trainings[name], grid, lanes=lanes, name=name, keep=keep)
+        contests[name] = _contest(runs, each.grid, trainings[name].every, units)
+    return contests
 
 
 def _require_entrant(name: str, grid: Any, training: Training) -> None:
     """Refuses a grid that cannot be tuned over, before anything is computed."""
-    missing = sorted({"lr", "seed"} - set(grid._fields))
-    if missing:
+    if "seed" not in grid._fields:
         raise InputError(
-            f"The grid of {name} has no {missing[0]}, by which a comparison tells runs "
-            "apart: add a field of that name."
+            f"The grid of {name} has no seed, by which a comparison tells units apart: "
+            "add a field of that name."
         )
     validate(grid)
     training.check(grid)
 
 
-def _contest(
-    name: str,
-    training: Training,
-    grid: Any,
-    target: float,
-    lanes: int,
-    seeds: tuple[np.ndarray, np.ndarray],
-    keep: Any,
-) -> Contest:
-    tuning, fresh = seeds
-    points = len(grid.lr)
-    tuned_over = _seeded(
-        grid, np.repeat(np.arange(points), len(tuning)), np.tile(tuning, points)
-    )
-    program = compiled(training, tuned_over, lanes=lanes)
-    tuned = run(program, training, tuned_over, name=f"{name} tuning", keep=keep)
-    losses = _last(tuned)["loss"].reshape(points, len(tuning))
-    losses = np.where(np.isfinite(losses), losses, np.inf)
-    median = np.median(losses, axis=1)
-    best = int(np.argmin(median))
-    judged = _seeded(grid, np.full(len(fresh), best), fresh)
-    runs = run(program, training, judged, name=f"{name} fresh", keep=keep)
-    final, curve = _last(runs), np.asarray(runs.trace.probed["loss"])
-    reached = curve <= target
-    first = training.every * (np.argmax(reached, axis=1) + 1)
-    return Contest(
-        tuning=losses,
-        best=best,
-        hyper=type(grid)(*(np.asarray(column)[best] for column in grid)),
-        good_rates=_good(np.asarray(grid.lr), median),
-        final=final,
-        steps_to_target=np.where(np.any(reached, axis=1), first, np.inf),
-        diverged_at=runs.diverged_at,
-        curves={
-            quantity: np.asarray(seen) for quantity, seen in runs.trace.probed.items()
-        },
-        params=runs.params,
-    )
+def _every_unit(grid: Any, seeds: np.ndarray) -> Any:
+    """The grid with every seed at every point, points before seeds."""
+    points = np.repeat(np.arange(lanes_of(grid)), len(seeds))
+    rows = type(grid)(*(np.asarray(column)[points] for column in grid))
+    return rows._replace(seed=np.tile(seeds, lanes_of(grid)))
 
 
-def _seeded(grid: Any, points: np.ndarray, seeds: np.ndarray) -> Any:
-    """Those points of the grid, one a seed."""
-    return type(grid)(*(np.asarray(column)[points] for column in grid))._replace(
-        seed=seeds
-    )
-
-
-def _last(runs: Runs) -> dict[str, np.ndarray]:
-    """What the probe saw last, by quantity, nan where the run diverged."""
+def _contest(runs: Runs, grid: Any, every: int, units: Units) -> Contest:
     probed = runs.trace.probed
-    if not isinstance(probed, dict) or "loss" not in probed:
+    if not isinstance(probed, dict):
         raise InputError(
-            'The experiment measures no "loss": give `learn.measuring({"loss": ...})` '
-            "as its probe."
+            "The experiment measures nothing by name: give "
+            '`learn.measuring({"loss": ...})` or `learn.evaluating` as its probe.'
         )
-    if np.ndim(probed["loss"]) != 2:
-        raise InputError(
-            'The measured "loss" is no single number: measure its mean, or its sum.'
-        )
-    ended = runs.diverged_at < 0
-    last = {
-        name: np.moveaxis(np.asarray(seen)[:, -1], 0, -1)
-        for name, seen in probed.items()
-    }
-    return {
-        name: np.moveaxis(np.where(ended, seen, np.nan), -1, 0)
-        for name, seen in last.items()
-    }
+
+    def by_unit(lanes: Any) -> np.ndarray:
+        return np.asarray(lanes).reshape(-1, sum(units), *np.shape(lanes)[1:])
+
+    curves = {quantity: by_unit(seen) for quantity, seen in probed.items()}
+    diverged_at = by_unit(runs.diverged_at)
+    final = {}
+    for quantity, seen in curves.items():
+        last = seen[:, :, -1]
+        ended = np.expand_dims(diverged_at < 0, tuple(range(2, last.ndim)))
+        final[quantity] = np.where(ended, last, np.nan)
+    looks = np.shape(runs.trace.loss)[1] // every
+    return Contest(
+        grid=grid,
+        tuning=units.tuning,
+        final=final,
+        curves=curves,
+        updates=every * np.arange(1, looks + 1),
+        diverged_at=diverged_at,
+        params=jax.tree.map(by_unit, runs.params),
+    )
 
 
-def _good(rates: np.ndarray, median: np.ndarray) -> tuple[float, float]:
-    finite = np.isfinite(median)
-    if not finite.any():
-        return float("nan"), float("nan")
-    bound = median.min() + 0.1 * (median[finite].max() - median.min())
-    good = rates[median <= bound]
-    return float(good.min()), float(good.max())
+def updates_to(contest: Contest, quantity: str, target: float) -> np.ndarray:
+    """Updates until a quantity was first seen at a target or below, inf where never.
+
+    Args:
+        contest: from `compare`.
+        quantity: the name of one number, such as "loss".
+        target: to be reached.
+
+    Returns:
+        `[point, unit]`, whole multiples of the updates between two evaluations.
+
+    Raises:
+        InputError: a target of nan.
+    """
+    if np.isnan(target):
+        raise InputError(
+            "A target of nan is never reached: give the value whose first reaching is "
+            "timed."
+        )
+    reached = contest.curves[quantity] <= target
+    first = contest.updates[np.argmax(reached, axis=-1)]
+    return np.where(np.any(reached, axis=-1), first, np.inf)
 
 
 def summary(
     contests: Mapping[str, Contest],
-    target: float,
-    interval: Callable[[np.ndarray], Any],
+    tuned: Callable[..., Any],
+    quantity: str = "test",
 ) -> list[tuple[str, ...]]:
-    """A comparison as rows of text, the first of them the names of the columns, of all
-    scalar quantities.
+    """A comparison as rows of text, the first of them the names of the columns.
+
+    Every quantity of one number is shown at the points that are best in `quantity`.
 
     Args:
         contests: from `compare`.
-        target: that was asked for.
-        interval: `samples -> (estimate, low, high, ...)`, such as
-            `partial(record.bootstrap, np.median)`.
+        tuned: `(scores, values, tuning=count) -> (estimate, low, high, ...)`, such as
+            `record.tuned_mean`.
+        quantity: that chooses the points, the lower the better.
+
+    Raises:
+        InputError: a quantity that was not measured.
     """
     first = next(iter(contests.values()))
-    quantities = [name for name, values in first.final.items() if values.ndim == 1]
-    rows = [
-        (
-            "optimizer",
-            "lr",
-            "good lr",
-            *quantities,
-            f"steps to loss {target:g}",
-            "reached",
-            "diverged",
+    if quantity not in first.final:
+        raise InputError(
+            f"No {quantity!r} was measured: choose from {', '.join(first.final)}."
         )
-    ]
+    quantities = [name for name, values in first.final.items() if values.ndim == 2]
+    rows = [("optimizer", "lr", *quantities, "diverged")]
     for name, contest in contests.items():
-        seeds = len(contest.diverged_at)
-        cells = [
-            _cell(interval(values[np.isfinite(values)]))
-            if np.isfinite(values).any()
-            else "diverged"
-            for values in map(contest.final.__getitem__, quantities)
-        ]
-        steps = contest.steps_to_target[np.isfinite(contest.steps_to_target)]
-        low, high = contest.good_rates
-        rows.append(
-            (
-                name,
-                f"{float(contest.hyper.lr):.3g}",
-                f"{low:.2g}–{high:.2g}",
-                *cells,
-                _cell(interval(steps))
-                if len(steps)
-                else f"never; the lowest loss was {_lowest(contest):.3g}",
-                f"{len(steps)}/{seeds}",
-                f"{int(np.sum(contest.diverged_at >= 0))}/{seeds}",
-            )
-        )
+        scores = contest.final[quantity]
+        cell = partial(_cell, tuned, scores, contest.tuning)
+        point = chosen(scores, contest.tuning)
+        rate = float(np.asarray(contest.grid.lr)[point])
+        lost = int(np.sum(contest.diverged_at[point, contest.tuning :] >= 0))
+        judged = contest.diverged_at.shape[1] - contest.tuning
+        cells = [cell(contest.final[each]) for each in quantities]
+        rows.append((name, f"{rate:.3g}", *cells, f"{lost}/{judged}"))
     return rows
 
 
-def _cell(found: Any) -> str:
-    estimate, low, high = found[:3]
+def chosen(scores: np.ndarray, tuning: int) -> int:
+    """The point whose mean score over the tuning units is lowest.
+
+    A point at which one of them diverged is not chosen while there is another.
+
+    Args:
+        scores: `[point, unit]`; not finite where a run diverged.
+        tuning: how many of the units tune, the first ones.
+    """
+    means = np.mean(np.asarray(scores)[:, :tuning], axis=1, dtype=np.float64)
+    return int(np.argmin(np.where(np.isfinite(means), means, np.inf)))
+
+
+def _cell(
+    tuned: Callable[..., Any], scores: np.ndarray, tuning: int, values: np.ndarray
+) -> str:
+    estimate, low, high = tuned(scores, values, tuning=tuning)[:3]
     return f"{estimate:.3g} [{low:.3g}, {high:.3g}]"
-
-
-def _lowest(contest: Contest) -> float:
-    curve = contest.curves["loss"]
-    return float(np.min(np.where(np.isfinite(curve), curve, np.inf)))

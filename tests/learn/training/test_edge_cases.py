@@ -284,9 +284,9 @@ def test_a_range_test_of_a_family_without_a_rate_is_refused():
 
 
 def test_a_target_of_nan_is_refused():
-    entrants = {"sgd": learn.Entrant(learn.sgd, learn.grid(learn.Hyper, lr=[0.1]))}
+    nothing = learn.Contest((), 1, {}, {}, np.array([1]), np.zeros((1, 1)), ())
     with pytest.raises(InputError, match="nan"):
-        learn.compare(lambda family: None, entrants, target=float("nan"), lanes=1)
+        learn.updates_to(nothing, "loss", float("nan"))
 
 
 def test_a_mount_without_a_source_is_passed_over(tmp_path):

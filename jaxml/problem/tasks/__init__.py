@@ -1,0 +1,1 @@
+"""Fixed problems: networks whose curvature is studied, workloads of optimizers."""

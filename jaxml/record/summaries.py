@@ -1,0 +1,73 @@
+"""Numbers that sum up samples, and the units that they know of their values."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from jaxml.types import Array
+
+
+def correlation(x: Array, y: Array) -> float:
+    """Spearman's ρ: Pearson's correlation of the average ranks; 0 where either sample
+    is constant.
+
+    >>> correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 8.0, 27.0]))
+    1.0
+    """
+    u, v = (
+        rank - rank.mean() for rank in (_ranks(np.asarray(x)), _ranks(np.asarray(y)))
+    )
+    scale = np.sqrt((u @ u) * (v @ v))
+    return float(u @ v / scale) if scale > 0 else 0.0
+
+
+def _ranks(x: np.ndarray) -> np.ndarray:
+    _, group, size = np.unique(x, return_inverse=True, return_counts=True)
+    return (np.cumsum(size) - (size - 1) / 2)[group]
+
+
+def mean_difference(a: Array, b: Array) -> float:
+    """Mean of a minus mean of b, in float64."""
+    return float(np.mean(a, dtype=np.float64) - np.mean(b, dtype=np.float64))
+
+
+def ratio_of_means(a: Array, b: Array) -> float:
+    """Mean of a over mean of b, in float64."""
+    return float(np.mean(a, dtype=np.float64) / np.mean(b, dtype=np.float64))
+
+
+def first_passage(falling: Array, values: Array, level: float | np.floating) -> float:
+    """The value of one curve where another first falls to a level, by lines between
+    looks; nan if never.
+
+    Compares runs at equal training loss, where at equal times one has only come
+    further.
+
+    Args:
+        falling: `[look]`, such as training losses.
+        values: `[look]`, what was seen beside them.
+        level: to be reached.
+
+    >>> first_passage(np.array([4.0, 2.0, 1.0]), np.array([0.0, 10.0, 20.0]), 3.0)
+    5.0
+    """
+    reached = np.flatnonzero(np.asarray(falling) <= level)
+    if not len(reached):
+        return float("nan")
+    k = int(reached[0])
+    if k == 0:
+        return float(values[0])
+    share = (falling[k - 1] - level) / (falling[k - 1] - falling[k])
+    return float(values[k - 1] + share * (values[k] - values[k - 1]))
+
+
+def known_unit(statistic: Callable[..., float]) -> str:
+    """The unit that a statistic knows of its value, else ""."""
+    return _UNITS.get(statistic, "")
+
+
+_UNITS: Mapping[Callable[..., float], str] = {
+    correlation: "correlation",
+    ratio_of_means: "ratio",
+}
+"""Statistics that know the unit of their value."""
