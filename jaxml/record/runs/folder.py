@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
-from jaxml.record.runs.archive import load_arrays, replacing, save_arrays
 from jaxml.record.finding import Finding
+from jaxml.record.runs.archive import load_arrays, replacing, save_arrays
 from jaxml.record.verdicts import finding_from_json, finding_to_json
 from jaxml.types import InputError
 

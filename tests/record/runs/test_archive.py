@@ -9,7 +9,13 @@ import numpy as np
 import optax
 import pytest
 
-from jaxml.record.runs.archive import host, load_arrays, load_tree, save_arrays, save_tree
+from jaxml.record.runs.archive import (
+    host,
+    load_arrays,
+    load_tree,
+    save_arrays,
+    save_tree,
+)
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.invariance

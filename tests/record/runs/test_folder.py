@@ -5,7 +5,14 @@ import pytest
 
 from jaxml.record.finding import deciding, judged, supporting
 from jaxml.record.rule import above, at_most
-from jaxml.record.runs.folder import Run, compare, list_runs, load_run, readable_runs, save_run
+from jaxml.record.runs.folder import (
+    Run,
+    compare,
+    list_runs,
+    load_run,
+    readable_runs,
+    save_run,
+)
 from jaxml.record.statistics import Interval, largest
 from jaxml.types import InputError
 
