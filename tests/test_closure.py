@@ -272,7 +272,7 @@ def test_findings_and_figures_have_a_digest_of_their_own(
         (
             "learn/__init__.py",
             "",
-            "\nfrom jaxml.learn.optimizers.table import adam as sgd\n",
+            "\nfrom jaxml.learn.optimizers.momenta import momentum as sgd\n",
             ("jaxml.learn changed",),
         ),
         ("problem/data/text.py", "", "\nEXTRA = 1\n", ()),

@@ -8,6 +8,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from jaxml import learn
+
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -31,3 +33,11 @@ def test_the_readmes_python_runs(
     )
     assert "mine minus Adam: " in printed
     assert "('C048', 'supported')" in printed and (tmp_path / "runs.csv").is_file()
+
+
+@pytest.mark.golden
+def test_the_readmes_table_holds_every_optimizer_once() -> None:
+    rows = README.partition("is the table:")[2].split("\n\n")[1].splitlines()[2:]
+    cells = " ".join(row.partition("** |")[2] for row in rows)
+    named = re.sub(r"\(.*?\)", "", cells).replace("|", ",").split(",")
+    assert sorted(filter(None, map(str.strip, named))) == sorted(learn.OPTIMIZERS)

@@ -30,7 +30,6 @@ from jaxml.curvature.outcomes import (
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
 from jaxml.curvature.ratio import (
     layerwise_gauss_newton_ratio,
-    minimum_ratios,
     positive_share,
     sampling_ratio,
 )

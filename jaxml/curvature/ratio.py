@@ -3,7 +3,7 @@ said to be.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,78 +12,8 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxml import tree
-from jaxml.curvature.dense import dense
-from jaxml.curvature.products import hessian_product
 from jaxml.curvature.space import check_deterministic, check_space
 from jaxml.types import Array, InputError, Key, Objective, Params, Scalar
-
-
-class Ratios(NamedTuple):
-    """What is called minimum ratio; all in the dtype of the parameters.
-
-    Attributes:
-        eigenvalues: the share of the Hessian's eigenvalues that are computed above 0 in
-            float32.
-        layerwise: the same of the layers' Gauss-Newton matrices.
-        sampled: the share of neighbours that lie higher, `[radius]`.
-    """
-
-    eigenvalues: Any
-    layerwise: Any
-    sampled: Any
-
-
-def minimum_ratios(
-    objective: Objective,
-    outputs: Callable[[Params, Any], jax.Array],
-    params: Params,
-    batch: Any,
-    *,
-    radii: Float[Array, " r"],
-    pairs: int,
-    key: Key,
-) -> Ratios:
-    """All three at one point, as they are commonly computed: what reads eigenvalues
-    does so in float32.
-
-    Args:
-        objective: `(params, batch) -> scalar`; its dense Hessian is made.
-        outputs: `(params, batch) -> z`, as `layerwise_gauss_newton_ratio` takes it.
-        params: θ; the neighbours are compared in its precision.
-        batch: passed to both.
-        radii: in units of ‖θ‖.
-        pairs: of opposite neighbours at each radius, in the same directions at all of
-            them.
-        key: of these directions.
-
-    Raises:
-        InputError: the parameters are empty, or not of one precision. Where the network
-            has diverged the ratios are NaN.
-    """
-    check_space(params)
-    single, single_batch = jax.tree.map(_float32, (params, batch))
-    product, size = hessian_product(objective, single, single_batch), tree.norm(params)
-
-    def sampled(part: jax.Array) -> Scalar:
-        return sampling_ratio(
-            objective, params, batch, radius=part * size, pairs=pairs, key=key
-        )
-
-    known = jnp.isfinite(objective(params, batch))
-    ratios = Ratios(
-        jnp.asarray(
-            positive_share(jnp.linalg.eigvalsh(dense(product, single))), size.dtype
-        ),
-        layerwise_gauss_newton_ratio(outputs, single, single_batch).astype(size.dtype),
-        jax.lax.map(sampled, jnp.asarray(radii, size.dtype)),
-    )
-    return jax.tree.map(lambda ratio: jnp.where(known, ratio, jnp.nan), ratios)
-
-
-def _float32(x: Array) -> jax.Array:
-    return jnp.asarray(
-        x, jnp.float32 if jnp.issubdtype(x.dtype, jnp.floating) else x.dtype
-    )
 
 
 def positive_share(

@@ -16,40 +16,45 @@ from jaxml.learn.optimizers.hyper import Hyper, validate
 from jaxml.learn.optimizers.composition import by, coupled, decoupled, within
 from jaxml.learn.optimizers.door import begin, update
 from jaxml.learn.optimizers.evaluation import evaluation_params
-from jaxml.learn.optimizers.table import (
-    OPTIMIZERS,
-    adabound,
+from jaxml.learn.optimizers.adaptive import (
     adadelta,
     adagrad,
     adam,
     adamw,
-    amsbound,
     amsgrad,
-    averaged_momentum,
-    averaged_nag,
-    lamb,
-    lars,
-    lars_inside,
-    lion,
     mean_square_adagrad,
-    momentum,
-    muon,
     nadam,
-    nag,
-    prodigy,
     radam,
     radam_above_four,
     rmsprop,
     rmsprop_inside,
-    sgd,
-    sgdw,
-    shampoo,
-    soap,
-    swats,
-    unbiased_adabound,
-    unbiased_amsbound,
     unbiased_amsgrad,
 )
+from jaxml.learn.optimizers.bounded import (
+    adabound,
+    amsbound,
+    unbiased_adabound,
+    unbiased_amsbound,
+)
+from jaxml.learn.optimizers.layerwise import (
+    lamb,
+    lars,
+    lars_inside,
+    muon,
+    shampoo,
+    soap,
+)
+from jaxml.learn.optimizers.momenta import (
+    averaged_momentum,
+    averaged_nag,
+    lion,
+    momentum,
+    nag,
+    sgd,
+    sgdw,
+)
+from jaxml.learn.optimizers.self_tuned import prodigy, swats
+from jaxml.learn.optimizers.table import OPTIMIZERS
 from jaxml.learn.optimizers.rates import Family, as_family, rate_at, scale_by_rate
 from jaxml.learn.optimizers.reading import check_grid, reads
 from jaxml.learn.schedules import (

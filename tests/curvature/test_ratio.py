@@ -11,7 +11,6 @@ import scipy.special
 
 from jaxml.curvature.ratio import (
     layerwise_gauss_newton_ratio,
-    minimum_ratios,
     positive_share,
     sampling_ratio,
 )
@@ -151,50 +150,20 @@ def test_a_network_without_kernels_is_refused():
 
 
 @pytest.mark.oracle
-def test_all_ratios_at_a_point():
-    """A bowl with a definite Hessian at its lowest point: every eigenvalue and every
-    neighbour is above.
-    """
+@pytest.mark.parametrize(("slope", "share"), [(0.0, 0.0), (1e-3, 0.5)])
+def test_neighbours_are_compared_in_the_precision_of_the_parameters(slope, share):
+    """In float32 a neighbour at 1e-9 is the point itself."""
     with jax.enable_x64(True):
-        batch = jnp.arange(1.0, 7.0).reshape(2, 3)
-        found = minimum_ratios(
-            lambda w, b: jnp.sum(b * (w - 1) ** 2),
-            lambda w, b: b * w,
+        found = sampling_ratio(
+            lambda w, s: s * jnp.sum(w),
             jnp.ones((2, 3)),
-            batch,
-            radii=np.array([1e-3, 1.0]),
+            jnp.asarray(slope),
+            radius=1e-9,
             pairs=4,
             key=KEY,
         )
-        assert {leaf.dtype for leaf in found} == {np.dtype(float)}
-    assert float(found.eigenvalues) == float(found.layerwise) == 1.0
-    assert found.sampled.tolist() == [1.0, 1.0]
-
-
-@pytest.mark.oracle
-def test_radii_are_in_units_of_the_norm_and_neighbours_compared_in_double():
-    """A step up at the distance 2 from θ, ‖θ‖ = √6; float32 could not tell a neighbour
-    at 1e-9 from θ.
-    """
-
-    def step(w, slope):
-        away = jnp.where(jnp.sum((w - 1) ** 2) > 4, 1.0, 0.0)
-        return away + slope * jnp.sum(w)
-
-    with jax.enable_x64(True):
-        found = [
-            minimum_ratios(
-                step,
-                lambda w, _: w,
-                jnp.ones((2, 3)),
-                jnp.asarray(slope),
-                radii=np.array([1e-9, 0.8, 0.83]),
-                pairs=4,
-                key=KEY,
-            ).sampled.tolist()
-            for slope in (0.0, 1e-3)
-        ]
-    assert found == [[0.0, 0.0, 1.0], [0.5, 0.5, 1.0]]
+        assert found.dtype == np.dtype(float)
+    assert float(found) == share
 
 
 @pytest.mark.identity
@@ -219,16 +188,6 @@ def test_what_is_not_known_is_no_ratio():
         **settings,
     )
     assert float(walled) == 1.0
-    found = minimum_ratios(
-        lambda w, _: jnp.sum(w**2),
-        lambda w, _: w**2,
-        jnp.full((2, 3), jnp.nan),
-        None,
-        radii=np.array([1.0]),
-        pairs=2,
-        key=KEY,
-    )
-    assert all(bool(jnp.isnan(ratio).all()) for ratio in found)
 
 
 @pytest.mark.invariance

@@ -104,15 +104,3 @@ def remembering_steps(direction: Direction, momentum: Direction) -> Family:
         )
 
     return family
-
-
-def described(name: str, family: Family, law: str, reads: str, source: str) -> Family:
-    """The family under its name, with a docstring: its update, what it reads, and its
-    source.
-    """
-    family.__name__ = family.__qualname__ = name
-    family.__doc__ = (
-        f"{law}\n\nReads: lr, warmup, weight_decay{reads and ', '}{reads}.\nSource: "
-        f"{source}"
-    )
-    return family
