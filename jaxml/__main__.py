@@ -13,7 +13,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxml import shipped
-from jaxml.commands.catalogue import check_field, claim_names, claims_named, find
+from jaxml.commands.catalogue import (
+    check_field,
+    claim_names,
+    claims_named,
+    find,
+    find_all,
+)
 from jaxml.commands.usage import USAGE, USAGES
 from jaxml.commands.words import (
     DEVICES,
@@ -107,7 +113,7 @@ def _help(command: str, words: list[str]) -> int:
         from jaxml.commands import studies
 
         print()
-        studies.show([describe(find(name)) for name in values.studies], values.runs)
+        studies.show([describe(path) for path in find_all(values.studies)], values.runs)
     return 0
 
 
@@ -120,7 +126,7 @@ def _say_what_the_terminal_can() -> None:
 
 def _studies(words: list[str]) -> int:
     values = parsed(words, "studies", RUNS)
-    descriptions = [describe(find(name)) for name in values.studies]
+    descriptions = [describe(path) for path in find_all(values.studies)]
     from jaxml.commands import studies
 
     if descriptions:
@@ -158,7 +164,7 @@ def _named(names: Sequence[str], command: str) -> list[Description]:
     Raises:
         InputError: none is named, one is not known, or two files have one name.
     """
-    paths = list(dict.fromkeys(find(name) for name in names))
+    paths = find_all(names)
     if not paths:
         raise InputError(
             f"No study is named: write the studies first, as in `jaxml {command} "
