@@ -170,12 +170,14 @@ def _table(outer: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def claims_named(words: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Ids and topics as `names` writes them; all words together may name one topic.
+    """Ids and topics as `names` writes them; all words together may name one topic, and
+    so may the name of its folder.
 
     Raises:
         InputError: a word that is neither; proposes the nearest.
     """
-    spelled = {name.lower(): name for name in names}
+    folders = {claims.folder(name).lower(): name for name in names}
+    spelled = folders | {name.lower(): name for name in names}
     together = spelled.get(" ".join(words).lower())
     if together is not None:
         return [together]

@@ -55,7 +55,8 @@ jaxml report [RUNS] [--readme FILE]
 
 Writes RUNS/report.html: by topic each claim, its answer, figures and findings.
   --readme FILE  fills the tables between <!-- answers --> <!-- /answers --> in FILE too,
-                 likewise tally, studies, verdicts, speed, and updates experiments/verdicts/""",
+                 likewise tally, index, studies, verdicts, speed; updates
+                 experiments/verdicts/ and each topic's page, experiments/TOPIC/README.md""",
     "runs": """\
 jaxml runs [RUNS] [--csv FILE] [--json FILE]
 
