@@ -71,19 +71,15 @@ def _defect(command: str, words: list[str]) -> str:
     """What to do about an exception that is no refusal."""
     report = (
         "report the lines above, the command and the output of `jaxml doctor` to the "
-        "authors named in"
+        "authors named in CITATION.cff."
     )
     fields = fields_of(words)[1] if command == "run" else {}
     if not fields:
-        return (
-            f"this is a defect of jaxml or of the study, not of your input: {report} "
-            "CITATION.cff."
-        )
+        return f"this is a defect of jaxml or of the study, not of your input: {report}"
     given = ", ".join(f"--{field}" for field in fields)
     return (
         f"the study may not be able to use what you gave to {given}: try another value, "
-        f"or none; if this stays it is a defect of jaxml or of the study: {report} "
-        "CITATION.cff."
+        f"or none; if this stays it is a defect of jaxml or of the study: {report}"
     )
 
 
@@ -195,9 +191,8 @@ def _replicate(words: list[str]) -> int:
 
 def _claims(words: list[str]) -> int:
     values = parsed(words, "names", RUNS)
-    claims_named(
-        values.names, claim_names(values.runs)
-    )  # a wrong name is refused before JAX is imported
+    # a wrong name is refused before JAX is imported
+    claims_named(values.names, claim_names(values.runs))
     from jaxml.commands import claims
 
     claims.show(values.names, values.runs)

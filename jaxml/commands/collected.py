@@ -235,11 +235,9 @@ def _updated(
 
 def _earlier(before: Verdicts | None, newest: _Counted) -> tuple[Replicate, ...]:
     """The committed replicates, if they are of the same code."""
-    return (
-        before.replicates
-        if before is not None and _same_code(before, newest.manifest)
-        else ()
-    )
+    if before is None or not _same_code(before, newest.manifest):
+        return ()
+    return before.replicates
 
 
 def _same_code(before: Verdicts, manifest: Mapping[str, Any]) -> bool:
