@@ -13,7 +13,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jaxml import shipped
-from jaxml.commands.catalogue import check_field, claim_names, claims_named, find
+from jaxml.commands.catalogue import (
+    check_field,
+    claim_names,
+    claims_named,
+    find,
+    find_all,
+)
 from jaxml.commands.usage import USAGE, USAGES
 from jaxml.commands.words import (
     DEVICES,
@@ -65,19 +71,15 @@ def _defect(command: str, words: list[str]) -> str:
     """What to do about an exception that is no refusal."""
     report = (
         "report the lines above, the command and the output of `jaxml doctor` to the "
-        "authors named in"
+        "authors named in CITATION.cff."
     )
     fields = fields_of(words)[1] if command == "run" else {}
     if not fields:
-        return (
-            f"this is a defect of jaxml or of the study, not of your input: {report} "
-            "CITATION.cff."
-        )
+        return f"this is a defect of jaxml or of the study, not of your input: {report}"
     given = ", ".join(f"--{field}" for field in fields)
     return (
         f"the study may not be able to use what you gave to {given}: try another value, "
-        f"or none; if this stays it is a defect of jaxml or of the study: {report} "
-        "CITATION.cff."
+        f"or none; if this stays it is a defect of jaxml or of the study: {report}"
     )
 
 
@@ -107,7 +109,7 @@ def _help(command: str, words: list[str]) -> int:
         from jaxml.commands import studies
 
         print()
-        studies.show([describe(find(name)) for name in values.studies], values.runs)
+        studies.show([describe(path) for path in find_all(values.studies)], values.runs)
     return 0
 
 
@@ -120,7 +122,7 @@ def _say_what_the_terminal_can() -> None:
 
 def _studies(words: list[str]) -> int:
     values = parsed(words, "studies", RUNS)
-    descriptions = [describe(find(name)) for name in values.studies]
+    descriptions = [describe(path) for path in find_all(values.studies)]
     from jaxml.commands import studies
 
     if descriptions:
@@ -158,7 +160,7 @@ def _named(names: Sequence[str], command: str) -> list[Description]:
     Raises:
         InputError: none is named, one is not known, or two files have one name.
     """
-    paths = list(dict.fromkeys(find(name) for name in names))
+    paths = find_all(names)
     if not paths:
         raise InputError(
             f"No study is named: write the studies first, as in `jaxml {command} "
@@ -189,9 +191,8 @@ def _replicate(words: list[str]) -> int:
 
 def _claims(words: list[str]) -> int:
     values = parsed(words, "names", RUNS)
-    claims_named(
-        values.names, claim_names(values.runs)
-    )  # a wrong name is refused before JAX is imported
+    # a wrong name is refused before JAX is imported
+    claims_named(values.names, claim_names(values.runs))
     from jaxml.commands import claims
 
     claims.show(values.names, values.runs)

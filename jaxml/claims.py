@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 from jaxml import shipped
 from jaxml.errors import InputError
 
-FILE = "claims.toml"
 KINDS = ("mathematical", "empirical", "disputed", "definition", "cite-only")
 
 
@@ -104,10 +103,20 @@ def ledger(*folders: Path) -> dict[str, Claim]:
         InputError: a file breaks the format, or gives an id of the course to a claim of
             its own.
     """
-    known = read(shipped.studies() / FILE)
+    known = read(shipped.studies() / shipped.LEDGER)
     for folder in folders:
-        known = merged(known, read(folder / FILE), str(folder / FILE))
+        path = folder / shipped.LEDGER
+        known = merged(known, read(path), str(path))
     return known
+
+
+def folder(topic: str) -> str:
+    """The name of a topic's folder beside the ledger.
+
+    >>> folder("self-attention"), folder("batch size")
+    ('self_attention', 'batch_size')
+    """
+    return re.sub(r"\W+", "_", topic)
 
 
 def merged(

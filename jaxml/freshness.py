@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxml import closure
+from jaxml import closure, shipped
 from jaxml.errors import InputError
 from jaxml.provenance import Reading, unchanged
 
@@ -30,7 +30,7 @@ def stale(manifest: Mapping[str, Any], path: Path) -> tuple[str, ...]:
 
     Args:
         manifest: of the run.
-        path: the study's file; those that it needs lie beside it.
+        path: the study's file; those that it needs are found from there.
 
     >>> stale({}, Path(closure.__file__))
     ('its manifest is of an older form',)
@@ -116,7 +116,7 @@ def _other_needs(needs: Any, path: Path) -> Iterator[str]:
     into those.
     """
     for each in needs:
-        need = path.with_name(f"{each['study']}.py")
+        need = shipped.needed(path, str(each["study"]))
         for change in _other_code(each["code"], need):
             yield f"{change}, for {each['study']}"
         yield from _other_needs(each.get("needs", ()), need)

@@ -26,6 +26,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_compilation_cache_dir", None)
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+STUDIES = {path.stem: path for path in EXPERIMENTS.glob("*/*.py")}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -41,8 +42,8 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
-        study = EXPERIMENTS / f"{test.partition('[')[2].removesuffix(']')}.py"
-        if not study.is_file():
+        study = STUDIES.get(test.partition("[")[2].removesuffix("]"))
+        if study is None:
             return file
         return (
             "critical_points" if "critical_points" in study.read_text() else study.stem

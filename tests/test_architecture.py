@@ -1,6 +1,7 @@
 """The floor table of the house, held against every import statement."""
 
 import ast
+import tomllib
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -10,7 +11,8 @@ import pytest
 pytestmark = pytest.mark.identity
 
 ROOT = Path(__file__).parents[1]
-SOURCES = sorted([*ROOT.glob("jaxml/**/*.py"), *ROOT.glob("experiments/*.py")])
+STUDIES = [*ROOT.glob("experiments/**/*.py")]
+SOURCES = sorted([*ROOT.glob("jaxml/**/*.py"), *STUDIES])
 FLOORS = {
     **dict.fromkeys(
         ("", "errors", "provenance", "source", "types", "tree", "memory", "parallel"), 0
@@ -115,14 +117,22 @@ def test_imports(path: Path) -> None:
         ("jaxml.problem.losses", "from urllib import request"),
         ("jaxml.curvature.dense", "from time import perf_counter"),
         ("jaxml.bench.compare", "from matplotlib.figure import Figure"),
-        ("jaxml.__main__", "import experiments.escape"),
+        ("jaxml.__main__", "import experiments.momentum.ravine"),
         ("experiments.escape", "from experiments.toy_saddle import study"),
-        ("experiments.escape", "import jaxml.bench"),
-        ("experiments.escape", "import flax"),
+        ("experiments.momentum.ravine", "from experiments.momentum import plateaus"),
+        ("experiments.momentum.ravine", "import jaxml.bench"),
+        ("experiments.momentum.ravine", "import flax"),
     ],
 )
 def test_a_planted_violation_is_seen(name: str, source: str) -> None:
     assert len(list(violations(name, ast.parse(source)))) == 1
+
+
+def test_a_wheel_has_every_topic() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    topics = {f"jaxml.studies.{path.parent.name}" for path in STUDIES}
+    packages = settings["tool"]["setuptools"]["packages"]
+    assert topics == {each for each in packages if each.startswith("jaxml.studies.")}
 
 
 def test_no_cycles() -> None:
@@ -158,7 +168,7 @@ def floor_of_room(name: str) -> int:
     return FLOORS.get(room(name), -1) if inside(name, ("jaxml",)) else -1
 
 
-LIBRARY = [path for path in SOURCES if path.parent.name != "experiments"]
+LIBRARY = [path for path in SOURCES if path not in STUDIES]
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=module)

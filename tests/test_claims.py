@@ -58,4 +58,4 @@ def test_a_wrong_id_is_answered_with_the_nearest(wrong, proposed):
 
 
 def test_the_ledger_is_found_beside_the_package_or_within_it():
-    assert (shipped.studies() / claims.FILE).is_file()
+    assert (shipped.studies() / shipped.LEDGER).is_file()

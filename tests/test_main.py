@@ -400,7 +400,8 @@ def test_tables_stand_between_markers(
         "tally": "2 of 208 claims are tested: ✓ 2 supported",
         "answers": "| C158 | Gradient descent on",
         "studies": "| tiny | Squares are positive. | C001, C158 |",
-        "verdicts": "| squares exceed 0 | small whole numbers |",
+        "index": "| C158 | ✓ supported | Gradient descent on",
+        "verdicts": "| squares exceed 0<br><sub>small whole numbers</sub> |",
         "speed": "",
     }.items():
         readme.write_text(READY.format(marker))

@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import jax
 import pytest
 
+from jaxml import claims, shipped
 from jaxml.record import Study, judged, load, plain_keep
 from jaxml.record.rule import VERDICTS
 from jaxml.record.runs.archive import host
 from jaxml.record.runs.config import config_from_json, config_to_json
 from jaxml.record.runs.folder import flat
+from jaxml.record.verdicts import FOLDER, load_verdicts
 from jaxml.source import describe
 
 pytestmark = pytest.mark.invariance
@@ -32,7 +34,7 @@ DIFFERENCES = (
     "loss",
 )
 
-PATHS = sorted((Path(__file__).parents[1] / "experiments").glob("[!_]*.py"))
+PATHS = shipped.within(shipped.studies())
 
 
 class Smoke(NamedTuple):
@@ -45,7 +47,7 @@ class Smoke(NamedTuple):
 @functools.cache
 def smoke_result(path: Path) -> Any:
     study = load(path)
-    needed = [smoke_result(path.with_name(f"{name}.py")) for name in study.needs]
+    needed = [smoke_result(shipped.needed(path, name)) for name in study.needs]
     return host(study.study(study.smoke, plain_keep, *needed))
 
 
@@ -70,7 +72,7 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     study = load(request.param)
-    needed = [smoke_result(study.path.with_name(f"{name}.py")) for name in study.needs]
+    needed = [smoke_result(shipped.needed(study.path, name)) for name in study.needs]
     first, second = (
         smoke_result(study.path),
         host(study.study(study.smoke, plain_keep, *needed)),
@@ -140,6 +142,23 @@ def test_the_source_describes_the_study(path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_study_lies_in_the_topic_of_what_it_decides(path: Path) -> None:
+    """Or, as long as it decides nothing, of the first claim that it announces."""
+    known = claims.ledger()
+    ids = list(claims.announced(describe(path).notes["Claims"]))[:1]
+    committed = shipped.studies() / FOLDER / f"{path.stem}.json"
+    if committed.is_file():
+        findings = load_verdicts(committed).findings
+        ids = [each.claim for each in findings if each.role == "deciding"] or ids
+    folders = {claims.folder(known[name].topic) for name in ids}
+    assert path.parent.name in folders
+
+
+def test_no_two_topics_have_a_study_of_one_name() -> None:
+    assert len({path.stem for path in PATHS}) == len(PATHS)
+
+
 LITERAL_SEEDS = (
     r"random\.key\(\d",
     r"default_rng\(\d*\)",
@@ -170,7 +189,7 @@ def test_another_seed_gives_other_arrays(smoke: Smoke) -> None:
     study = smoke.study
     if "seed" not in describe(study.path).fields:
         return  # nothing is random there, as test_one_seed_moves_all_randomness holds
-    needed = [smoke_result(study.path.with_name(f"{name}.py")) for name in study.needs]
+    needed = [smoke_result(shipped.needed(study.path, name)) for name in study.needs]
     config = dataclasses.replace(study.smoke, **LONGER.get(study.name, {}))
     results = []
     for seed in (0, 1):

@@ -15,17 +15,17 @@ from jaxml.source import Description
 
 
 def known() -> dict[str, Path]:
-    """The studies that a name finds: those in `experiments/` here, then those that come
-    with jaxml.
+    """The studies that a name finds: those in `experiments/` here, by topic, then those
+    that come with jaxml.
     """
     found: dict[str, Path] = {}
-    for place in _places():
-        for path in sorted(place.glob("[!_]*.py")):
+    for place in places():
+        for path in shipped.within(place):
             found.setdefault(path.stem, path)
     return found
 
 
-def _places() -> tuple[Path, ...]:
+def places() -> tuple[Path, ...]:
     """The folders of studies: the one here, then the one that comes with jaxml."""
     return tuple(dict.fromkeys((Path.cwd() / "experiments", shipped.studies())))
 
@@ -34,7 +34,8 @@ def find(name: str) -> Path:
     """The file that the name of a known study, or a path, stands for.
 
     Raises:
-        InputError: there is no such study; proposes the nearest.
+        InputError: there is no such study, or two topics have one of that name;
+            proposes the nearest.
     """
     path = path_of(name)
     if path.suffix == ".py" or len(path.parts) != 1:
@@ -46,9 +47,49 @@ def find(name: str) -> Path:
         )
     studies = known()
     if name not in studies:
-        nearby = [*studies, *(path.name for path in Path.cwd().glob("*.py"))]
+        here = [path.name for path in Path.cwd().glob("*.py")]
+        nearby = [*studies, *_topics(), *here]
         raise InputError(f"There is no study {name!r}: {proposal(name, nearby)}")
-    return studies[name]
+    found = studies[name]
+    for other in shipped.within(shipped.root(found)):
+        if other.stem == name and other != found:
+            raise InputError(
+                f"Two topics have a study {name!r}: rename one, or name the file, "
+                f"{found} or {other}."
+            )
+    return found
+
+
+def find_all(names: Iterable[str]) -> list[Path]:
+    """The files that names and paths stand for, each once.
+
+    A topic with a closing slash, or the path of a folder, stands for all studies in it.
+
+    Raises:
+        InputError: there is no such study, or no such topic; proposes the nearest.
+    """
+    paths: list[Path] = []
+    for name in names:
+        is_folder = name.endswith("/") or ("/" in name and path_of(name).is_dir())
+        paths += _all_of(name) if is_folder else [find(name)]
+    return list(dict.fromkeys(paths))
+
+
+def _all_of(name: str) -> list[Path]:
+    """The studies of a topic, or of a folder."""
+    folders = [path_of(name), *(place / name for place in places())]
+    found = [shipped.within(folder) for folder in folders]
+    if any(found):
+        return next(paths for paths in found if paths)
+    if any(folder.is_dir() for folder in folders):
+        raise InputError(f"There is no study in {name} yet: write one into it.")
+    raise InputError(f"There is no topic {name!r}: {proposal(name, _topics())}")
+
+
+def _topics() -> list[str]:
+    """The topics that have studies, as a command takes them: with a closing slash."""
+    names = [f"{topic.name}/" for place in places() for topic in shipped.topics(place)]
+    return list(dict.fromkeys(names))
 
 
 def check_field(
@@ -100,10 +141,9 @@ def claim_names(runs: Path) -> list[str]:
     Raises:
         InputError: a ledger of claims breaks its format.
     """
-    places = _places()
-    ledger = claims.ledger(*places)
+    ledger = claims.ledger(*places())
     names = dict.fromkeys([*ledger, *(claim.topic for claim in ledger.values())])
-    verdicts = [path for place in places for path in place.glob("verdicts/*.json")]
+    verdicts = [path for place in places() for path in place.glob("verdicts/*.json")]
     manifests = [_table(table_in(path), "manifest") for path in verdicts]
     manifests += [table_in(path) for path in runs.glob("*/*/manifest.json")]
     for manifest in manifests:
@@ -130,12 +170,14 @@ def _table(outer: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def claims_named(words: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Ids and topics as `names` writes them; all words together may name one topic.
+    """Ids and topics as `names` writes them; all words together may name one topic, and
+    so may the name of its folder.
 
     Raises:
         InputError: a word that is neither; proposes the nearest.
     """
-    spelled = {name.lower(): name for name in names}
+    folders = {claims.folder(name).lower(): name for name in names}
+    spelled = folders | {name.lower(): name for name in names}
     together = spelled.get(" ".join(words).lower())
     if together is not None:
         return [together]

@@ -61,7 +61,7 @@ def _overview(
         )
         table.add_row(topic, str(len(members)), str(len(tested)), marks)
     console.print(table)
-    console.print(markdown_tally(replies))
+    console.print(markdown_tally(replies.values()))
     console.print("See one by `jaxml claims C048`, a topic by `jaxml claims momentum`.")
 
 

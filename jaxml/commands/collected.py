@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxml import claims, closure, shipped
+from jaxml import claims, closure
 from jaxml.claims import Claim
-from jaxml.commands.catalogue import known
+from jaxml.commands.catalogue import known, places
 from jaxml.errors import InputError
 from jaxml.freshness import code_changes, judging_changed, stale
 from jaxml.record.finding import Finding
@@ -110,7 +110,7 @@ def committed(announce: Announce) -> dict[str, Verdicts]:
     and passed over.
     """
     found: dict[str, Verdicts] = {}
-    for folder in _places():
+    for folder in places():
         for path in sorted((folder / FOLDER).glob("*.json")):
             try:
                 found.setdefault(path.stem, load_verdicts(path))
@@ -119,14 +119,9 @@ def committed(announce: Announce) -> dict[str, Verdicts]:
     return found
 
 
-def _places() -> tuple[Path, ...]:
-    here = Path.cwd() / "experiments"
-    return tuple(dict.fromkeys((here, shipped.studies())))
-
-
 def _claims(found: Mapping[str, Verdicts], announce: Announce) -> dict[str, Claim]:
     """The ledger, and what the studies of these verdicts bring with them."""
-    everything = claims.ledger(*_places())
+    everything = claims.ledger(*places())
     for each in found.values():
         brought = claims.parse(
             each.manifest.get("own_claims", {}), f"the verdicts of {each.study}"
@@ -240,11 +235,9 @@ def _updated(
 
 def _earlier(before: Verdicts | None, newest: _Counted) -> tuple[Replicate, ...]:
     """The committed replicates, if they are of the same code."""
-    return (
-        before.replicates
-        if before is not None and _same_code(before, newest.manifest)
-        else ()
-    )
+    if before is None or not _same_code(before, newest.manifest):
+        return ()
+    return before.replicates
 
 
 def _same_code(before: Verdicts, manifest: Mapping[str, Any]) -> bool:

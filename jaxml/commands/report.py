@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from jaxml import bench
+from jaxml.commands import pages
 from jaxml.commands.catalogue import known
 from jaxml.commands.collected import Collected, collected, outdated, refresh_findings
 from jaxml.commands.run import short
@@ -14,9 +15,9 @@ from jaxml.record.pages.report import write_ledger
 from jaxml.record.pages.tables import (
     markdown_answers,
     markdown_tally,
-    markdown_verdicts,
     replace_between,
 )
+from jaxml.record.pages.topics import markdown_index, markdown_verdicts
 from jaxml.record.runs.archive import writing
 from jaxml.record.runs.folder import Listed, load_findings
 from jaxml.record.verdicts import FOLDER, Verdicts, save_verdicts
@@ -30,10 +31,11 @@ def report(runs: Path, document: Path | None) -> None:
     holds markers.
 
     Markers are pairs such as `<!-- answers --> <!-- /answers -->`: `tally`, one
-    sentence; `answers`, a line a claim that has been tested; `studies`, a line a study;
-    `verdicts`, every finding under its claim; `speed`, the committed benchmarks. With a
-    document, what the tables are made from is written into `experiments/verdicts/` as
-    well.
+    sentence; `answers`, a line a claim that has been tested; `index`, a line a claim;
+    `studies`, a line a study; `verdicts`, every finding under its claim; `speed`, the
+    committed benchmarks. With a document, what the tables are made from is written into
+    `experiments/verdicts/` as well, and the page of each topic of the ledger in
+    `experiments/`.
 
     Raises:
         InputError: there are neither runs nor committed verdicts, or the document has
@@ -65,6 +67,7 @@ def report(runs: Path, document: Path | None) -> None:
     if document is not None:
         _fill(document, everything, replies)
         _commit(everything)
+        pages.write(Path.cwd() / "experiments", everything, replies)
 
 
 def _with_others(everything: Collected) -> tuple[dict[str, Verdicts], dict[str, Path]]:
@@ -97,9 +100,14 @@ def _columns(listed: Sequence[Listed]) -> list[tuple[str, tuple[Finding, ...]]]:
 def _fill(document: Path, everything: Collected, replies: Mapping[str, Answer]) -> None:
     """Puts each table between its markers in the document."""
     text = _text(document)
+    topics = pages.pages(Path.cwd() / "experiments")
+    folder = document.resolve().parent
     tables: dict[str, Table] = {
-        "tally": lambda _, replies: markdown_tally(replies),
+        "tally": lambda _, replies: markdown_tally(replies.values()),
         "answers": lambda _, replies: markdown_answers(replies),
+        "index": lambda _, replies: markdown_index(
+            replies, pages.links(topics, folder)
+        ),
         "studies": lambda everything, _: markdown_studies(everything.found),
         "verdicts": lambda _, replies: markdown_verdicts(replies),
         "speed": lambda *_: bench.markdown(),

@@ -12,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from jaxml import shipped
 from jaxml.commands.catalogue import require_field
 from jaxml.commands.devices import backend
 from jaxml.commands.variants import Overrides, configured, variants
@@ -113,8 +114,8 @@ def fulfil(
     runs: Path,
     announce: Callable[[str], None],
 ) -> tuple[Needed, ...]:
-    """A run of each study that this one needs, from the folder beside it, made now
-    unless it exists.
+    """A run of each study that this one needs, beside it or of another topic, made
+    now unless it exists.
 
     Args:
         study: the one that needs others.
@@ -133,7 +134,7 @@ def fulfil(
             if name in chain:
                 circle = " needs ".join((*chain[chain.index(name) :], name))
                 raise InputError(f"{circle}: let one of them stand alone.")
-            need = load(each.path.with_name(f"{name}.py"))
+            need = load(shipped.needed(each.path, name))
             earlier = fulfilled(need, (*chain, name))
             folder = execute(need, config(need), earlier, runs=runs, announce=announce)
             found.append(Needed(need, folder))

@@ -13,9 +13,14 @@ from jaxml.source import Description, describe
 
 
 def show_all(runs: Path) -> None:
-    """Prints name, claims, cost and state of each known study."""
+    """Prints name, claims, cost and state of each known study, by topic."""
     table = Table("study", "claims", "cost", "run")
+    topic = None
     for name, path in known().items():
+        if path.parent != topic:
+            topic = path.parent
+            table.add_section()
+            table.add_row(f"{topic.name}/", "", "", "", style="bold")
         try:
             description = describe(path)
         except InputError as refusal:

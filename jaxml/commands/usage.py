@@ -5,7 +5,7 @@ jaxml measures why a network trains, or does not.
 
   jaxml studies [STUDY...]     claims, cost, whether each has run; a named one in full
   jaxml claims [ID or TOPIC]   what the course claims, and what the studies answer
-  jaxml run STUDY...           runs studies, by name or path, and judges their claims
+  jaxml run STUDY...           runs studies, by name, topic or path, and judges them
   jaxml replicate STUDY...     runs them again from fresh seeds: which verdicts hold?
   jaxml report [RUNS]          one self-contained HTML page: claims, answers, figures
   jaxml runs [RUNS]            the runs there are; findings and numbers as CSV or JSON
@@ -18,9 +18,9 @@ Exit codes: 1, bits differ; 2, wrong input; 3, a defect of jaxml; 130, interrupt
 
 USAGES = {
     "studies": """\
-jaxml studies [STUDY...] [--runs DIR]
+jaxml studies [STUDY... or TOPIC/] [--runs DIR]
 
-Lists the studies: claims, cost, and whether each has a run that is up to date.
+Lists the studies by topic: claims, cost, and whether each has a run that is up to date.
 A named one is shown in full, with the fields that `jaxml run` can change.""",
     "claims": """\
 jaxml claims [ID... or TOPIC] [--runs DIR]
@@ -28,10 +28,11 @@ jaxml claims [ID... or TOPIC] [--runs DIR]
 Each claim of the course as a sentence, its answer, the studies behind it, and what
 waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical points`.""",
     "run": """\
-jaxml run STUDY... [--smoke] [--field value ...] [--runs DIR] [--again] [--devices N]
-          [--require-accelerator]
+jaxml run STUDY... or TOPIC/ [--smoke] [--field value ...] [--runs DIR] [--again]
+          [--devices N] [--require-accelerator]
 
-Runs studies, by name or path, judges their claims, and writes a report.
+Runs studies, by name or path, or all of a topic, as in `jaxml run momentum/`, judges
+their claims, and writes a report.
   --smoke                a config that takes seconds and says nothing of the claims
   --seed N               other randomness; 0 is the committed one
   --field 50,100,200     any field of a study's Config; several values make several runs;
@@ -44,7 +45,7 @@ Runs studies, by name or path, judges their claims, and writes a report.
 
 `jaxml run STUDY --help` lists the fields of that study.""",
     "replicate": """\
-jaxml replicate STUDY... [--times N] [--smoke] [--runs DIR] [--devices N]
+jaxml replicate STUDY... or TOPIC/ [--times N] [--smoke] [--runs DIR] [--devices N]
 
 Runs each study at seed 0, again from the fresh seeds 1 ... N (2), and with another number of
 runs side by side, which changes rounding alone. Says which verdicts hold and which change,
@@ -54,7 +55,8 @@ jaxml report [RUNS] [--readme FILE]
 
 Writes RUNS/report.html: by topic each claim, its answer, figures and findings.
   --readme FILE  fills the tables between <!-- answers --> <!-- /answers --> in FILE too,
-                 likewise tally, studies, verdicts, speed, and updates experiments/verdicts/""",
+                 likewise tally, index, studies, verdicts, speed; updates
+                 experiments/verdicts/ and each topic's page, experiments/TOPIC/README.md""",
     "runs": """\
 jaxml runs [RUNS] [--csv FILE] [--json FILE]
 

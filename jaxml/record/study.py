@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxml import claims, closure, provenance
+from jaxml import claims, closure, provenance, shipped
 from jaxml.claims import Claim
 from jaxml.provenance import Reading
 from jaxml.record.runs.config import config_from_json as config_from_json
@@ -31,8 +31,8 @@ class Study(NamedTuple):
         figures: `(result) -> {name: Figure}`, or `(result, timings)`.
         smoke: a config that runs in seconds.
         timings: `(config) -> NamedTuple` of what a clock measured, or None.
-        needs: names of the studies beside it whose Results `study` receives after
-            `keep`.
+        needs: names of the studies, beside it or of another topic, whose Results
+            `study` receives after `keep`.
         announced: the claims of its docstring, by id.
         readings: what was read when the file was imported.
         computing: the digests of the code that decides its arrays, taken before the
@@ -68,7 +68,8 @@ RESERVED = ("runs", "smoke", "again", "help", "require_accelerator", "times")
 def load(path: str | Path) -> Study:
     """Imports a study's file and checks that it keeps the contract.
 
-    The module is `experiments.<stem>` if it lies in a folder of that name, else
+    The module is `experiments.<topic>.<stem>` if it lies in a topic of a folder of that
+    name, `experiments.<stem>` if it lies in the folder itself, else
     `jaxml_study_<stem>`.
 
     Raises:
@@ -121,12 +122,13 @@ def _about(description: Description) -> dict[str, str]:
 
 def ledger(path: Path, own: Any = None) -> dict[str, Claim]:
     """The claims that a study may speak of: the course's, those of a claims.toml beside
-    it, and its CLAIMS.
+    it or above its topic, and its CLAIMS.
 
     Raises:
         InputError: one of them breaks the format.
     """
-    known, origin = claims.ledger(path.resolve().parent), f"CLAIMS in {path}"
+    known = claims.ledger(shipped.root(path), path.resolve().parent)
+    origin = f"CLAIMS in {path}"
     if not isinstance(own or {}, Mapping):
         raise InputError(
             f"{origin} is no table of claims by id: write one, or give the name another "
@@ -175,12 +177,18 @@ def _kept(parts: Mapping[str, Any]) -> Mapping[str, bool]:
     } | {name: callable(parts[name]) for name in ("study", "findings", "figures")}
 
 
+def _module_name(path: Path) -> str:
+    root = shipped.root(path)
+    if root.name != "experiments":
+        return f"jaxml_study_{path.stem}"
+    return ".".join(("experiments", *path.relative_to(root).with_suffix("").parts))
+
+
 def _imported(path: Path, local: Iterable[str]) -> types.ModuleType:
     """The study's module; the modules beside it, which it may import, are imported anew
     with it.
     """
-    prefix = "experiments." if path.parent.name == "experiments" else "jaxml_study_"
-    specification = importlib.util.spec_from_file_location(prefix + path.stem, path)
+    specification = importlib.util.spec_from_file_location(_module_name(path), path)
     assert specification is not None and specification.loader is not None
     module = importlib.util.module_from_spec(specification)
     earlier = sys.modules.get(module.__name__)

@@ -18,8 +18,8 @@ OWN = (
 )
 
 
-@pytest.mark.parametrize("words", ["My Topic", "my topic", "my-1", "MY-1"])
-def test_capitals_in_a_topic_or_an_id_make_no_difference(
+@pytest.mark.parametrize("words", ["My Topic", "my topic", "my_topic", "my-1", "MY-1"])
+def test_capitals_and_the_name_of_the_folder_make_no_difference(
     words: str, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (place / "experiments" / "claims.toml").write_text(OWN)

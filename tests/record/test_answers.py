@@ -13,10 +13,10 @@ from jaxml.record.pages.tables import (
     MARKS,
     markdown_answers,
     markdown_tally,
-    markdown_verdicts,
     replace_between,
     scope,
 )
+from jaxml.record.pages.topics import markdown_verdicts
 from jaxml.record.rule import above
 from jaxml.record.statistics import Interval
 from jaxml.record.verdicts import (
@@ -175,7 +175,7 @@ def test_the_tables_show_answers_by_topic_and_findings_under_claims():
     replies = answers(
         CLAIMS, [found(assertion("supported"), assertion("refuted", claim="C003"))]
     )
-    assert markdown_tally(replies).startswith(
+    assert markdown_tally(replies.values()).startswith(
         "2 of 3 claims are tested: ✓ 1 supported, ✗ 1 refuted"
     )
     lines = markdown_answers(replies).splitlines()
@@ -187,9 +187,9 @@ def test_the_tables_show_answers_by_topic_and_findings_under_claims():
     ]
     assert "1 of 2 tested, 1 not yet" in lines[2]
     verdicts = markdown_verdicts(replies)
-    assert "### C001: ✓ supported" in verdicts and "C002" not in verdicts
+    assert "</a>C001: ✓ supported" in verdicts and "C002" not in verdicts
     row = next(line for line in verdicts.splitlines() if "Adam" in line)
-    assert r"Adam \| ends lower." in row
+    assert r"| Adam \| ends lower.<br><sub>digits</sub> |" in row
     cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]]
     assert (
         cells[2] == "0.7 [0.5, 0.9] nats, deterministic, float32"

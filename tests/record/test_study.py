@@ -28,6 +28,25 @@ def test_load_names_the_module_after_its_folder(toy_path, tmp_path):
     (tmp_path / "experiments").mkdir()
     moved = toy_path.rename(tmp_path / "experiments" / "toy_experiment.py")
     assert load(moved).Config.__module__ == "experiments.toy_experiment"
+    (tmp_path / "experiments" / "toys").mkdir()
+    moved = moved.rename(tmp_path / "experiments" / "toys" / "toy_experiment.py")
+    assert load(moved).Config.__module__ == "experiments.toys.toy_experiment"
+
+
+@pytest.mark.parametrize("place", ["mine", ".", "mine/topic"])
+def test_a_ledger_is_found_beside_a_study_and_above_its_topic(
+    toy_path, tmp_path, place
+):
+    (tmp_path / "mine" / "topic").mkdir(parents=True)
+    own = '[mine]\ntopic = "t"\nkind = "empirical"\nclaim = "Mine."\n'
+    (tmp_path / "mine" / "claims.toml").write_text(own)
+    toy_path.write_text(toy_path.read_text().replace("C150a, A3.", "C150a, mine."))
+    moved = toy_path.rename(tmp_path / place / "toy_of_mine.py")
+    if place == ".":
+        with pytest.raises(InputError, match="speaks of 'mine'"):
+            load(moved)
+    else:
+        assert load(moved).announced["mine"].claim == "Mine."
 
 
 def test_timings_may_be_missing(toy_path):

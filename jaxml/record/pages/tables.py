@@ -1,9 +1,8 @@
-"""The tables that documents quote: answers by topic, and every finding under its
-claim.
-"""
+"""The tables that documents quote, and the words and numbers in them."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from jaxml.record.answers import REPLIES, Answer, Evidence, stance
@@ -111,7 +110,7 @@ def scope(answer: Answer) -> str:
     sides = {side: " | ".join(settings) for side, settings in answer.sides.items()}
     if "depends" in sides:
         sides["depends"] = " | ".join(
-            _parts(answer, setting) for setting in answer.sides["depends"]
+            parts(answer, setting) for setting in answer.sides["depends"]
         )
     if len(sides) == 1:
         (only,) = sides.values()
@@ -119,7 +118,7 @@ def scope(answer: Answer) -> str:
     return "; ".join(f"{side}: {sides[side]}" for side in REPLIES if side in sides)
 
 
-def _parts(answer: Answer, setting: str) -> str:
+def parts(answer: Answer, setting: str) -> str:
     """What the deciding findings in one setting say, verdict by verdict."""
     members = [each for each in answer.deciding if each.finding.setting == setting]
     said = [f"{stance(each)}: {each.finding.statement}" for each in members]
@@ -167,12 +166,12 @@ def _answer_line(answer: Answer) -> str:
         scope(answer),
         ", ".join(studies),
     )
-    return _row(cells)
+    return row(cells)
 
 
-def markdown_tally(answers: Mapping[str, Answer]) -> str:
+def markdown_tally(answers: Collection[Answer]) -> str:
     """One sentence: how many claims have which answer."""
-    counts = tally(answers.values())
+    counts = tally(answers)
     tested = sum(counts.values()) - counts["not yet tested"]
     parts = ", ".join(
         f"{MARKS[reply]} {counts[reply]} {reply}" for reply in REPLIES[:-1]
@@ -180,64 +179,24 @@ def markdown_tally(answers: Mapping[str, Answer]) -> str:
     return f"{tested} of {len(answers)} claims are tested: {parts}."
 
 
-def markdown_verdicts(answers: Mapping[str, Answer]) -> str:
-    """Every finding under its claim, the claims by topic."""
-    parts: list[str] = []
-    for topic, members in by_topic(answers).items():
-        tested = [answer for answer in members if answer.deciding or answer.supporting]
-        if not tested:
-            continue
-        parts += [f"## {_plain(capitalised(topic))}", ""]
-        for answer in tested:
-            parts += [*_claim_section(answer), ""]
-    return "\n".join(parts).rstrip()
-
-
-def _claim_section(answer: Answer) -> list[str]:
-    claim = answer.claim
-    header = (
-        "| Finding | Setting | Measured | Held against | Verdict | Held again | Study |"
-    )
-    rows = [_finding_line(each) for each in (*answer.deciding, *answer.supporting)]
-    return [
-        f"### {claim.id}: {MARKS[answer.reply]} {answer.reply}",
-        "",
-        _plain(claim.claim),
-        "",
-        header,
-        "|-|-|-|-|-|-|-|",
-        *rows,
-    ]
-
-
-def _finding_line(evidence: Evidence) -> str:
-    finding = evidence.finding
-    role = "" if finding.role == "deciding" else "(supporting) "
-    lost = "" if stance(evidence) == finding.verdict else ", so undecided"
-    cells = (
-        role + finding.statement,
-        finding.setting,
-        f"{measured(finding)} {units(finding)}",
-        held_against(finding),
-        f"{MARKS[finding.verdict]} {finding.verdict}",
-        f"{held_in(evidence)}{lost}",
-        evidence.study,
-    )
-    return _row(cells)
-
-
-def _row(cells: Sequence[str]) -> str:
+def row(cells: Sequence[str]) -> str:
+    """A line of a table."""
     return f"| {' | '.join(map(_cell, cells))} |"
 
 
 def _cell(text: str) -> str:
-    """One line that cannot end a cell."""
-    return _plain(text).replace("|", r"\|")
+    r"""One line that cannot end a cell."""
+    return plain(text).replace("|", r"\|")
 
 
-def _plain(text: str) -> str:
-    """One line that cannot end a comment of the document."""
-    return " ".join(text.split()).replace("<!--", "<! --").replace("-->", "-- >")
+def plain(text: str) -> str:
+    r"""One line that cannot end a comment of the document, nor begin an emphasis.
+
+    >>> print(plain("θ'_t <!-- θ_t"))
+    θ'\_t <! -- θ_t
+    """
+    line = " ".join(text.split()).replace("<!--", "<! --").replace("-->", "-- >")
+    return re.sub(r"(?<=\W)_(?=\w)", r"\_", line)
 
 
 def replace_between(path: str | Path, marker: str, text: str) -> None:

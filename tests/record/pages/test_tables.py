@@ -11,9 +11,9 @@ from jaxml.record.pages.tables import (
     capitalised,
     held_against,
     markdown_answers,
-    markdown_verdicts,
     measured,
 )
+from jaxml.record.pages.topics import markdown_verdicts
 from jaxml.record.rule import Rule
 from jaxml.record.verdicts import Verdicts
 
