@@ -4,7 +4,7 @@ No JAX is imported.
 
 import importlib.metadata
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,17 @@ def stale(manifest: Mapping[str, Any], path: Path) -> tuple[str, ...]:
         *_other_data(manifest["data"]),
         *_other_needs(manifest.get("needs", ()), path),
     )
+
+
+def told(changes: Sequence[str], most: int = 2) -> str:
+    """The first changes, and how many more there are.
+
+    >>> told(("study changed", "jax was 1 and is 2", "tree changed", "learn is new"))
+    'study changed; jax was 1 and is 2; and 2 more'
+    """
+    shown = "; ".join(changes[:most])
+    left = len(changes) - most
+    return f"{shown}; and {left} more" if left > 0 else shown
 
 
 def _well_formed(manifest: Mapping[str, Any]) -> bool:

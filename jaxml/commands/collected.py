@@ -10,7 +10,7 @@ from jaxml import claims, closure
 from jaxml.claims import Claim
 from jaxml.commands.catalogue import known, places
 from jaxml.errors import InputError
-from jaxml.freshness import code_changes, judging_changed, stale
+from jaxml.freshness import code_changes, judging_changed, stale, told
 from jaxml.record.finding import Finding
 from jaxml.record.judging import refresh
 from jaxml.record.runs.folder import Listed, load_findings, readable_runs
@@ -157,7 +157,7 @@ def _counted(
         reasons = stale(each.manifest, path)
         if reasons:
             announce(
-                f"note: {each.folder} is stale ({'; '.join(reasons)}) and left out: run "
+                f"note: {each.folder} is stale ({told(reasons)}) and left out: run "
                 f"{study} again."
             )
             continue

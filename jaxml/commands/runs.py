@@ -13,7 +13,7 @@ from rich.table import Table
 
 from jaxml.commands.catalogue import known
 from jaxml.commands.run import short, wide_console
-from jaxml.freshness import stale
+from jaxml.freshness import stale, told
 from jaxml.record.runs.archive import replacing
 from jaxml.record.runs.folder import Run, load_run, readable_runs
 from jaxml.types import InputError
@@ -42,7 +42,7 @@ def show(runs: Path) -> None:
             "smoke" if manifest["smoke"] else short(manifest["differs"]),
             str(manifest["finished"])[:16].replace("T", " "),
             f"{manifest.get('wall_seconds', float('nan')):.1f}",
-            "; ".join(stale(manifest, path)) or "up to date",
+            told(stale(manifest, path)) or "up to date",
         )
     if not table.row_count:
         raise InputError(

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from jaxml.commands.catalogue import known, table_in
 from jaxml.errors import InputError
-from jaxml.freshness import stale
+from jaxml.freshness import stale, told
 from jaxml.source import Description, describe
 
 
@@ -76,7 +76,7 @@ def state(description: Description, runs: Path) -> str:
     )
     changes = [stale(each, description.path) for each in oldest_first]
     if all(changes):
-        return f"stale: {'; '.join(changes[-1])}"
+        return f"stale: {told(changes[-1])}"
     if usual:
         return "up to date"
     return "only with other configs" if full else "smoke only"
