@@ -37,19 +37,14 @@ from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 EPS = float(np.finfo(float).eps)
-DATA = problem.pokemon_cp(dtype=np.float64)
-DESIGN = np.hstack([np.ones_like(DATA.inputs), DATA.inputs])
-HEIGHTS = DATA.targets[:, 0]
-BEST = np.linalg.lstsq(DESIGN, HEIGHTS)[0]
-SPECTRUM = np.linalg.eigh(2 * DESIGN.T @ DESIGN)
-FLAT, STEEP = SPECTRUM.eigenvalues
-FLAT_AXIS = SPECTRUM.eigenvectors[:, 0]
+LINE = problem.pokemon_line()
+FLAT, STEEP = LINE.eigenvalues
+FLAT_AXIS = LINE.eigenvectors[:, 0]
 KAPPA = STEEP / FLAT
-START = np.array([-120.0, -4.0])  # b and w
 CLOSE = 100.0  # above the least squared error
 
 RHO = 1 - 2 / (np.sqrt(KAPPA) + 1)  # the factor of the error at Polyak's rate
-POLYAKS = 4 / np.sum(np.sqrt(SPECTRUM.eigenvalues)) ** 2  # rate; its β is ρ²
+POLYAKS = 4 / np.sum(np.sqrt(LINE.eigenvalues)) ** 2  # rate; its β is ρ²
 BETAS = np.array([0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, RHO**2, 0.995, 0.999])
 NONE, USUAL, FASTEST = 0, 3, 7  # places of β = 0, 0.9 and ρ²
 FRACTIONS = np.array([0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 0.999])
@@ -95,17 +90,17 @@ class Pace(NamedTuple):
 
 
 def _squares(params, _):
-    return jnp.sum((HEIGHTS - DESIGN @ params) ** 2)
+    return jnp.sum((LINE.heights - LINE.design @ params) ** 2)
 
 
 def _bowl(params, _):
     """The same loss with the curvature of the steep axis along both."""
-    return STEEP / 2 * jnp.sum((params - BEST) ** 2) + _squares(BEST, None)
+    return STEEP / 2 * jnp.sum((params - LINE.best) ** 2) + _squares(LINE.best, None)
 
 
 def _walk(loss, steps, lr, beta):
     optimizer = learn.momentum(learn.Hyper(lr=lr, momentum=beta))
-    start = jnp.array(START)
+    start = jnp.array(LINE.start)
     return learn.descend(loss, optimizer, start, None, steps=steps, observe=lambda x: x)
 
 
@@ -114,7 +109,7 @@ def _arrivals(loss, steps, rates):
 
     def updates(lr, beta):
         losses = _walk(loss, steps, lr, beta).loss
-        return jnp.argmax(losses < _squares(BEST, None) + CLOSE)
+        return jnp.argmax(losses < _squares(LINE.best, None) + CLOSE)
 
     def of_beta(pace):
         return jax.vmap(updates, (0, None))(pace.rates, pace.beta)
@@ -130,12 +125,12 @@ def _arrivals(loss, steps, rates):
 
 def _law(steps):
     walk = _walk(_squares, steps, POLYAKS, BETAS[FASTEST])
-    return (walk.observed - BEST[None]) @ FLAT_AXIS
+    return (walk.observed - LINE.best[None]) @ FLAT_AXIS
 
 
 def _excess(steps):
     walk = _walk(_squares, steps, COURSES_DESCENT, 0.0)
-    return _squares(walk.params, None) - _squares(BEST, None)
+    return _squares(walk.params, None) - _squares(LINE.best, None)
 
 
 def study(config: Config, keep: Callable) -> Result:

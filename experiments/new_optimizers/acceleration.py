@@ -39,15 +39,10 @@ from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 EPS = float(np.finfo(float).eps)
-DATA = problem.pokemon_cp(dtype=np.float64)
-DESIGN = np.hstack([np.ones_like(DATA.inputs), DATA.inputs])
-HEIGHTS = DATA.targets[:, 0]
-BEST = np.linalg.lstsq(DESIGN, HEIGHTS)[0]
-SPECTRUM = np.linalg.eigh(2 * DESIGN.T @ DESIGN)
-FLAT, STEEP = SPECTRUM.eigenvalues
-FLAT_AXIS = SPECTRUM.eigenvectors[:, 0]
+LINE = problem.pokemon_line()
+FLAT, STEEP = LINE.eigenvalues
+FLAT_AXIS = LINE.eigenvectors[:, 0]
 ROOT = np.sqrt(STEEP / FLAT)  # √κ
-START = np.array([-120.0, -4.0])  # b and w
 CLOSE = 100.0  # above the least squared error
 
 BETA = 1 - 2 / (ROOT + 1)  # Nesterov's; Polyak's is its square
@@ -109,12 +104,12 @@ class Pace(NamedTuple):
 
 
 def _squares(params, _):
-    return jnp.sum((HEIGHTS - DESIGN @ params) ** 2)
+    return jnp.sum((LINE.heights - LINE.design @ params) ** 2)
 
 
 def _walk(family, steps, lr, beta):
     optimizer = family(learn.Hyper(lr=lr, momentum=beta))
-    start = jnp.array(START)
+    start = jnp.array(LINE.start)
     return learn.descend(
         _squares, optimizer, start, None, steps=steps, observe=lambda x: x
     )
@@ -128,13 +123,13 @@ def _errors(steps):
         _walk(learn.sgd, steps, NESTEROVS, 0.0),
     )
     observed = jnp.stack([walk.observed for walk in walks])
-    return Errors._make(observed @ FLAT_AXIS - BEST @ FLAT_AXIS)
+    return Errors._make(observed @ FLAT_AXIS - LINE.best @ FLAT_AXIS)
 
 
 def _updates(family, steps, pace):
     """Updates of one run until the loss is close, once and for good."""
     losses = _walk(family, steps, pace.lr, pace.beta).loss
-    close = losses < _squares(BEST, None) + CLOSE
+    close = losses < _squares(LINE.best, None) + CLOSE
     close_from_here = jnp.cumprod(close[::-1])[::-1]
     stays = jnp.argmax(close_from_here)
     for_good = jnp.where(2 * stays <= steps, stays, 0)

@@ -39,11 +39,7 @@ FIRST = 0.9  # β₁
 SECOND = 0.999  # β₂
 EPSILON = 1e-8
 SCALES = np.array([1e-3, 1, 10, 1e3])  # of the random gradients
-DATA = problem.pokemon_cp(dtype=np.float64)
-DESIGN = np.hstack([np.ones_like(DATA.inputs), DATA.inputs])
-HEIGHTS = DATA.targets[:, 0]
-BEST = np.linalg.lstsq(DESIGN, HEIGHTS)[0]
-START = np.array([-120.0, -4.0])  # b and w
+LINE = problem.pokemon_line()
 CLOSE = 100.0  # above the least squared error
 RATES = np.logspace(-2, 2, 33)
 NEVER = 1e9  # stands for the updates of a method that never is close
@@ -111,16 +107,16 @@ def _nadams_formula(gradients: np.ndarray) -> np.ndarray:
 
 
 def _squares(params, _):
-    return jnp.sum((HEIGHTS - DESIGN @ params) ** 2)
+    return jnp.sum((LINE.heights - LINE.design @ params) ** 2)
 
 
 def _updates(family, steps, lr):
     """Updates of one run until the loss is close, once and for good."""
     optimizer = _optimizer(family, lr)
     losses = learn.descend(
-        _squares, optimizer, jnp.array(START), None, steps=steps
+        _squares, optimizer, jnp.array(LINE.start), None, steps=steps
     ).loss
-    close = losses < _squares(BEST, None) + CLOSE
+    close = losses < _squares(LINE.best, None) + CLOSE
     close_from_here = jnp.cumprod(close[::-1])[::-1]
     stays = jnp.argmax(close_from_here)
     for_good = jnp.where(2 * stays <= steps, stays, 0)

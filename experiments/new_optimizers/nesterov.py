@@ -34,11 +34,8 @@ from jaxml.types import Array
 
 EPS = float(np.finfo(float).eps)
 BETA = 0.9
-DATA = problem.pokemon_cp(dtype=np.float64)
-DESIGN = np.hstack([np.ones_like(DATA.inputs), DATA.inputs])
-HEIGHTS = DATA.targets[:, 0]
-BEST = np.linalg.lstsq(DESIGN, HEIGHTS)[0]
-STEEP = np.linalg.eigvalsh(2 * DESIGN.T @ DESIGN).max()
+LINE = problem.pokemon_line()
+_, STEEP = LINE.eigenvalues
 FRACTIONS = np.linspace(0.5, 4, 700)  # rates on x²/2
 STEP = 3.5 / 699
 LIMITS = {
@@ -85,7 +82,7 @@ def _rosenbrock(x, _):
 
 
 def _squares(x, _):
-    return jnp.sum((HEIGHTS - DESIGN @ x) ** 2)
+    return jnp.sum((LINE.heights - LINE.design @ x) ** 2)
 
 
 def _sine(x, _):
@@ -143,7 +140,7 @@ def _everywhere(steps, points):
     def stacked(*columns):
         return jnp.stack(columns)
 
-    line = from_starts(_squares, 1 / STEEP / 2, BEST + points)
+    line = from_starts(_squares, 1 / STEEP / 2, LINE.best + points)
     valley = from_starts(_rosenbrock, 1e-4, points)
     waves = from_starts(_sine, 0.01, 7 + 3 * points)
     return jax.tree.map(stacked, line, valley, waves)

@@ -15,6 +15,7 @@ from jaxml.problem.models.image import *
 from jaxml.problem.models.linen import *
 from jaxml.problem.models.nnx import *
 from jaxml.problem.objectives import *
+from jaxml.problem.tasks.line import *
 from jaxml.problem.tasks.networks import *
 from jaxml.problem.tasks.workloads import *
 from jaxml.problem.toys import *
