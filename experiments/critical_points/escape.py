@@ -42,7 +42,6 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import curvature, learn, problem, randomness, record, tree
-from jaxml.curvature.programs import mapped
 from jaxml.record import Assertion
 from jaxml.record.figures import label, panels
 from jaxml.types import Array, Batch, Key, Objective
@@ -213,7 +212,9 @@ def study(config: Config, keep: Callable[..., Any], negative_curvature: Any) -> 
         objective = jax.jit(problem.objective_of_vector(problem.parity_digits()))
         keys = jax.random.split(randomness.key(config.seed), len(between))
         starts = Start(points.params, points.data, rate, between, keys)
-        loss = keep("runs", lambda: mapped(_runs, (config, objective), starts, None))
+        loss = keep(
+            "runs", lambda: curvature.mapped(_runs, (config, objective), starts, None)
+        )
     fold = growth * between
     before = loss[:, METHODS.index(ON_IT), 0]
     drop = _drops(points.kind, before, loss)

@@ -27,6 +27,7 @@ from jaxml.curvature.outcomes import (
     outcome,
     signs,
 )
+from jaxml.curvature.programs import mapped
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
 from jaxml.curvature.ratio import (
     layerwise_gauss_newton_ratio,
