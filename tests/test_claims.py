@@ -33,16 +33,31 @@ def test_a_claim_is_one_sentence_that_stands_alone(claim):
     assert claim.where and claim.measure and claim.topic
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("[C001]\ntopic = 1", "cannot be read|needs at least|no text"),
-    ("[C001", "cannot be read as TOML"),
-    ('[mine]\ntopic = "t"\nkind = "empirical"', "needs at least a topic, a kind and a claim"),
-    ('[mine]\ntopic = "t"\nkind = "sure"\nclaim = "c"', "choose a kind"),
-    ('[mine]\ntopic = "t"\nkind = "empirical"\nclaim = "c"\ncolour = "r"', "has no field 'colour'"),
-    ('[mine]\ntopic = "t"\nkind = "empirical"\nclaim = 3', "no text"),
-    ('["my own"]\ntopic = "t"\nkind = "empirical"\nclaim = "c"', "leave out spaces"),
-    ('[C001]\ntopic = "t"\nkind = "empirical"\nclaim = "c"', "belongs to another claim"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[C001]\ntopic = 1", "cannot be read|needs at least|no text"),
+        ("[C001", "cannot be read as TOML"),
+        (
+            '[mine]\ntopic = "t"\nkind = "empirical"',
+            "needs at least a topic, a kind and a claim",
+        ),
+        ('[mine]\ntopic = "t"\nkind = "sure"\nclaim = "c"', "choose a kind"),
+        (
+            '[mine]\ntopic = "t"\nkind = "empirical"\nclaim = "c"\ncolour = "r"',
+            "has no field 'colour'",
+        ),
+        ('[mine]\ntopic = "t"\nkind = "empirical"\nclaim = 3', "no text"),
+        (
+            '["my own"]\ntopic = "t"\nkind = "empirical"\nclaim = "c"',
+            "leave out spaces",
+        ),
+        (
+            '[C001]\ntopic = "t"\nkind = "empirical"\nclaim = "c"',
+            "belongs to another claim",
+        ),
+    ],
+)
 def test_a_ledger_of_another_form_is_a_sentence(tmp_path, text, words):
     (tmp_path / "claims.toml").write_text(text)
     with pytest.raises(InputError, match=words):

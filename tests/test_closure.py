@@ -465,8 +465,9 @@ def test_what_reaches_a_study_without_its_name_counts(tmp_path, way) -> None:
 def test_packages_beside_a_study_are_followed(tmp_path, names) -> None:
     files = {
         "study": f"from kit import {names}\ndef study(config, keep): return scale(1)\n",
-        "kit__tools": "from .deep import ONE\ndef scale(x): return x * ONE\ndef other(x): "
-        "return x\n",
+        "kit__tools": "from .deep import ONE\n"
+        "def scale(x): return x * ONE\n"
+        "def other(x): return x\n",
         "kit__deep": "ONE = 1\n",
     }
     path = write(tmp_path, **files)

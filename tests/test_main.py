@@ -62,7 +62,8 @@ class Result(NamedTuple):
 
 
 def study(config, keep):
-    squares = keep("squares", lambda: np.arange(1, config.count + 1, dtype=config.dtype) ** 2)
+    numbers = np.arange(1, config.count + 1, dtype=config.dtype)
+    squares = keep("squares", lambda: numbers**2)
     match os.environ.pop("JAXML_TEST_ACCIDENT", ""):
         case "interrupt":
             raise KeyboardInterrupt
@@ -75,9 +76,10 @@ def study(config, keep):
 def findings(result):
     where = {"unit": "difference", "setting": "small whole numbers"}
     interval = bootstrap(np.mean, result.squares)
+    largest = certain(result.squares.max())
     return (
         deciding("C001", "squares exceed 0", interval, above(0.0), **where),
-        deciding("C158", "the largest exceeds 1", certain(result.squares.max()), above(1.0), **where),
+        deciding("C158", "the largest exceeds 1", largest, above(1.0), **where),
     )
 
 
@@ -472,9 +474,12 @@ def test_claims_are_shown_with_their_answers(
     assert main(["run", "tiny"]) == 0
     capsys.readouterr()
     for words, expected in {
-        "C158": "✓ supported", "c002": "No study has a deciding finding", "": "2 of 208 claims are tested",
-        "gradient descent": "C158", "Momentum": "C073",
-    }.items():  # fmt: skip
+        "C158": "✓ supported",
+        "c002": "No study has a deciding finding",
+        "": "2 of 208 claims are tested",
+        "gradient descent": "C158",
+        "Momentum": "C073",
+    }.items():
         assert main(["claims", *words.split()]) == 0
         assert expected in capsys.readouterr().out
 
@@ -533,8 +538,20 @@ def test_runs_are_listed_and_exported(
     assert [row["verdict"] for row in again] == [row["verdict"] or None for row in rows]
 
 
-@pytest.mark.parametrize("command", ["studies", "claims", "run", "replicate", "report", "runs", "verify",
-                                     "doctor", "bench"])  # fmt: skip
+@pytest.mark.parametrize(
+    "command",
+    [
+        "studies",
+        "claims",
+        "run",
+        "replicate",
+        "report",
+        "runs",
+        "verify",
+        "doctor",
+        "bench",
+    ],
+)
 def test_every_command_explains_itself(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

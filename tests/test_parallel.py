@@ -341,10 +341,16 @@ data = problem.digits()
 model = problem.mlp((16, 10), jax.nn.relu)
 loss = problem.training_loss(model, problem.cross_entropy)
 training = learn.training(
-    problem.start(model, data.inputs), loss, learn.adam, learn.shuffled(data, 32), steps=50
+    problem.start(model, data.inputs),
+    loss,
+    learn.adam,
+    learn.shuffled(data, 32),
+    steps=50,
 )
-runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[1e-3, 1e-2], seed=range(8)), lanes=2)
-parts = [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves((runs.params, runs.trace))]
+grid = learn.grid(learn.Hyper, lr=[1e-3, 1e-2], seed=range(8))
+runs = learn.sweep(training, grid, lanes=2)
+leaves = jax.tree.leaves((runs.params, runs.trace))
+parts = [np.asarray(leaf).tobytes() for leaf in leaves]
 print(hashlib.sha256(b"".join(parts)).hexdigest(), len(parallel.devices()))
 """
 
@@ -371,7 +377,9 @@ import sys
 sys.argv = ["jaxml"]
 from jaxml.__main__ import main
 assert main(["run", "ordinary_training", "--smoke", "--runs", RUNS]) == 0
-print(sum("cache_hits" in each for each in hits), sum("cache_misses" in each for each in hits))
+hit = sum("cache_hits" in each for each in hits)
+missed = sum("cache_misses" in each for each in hits)
+print(hit, missed)
 """
 
 

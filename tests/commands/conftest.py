@@ -48,7 +48,14 @@ def study(config, keep):
 def findings(result):
     mean = bootstrap(np.mean, result.squares)
     return tuple(
-        deciding("C001", "squares exceed 0", mean, above(0.0), unit="difference", setting=setting)
+        deciding(
+            "C001",
+            "squares exceed 0",
+            mean,
+            above(0.0),
+            unit="difference",
+            setting=setting,
+        )
         for setting in ("small numbers", f"numbers up to {result.squares.size}")
     )
 

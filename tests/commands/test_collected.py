@@ -52,7 +52,14 @@ def study(config, keep):
 def findings(result):
     measured = certain(result.number[0])
     return (
-        deciding("C001", "The number is positive.", measured, above(0.0), unit="difference", setting="one"),
+        deciding(
+            "C001",
+            "The number is positive.",
+            measured,
+            above(0.0),
+            unit="difference",
+            setting="one",
+        ),
     )
 
 
@@ -106,9 +113,12 @@ def test_only_the_default_config_counts(place: Path) -> None:
         manifest = load_run(folder).manifest
         kinds[json.dumps(manifest["differs"])] = kind(manifest)
     assert kinds == {
-        '{"value": 3.0}': "other", '{"value": 2.0}': "other", '{"seed": 4}': "replicate",
-        '{"seed": 2}': "replicate", "{}": "default",
-    }  # fmt: skip
+        '{"value": 3.0}': "other",
+        '{"value": 2.0}': "other",
+        '{"seed": 4}': "replicate",
+        '{"seed": 2}': "replicate",
+        "{}": "default",
+    }
 
 
 @pytest.mark.parametrize("setting", ["jax_enable_x64", "jax_default_matmul_precision"])
@@ -160,10 +170,18 @@ def test_a_damaged_run_stands_in_nobodys_way(place: Path, name: str, text: str) 
     assert set(collected(Path("runs"), print).found) == {"number"}
 
 
-@pytest.mark.parametrize("change", [
-    {"versions": None}, {"data": []}, {"data": {"x": 3}}, {"needs": [3]}, {"differs": None}, {"about": None},
-    {"code": "abc"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"versions": None},
+        {"data": []},
+        {"data": {"x": 3}},
+        {"needs": [3]},
+        {"differs": None},
+        {"about": None},
+        {"code": "abc"},
+    ],
+)
 def test_a_manifest_of_another_form_is_passed_over(
     place: Path, change: dict[str, object]
 ) -> None:

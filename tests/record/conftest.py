@@ -20,6 +20,7 @@ Run: jaxml run toy
 """
 
 import dataclasses
+from functools import partial
 from typing import Literal, NamedTuple
 
 import jax
@@ -70,8 +71,11 @@ def _stage(scale, seeds, seed=0):
 
 
 def study(config, keep):
-    stages = [keep(f"scale={s}", lambda s=s: _stage(s, config.seeds, config.seed)) for s in config.scales]
-    return Result(jnp.stack([stage.values for stage in stages]), np.array([np.nan, 1.0]))
+    values = []
+    for scale in config.scales:
+        compute = partial(_stage, scale, config.seeds, config.seed)
+        values.append(keep(f"scale={scale}", compute).values)
+    return Result(jnp.stack(values), np.array([np.nan, 1.0]))
 
 
 def timings(config):
@@ -83,10 +87,20 @@ def findings(result, timings):
     mean = bootstrap(np.mean, growth)
     return (
         deciding(
-            "C001", "Power grows | with <scale>.", mean, above(1.0), unit="ratio", setting="noise"
+            "C001",
+            "Power grows | with <scale>.",
+            mean,
+            above(1.0),
+            unit="ratio",
+            setting="noise",
         ),
         supporting(
-            "A3", "It grows fourfold.", largest(growth - 4), at_most(1e-4), unit="error", setting="noise"
+            "A3",
+            "It grows fourfold.",
+            largest(growth - 4),
+            at_most(1e-4),
+            unit="error",
+            setting="noise",
         ),
     )
 

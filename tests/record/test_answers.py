@@ -64,19 +64,22 @@ def again(seed, *assertions):
     return Replicate({"seed": seed}, f"{seed:012x}", judged(assertions))
 
 
-@pytest.mark.parametrize(("verdicts", "reply"), [
-    ({}, "not yet tested"),
-    ({"digits": ["supported"]}, "supported"),
-    ({"digits": ["refuted", "refuted"]}, "refuted"),
-    ({"digits": ["no effect"], "text": ["no effect"]}, "no effect"),
-    ({"digits": ["supported"], "text": ["refuted"]}, "depends"),
-    ({"digits": ["supported"], "text": ["no effect"]}, "depends"),
-    ({"digits": ["supported"], "text": ["undecided"]}, "supported"),
-    ({"digits": ["undecided"], "text": ["undecided"]}, "undecided"),
-    ({"digits": ["supported", "undecided"]}, "undecided"),
-    ({"digits": ["supported", "refuted"]}, "depends"),
-    ({"digits": ["supported", "refuted"], "text": ["supported"]}, "depends"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("verdicts", "reply"),
+    [
+        ({}, "not yet tested"),
+        ({"digits": ["supported"]}, "supported"),
+        ({"digits": ["refuted", "refuted"]}, "refuted"),
+        ({"digits": ["no effect"], "text": ["no effect"]}, "no effect"),
+        ({"digits": ["supported"], "text": ["refuted"]}, "depends"),
+        ({"digits": ["supported"], "text": ["no effect"]}, "depends"),
+        ({"digits": ["supported"], "text": ["undecided"]}, "supported"),
+        ({"digits": ["undecided"], "text": ["undecided"]}, "undecided"),
+        ({"digits": ["supported", "undecided"]}, "undecided"),
+        ({"digits": ["supported", "refuted"]}, "depends"),
+        ({"digits": ["supported", "refuted"], "text": ["supported"]}, "depends"),
+    ],
+)
 def test_the_answer_follows_from_the_deciding_findings(verdicts, reply):
     asserted = [
         assertion(verdict, setting=setting, statement=f"{k}")
@@ -219,10 +222,16 @@ def test_text_is_replaced_between_its_markers_only(tmp_path):
         )
 
 
-@pytest.mark.parametrize("text", [
-    "nothing", "<!-- verdicts -->", "<!-- /verdicts --><!-- verdicts -->", None,
-    "<!-- verdicts --><!-- /verdicts --><!-- /verdicts -->",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nothing",
+        "<!-- verdicts -->",
+        "<!-- /verdicts --><!-- verdicts -->",
+        None,
+        "<!-- verdicts --><!-- /verdicts --><!-- /verdicts -->",
+    ],
+)
 def test_missing_or_doubled_markers_are_refused(tmp_path, text):
     if text is not None:
         (tmp_path / "README.md").write_text(text)

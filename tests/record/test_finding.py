@@ -15,16 +15,19 @@ WHERE = {"unit": "difference", "setting": "a bowl"}
 REASON = "less would not matter"
 
 
-@pytest.mark.parametrize(("threshold", "margin", "over", "under"), [
-    (0.3, 0.0, "supported", "refuted"),
-    (0.4, 0.0, "undecided", "undecided"),
-    (0.7, 0.0, "refuted", "supported"),
-    (0.3, 0.05, "supported", "refuted"),
-    (0.3, 0.2, "undecided", "undecided"),
-    (0.5, 0.11, "no effect", "no effect"),
-    (0.5, 0.09, "undecided", "undecided"),
-    (0.7, 0.05, "refuted", "supported"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("threshold", "margin", "over", "under"),
+    [
+        (0.3, 0.0, "supported", "refuted"),
+        (0.4, 0.0, "undecided", "undecided"),
+        (0.7, 0.0, "refuted", "supported"),
+        (0.3, 0.05, "supported", "refuted"),
+        (0.3, 0.2, "undecided", "undecided"),
+        (0.5, 0.11, "no effect", "no effect"),
+        (0.5, 0.09, "undecided", "undecided"),
+        (0.7, 0.05, "refuted", "supported"),
+    ],
+)
 def test_the_interval_decides_against_the_margin(threshold, margin, over, under):
     rules = (
         above(threshold, margin=margin, reason=REASON),
@@ -33,9 +36,15 @@ def test_the_interval_decides_against_the_margin(threshold, margin, over, under)
     assert [verdict(0.4, 0.6, rule) for rule in rules] == [over, under]
 
 
-@pytest.mark.parametrize(("low", "high", "expected"), [
-    (-0.05, 0.05, "supported"), (0.2, 0.3, "refuted"), (-0.3, -0.2, "refuted"), (0.05, 0.2, "undecided"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (-0.05, 0.05, "supported"),
+        (0.2, 0.3, "refuted"),
+        (-0.3, -0.2, "refuted"),
+        (0.05, 0.2, "undecided"),
+    ],
+)
 def test_an_equality_is_supported_within_the_margin_alone(low, high, expected):
     assert verdict(low, high, near(0.0, margin=0.1, reason=REASON)) == expected
 
@@ -44,10 +53,15 @@ def test_exactly_the_threshold_is_no_effect():
     assert verdict(0.0, 0.0, above(0.0)) == verdict(0.0, 0.0, below(0.0)) == "no effect"
 
 
-@pytest.mark.parametrize(("errors", "expected"), [
-    ([1e-13, -1e-12], "supported"), ([1e-13, -1.1e-12], "refuted"),
-    ([0, np.nan], "refuted"), ([np.inf], "refuted"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("errors", "expected"),
+    [
+        ([1e-13, -1e-12], "supported"),
+        ([1e-13, -1.1e-12], "refuted"),
+        ([0, np.nan], "refuted"),
+        ([np.inf], "refuted"),
+    ],
+)
 def test_an_equation_needs_every_error_within_the_tolerance(errors, expected):
     asserted = deciding(
         "X1", "s", largest(np.array(errors)), at_most(1e-12), unit="error", setting="t"
@@ -83,14 +97,17 @@ def test_the_dtype_is_that_of_the_arrays():
         certain(0.5)
 
 
-@pytest.mark.parametrize(("measured", "unit", "words"), [
-    (INTERVAL, "1", "no unit"),
-    (INTERVAL, "bananas", "no unit"),
-    (INTERVAL, "nat", "did you mean 'nats'"),
-    (INTERVAL._replace(estimate=1.5), "fraction", "no fraction can be"),
-    (INTERVAL._replace(estimate=-0.5), "error", "no error can be"),
-    (proportion(np.array([True]), of=np.ones(1)), "nats", "measured as 'fraction'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("measured", "unit", "words"),
+    [
+        (INTERVAL, "1", "no unit"),
+        (INTERVAL, "bananas", "no unit"),
+        (INTERVAL, "nat", "did you mean 'nats'"),
+        (INTERVAL._replace(estimate=1.5), "fraction", "no fraction can be"),
+        (INTERVAL._replace(estimate=-0.5), "error", "no error can be"),
+        (proportion(np.array([True]), of=np.ones(1)), "nats", "measured as 'fraction'"),
+    ],
+)
 def test_units_are_held_against_what_was_measured(measured, unit, words):
     with pytest.raises(InputError, match=words):
         deciding("C048", "s", measured, above(0.0), unit=unit, setting="t")
@@ -100,18 +117,31 @@ def test_every_unit_has_a_range():
     assert all(low < high for low, high in UNITS.values()) and "1" not in UNITS
 
 
-@pytest.mark.parametrize("bad", [
-    lambda: above(np.nan), lambda: below(np.inf), lambda: at_most(np.nan),
-    lambda: above(0.0, margin=-0.1, reason=REASON),
-    lambda: above(0.0, margin=0.1),
-    lambda: verdict(0.0, 1.0, Rule("~", 0.0)),
-    lambda: verdict(0.0, 1.0, Rule(">", 0.0, -1.0)),
-    lambda: deciding("C048", "s", proportion(np.ones(9, bool), of=np.ones(9)), at_most(0.1), unit="fraction",
-                     setting="t"),
-    lambda: judged([deciding("C048", "s", INTERVAL, above(0.0), **WHERE)] * 2),
-    lambda: deciding("C048", " ", INTERVAL, above(0.0), **WHERE),
-    lambda: deciding("C048", "s", INTERVAL, above(0.0), unit="difference", setting=""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: above(np.nan),
+        lambda: below(np.inf),
+        lambda: at_most(np.nan),
+        lambda: above(0.0, margin=-0.1, reason=REASON),
+        lambda: above(0.0, margin=0.1),
+        lambda: verdict(0.0, 1.0, Rule("~", 0.0)),
+        lambda: verdict(0.0, 1.0, Rule(">", 0.0, -1.0)),
+        lambda: deciding(
+            "C048",
+            "s",
+            proportion(np.ones(9, bool), of=np.ones(9)),
+            at_most(0.1),
+            unit="fraction",
+            setting="t",
+        ),
+        lambda: judged([deciding("C048", "s", INTERVAL, above(0.0), **WHERE)] * 2),
+        lambda: deciding("C048", " ", INTERVAL, above(0.0), **WHERE),
+        lambda: deciding(
+            "C048", "s", INTERVAL, above(0.0), unit="difference", setting=""
+        ),
+    ],
+)
 def test_bad_input_is_refused(bad):
     with pytest.raises(InputError):
         bad()
@@ -179,10 +209,21 @@ def test_a_finding_records_all_that_it_was_held_against():
         [deciding("A3", "s", INTERVAL, rule, unit="nats", setting="t", figure="paths")]
     )
     assert finding._asdict() == {
-        "claim": "A3", "role": "deciding", "statement": "s", "setting": "t", "measured": 0.5, "low": 0.4,
-        "high": 0.6, "level": None, "unit": "nats", "n": 9, "dtype": "float32", "rule": rule,
-        "verdict": "supported", "figure": "paths",
-    }  # fmt: skip
+        "claim": "A3",
+        "role": "deciding",
+        "statement": "s",
+        "setting": "t",
+        "measured": 0.5,
+        "low": 0.4,
+        "high": 0.6,
+        "level": None,
+        "unit": "nats",
+        "n": 9,
+        "dtype": "float32",
+        "rule": rule,
+        "verdict": "supported",
+        "figure": "paths",
+    }
 
 
 @pytest.mark.statistics

@@ -35,10 +35,14 @@ def test_bootstrap_is_scipy_percentile_at_the_expanded_level(n, level):
 
 
 @pytest.mark.statistics
-@pytest.mark.parametrize(("n", "draw", "mean", "share"), [
-    (3, "standard_normal", 0.0, 0.75), (5, "standard_normal", 0.0, 0.91),
-    (8, "standard_exponential", 1.0, 0.9),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("n", "draw", "mean", "share"),
+    [
+        (3, "standard_normal", 0.0, 0.75),
+        (5, "standard_normal", 0.0, 0.91),
+        (8, "standard_exponential", 1.0, 0.9),
+    ],
+)
 def test_bootstrap_covers_as_documented(n, draw, mean, share):
     samples = getattr(np.random.default_rng(n), draw)((400, n))
     intervals = [bootstrap(np.mean, sample, resamples=400) for sample in samples]
@@ -79,17 +83,20 @@ def test_correlation_is_spearmans_with_ties():
 
 
 @pytest.mark.identity
-@pytest.mark.parametrize("bad", [
-    lambda: bootstrap(np.mean),
-    lambda: bootstrap(mean_difference, np.ones(3), np.ones(4)),
-    lambda: bootstrap(np.mean, np.array([1.0, np.nan])),
-    lambda: bootstrap(lambda x: 0.0 if len(set(x)) > 1 else np.nan, np.arange(2.0)),
-    lambda: bootstrap(np.mean, np.arange(3.0), level=1.0),
-    lambda: bootstrap(np.mean, np.arange(3.0), resamples=0),
-    lambda: proportion(np.array([1, 0]), of=np.ones(2)),
-    lambda: proportion(np.ones((2, 2), bool), of=np.ones(2)),
-    lambda: proportion(np.array([True]), of=np.ones(1), level=1.0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        lambda: bootstrap(np.mean),
+        lambda: bootstrap(mean_difference, np.ones(3), np.ones(4)),
+        lambda: bootstrap(np.mean, np.array([1.0, np.nan])),
+        lambda: bootstrap(lambda x: 0.0 if len(set(x)) > 1 else np.nan, np.arange(2.0)),
+        lambda: bootstrap(np.mean, np.arange(3.0), level=1.0),
+        lambda: bootstrap(np.mean, np.arange(3.0), resamples=0),
+        lambda: proportion(np.array([1, 0]), of=np.ones(2)),
+        lambda: proportion(np.ones((2, 2), bool), of=np.ones(2)),
+        lambda: proportion(np.array([True]), of=np.ones(1), level=1.0),
+    ],
+)
 def test_bad_input_is_refused(bad):
     with pytest.raises(InputError):
         bad()
@@ -138,10 +145,13 @@ def test_first_passage_reads_one_curve_where_another_falls_to_a_level(dtype):
 
 
 @pytest.mark.identity
-@pytest.mark.parametrize("measure", [
-    lambda level: bootstrap(np.mean, RNG_SAMPLE, level=level),
-    lambda level: proportion(RNG_SAMPLE > 0, of=RNG_SAMPLE, level=level),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda level: bootstrap(np.mean, RNG_SAMPLE, level=level),
+        lambda level: proportion(RNG_SAMPLE > 0, of=RNG_SAMPLE, level=level),
+    ],
+)
 def test_an_interval_knows_itself_at_other_levels(measure):
     one, other = measure(0.9), measure(0.99)
     assert one.at(0.99) == (other.low, other.high) and other.at(0.9) == (

@@ -54,23 +54,30 @@ def test_timings_may_be_missing(toy_path):
     assert load(toy_path).timings is None
 
 
-@pytest.mark.parametrize(("old", "new", "word"), [
-    ("class Config", "class Other", "Config"),
-    ("frozen=True, ", "", "Config"),
-    (", kw_only=True", "", "Config"),
-    ("class Result(NamedTuple)", "class Result", "Result"),
-    ("SMOKE = Config(seeds=2)", "SMOKE = None", "SMOKE"),
-    ("def study(", "def studied(", "study"),
-    ("def findings(", "def found(", "findings"),
-    ("def figures(", "figures = 3\ndef drawn(", "figures"),
-    ("def timings(", "timings = 3\ndef timed(", "timings"),
-    ("import dataclasses\n", "import dataclasses, no_such_module\n", "no_such_module"),
-    ("def study(", "def study((", "read as Python"),
-    ("C150a, A3.", "C150a, C999.", "speaks of 'C999'"),
-    ("Claims: C001, C150a, A3.", "Claims:", "announces no claim"),
-    ("fail: bool", "smoke: bool", "name of an option"),
-    ("calls = []", "calls = []\nCLAIMS = ['C001']", "is no table of claims"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("old", "new", "word"),
+    [
+        ("class Config", "class Other", "Config"),
+        ("frozen=True, ", "", "Config"),
+        (", kw_only=True", "", "Config"),
+        ("class Result(NamedTuple)", "class Result", "Result"),
+        ("SMOKE = Config(seeds=2)", "SMOKE = None", "SMOKE"),
+        ("def study(", "def studied(", "study"),
+        ("def findings(", "def found(", "findings"),
+        ("def figures(", "figures = 3\ndef drawn(", "figures"),
+        ("def timings(", "timings = 3\ndef timed(", "timings"),
+        (
+            "import dataclasses\n",
+            "import dataclasses, no_such_module\n",
+            "no_such_module",
+        ),
+        ("def study(", "def study((", "read as Python"),
+        ("C150a, A3.", "C150a, C999.", "speaks of 'C999'"),
+        ("Claims: C001, C150a, A3.", "Claims:", "announces no claim"),
+        ("fail: bool", "smoke: bool", "name of an option"),
+        ("calls = []", "calls = []\nCLAIMS = ['C001']", "is no table of claims"),
+    ],
+)
 def test_load_says_what_is_missing(toy_path, old, new, word):
     source = toy_path.read_text()
     assert old in source
@@ -101,18 +108,21 @@ def test_a_config_survives_json(toy):
     assert type(config_from_json(toy.Config, values).scales[0]) is float
 
 
-@pytest.mark.parametrize(("change", "word"), [
-    ({"colour": 1}, "colour is unknown"),
-    ({"seeds": None}, "seeds"),
-    ({"seeds": 1.0}, "seeds"),
-    ({"seeds": True}, "seeds"),
-    ({"fail": 1}, "fail"),
-    ({"scales": 1.0}, "scales"),
-    ({"scales": ["a"]}, "scales"),
-    ({"grid": [1]}, "grid"),
-    ({"dtype": "float16"}, "dtype"),
-    ({"offset": "x"}, "offset"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"colour": 1}, "colour is unknown"),
+        ({"seeds": None}, "seeds"),
+        ({"seeds": 1.0}, "seeds"),
+        ({"seeds": True}, "seeds"),
+        ({"fail": 1}, "fail"),
+        ({"scales": 1.0}, "scales"),
+        ({"scales": ["a"]}, "scales"),
+        ({"grid": [1]}, "grid"),
+        ({"dtype": "float16"}, "dtype"),
+        ({"offset": "x"}, "offset"),
+    ],
+)
 def test_a_wrong_field_is_named_with_the_valid_ones(toy, change, word):
     values = config_to_json(toy.smoke) | change
     with pytest.raises(

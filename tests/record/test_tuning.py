@@ -1,4 +1,6 @@
-"""Tuned comparisons whose truth is known: what the intervals cover, and what is refused."""
+"""Tuned comparisons whose truth is known: what the intervals cover, and what is
+refused.
+"""
 
 import numpy as np
 import pytest
@@ -17,7 +19,9 @@ CURVES = {
 
 
 def contest(curve, rng, units=TUNING + JUDGING):
-    """`[point, unit]`: the curve, what a unit does at all points, and noise of its own."""
+    """`[point, unit]`: the curve, what a unit does at all points, and noise of its
+    own.
+    """
     shared = 0.5 * rng.normal(size=units)
     return curve[:, None] + shared + 0.5 * rng.normal(size=(len(curve), units))
 
@@ -46,7 +50,9 @@ def covered(curve, rng, tuning, judging, expected):
 @pytest.mark.statistics
 @pytest.mark.parametrize("shape", CURVES)
 def test_intervals_cover_what_tuning_gives_at_their_stated_rate(shape):
-    """Against an opponent of one point; 120 contests, so four standard errors are 0.08."""
+    """Against an opponent of one point; 120 contests, so four standard errors are
+    0.08.
+    """
     rng = np.random.default_rng(0)
     curve = CURVES[shape]
     expected = truth(curve, rng)

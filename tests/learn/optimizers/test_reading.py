@@ -86,7 +86,10 @@ def test_a_rule_that_acts_on_matrices_only_is_not_read_without_one():
 @pytest.mark.identity
 def test_a_grid_over_an_unread_hyperparameter_is_refused():
     grid = learn.grid(learn.Hyper, lr=[0.1], clip=[1e-9, 1e9])
-    sentence = r"clip, which the optimizer does not read \(it reads lr, momentum, warmup, weight_decay\)"
+    sentence = (
+        r"clip, which the optimizer does not read "
+        r"\(it reads lr, momentum, warmup, weight_decay\)"
+    )
     with pytest.raises(InputError, match=sentence):
         learn.check_grid(learn.momentum, grid)
     assert learn.check_grid(learn.clipped(learn.momentum), grid) is grid

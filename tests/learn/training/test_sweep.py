@@ -280,9 +280,12 @@ from jaxml.learn.training import gathering
 from jaxml.types import Batch
 
 DATA = Batch(*(np.zeros((4, 1), np.float32),) * 2, np.ones(4, np.float32))
-probe = learn.Probe(lambda params: (), lambda state, train: (state, jnp.full(2**20, train.params)))
+probe = learn.Probe(
+    lambda params: (), lambda state, train: (state, jnp.full(2**20, train.params))
+)
 training = learn.training(
-    lambda key: (jnp.ones(()), {}), lambda params, state, batch, key: (params**2, state),
+    lambda key: (jnp.ones(()), {}),
+    lambda params, state, batch, key: (params**2, state),
     learn.sgd, learn.full(DATA), steps=4, every=1, probe=probe,
 )
 small = learn.grid(learn.Hyper, lr=[0.1], seed=range(4))
@@ -290,7 +293,10 @@ program = learn.compiled(training, small, lanes=4)
 at_once = len(program.places)
 waiting = gathering.bytes_of(program.outputs, 4)
 said = at_once * (program.bytes + waiting) + gathering.bytes_of(program.outputs, 12)
-kernel = lambda field: 1024 * int(pathlib.Path("/proc/self/status").read_text().split(field)[1].split()[0])
+def kernel(field):
+    status = pathlib.Path("/proc/self/status").read_text()
+    return 1024 * int(status.split(field)[1].split()[0])
+
 before = kernel("VmRSS:")
 runs = learn.run(program, training, learn.grid(learn.Hyper, lr=[0.1], seed=range(12)))
 assert (runs.trace.probed[:, 0] != 0).all()

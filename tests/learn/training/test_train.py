@@ -370,9 +370,15 @@ def test_both_precisions_start_from_the_same_network_and_run_alike():
     with jax.enable_x64(True):
         wide = Batch(*(np.asarray(field, np.float64) for field in data()))
         training = learn.training(
-            lambda key: (jax.tree.map(lambda leaf: leaf.astype(jnp.float64), start32(key)), {}),
-            loss, partial(learn.adam, shape=learn.cosine), learn.shuffled(wide, 4), steps=STEPS,
-        )  # fmt: skip
+            lambda key: (
+                jax.tree.map(lambda leaf: leaf.astype(jnp.float64), start32(key)),
+                {},
+            ),
+            loss,
+            partial(learn.adam, shape=learn.cosine),
+            learn.shuffled(wide, 4),
+            steps=STEPS,
+        )
         double = sweep(2, training, lr=[0.05], seed=range(2))
     assert double.trace.loss.dtype == np.float64
     np.testing.assert_allclose(single.trace.loss, double.trace.loss, rtol=1e-4)

@@ -34,11 +34,13 @@ def loss(params, state, batch, key):
 DATA = Batch(
     np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32), np.ones(4, np.float32)
 )
-PROBE = learn.measuring({
-    "loss": quadratic,
-    "size": lambda params: jnp.sqrt(jnp.sum(params["x"] ** 2)),
-    "point": lambda params: params["x"],
-})  # fmt: skip
+PROBE = learn.measuring(
+    {
+        "loss": quadratic,
+        "size": lambda params: jnp.sqrt(jnp.sum(params["x"] ** 2)),
+        "point": lambda params: params["x"],
+    }
+)
 TRACES = []
 
 

@@ -32,13 +32,26 @@ TREES = {
     "keys of a dict": {"a": 1, 2: (None,), None: [1], True: 0.1},
     "named": Pair(Pair(1, jnp.ones(2)), {"x": (np.int8(3), np.zeros((0, 3)))}),
     "scalars": [jnp.float32(1.5), np.float64(2.5), np.bool_(True), np.str_("text")],
-    "nan bits": np.array([0x7FF8000000000123, 0xFFF0000000000001], np.uint64).view(np.float64),
-    "orders": [np.asfortranarray(np.ones((2, 3))), np.arange(10)[::3], np.arange(4, dtype=">i4")],
-    "small": [jnp.ones(3, jnp.bfloat16), np.array(2, ml_dtypes.float8_e4m3fn), np.ones(2, ml_dtypes.int4)],
-    "keys": (jax.random.key(5), jax.random.split(jax.random.key(1, impl="rbg"), (2, 2))),
+    "nan bits": np.array([0x7FF8000000000123, 0xFFF0000000000001], np.uint64).view(
+        np.float64
+    ),
+    "orders": [
+        np.asfortranarray(np.ones((2, 3))),
+        np.arange(10)[::3],
+        np.arange(4, dtype=">i4"),
+    ],
+    "small": [
+        jnp.ones(3, jnp.bfloat16),
+        np.array(2, ml_dtypes.float8_e4m3fn),
+        np.ones(2, ml_dtypes.int4),
+    ],
+    "keys": (
+        jax.random.key(5),
+        jax.random.split(jax.random.key(1, impl="rbg"), (2, 2)),
+    ),
     "optimizer": optax.adam(0.1).init({"w": np.ones(3, np.float32)}),
     "times": np.array(["2020-01-01"], "M8[D]"),
-}  # fmt: skip
+}
 
 
 def bits(tree):
@@ -146,9 +159,18 @@ def named(value):
     return type(value).__name__
 
 
-@pytest.mark.parametrize("tree", [
-    Local(), np.array([object()]), {(1, 2): 3}, {1, 2}, 1j, jax.sharding.PartitionSpec("x"),
-], ids=named)  # fmt: skip
+@pytest.mark.parametrize(
+    "tree",
+    [
+        Local(),
+        np.array([object()]),
+        {(1, 2): 3},
+        {1, 2},
+        1j,
+        jax.sharding.PartitionSpec("x"),
+    ],
+    ids=named,
+)
 def test_what_cannot_be_stored_is_refused_when_computed(tmp_path, tree):
     with pytest.raises(InputError):
         host(tree)

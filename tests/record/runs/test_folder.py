@@ -28,10 +28,22 @@ FINDINGS = judged(
     ]
 )
 FACTS = {
-    "config": {}, "platform": "cpu", "versions": {}, "settings": {}, "code": {"study": "c"}, "imported": {},
-    "needs": [], "data": {}, "judging": {}, "before": "b", "differs": {}, "smoke": False,
-    "about": {"title": "t"}, "device": {"kind": "cpu", "count": 1}, "dtype": "float32",
-}  # fmt: skip
+    "config": {},
+    "platform": "cpu",
+    "versions": {},
+    "settings": {},
+    "code": {"study": "c"},
+    "imported": {},
+    "needs": [],
+    "data": {},
+    "judging": {},
+    "before": "b",
+    "differs": {},
+    "smoke": False,
+    "about": {"title": "t"},
+    "device": {"kind": "cpu", "count": 1},
+    "dtype": "float32",
+}
 
 
 def make(folder, *, study="toy", finished="2020-01-01", result=None, **facts):
@@ -150,10 +162,17 @@ def test_a_missing_file_is_named(tmp_path, name):
         load_run(tmp_path / "abc")
 
 
-@pytest.mark.parametrize(("name", "text"), [
-    ("manifest.json", "[]"), ("manifest.json", "{}"), ("manifest.json", "\udcff"),
-    ("findings.json", "3"), ("findings.json", "[3]"), ("findings.json", '[{"claim": "C001"}]'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("manifest.json", "[]"),
+        ("manifest.json", "{}"),
+        ("manifest.json", "\udcff"),
+        ("findings.json", "3"),
+        ("findings.json", "[3]"),
+        ("findings.json", '[{"claim": "C001"}]'),
+    ],
+)
 def test_json_of_another_form_is_refused(tmp_path, name, text):
     make(tmp_path / "abc")
     (tmp_path / "abc" / name).write_bytes(text.encode(errors="surrogateescape"))
