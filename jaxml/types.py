@@ -1,7 +1,7 @@
 """The hallway: the shapes of value on which every room agrees."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 import jax
 import jaxtyping
@@ -17,6 +17,11 @@ Device: TypeAlias = Any
 
 Params: TypeAlias = Any
 """A pytree of floating-point arrays of one dtype."""
+
+Hypers = TypeVar("Hypers")
+"""A NamedTuple of hyperparameters, or of columns of them: who is given one returns one
+of its kind.
+"""
 
 Matvec: TypeAlias = Callable[[Params], Params]
 """A linear map from the space of parameters to itself."""
@@ -40,6 +45,31 @@ class Keep(Protocol):
 
     def __call__(self, name: str, compute: Callable[[], Any], /) -> Any:
         """The value of that name."""
+        ...
+
+
+def compute_now(name: str, compute: Callable[[], Any]) -> Any:
+    """The `Keep` that keeps nothing.
+
+    >>> compute_now("a sum", lambda: 1 + 1)
+    2
+    """
+    del name
+    return compute()
+
+
+@runtime_checkable
+class Apply(Protocol):
+    """`(params, state, inputs, *, train, key) -> (outputs, state)`: a network at work.
+
+    `train` is static; `key` is None where nothing is drawn. One that names `mask` as
+    well is given, in training, which examples count, `[n]`.
+    """
+
+    def __call__(
+        self, params: Params, state: Any, inputs: Array, /, *, train: bool, key: Any
+    ) -> tuple[jax.Array, Any]:
+        """The outputs, and the state after them."""
         ...
 
 
@@ -73,12 +103,11 @@ class Model(NamedTuple):
     Attributes:
         init: `(key, inputs) -> (params, state)`; parameters take the dtype of `inputs`,
             and are drawn in float32, so both precisions start from the same network.
-        apply: `(params, state, inputs, *, train, key) -> (outputs, state)`; one that
-            names `mask` as well is given, in training, which examples count, `[n]`.
+        apply: the network at work.
     """
 
     init: Callable[[Key, Array], tuple[Params, Any]]
-    apply: Callable[..., tuple[jax.Array, Any]]
+    apply: Apply
 
 
 class Workload(NamedTuple):

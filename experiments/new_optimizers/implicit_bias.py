@@ -59,7 +59,7 @@ ADAPTIVE = np.geomspace(0.001, 0.1, 5)
 class Method(NamedTuple):
     """An optimizer, its schedule, its ε and the rates that it is run at."""
 
-    family: learn.Family
+    family: learn.ShapedFamily
     shape: Callable
     epsilon: float
     rates: np.ndarray

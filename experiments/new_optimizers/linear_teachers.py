@@ -59,7 +59,7 @@ TEACHERS = (
 class Method(NamedTuple):
     """An optimizer, its schedule and the rates that it is tried at."""
 
-    family: learn.Family
+    family: learn.ShapedFamily
     shape: Callable
     rates: np.ndarray
 

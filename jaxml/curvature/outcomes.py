@@ -1,6 +1,6 @@
 """What a certificate says: minimum, saddle, or one of five reasons to say neither."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ from jaxml.curvature.certificate import DOUBLE, ZERO, Certificate, length_scale
 from jaxml.curvature.inertia import Inertia, inertia_from_eigenvalues
 from jaxml.types import Array, InputError
 
-OUTCOMES = (
+Outcome: TypeAlias = Literal[
     "minimum",
     "saddle",
     "kink",
@@ -18,7 +18,9 @@ OUTCOMES = (
     "at infinity",
     "not converged",
     "flat to second order",
-)
+]
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """How a search for a critical point can end, in the order of the codes of `outcome`."""
 
 MINIMUM, SADDLE, KINK, GRADIENT_FLAT, AT_INFINITY, NOT_CONVERGED, FLAT = range(

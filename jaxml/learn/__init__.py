@@ -55,7 +55,13 @@ from jaxml.learn.optimizers.momenta import (
 )
 from jaxml.learn.optimizers.self_tuned import prodigy, swats
 from jaxml.learn.optimizers.table import OPTIMIZERS
-from jaxml.learn.optimizers.rates import Family, as_family, rate_at, scale_by_rate
+from jaxml.learn.optimizers.rates import (
+    Family,
+    ShapedFamily,
+    as_family,
+    rate_at,
+    scale_by_rate,
+)
 from jaxml.learn.optimizers.reading import check_grid, reads
 from jaxml.learn.schedules import (
     SHAPES,

@@ -1,7 +1,7 @@
 """One answer a claim, by rule, from the deciding findings of all studies."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from jaxml.claims import Claim
 from jaxml.record.finding import Finding
@@ -12,14 +12,7 @@ Reply: TypeAlias = Literal[
     "supported", "refuted", "no effect", "depends", "undecided", "not yet tested"
 ]
 
-REPLIES: tuple[Reply, ...] = (
-    "supported",
-    "refuted",
-    "no effect",
-    "depends",
-    "undecided",
-    "not yet tested",
-)
+REPLIES: tuple[Reply, ...] = get_args(Reply)
 
 
 class Evidence(NamedTuple):

@@ -1,15 +1,15 @@
 """What a measured interval is held against, and the verdict that follows."""
 
 import math
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from jaxml.types import InputError
 
 Verdict: TypeAlias = Literal["supported", "refuted", "no effect", "undecided"]
 Sign: TypeAlias = Literal[">", "<", "≈", "≤"]
 
-SIGNS: tuple[Sign, ...] = (">", "<", "≈", "≤")
-VERDICTS: tuple[Verdict, ...] = ("supported", "refuted", "no effect", "undecided")
+SIGNS: tuple[Sign, ...] = get_args(Sign)
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 class Rule(NamedTuple):

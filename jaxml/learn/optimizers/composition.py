@@ -9,7 +9,7 @@ import optax
 
 from jaxml.learn.optimizers import rules
 from jaxml.learn.optimizers.precision import in_single
-from jaxml.learn.optimizers.rates import Family, scale_by_rate
+from jaxml.learn.optimizers.rates import ShapedFamily, scale_by_rate
 from jaxml.learn.optimizers.rules import Rule
 from jaxml.learn.schedules import Shape, constant
 from jaxml.types import Params
@@ -53,7 +53,7 @@ def by(*parts: Rule) -> Direction:
     return direction
 
 
-def coupled(direction: Direction) -> Family:
+def coupled(direction: Direction) -> ShapedFamily:
     """The family that descends the loss plus weight_decay ‖θ‖²/2: decay enters the
     direction (L2).
     """
@@ -67,7 +67,7 @@ def coupled(direction: Direction) -> Family:
     return family
 
 
-def decoupled(direction: Direction) -> Family:
+def decoupled(direction: Direction) -> ShapedFamily:
     """The family whose decay bypasses the direction: θ ← θ - rate (direction +
     weight_decay θ).
 
@@ -84,7 +84,7 @@ def decoupled(direction: Direction) -> Family:
     return family
 
 
-def within(direction: Direction) -> Family:
+def within(direction: Direction) -> ShapedFamily:
     """The family whose direction holds its own decay, as one of its rules."""
 
     def family(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
@@ -93,7 +93,7 @@ def within(direction: Direction) -> Family:
     return family
 
 
-def remembering_steps(direction: Direction, momentum: Direction) -> Family:
+def remembering_steps(direction: Direction, momentum: Direction) -> ShapedFamily:
     """The family whose rate is inside its momentum: what is remembered are steps, each
     at its own rate.
     """

@@ -8,12 +8,12 @@ import optax
 
 from jaxml import tree
 from jaxml.learn.optimizers.precision import in_single
-from jaxml.learn.optimizers.rates import Family, as_family
+from jaxml.learn.optimizers.rates import Family, ShapedFamily, as_family
 from jaxml.learn.schedules import Shape, constant
 from jaxml.types import Params
 
 
-def clipped(family: Family) -> Family:
+def clipped(family: Family) -> ShapedFamily:
     """Gradients longer than `hyper.clip` are shortened to it, over all leaves together,
     at first.
 
@@ -38,7 +38,7 @@ class NoiseState(NamedTuple):
     step: jax.Array
 
 
-def noisy(family: Family) -> Family:
+def noisy(family: Family) -> ShapedFamily:
     """Normal noise of variance noise / (1 + t)^0.55 is added to the gradient of update
     t = 0, 1, ...
 

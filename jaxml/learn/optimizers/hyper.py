@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxml.types import InputError
+from jaxml.types import Hypers, InputError
 
 
 class Hyper(NamedTuple):
@@ -89,7 +89,7 @@ RULES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], str]] = {
 """What a field of that name must satisfy, and the words that say so."""
 
 
-def validate(hyper: Any) -> Any:
+def validate(hyper: Hypers) -> Hypers:
     """Returns `hyper` when every field makes sense; call it on concrete numbers, before
     tracing.
 
@@ -100,12 +100,7 @@ def validate(hyper: Any) -> Any:
         InputError: a field holds what is no number, is empty, not finite, or breaks its
             rule; or the warm-up outlasts the horizon.
     """
-    if not hasattr(hyper, "_asdict"):
-        raise InputError(
-            f"A {type(hyper).__name__} has no fields to look at: give a NamedTuple, "
-            "such as `learn.Hyper`."
-        )
-    fields = {name: _numbers(name, value) for name, value in hyper._asdict().items()}
+    fields = {name: _numbers(name, value) for name, value in _fields(hyper).items()}
     for name, values in fields.items():
         if values.size == 0:
             raise InputError(f"{name} has no values: give at least one.")
@@ -129,6 +124,16 @@ def validate(hyper: Any) -> Any:
                 f"{horizon[late][0]:g}: shorten it, or train longer."
             )
     return hyper
+
+
+def _fields(hyper: Any) -> dict[str, Any]:
+    """The fields of a NamedTuple by name."""
+    if not hasattr(hyper, "_asdict"):
+        raise InputError(
+            f"A {type(hyper).__name__} has no fields to look at: give a NamedTuple, "
+            "such as `learn.Hyper`."
+        )
+    return hyper._asdict()
 
 
 def _together(horizon: np.ndarray, rise: np.ndarray) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +17,34 @@ from jaxml.learn.schedules import Shape, constant
 from jaxml.learn.warmups import reads_horizon, warmup
 from jaxml.types import InputError, Params, Scalar
 
-Family: TypeAlias = Callable[..., optax.GradientTransformation]
-"""`(hyper, shape) -> optax.GradientTransformation`, called inside the traced function.
 
-A plain `hyper -> optax.GradientTransformation` will do wherever a family is asked for:
-`as_family` adapts it.
-"""
+@runtime_checkable
+class Family(Protocol):
+    """`hyper -> optax.GradientTransformation`: an optimizer before its numbers are
+    known.
+
+    It is called inside the traced function, so a grid compiles once. `hyper` is any
+    NamedTuple of traced numbers with the fields that it reads. One that takes a
+    schedule as well is a `ShapedFamily`; `as_family` makes one of any.
+    """
+
+    def __call__(self, hyper: Any, /) -> optax.GradientTransformation:
+        """The optimizer with these hyperparameters."""
+        ...
+
+
+@runtime_checkable
+class ShapedFamily(Family, Protocol):
+    """`(hyper, shape) -> optax.GradientTransformation`: a family whose rate a schedule
+    moves.
+    """
+
+    def __call__(
+        self, hyper: Any, /, shape: Shape = constant
+    ) -> optax.GradientTransformation:
+        """The optimizer with these hyperparameters, at the rate lr · shape."""
+        ...
+
 
 _NEEDS_NUMBERS = (
     jax.errors.TracerBoolConversionError,
@@ -32,7 +54,7 @@ _NEEDS_NUMBERS = (
 )
 
 
-def as_family(family: Family) -> Family:
+def as_family(family: Family) -> ShapedFamily:
     """`(hyper, shape) -> chain` of any family, also of one that takes the
     hyperparameters alone.
 
@@ -45,22 +67,23 @@ def as_family(family: Family) -> Family:
         InputError: when it is called, the family decides on a traced number, as Optax's
             schedules do.
     """
+    build: Callable[..., optax.GradientTransformation] = family
     place = _place_of_shape(family)
 
     def adapted(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
         with traced_numbers():
             if place is None:
-                chain = family(hyper)
+                chain = build(hyper)
                 return (
                     chain
                     if shape is constant
                     else optax.chain(chain, _scale_by_shape(hyper, shape))
                 )
             if shape is constant and place.default is not inspect.Parameter.empty:
-                return family(hyper)
+                return build(hyper)
             if place.kind is inspect.Parameter.KEYWORD_ONLY:
-                return family(hyper, **{place.name: shape})
-            return family(hyper, shape)
+                return build(hyper, **{place.name: shape})
+            return build(hyper, shape)
 
     return adapted
 

@@ -18,7 +18,7 @@ from jaxml.learn.optimizers.rates import (
     traced_numbers,
     without_horizon,
 )
-from jaxml.types import InputError, Params
+from jaxml.types import Hypers, InputError, Params
 
 POINT = Hyper(lr=1.0, horizon=1.0)
 PARAMS = {"matrix": np.zeros((2, 3), np.float32), "vector": np.zeros(3, np.float32)}
@@ -76,7 +76,7 @@ def varied(hypers: Any) -> list[str]:
     return [name for name, column in columns if np.unique(np.asarray(column)).size > 1]
 
 
-def check_grid(family: Family, hypers: Any, params: Params = PARAMS) -> Any:
+def check_grid(family: Family, hypers: Hypers, params: Params = PARAMS) -> Hypers:
     """Returns the grid if the family reads what varies in it, and has the horizon that
     it reads.
 
@@ -89,7 +89,7 @@ def check_grid(family: Family, hypers: Any, params: Params = PARAMS) -> Any:
     return require_horizon(hypers, read)
 
 
-def require_read(hypers: Any, read: Collection[str]) -> Any:
+def require_read(hypers: Hypers, read: Collection[str]) -> Hypers:
     """Refuses a grid over a field that is not read."""
     unread = [name for name in varied(hypers) if name != "seed" and name not in read]
     if unread:
@@ -101,16 +101,17 @@ def require_read(hypers: Any, read: Collection[str]) -> Any:
     return hypers
 
 
-def require_horizon(hypers: Any, read: Collection[str]) -> Any:
+def require_horizon(hypers: Hypers, read: Collection[str]) -> Hypers:
     """Refuses a grid without the horizon that is read."""
-    if "horizon" in read and not np.all(np.asarray(hypers.horizon) > 0):
+    horizon = np.asarray(getattr(hypers, "horizon", 0.0))
+    if "horizon" in read and not np.all(horizon > 0):
         raise InputError(without_horizon("The optimizer's schedule"))
     return hypers
 
 
 def check_training(
-    hypers: Any, *, init: Any, start: Any, family: Family, probe: Any
-) -> Any:
+    hypers: Hypers, *, init: Any, start: Any, family: Family, probe: Any
+) -> Hypers:
     """The grid, if what varies in it is read, and the horizon that is read is given."""
     point = first(hypers)
     params, _ = jax.eval_shape(start, jax.random.key(0))

@@ -53,7 +53,7 @@ from jaxml.learn.optimizers.momenta import (
     sgd,
     sgdw,
 )
-from jaxml.learn.optimizers.rates import Family
+from jaxml.learn.optimizers.rates import ShapedFamily
 from jaxml.learn.optimizers.self_tuned import prodigy, swats
 
 _FAMILIES = (
@@ -90,7 +90,7 @@ _FAMILIES = (
     prodigy,
 )
 
-OPTIMIZERS: dict[str, Family] = {family.__name__: family for family in _FAMILIES}
+OPTIMIZERS: dict[str, ShapedFamily] = {family.__name__: family for family in _FAMILIES}
 """The families by the names that a command line or a Config may use; `learn.wrappers`
 go around any.
 """

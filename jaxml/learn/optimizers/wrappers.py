@@ -17,7 +17,7 @@ from jaxml import tree
 from jaxml.learn.optimizers.evaluation import anchor, carried
 from jaxml.learn.optimizers.gradient_wrappers import inside, real
 from jaxml.learn.optimizers.precision import in_single
-from jaxml.learn.optimizers.rates import Family, is_zero, rate_at
+from jaxml.learn.optimizers.rates import Family, ShapedFamily, is_zero, rate_at
 from jaxml.learn.schedules import Shape, constant
 from jaxml.types import Params
 
@@ -32,7 +32,7 @@ class LookaheadState(NamedTuple):
     MOVES_WITH = ("evaluation",)
 
 
-def lookahead(family: Family) -> Family:
+def lookahead(family: Family) -> ShapedFamily:
     """Every `hyper.period` updates: slow ← slow + pull (fast - slow), fast ← slow.
 
     The parameters that descend are the fast ones; the slow ones are evaluated.
@@ -88,7 +88,7 @@ class SharpnessState(NamedTuple):
     DEFERS_TO = "inner"
 
 
-def sharpness_aware(family: Family) -> Family:
+def sharpness_aware(family: Family) -> ShapedFamily:
     """SAM in turns: updates climb by radius g / ‖g‖, and every `period`-th descends
     from the centre.
 
@@ -147,7 +147,7 @@ class AverageState(NamedTuple):
     evaluation: Params
 
 
-def averaged(family: Family) -> Family:
+def averaged(family: Family) -> ShapedFamily:
     """Stochastic weight averaging: from update `average_from` on every `period`-th
     point enters a mean.
 
@@ -205,7 +205,7 @@ class ScheduleFreeState(NamedTuple):
     MOVES_WITH = ("point", "evaluation")
 
 
-def schedule_free(family: Family) -> Family:
+def schedule_free(family: Family) -> ShapedFamily:
     """Averaging in place of a schedule: gradients at y = (1-β)z + βx, z descends, x
     averages z.
 

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -11,12 +11,12 @@ import numpy as np
 from jax.core import Tracer
 
 from jaxml.learn.optimizers.hyper import validate
-from jaxml.types import InputError
+from jaxml.types import Hypers, InputError
 
 _LARGEST = int(np.iinfo(np.int32).max)
 
 
-def grid(kind: Any, **axes: Any) -> Any:
+def grid(kind: type[Hypers], **axes: Any) -> Hypers:
     """Every combination of the given values, as one `kind` whose fields are arrays
     `[lanes]`.
 
@@ -35,22 +35,7 @@ def grid(kind: Any, **axes: Any) -> Any:
             `validate`; a number is not whole where it counts something, or is beyond
             what its dtype can hold.
     """
-    known = getattr(kind, "_fields", None)
-    if known is None or not isinstance(kind, type):
-        raise InputError(
-            f"{_told(kind)} has no fields to make a grid of: give a NamedTuple, such as "
-            "`learn.Hyper`."
-        )
-    unknown = sorted(axes.keys() - set(known))
-    if unknown:
-        raise InputError(
-            f"{unknown[0]} is no hyperparameter here: choose among {', '.join(known)}."
-        )
-    missing = [
-        name for name in known if name not in axes and name not in kind._field_defaults
-    ]
-    if missing:
-        raise InputError(f"{missing[0]} has no default: give it at least one value.")
+    _check_axes(kind, axes)
     values = {name: _row(name, axis) for name, axis in axes.items()}
     empty = [name for name, row in values.items() if not row]
     if empty:
@@ -59,14 +44,35 @@ def grid(kind: Any, **axes: Any) -> Any:
         )
     lanes = list(itertools.product(*values.values()))
     columns = dict(zip(values, zip(*lanes, strict=True), strict=True)) if axes else {}
-    full = kind(**columns)._asdict()
-    filled = {
-        name: _column(
-            kind, name, value if name in columns else _default(name, value), len(lanes)
-        )
-        for name, value in full.items()
-    }
+    filled: dict[str, np.ndarray] = {}
+    for name, value in _filled(kind, columns).items():
+        row = value if name in columns else _default(name, value)
+        filled[name] = _column(kind, name, row, len(lanes))
     return validate(kind(**filled))
+
+
+def _check_axes(kind: Any, axes: Mapping[str, Any]) -> None:
+    """Refuses axes that are no fields of the kind, and fields without any value."""
+    known = getattr(kind, "_fields", None)
+    if known is None or not isinstance(kind, type):
+        raise InputError(
+            f"{_told(kind)} has no fields to make a grid of: give a NamedTuple, "
+            "such as `learn.Hyper`."
+        )
+    unknown = sorted(axes.keys() - set(known))
+    if unknown:
+        raise InputError(
+            f"{unknown[0]} is no hyperparameter here: choose among {', '.join(known)}."
+        )
+    defaults = getattr(kind, "_field_defaults", {})
+    missing = [name for name in known if name not in axes and name not in defaults]
+    if missing:
+        raise InputError(f"{missing[0]} has no default: give it at least one value.")
+
+
+def _filled(kind: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns by name, and the defaults of the fields that have none."""
+    return kind(**columns)._asdict()
 
 
 def lanes_of(hypers: Any) -> int:

@@ -16,7 +16,7 @@ from jaxml.learn.training import gathering
 from jaxml.learn.training.grid import lanes_of, require_precision
 from jaxml.learn.training.state import Trace, Training
 from jaxml.parallel import Program
-from jaxml.types import InputError, Params
+from jaxml.types import InputError, Keep, Params, compute_now
 
 
 class Runs(NamedTuple):
@@ -55,7 +55,7 @@ def sweep(
     lanes: int,
     devices: int | None = None,
     name: str = "lanes",
-    keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
+    keep: Keep = compute_now,
 ) -> Runs:
     """Runs every lane of a grid; one compilation, whatever the values in it.
 
@@ -99,7 +99,7 @@ def run(
     hypers: Any,
     *,
     name: str = "lanes",
-    keep: Callable[[str, Callable[[], Any]], Any] = lambda name, compute: compute(),
+    keep: Keep = compute_now,
 ) -> Runs:
     """Runs every lane of a grid by a program that is compiled already, whatever grid
     that was for.

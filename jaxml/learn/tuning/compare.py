@@ -21,7 +21,7 @@ from jaxml.learn.training.probes import evaluating
 from jaxml.learn.training.state import Training
 from jaxml.learn.training.sweep import Runs, sweep
 from jaxml.learn.training.train import training
-from jaxml.types import InputError, Keep, Params, Workload
+from jaxml.types import InputError, Keep, Params, Workload, compute_now
 
 Experiment = Callable[[Family], Training]
 
@@ -119,7 +119,7 @@ def compare(
     lanes: int,
     units: Units = TEN_EACH,
     seed: int = 0,
-    keep: Keep = lambda name, compute: compute(),
+    keep: Keep = compute_now,
 ) -> dict[str, Contest]:
     """Runs every unit at every point of every entrant's grid: points x units runs each.
 

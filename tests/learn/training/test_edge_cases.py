@@ -230,7 +230,6 @@ class Halved(NamedTuple):
             "masked",
         ),
         (lambda: learn.grid(Halved, lr=[0.1, 0.2]), "default of betas"),
-        (lambda: learn.grid(learn.Hyper(lr=0.1), lr=[0.1]), "NamedTuple"),
         (lambda: learn.validate(learn.Hyper(lr=0.1, period=2.5)), "whole number"),
         (lambda: learn.validate(learn.Hyper(lr=0.1, seed=0.5)), "whole number"),
         (lambda: learn.validate(learn.Hyper(lr=None)), "where numbers belong"),
