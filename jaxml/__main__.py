@@ -78,8 +78,9 @@ def _defect(command: str, words: list[str]) -> str:
         return f"this is a defect of jaxml or of the study, not of your input: {report}"
     given = ", ".join(f"--{field}" for field in fields)
     return (
-        f"the study may not be able to use what you gave to {given}: try another value, "
-        f"or none; if this stays it is a defect of jaxml or of the study: {report}"
+        f"the study may not be able to use what you gave to {given}: try another "
+        "value, or none; if this stays it is a defect of jaxml or of the study: "
+        f"{report}"
     )
 
 

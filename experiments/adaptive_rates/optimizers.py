@@ -218,8 +218,8 @@ def _network(result, data):
     k = DATA.index(data)
     return (
         f"{PICTURES[int(result.sides[k])]} ({result.examples[k]:,} for training), "
-        f"{NETWORKS[data]} network of {result.weights[k]:,} weights, {result.updates:,} "
-        "updates"
+        f"{NETWORKS[data]} network of {result.weights[k]:,} weights, "
+        f"{result.updates:,} updates"
     )
 
 

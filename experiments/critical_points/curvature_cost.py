@@ -178,8 +178,8 @@ def findings(result, timings):
             ),
             record.at_most(0.0),
             unit="mismatches",
-            setting=f"500 8x8 digits, random tanh networks of {smallest:,} to {largest:,} "
-            "weights",
+            setting=f"500 8x8 digits, random tanh networks of {smallest:,} to "
+            f"{largest:,} weights",
         ),
     )
 

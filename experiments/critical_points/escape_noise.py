@@ -193,8 +193,8 @@ def _toy_law(result: Result) -> Assertion:
         record.largest(result.toy - _toy_by_law(result)),
         record.at_most(2.0),
         unit="updates",
-        setting="L = (1 - w₁w₂)², from ε off the stable line, 1e-12 to 0.1, rates 0.02 to "
-        "0.1, no noise",
+        setting="L = (1 - w₁w₂)², from ε off the stable line, 1e-12 to 0.1, rates 0.02 "
+        "to 0.1, no noise",
         figure="offsets",
     )
 

@@ -252,7 +252,8 @@ def _control(result: Result) -> Assertion:
         record.proportion(points.saddle, of=points.loss),
         record.above(0.5),
         unit="fraction",
-        setting=f"{SINC}, 5 tanh units, weight decay 0.001, descent on the gradient norm",
+        setting=f"{SINC}, 5 tanh units, weight decay 0.001, "
+        "descent on the gradient norm",
     )
 
 

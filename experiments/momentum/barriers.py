@@ -223,8 +223,8 @@ def _difference(moves: Moves, question: Question) -> record.Interval:
 def _setting(result: Result, land: Landscape, starts: Array) -> str:
     return (
         f"{land.name}, {starts.sum()} of {len(starts)} starts on a grid over "
-        f"[{land.lowest:g}, {land.highest:g}], {len(BETAS) - 1} values of β from 0.5 to "
-        f"0.99, {STABLE.sum()} stable effective rates, {result.steps:,} updates"
+        f"[{land.lowest:g}, {land.highest:g}], {len(BETAS) - 1} values of β from 0.5 "
+        f"to 0.99, {STABLE.sum()} stable effective rates, {result.steps:,} updates"
     )
 
 

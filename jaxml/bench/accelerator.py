@@ -22,9 +22,10 @@ from jaxml.errors import InputError
 TOTAL = 480.0
 """Seconds for all steps together."""
 
+_FLAGS = os.environ.get("XLA_FLAGS", "")
 PRECISE = {
     "JAX_DEFAULT_MATMUL_PRECISION": "highest",
-    "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_gpu_deterministic_ops=true".lstrip(),
+    "XLA_FLAGS": f"{_FLAGS} --xla_gpu_deterministic_ops=true".lstrip(),
 }
 """Products of float32 without TF32, and equal bits from one run to the next: for tests
 and studies.

@@ -11,11 +11,12 @@ from jaxml.bench import rows
 BENCHMARKS = {
     "sweep": "100 SINC trainings of 2,000 steps of SGD with momentum, a 1-10-10-1 tanh "
     "network",
-    "optimizers": "64 runs of 2,000 steps at batch 32, 8 rates and 8 seeds, of a 64-32-10 "
-    "network on digits",
-    "lanes": "500 updates of 1 to 4,096 runs of a 64-32-10 network on digits at batch 32",
-    "hessian": "the exact Hessian of a 64-64-10 softmax network on 1,797 digits and its "
-    "inertia, in float64",
+    "optimizers": "64 runs of 2,000 steps at batch 32, 8 rates and 8 seeds, of a "
+    "64-32-10 network on digits",
+    "lanes": "500 updates of 1 to 4,096 runs of a 64-32-10 network on digits at "
+    "batch 32",
+    "hessian": "the exact Hessian of a 64-64-10 softmax network on 1,797 digits and "
+    "its inertia, in float64",
     "cnn": "one training step of a CNN, 32 and 64 channels, 64 images of 28 x 28; 8 "
     "seeds of a smaller one",
     "dense": "one training step of a wide network of ReLUs, beside one large matrix "

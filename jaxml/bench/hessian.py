@@ -142,8 +142,8 @@ def torch_hessian(
         "PyTorch, forward over reverse by `torch.func`",
         torch_columns(torch, params, batch, count=measured, chunk=size.chunk),
         parts=columns / measured,
-        note=f"float64, {size.chunk} columns at a time; columns measured: {measured} of "
-        f"{columns}, scaled to all; without the inertia",
+        note=f"float64, {size.chunk} columns at a time; columns measured: {measured} "
+        f"of {columns}, scaled to all; without the inertia",
         device=peers.device_name(torch),
         role="alternative",
     )

@@ -89,7 +89,8 @@ def spread(values: Iterable[float]) -> Seconds:
 def judged(row: Row) -> Row:
     """The row with `met` as its numbers imply.
 
-    >>> judged(Row("cnn", "native", "cpu", ratio=12.0, target=Target("ratio", "at least", 10.0))).met
+    >>> goal = Target("ratio", "at least", 10.0)
+    >>> judged(Row("cnn", "native", "cpu", ratio=12.0, target=goal)).met
     True
     """
     if row.target is None:
@@ -114,9 +115,11 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     The fastest alternative is marked as the strongest. What is not an alternative keeps
     its order.
 
-    >>> slow, fast = (Row("x", f"{s} s", "cpu", Seconds(s, s, s), role="alternative") for s in (3.0, 2.0))
-    >>> [(row.what, row.role) for row in ranked([Row("x", "it", "cpu", role="limit"), slow, fast])]
-    [('2.0 s', 'strongest'), ('3.0 s', 'alternative'), ('it', 'limit')]
+    >>> slow = Row("x", "slow", "cpu", Seconds(3.0, 3.0, 3.0), role="alternative")
+    >>> fast = Row("x", "fast", "cpu", Seconds(2.0, 2.0, 2.0), role="alternative")
+    >>> limit = Row("x", "it", "cpu", role="limit")
+    >>> [(row.what, row.role) for row in ranked([limit, slow, fast])]
+    [('fast', 'strongest'), ('slow', 'alternative'), ('it', 'limit')]
     """
     alternatives = [row for row in rows if row.role == "alternative"]
     alternatives.sort(key=lambda row: row.seconds.median if row.seconds else math.inf)

@@ -149,8 +149,8 @@ def python_loop(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
         parts=len(hypers.lr) / size.loop_lanes,
         compile_seconds=seconds,
         target=Target("ratio", "at least", 4.0),
-        note=f"runs measured: {size.loop_lanes}, scaled to all; compiled once, its rate "
-        "is traced",
+        note=f"runs measured: {size.loop_lanes}, scaled to all; compiled once, its "
+        "rate is traced",
         role="alternative",
     )
 
@@ -173,8 +173,8 @@ def scans_in_turn(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
         lambda: [program(*lane, batches.data) for lane in lanes],
         parts=len(hypers.lr) / size.scan_lanes,
         compile_seconds=seconds,
-        note=f"runs measured: {size.scan_lanes}, scaled to all; compiled once, its rate "
-        "is traced",
+        note=f"runs measured: {size.scan_lanes}, scaled to all; compiled once, its "
+        "rate is traced",
         role="alternative",
     )
 

@@ -18,9 +18,19 @@ from jaxml.record.study import load
 from jaxml.record.verdicts import FOLDER, Replicate, Verdicts, load_verdicts
 
 _KEPT = (
-    "hash", "code", "asserting", "config", "platform", "settings", "versions", "device", "dtype", "finished",
-    "wall_seconds", "own_claims",
-)  # fmt: skip
+    "hash",
+    "code",
+    "asserting",
+    "config",
+    "platform",
+    "settings",
+    "versions",
+    "device",
+    "dtype",
+    "finished",
+    "wall_seconds",
+    "own_claims",
+)
 """What of a manifest is committed: nothing in it names the machine."""
 
 _ROUNDING = ({"lanes"},)

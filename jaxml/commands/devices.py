@@ -29,8 +29,8 @@ def backend() -> str:
     except (RuntimeError, AssertionError) as error:
         asked = f"JAX_PLATFORMS={os.environ.get('JAX_PLATFORMS', '')}"
         raise InputError(
-            f"JAX finds no device under {asked}: unset it, or install the extra cuda12, "
-            "cuda13 or tpu."
+            f"JAX finds no device under {asked}: unset it, or install the extra "
+            "cuda12, cuda13 or tpu."
         ) from error
 
 

@@ -93,8 +93,8 @@ def warnings() -> Iterator[str]:
     cache = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if idle:
         yield (
-            f"{', '.join(idle)} is here and unused: install the extra cuda12, cuda13 or "
-            "tpu."
+            f"{', '.join(idle)} is here and unused: install the extra cuda12, cuda13 "
+            "or tpu."
         )
     if _setting("jax_enable_x64"):
         yield (
@@ -114,7 +114,9 @@ def warnings() -> Iterator[str]:
             "XLA_FLAGS=--xla_gpu_deterministic_ops=true before either."
         )
     if given and not Path(given).expanduser().is_dir():
-        yield f"JAXML_DATA_DIR names {given}, which is no folder: correct it or unset it."
+        yield (
+            f"JAXML_DATA_DIR names {given}, which is no folder: correct it or unset it."
+        )
     if cache and not _writable(Path(cache)):
         yield (
             f"The compilation cache {cache} cannot be written: every process will "

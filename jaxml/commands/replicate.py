@@ -41,8 +41,8 @@ def replicate(
     for study in studies:
         if not plans[study.name]:
             raise InputError(
-                f"{study.name} has nothing to vary: give its Config a field `seed` that "
-                "moves its randomness."
+                f"{study.name} has nothing to vary: give its Config a field `seed` "
+                "that moves its randomness."
             )
     lost = 0
     for study in studies:

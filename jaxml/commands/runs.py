@@ -19,9 +19,25 @@ from jaxml.record.runs.folder import Run, load_run, readable_runs
 from jaxml.types import InputError
 
 COLUMNS: tuple[str, ...] = (
-    "study", "run", "seed", "differs", "smoke", "finished", "kind", "claim", "role", "name", "setting",
-    "value", "low", "high", "unit", "n", "dtype", "verdict",
-)  # fmt: skip
+    "study",
+    "run",
+    "seed",
+    "differs",
+    "smoke",
+    "finished",
+    "kind",
+    "claim",
+    "role",
+    "name",
+    "setting",
+    "value",
+    "low",
+    "high",
+    "unit",
+    "n",
+    "dtype",
+    "verdict",
+)
 """Of an export: one row a finding (`kind` "finding") and one a number of the result
 (`kind` "scalar").
 """

@@ -26,7 +26,8 @@ A named one is shown in full, with the fields that `jaxml run` can change.""",
 jaxml claims [ID... or TOPIC] [--runs DIR]
 
 Each claim of the course as a sentence, its answer, the studies behind it, and what
-waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical points`.""",
+waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical
+points`.""",
     "run": """\
 jaxml run STUDY... or TOPIC/ [--smoke] [--field value ...] [--runs DIR] [--again]
           [--devices N] [--require-accelerator]
@@ -35,8 +36,9 @@ Runs studies, by name or path, or all of a topic, as in `jaxml run momentum/`, j
 their claims, and writes a report.
   --smoke                a config that takes seconds and says nothing of the claims
   --seed N               other randomness; 0 is the committed one
-  --field 50,100,200     any field of a study's Config; several values make several runs;
-                         a comma within a value is written \\, as in --title 'a\\,b'
+  --field 50,100,200     any field of a study's Config; several values make several
+                         runs; a comma within a value is written \\, as in
+                         --title 'a\\,b'
   --runs DIR             where runs are kept (runs)
   --again                compute even what is there already
   --devices N            chunks of runs computed at once: CPU cores or accelerators, all
@@ -47,26 +49,28 @@ their claims, and writes a report.
     "replicate": """\
 jaxml replicate STUDY... or TOPIC/ [--times N] [--smoke] [--runs DIR] [--devices N]
 
-Runs each study at seed 0, again from the fresh seeds 1 ... N (2), and with another number of
-runs side by side, which changes rounding alone. Says which verdicts hold and which change,
-and whether the intervals overlap.""",
+Runs each study at seed 0, again from the fresh seeds 1 ... N (2), and with another
+number of runs side by side, which changes rounding alone. Says which verdicts hold and
+which change, and whether the intervals overlap.""",
     "report": """\
 jaxml report [RUNS] [--readme FILE]
 
 Writes RUNS/report.html: by topic each claim, its answer, figures and findings.
-  --readme FILE  fills the tables between <!-- answers --> <!-- /answers --> in FILE too,
-                 likewise tally, index, studies, verdicts, speed; updates
-                 experiments/verdicts/ and each topic's page, experiments/TOPIC/README.md""",
+  --readme FILE  fills the tables between <!-- answers --> <!-- /answers --> in FILE
+                 too, likewise tally, index, studies, verdicts, speed; updates
+                 experiments/verdicts/ and each topic's page,
+                 experiments/TOPIC/README.md""",
     "runs": """\
 jaxml runs [RUNS] [--csv FILE] [--json FILE]
 
-Lists the runs; exports their findings and numbers, one a row, for pandas. FILE may be -.""",
+Lists the runs; exports their findings and numbers, one a row, for pandas. FILE may
+be -.""",
     "verify": """\
 jaxml verify RUN [--study PATH] [--devices N]
 
 Runs a run's manifest again, apart, and compares every bit, and its findings.""",
-    "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all that "
-    "would go wrong.",
+    "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all "
+    "that would go wrong.",
     "bench": """\
 jaxml bench [NAME...] [--out DIR] [--devices N]
 

@@ -32,8 +32,8 @@ def verify(folder: Path, path: Path | None) -> int:
     study = load(path or _known(str(first.manifest["study"]), folder))
     if study.name != first.manifest["study"]:
         raise InputError(
-            f"{folder} was made by {first.manifest['study']}, not by {study.name}: name "
-            "its own study."
+            f"{folder} was made by {first.manifest['study']}, not by {study.name}: "
+            "name its own study."
         )
     config = config_from_json(study.Config, first.manifest["config"])
     changes = differences(first.manifest, study.path)
@@ -55,8 +55,8 @@ def verify(folder: Path, path: Path | None) -> int:
         def same(need: Study) -> Any:
             if need.name not in kept:
                 raise InputError(
-                    f"{study.name} needs {need.name} now, and did not when {folder} was "
-                    "made: run it."
+                    f"{study.name} needs {need.name} now, and did not when {folder} "
+                    "was made: run it."
                 )
             return config_from_json(need.Config, kept[need.name])
 

@@ -45,7 +45,9 @@ def dense(
             the parameters are empty, or not of one precision; the map leads to another
             space.
 
-    >>> dense(lambda v: {"a": 2 * v["b"], "b": 3 * v["a"]}, {"a": jnp.ones(1), "b": jnp.ones(1)}).tolist()
+    >>> def crossed(v):
+    ...     return {"a": 2 * v["b"], "b": 3 * v["a"]}
+    >>> dense(crossed, {"a": jnp.ones(1), "b": jnp.ones(1)}).tolist()
     [[0.0, 2.0], [3.0, 0.0]]
     """
     if chunk < 1:

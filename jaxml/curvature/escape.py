@@ -69,7 +69,9 @@ def escape(
             direction with other shapes than the parameters, which would broadcast; an
             objective whose value is no scalar.
 
-    >>> step = escape(lambda w, _: 1 - w[0] ** 2 / 2, jnp.zeros(2), None, jnp.array([5.0, 0.0]), longest=1.0)
+    >>> down = jnp.array([5.0, 0.0])
+    >>> ridge = lambda w, _: 1 - w[0] ** 2 / 2
+    >>> step = escape(ridge, jnp.zeros(2), None, down, longest=1.0)
     >>> float(abs(step.length)), float(step.drop)
     (1.0, 0.5)
     """

@@ -95,7 +95,8 @@ def inertia_from_eigenvalues(
     Raises:
         InputError: a value is not finite; a tolerance is negative or not finite.
 
-    >>> counts = inertia_from_eigenvalues(np.array([[-2.0, 0.0, 2.0], [1.0, 1.0, 1.0]]), tolerance=1e-10)
+    >>> eigenvalues = np.array([[-2.0, 0.0, 2.0], [1.0, 1.0, 1.0]])
+    >>> counts = inertia_from_eigenvalues(eigenvalues, tolerance=1e-10)
     >>> counts.negative.tolist(), counts.zero.tolist()
     ([1, 0], [1, 0])
     """

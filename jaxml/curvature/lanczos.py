@@ -73,7 +73,8 @@ def lanczos(matvec: Matvec, start: Params, *, depth: int) -> Krylov:
     Source: Golub and Van Loan 2013, Matrix Computations, sections 10.1 and 10.3; Giraud
     et al. 2005, Numer. Math. 101 (two projections are enough).
 
-    >>> krylov = lanczos(lambda v: jnp.array([1.0, 2.0]) * v, jnp.array([1.0, 0.0]), depth=2)
+    >>> product = lambda v: jnp.array([1.0, 2.0]) * v
+    >>> krylov = lanczos(product, jnp.array([1.0, 0.0]), depth=2)
     >>> krylov.tridiagonal.tolist()
     [[1.0, 0.0], [0.0, 2.0]]
     """
@@ -186,7 +187,8 @@ def extremes(
 
     Source: Golub and Van Loan 2013, Matrix Computations, sections 8.1 and 10.1.
 
-    >>> ends = extremes(lambda v: jnp.arange(4.0) * v, jnp.ones(4), count=1, key=jax.random.key(0))
+    >>> product = lambda v: jnp.arange(4.0) * v
+    >>> ends = extremes(product, jnp.ones(4), count=1, key=jax.random.key(0))
     >>> bool(jnp.allclose(ends.values, jnp.array([0.0, 3.0]), atol=1e-5))
     True
     """
@@ -194,9 +196,9 @@ def extremes(
     depth = min(depth, size)
     if not 1 <= count <= depth // 2:
         raise InputError(
-            f"{count} eigenvalues at each end do not fit in a depth of {depth} (at most "
-            "the number of parameters): lower count, raise depth, or take `dense` and "
-            "`eigenvalues`."
+            f"{count} eigenvalues at each end do not fit in a depth of {depth} (at "
+            "most the number of parameters): lower count, raise depth, or take "
+            "`dense` and `eigenvalues`."
         )
     needed = krylov_bytes(size, depth + 4 * count, dtype)
     memory.require(needed, f"A Krylov basis of depth {depth}", "lower the depth")

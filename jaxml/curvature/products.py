@@ -37,7 +37,8 @@ def hessian_product(objective: Objective, params: Params, batch: Any) -> Matvec:
     Source: Pearlmutter 1994, Fast exact multiplication by the Hessian, Neural
     Computation 6.
 
-    >>> product = hessian_product(lambda w, _: (1 - w[0] * w[1]) ** 2, jnp.zeros(2), None)
+    >>> toy = lambda w, _: (1 - w[0] * w[1]) ** 2
+    >>> product = hessian_product(toy, jnp.zeros(2), None)
     >>> product(jnp.array([1.0, 0.0])).tolist()
     [0.0, -2.0]
     """
@@ -80,9 +81,9 @@ def gauss_newton_product(
     Source: Schraudolph 2002, Fast curvature matrix-vector products, Neural Computation
     14; Martens 2020, arXiv:1412.1193.
 
-    >>> product = gauss_newton_product(
-    ...     lambda w, x: x * w[0] * w[1], lambda z, _: (1 - z) ** 2, jnp.array([2.0, 1.0]), jnp.array(1.0)
-    ... )
+    >>> outputs, criterion = lambda w, x: x * w[0] * w[1], lambda z, _: (1 - z) ** 2
+    >>> params, batch = jnp.array([2.0, 1.0]), jnp.array(1.0)
+    >>> product = gauss_newton_product(outputs, criterion, params, batch)
     >>> product(jnp.array([1.0, 0.0])).tolist()
     [2.0, 4.0]
     """

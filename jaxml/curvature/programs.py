@@ -56,7 +56,8 @@ def mapped(
         runs: arrays with a leading axis of runs.
         shared: arrays that every run is given.
 
-    >>> mapped(lambda scale, run, shift: scale * run + shift, (2.0,), jnp.arange(3.0), 1.0).tolist()
+    >>> affine = lambda scale, run, shift: scale * run + shift
+    >>> mapped(affine, (2.0,), jnp.arange(3.0), 1.0).tolist()
     [1.0, 3.0, 5.0]
     """
     if traced((runs, shared)):

@@ -64,9 +64,11 @@ def sampling_ratio(
         InputError: no pair; the parameters are empty, or not of one precision; the
             objective is another function each time it is traced.
 
-    >>> bowl, slope, choice = lambda w, _: w @ w, lambda w, _: w[0], {"pairs": 8, "key": jax.random.key(0)}
-    >>> [float(sampling_ratio(loss, jnp.zeros(2), None, radius=1.0, **choice)) for loss in (bowl, slope)]
-    [1.0, 0.5]
+    >>> choice = {"radius": 1.0, "pairs": 8, "key": jax.random.key(0)}
+    >>> float(sampling_ratio(lambda w, _: w @ w, jnp.zeros(2), None, **choice))
+    1.0
+    >>> float(sampling_ratio(lambda w, _: w[0], jnp.zeros(2), None, **choice))
+    0.5
     """
     if pairs < 1:
         raise InputError(f"{pairs} pairs of neighbours give no ratio: take 1 or more.")

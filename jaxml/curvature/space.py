@@ -81,8 +81,8 @@ def check_like(vector: Params, params: Params, name: str) -> None:
     """
     if jax.tree.structure(vector) != jax.tree.structure(params):
         raise InputError(
-            f"The {name} is not a pytree like the parameters: give one leaf for each of "
-            "theirs."
+            f"The {name} is not a pytree like the parameters: give one leaf for each "
+            "of theirs."
         )
     for ours, theirs in zip(
         jax.tree.leaves(vector), jax.tree.leaves(params), strict=True

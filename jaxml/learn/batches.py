@@ -41,8 +41,10 @@ class Batches(NamedTuple):
 def updates_per_epoch(examples: int, size: int) -> int:
     """⌈examples / size⌉: the last batch may be ragged.
 
-    >>> updates_per_epoch(20, 1), updates_per_epoch(20, 20), updates_per_epoch(60000, 1000)
-    (20, 1, 60)
+    >>> updates_per_epoch(20, 1), updates_per_epoch(20, 20)
+    (20, 1)
+    >>> updates_per_epoch(60_000, 1_000)
+    60
     """
     return math.ceil(examples / size)
 

@@ -20,9 +20,18 @@ from jaxml.problem.labels import labels_of
 from jaxml.types import Array, InputError, Params, Scalar
 
 __all__ = [
-    "accuracy", "cross_entropy", "hinge", "huber", "l1", "l2", "mae", "mse", "none", "softmax_mse",
+    "accuracy",
+    "cross_entropy",
+    "hinge",
+    "huber",
+    "l1",
+    "l2",
+    "mae",
+    "mse",
+    "none",
+    "softmax_mse",
     "weighted_mean",
-]  # fmt: skip
+]
 
 Penalty = Callable[[Params], Scalar]
 
@@ -87,7 +96,8 @@ def cross_entropy(
         InputError: outputs that are not `[n, k]`, labels that are not integers `[n]`,
             or are known to lie outside 0..k-1. So do the other losses of labels.
 
-    >>> cross_entropy(jnp.array([[1000.0, 0.0], [0.0, 1000.0]]), jnp.array([0, 0])).tolist()
+    >>> logits = jnp.array([[1000.0, 0.0], [0.0, 1000.0]])
+    >>> cross_entropy(logits, jnp.array([0, 0])).tolist()
     [0.0, 1000.0]
     """
     labels = labels_of(outputs, targets)
@@ -187,8 +197,8 @@ def weighted_mean(values: Float[Array, "..."], weights: Float[Array, "..."]) -> 
 def _residual(outputs: Array, targets: Array) -> jax.Array:
     if outputs.shape != targets.shape:
         raise InputError(
-            f"Outputs {outputs.shape} and targets {targets.shape} differ: give both the "
-            "shape [n, k]."
+            f"Outputs {outputs.shape} and targets {targets.shape} differ: give both "
+            "the shape [n, k]."
         )
     return jnp.asarray(outputs) - targets
 

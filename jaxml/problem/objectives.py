@@ -118,6 +118,7 @@ def _refuse_keys(state: Any) -> None:
     for path, leaf in jax.tree_util.tree_leaves_with_path(state):
         if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
             raise InputError(
-                f"The model's state holds a random key at {jax.tree_util.keystr(path)}, "
-                "which cannot be stored: draw from the key that apply is given."
+                "The model's state holds a random key at "
+                f"{jax.tree_util.keystr(path)}, which cannot be stored: draw from "
+                "the key that apply is given."
             )

@@ -87,8 +87,10 @@ def _together(verdicts: set[Verdict]) -> Reply:
     """What one setting says: its verdict where all agree, undecided where one is open,
     else depends.
 
-    >>> _together({"supported"}), _together({"supported", "undecided"}), _together({"supported", "refuted"})
-    ('supported', 'undecided', 'depends')
+    >>> _together({"supported"}), _together({"supported", "undecided"})
+    ('supported', 'undecided')
+    >>> _together({"supported", "refuted"})
+    'depends'
     """
     if "undecided" in verdicts:
         return "undecided"
@@ -105,8 +107,10 @@ def reply(sides: Mapping[Reply, Sequence[str]]) -> Reply:
     decided agree, theirs is the answer, for those settings; where they differ it
     depends; where none is decided it is open.
 
-    >>> reply({}), reply({"undecided": ["a"]}), reply({"undecided": ["a"], "refuted": ["b"]})
-    ('not yet tested', 'undecided', 'refuted')
+    >>> reply({}), reply({"undecided": ["a"]})
+    ('not yet tested', 'undecided')
+    >>> reply({"undecided": ["a"], "refuted": ["b"]})
+    'refuted'
     >>> reply({"supported": ["a"], "refuted": ["b"]})
     'depends'
     """

@@ -78,8 +78,8 @@ def panels(
     """
     if min(rows, columns) < 1 or min(width, height) <= 0:
         raise InputError(
-            f"{rows} x {columns} panels of {width} x {height} in are none: use positive "
-            "numbers."
+            f"{rows} x {columns} panels of {width} x {height} in are none: use "
+            "positive numbers."
         )
     figure = Figure(figsize=(columns * width, rows * height), layout="constrained")
     axes = list(figure.subplots(rows, columns, squeeze=False).flat)

@@ -131,8 +131,8 @@ def ledger(path: Path, own: Any = None) -> dict[str, Claim]:
     origin = f"CLAIMS in {path}"
     if not isinstance(own or {}, Mapping):
         raise InputError(
-            f"{origin} is no table of claims by id: write one, or give the name another "
-            "use."
+            f"{origin} is no table of claims by id: write one, or give the name "
+            "another use."
         )
     return claims.merged(known, claims.parse(own or {}, origin), origin)
 

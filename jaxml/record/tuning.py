@@ -2,7 +2,8 @@
 
 A tuned rate is chosen on a few units, so it is random. An interval that takes the
 chosen rate for granted covers less than it says; here the units that tune and the units
-that judge are resampled, each among themselves, and each resample chooses its own point.
+that judge are resampled, each among themselves, and each resample chooses its own
+point.
 """
 
 from collections.abc import Callable

@@ -106,8 +106,8 @@ def validate(hyper: Hypers) -> Hypers:
             raise InputError(f"{name} has no values: give at least one.")
         if not np.all(np.isfinite(values)):
             raise InputError(
-                f"{name} must be finite, not {values[~np.isfinite(values)][0]}: correct "
-                "or drop it."
+                f"{name} must be finite, not {values[~np.isfinite(values)][0]}: "
+                "correct or drop it."
             )
         holds, words = RULES.get(name, (lambda x: x == x, ""))
         if not np.all(holds(values)):
@@ -140,8 +140,8 @@ def _together(horizon: np.ndarray, rise: np.ndarray) -> list[np.ndarray]:
     """Both, one a lane."""
     if horizon.size != rise.size and 1 not in (horizon.size, rise.size):
         raise InputError(
-            f"horizon has {horizon.size} lanes and warmup {rise.size}: make the grid by "
-            "`learn.grid`, which gives each field one number a lane."
+            f"horizon has {horizon.size} lanes and warmup {rise.size}: make the grid "
+            "by `learn.grid`, which gives each field one number a lane."
         )
     return list(np.broadcast_arrays(horizon, rise))
 

@@ -1,4 +1,6 @@
-"""What a gradient becomes by momentum alone: sums, means and signs of past gradients."""
+"""What a gradient becomes by momentum alone: sums, means and signs of past
+gradients.
+"""
 
 from typing import Any
 

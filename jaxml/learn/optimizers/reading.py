@@ -94,9 +94,9 @@ def require_read(hypers: Hypers, read: Collection[str]) -> Hypers:
     unread = [name for name in varied(hypers) if name != "seed" and name not in read]
     if unread:
         raise InputError(
-            f"the grid varies {unread[0]}, which the optimizer does not read (it reads "
-            f"{', '.join(sorted(read))}): drop that axis, or take a family or a wrapper "
-            "that reads it."
+            f"the grid varies {unread[0]}, which the optimizer does not read (it "
+            f"reads {', '.join(sorted(read))}): drop that axis, or take a family or "
+            "a wrapper that reads it."
         )
     return hypers
 

@@ -91,8 +91,9 @@ def lanes_of(hypers: Any) -> int:
     for name, column in columns.items():
         if np.ndim(column) != 1:
             raise InputError(
-                f"{name} has the shape {np.shape(column)} where a grid has one number a "
-                f"lane: make the grid by `learn.grid({kind.__name__}, {name}=[...])`."
+                f"{name} has the shape {np.shape(column)} where a grid has one "
+                f"number a lane: make the grid by `learn.grid({kind.__name__}, "
+                f"{name}=[...])`."
             )
         if counts(kind, name):
             _held(name, np.asarray(column))
@@ -162,8 +163,8 @@ def _row(name: str, axis: Any) -> list[Any]:
     for value in values:
         if not _is_number(value):
             raise InputError(
-                f"the axis {name} of the grid holds {_told(value)}, which is no number: "
-                "give a list of numbers, in the order of the lanes."
+                f"the axis {name} of the grid holds {_told(value)}, which is no "
+                "number: give a list of numbers, in the order of the lanes."
             )
     return values
 
@@ -210,9 +211,9 @@ def _whole(name: str, row: tuple[Any, ...]) -> np.ndarray:
     for value in row:
         if not (math.isfinite(value) and int(value) == value):
             raise InputError(
-                f"{name} counts something by its default or annotation, so it cannot be "
-                f"{float(value):g}: give a whole number, or declare the field as a "
-                "float."
+                f"{name} counts something by its default or annotation, so it cannot "
+                f"be {float(value):g}: give a whole number, or declare the field as "
+                "a float."
             )
         if abs(int(value)) > _LARGEST:
             raise InputError(

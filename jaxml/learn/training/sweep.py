@@ -195,8 +195,8 @@ def _checked(training: Training, hypers: Any) -> int:
         length = np.max(getattr(hypers, field, 0))
         if length > training.steps:
             raise InputError(
-                f"a {field} of {length:g} updates outlasts the run of {training.steps}: "
-                "shorten it, or train longer."
+                f"a {field} of {length:g} updates outlasts the run of "
+                f"{training.steps}: shorten it, or train longer."
             )
     training.check(hypers)
     return total

@@ -241,9 +241,9 @@ def _untrained(loss: np.ndarray, rate: float) -> str:
         lost = np.flatnonzero(~np.isfinite(row))
         if lost.size:
             return (
-                f"The loss of seed {seed} is not finite at update {lost[0]} at the rate "
-                f"{rate:g}, the lowest: look for an example whose loss is not finite, "
-                "or begin lower."
+                f"The loss of seed {seed} is not finite at update {lost[0]} at the "
+                f"rate {rate:g}, the lowest: look for an example whose loss is not "
+                "finite, or begin lower."
             )
     return (
         f"No rate down to {rate:g} trains, held constant: begin lower, or train longer."

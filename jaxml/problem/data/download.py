@@ -64,8 +64,8 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         raise InputError(
-            f"The cache {folder} cannot be made ({reason.strerror}): set XDG_CACHE_HOME "
-            "to another folder."
+            f"The cache {folder} cannot be made ({reason.strerror}): set "
+            "XDG_CACHE_HOME to another folder."
         ) from reason
 
 

@@ -91,8 +91,8 @@ def _numbers(values: Any, name: str) -> np.ndarray:
     """
     if isinstance(values, Tracer):
         raise InputError(
-            f"The {name} are being traced, so no value is known: make the batch outside "
-            "jit."
+            f"The {name} are being traced, so no value is known: make the batch "
+            "outside jit."
         )
     if isinstance(values, dict):
         raise InputError(
@@ -192,6 +192,6 @@ def _require_finite(values: np.ndarray, name: str) -> None:
     if bad.any():
         row = int(np.nonzero(bad)[0][0])
         raise InputError(
-            f"The {name} hold {bad.sum()} values that are NaN or infinite, the first in "
-            f"row {row} (from 0): drop or impute them."
+            f"The {name} hold {bad.sum()} values that are NaN or infinite, the first "
+            f"in row {row} (from 0): drop or impute them."
         )

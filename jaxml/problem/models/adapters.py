@@ -131,8 +131,8 @@ def beside(mask: Array, values: Array) -> jax.Array:
     """
     if values.ndim < 1 or values.shape[0] != mask.shape[0]:
         raise InputError(
-            f"BatchNorm normalises values {values.shape} in a batch of {mask.shape[0]}, "
-            "so padding cannot be told: let the module's __call__ take `mask`, and "
-            "give BatchNorm one of its own."
+            f"BatchNorm normalises values {values.shape} in a batch of "
+            f"{mask.shape[0]}, so padding cannot be told: let the module's __call__ "
+            "take `mask`, and give BatchNorm one of its own."
         )
     return jnp.reshape(mask, (-1, *[1] * (values.ndim - 1)))

@@ -40,8 +40,8 @@ def polynomial(degree: int) -> Model:
     def powers(inputs: Array) -> jax.Array:
         if inputs.shape[1:] != (1,):
             raise InputError(
-                f"A polynomial takes inputs [n, 1], not {inputs.shape}: pass one scalar "
-                "a row."
+                f"A polynomial takes inputs [n, 1], not {inputs.shape}: pass one "
+                "scalar a row."
             )
         return jnp.concatenate(
             [jnp.asarray(inputs) ** k for k in range(1, degree + 1)], axis=-1

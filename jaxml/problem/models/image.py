@@ -26,8 +26,8 @@ def cnn(channels: tuple[int, ...], classes: int) -> Model:
     """
     if min((*channels, classes)) < 1:
         raise InputError(
-            f"Channels {channels} and {classes} classes make no network: give 1 or more "
-            "of each."
+            f"Channels {channels} and {classes} classes make no network: give 1 or "
+            "more of each."
         )
     return from_linen(_Cnn(tuple(channels), classes))
 
@@ -71,10 +71,10 @@ class _Cnn(nn.Module):
         require_floating(inputs)
         if inputs.ndim != 4 or min(inputs.shape[1:3]) < 2 ** len(self.channels):
             raise InputError(
-                f"A cnn with {len(self.channels)} pools takes images [n, height, width, "
-                f"colours] of {2 ** len(self.channels)} x {2 ** len(self.channels)} "
-                f"pixels or more, not {inputs.shape}: reshape them, or give fewer "
-                "channels."
+                f"A cnn with {len(self.channels)} pools takes images [n, height, "
+                f"width, colours] of {2 ** len(self.channels)} x "
+                f"{2 ** len(self.channels)} pixels or more, not {inputs.shape}: "
+                "reshape them, or give fewer channels."
             )
         values = inputs
         for index, outputs in enumerate(self.channels):

@@ -1,4 +1,6 @@
-"""The line through ten Pokémon: the least-squares problem on which the course descends."""
+"""The line through ten Pokémon: the least-squares problem on which the course
+descends.
+"""
 
 from typing import NamedTuple
 

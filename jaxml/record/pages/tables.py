@@ -37,8 +37,9 @@ def measured(finding: Finding) -> str:
     Of the errors of an equation, the largest alone.
 
     >>> from jaxml.record.rule import Rule
-    >>> one = Finding("C001", "deciding", "s", "t", 0.99996, 0.99991, 0.99998, 0.95, "ratio", 9, "float32",
-    ...               Rule("<", 1.0), "supported", "")
+    >>> numbers = 0.99996, 0.99991, 0.99998, 0.95
+    >>> judged = "ratio", 9, "float32", Rule("<", 1.0), "supported", ""
+    >>> one = Finding("C001", "deciding", "s", "t", *numbers, *judged)
     >>> measured(one), held_against(one)
     ('0.99996 [0.99991, 0.99998]', '< 1')
     """
@@ -104,7 +105,8 @@ def scope(answer: Answer) -> str:
     >>> claim = Claim("C001", "topic", "empirical", "A claim.")
     >>> scope(Answer(claim, "supported", {"supported": ("digits",)}, (), ()))
     'digits'
-    >>> scope(Answer(claim, "depends", {"supported": ("digits",), "refuted": ("text", "toys")}, (), ()))
+    >>> sides = {"supported": ("digits",), "refuted": ("text", "toys")}
+    >>> scope(Answer(claim, "depends", sides, (), ()))
     'supported: digits; refuted: text | toys'
     """
     sides = {side: " | ".join(settings) for side, settings in answer.sides.items()}

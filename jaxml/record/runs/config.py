@@ -65,8 +65,8 @@ def _checked(config_type: type[Any], mapping: Mapping[str, Any]) -> dict[str, An
             hint = hints[name]
             expected = hint.__name__ if isinstance(hint, type) else hint
             raise InputError(
-                f"The field {name} is {mapping[name]!r}, not {expected}: the fields are "
-                f"{', '.join(names)}."
+                f"The field {name} is {mapping[name]!r}, not {expected}: the fields "
+                f"are {', '.join(names)}."
             ) from None
     return checked
 

@@ -16,9 +16,25 @@ from jaxml.record.verdicts import finding_from_json, finding_to_json
 from jaxml.types import InputError
 
 _REQUIRED = (
-    "study", "config", "platform", "versions", "settings", "code", "imported", "needs", "data", "judging",
-    "hash", "before", "differs", "smoke", "finished", "about", "device", "dtype",
-)  # fmt: skip
+    "study",
+    "config",
+    "platform",
+    "versions",
+    "settings",
+    "code",
+    "imported",
+    "needs",
+    "data",
+    "judging",
+    "hash",
+    "before",
+    "differs",
+    "smoke",
+    "finished",
+    "about",
+    "device",
+    "dtype",
+)
 
 
 _MAPPINGS = (

@@ -55,7 +55,7 @@ def _owns(handle: int, folder: Path) -> bool:
     except BlockingIOError:
         process = os.read(handle, 20).decode() or "another"
         raise InputError(
-            f"{folder} is being worked on by process {process}: wait for it or stop it, "
-            "then run again."
+            f"{folder} is being worked on by process {process}: wait for it or stop "
+            "it, then run again."
         ) from None
     return os.path.samestat(os.fstat(handle), os.stat(folder / LOCK))
