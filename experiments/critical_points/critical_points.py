@@ -28,7 +28,7 @@ import numpy as np
 
 from jaxml import curvature, learn, problem, randomness, record
 from jaxml.curvature import OUTCOMES, Candidates
-from jaxml.record.figures import label, panels, stacked_shares, symmetric_log
+from jaxml.record.figures import label, panels, stacked_fractions, symmetric_log
 from jaxml.types import Array
 
 DECAY = 1e-3  # of all tanh networks but the followed ones
@@ -322,7 +322,7 @@ def _outcomes(codes):
     for name, ended in codes.items():
         count = np.bincount(ended, minlength=len(OUTCOMES))
         fractions[name] = count / np.sum(count)
-    stacked_shares(axis, fractions, OUTCOMES)
+    stacked_fractions(axis, fractions, OUTCOMES)
     label(axis, "", "fraction of networks searched", "family")
     return figure
 

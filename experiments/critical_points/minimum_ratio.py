@@ -51,7 +51,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import curvature, learn, problem, randomness, record, tree
-from jaxml.curvature import Candidates, Certificate, positive_share
+from jaxml.curvature import Candidates, Certificate, positive_fraction
 from jaxml.record import Assertion
 from jaxml.record.figures import STYLES, Axes, Figure, label, panels
 from jaxml.types import Keep
@@ -150,7 +150,7 @@ def _points(certificate: Certificate) -> Points:
     weights = values.shape[1]
     return Points(
         loss=loss[rows],
-        computed=np.asarray(positive_share(values)),
+        computed=np.asarray(positive_fraction(values)),
         positive=np.asarray(signs.positive)[rows] / weights,
         zero=np.asarray(signs.zero)[rows] / weights,
         minimum=outcome[rows] == curvature.MINIMUM,

@@ -31,7 +31,7 @@ from jaxml.curvature.programs import mapped
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
 from jaxml.curvature.ratio import (
     layerwise_gauss_newton_ratio,
-    positive_share,
+    positive_fraction,
     sampling_ratio,
 )
 from jaxml.curvature.search import (

@@ -115,8 +115,8 @@ def _jacobian_product(
         return pull(bend(push(vector)[0]))[0]
 
 
-def stacked(objective: Objective, shares: Float[Array, " batches"]) -> Objective:
-    """Σ_b shares[b] · objective(θ, batch_b), for batches stacked on a leading axis.
+def stacked(objective: Objective, fractions: Float[Array, " batches"]) -> Objective:
+    """Σ_b fractions[b] · objective(θ, batch_b), for batches stacked on a leading axis.
 
     A scan whose body is rematerialised: the program and its memory are those of one
     batch, however many there are, also for gradients and curvature products. The price
@@ -125,16 +125,16 @@ def stacked(objective: Objective, shares: Float[Array, " batches"]) -> Objective
 
     Args:
         objective: `(params, batch) -> scalar`, a mean over the batch.
-        shares: what each batch counts for. With per-batch means, its part of the total
-            weight, so that they sum to 1: then the value is the mean over all the data,
-            ragged batches included. A batch of share 0 counts for nothing, but its loss
-            must be finite.
+        fractions: what each batch counts for. With per-batch means, its part of the
+            total weight, so that they sum to 1: then the value is the mean over all the
+            data, ragged batches included. A batch of fraction 0 counts for nothing, but
+            its loss must be finite.
 
     Returns:
         `(params, batches) -> scalar`, each leaf of `batches` of shape `[b, ...]`.
 
     Raises:
-        InputError: the leading axes are not as long as `shares`.
+        InputError: the leading axes are not as long as `fractions`.
 
     >>> mean = stacked(lambda w, x: w * jnp.mean(x), jnp.array([0.75, 0.25]))
     >>> float(mean(jnp.array(1.0), jnp.array([[1.0, 3.0], [4.0, 8.0]])))
@@ -143,13 +143,15 @@ def stacked(objective: Objective, shares: Float[Array, " batches"]) -> Objective
 
     def total(params: Params, batches: Any) -> Scalar:
         lengths = {jnp.shape(leaf)[:1] for leaf in jax.tree.leaves(batches)}
-        if lengths != {shares.shape}:
+        if lengths != {fractions.shape}:
             raise InputError(
-                f"{len(shares)} shares do not fit batches with leading axes "
-                f"{sorted(lengths)}: stack one batch for each share."
+                f"{len(fractions)} fractions do not fit batches with leading axes "
+                f"{sorted(lengths)}: stack one batch for each fraction."
             )
         body = jax.checkpoint(lambda batch: objective(params, batch), prevent_cse=False)
         losses = jax.lax.map(body, batches)
-        return jnp.vdot(jnp.asarray(shares, losses.dtype), losses, precision="highest")
+        return jnp.vdot(
+            jnp.asarray(fractions, losses.dtype), losses, precision="highest"
+        )
 
     return total

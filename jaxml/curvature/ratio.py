@@ -16,21 +16,21 @@ from jaxml.curvature.space import check_deterministic, check_space
 from jaxml.types import Array, InputError, Key, Objective, Params, Scalar
 
 
-def positive_share(
+def positive_fraction(
     eigenvalues: Float[Array, "*matrices p"],
 ) -> Float[Array, "*matrices"] | float:
-    """The share of eigenvalues above 0, as computed.
+    """The fraction of eigenvalues above 0, as computed.
 
     An eigenvalue that is 0 in exact arithmetic comes out as rounding of either sign, so
-    where n₀ is most of p the share is about one half whatever the point is. `inertia`
-    counts with a tolerance. Where an eigenvalue is NaN the share is NaN.
+    where n₀ is most of p the fraction is about one half whatever the point is.
+    `inertia` counts with a tolerance. Where an eigenvalue is NaN the fraction is NaN.
 
-    >>> float(positive_share(jnp.array([-1.0, 0.0, 2.0, 5.0])))
+    >>> float(positive_fraction(jnp.array([-1.0, 0.0, 2.0, 5.0])))
     0.5
     """
-    share = (eigenvalues > 0).mean(axis=-1)
+    fraction = (eigenvalues > 0).mean(axis=-1)
     numbers = jnp if isinstance(eigenvalues, jax.Array) else np
-    return numbers.where(numbers.isnan(eigenvalues).any(axis=-1), np.nan, share)
+    return numbers.where(numbers.isnan(eigenvalues).any(axis=-1), np.nan, fraction)
 
 
 def sampling_ratio(
@@ -42,7 +42,7 @@ def sampling_ratio(
     pairs: int,
     key: Key,
 ) -> Scalar:
-    """The share of L(θ ± r u) > L(θ) over directions u uniform on the unit sphere.
+    """The fraction of L(θ ± r u) > L(θ) over directions u uniform on the unit sphere.
 
     Where the gradient is not 0, one of two opposite neighbours lies higher if r is
     small, so the ratio tends to 1/2, free of sampling error. At a critical point it
@@ -94,8 +94,8 @@ def sampling_ratio(
 def layerwise_gauss_newton_ratio(
     outputs: Callable[[Params, Any], jax.Array], params: Params, batch: Any
 ) -> Scalar:
-    """The share above 0 of the eigenvalues of JₗᵀJₗ, Jₗ = ∂outputs/∂(kernel l), of all
-    layers together.
+    """The fraction above 0 of the eigenvalues of JₗᵀJₗ, Jₗ = ∂outputs/∂(kernel l), of
+    all layers together.
 
     In exact arithmetic none is negative, and a layer has no more positive ones than
     there are outputs: of a layer with more weights than that, the other eigenvalues are
@@ -125,4 +125,4 @@ def layerwise_gauss_newton_ratio(
         spectrum = jnp.concatenate(
             [jnp.linalg.eigvalsh(layer.T @ layer) for layer in layers]
         )
-    return jnp.asarray(positive_share(spectrum), spectrum.dtype)
+    return jnp.asarray(positive_fraction(spectrum), spectrum.dtype)

@@ -115,23 +115,25 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_ylabel(y, fontsize=10)
 
 
-def stacked_shares(
-    axes: Axes, shares: Mapping[str, Sequence[float] | np.ndarray], parts: Sequence[str]
+def stacked_fractions(
+    axes: Axes,
+    fractions: Mapping[str, Sequence[float] | np.ndarray],
+    parts: Sequence[str],
 ) -> None:
     """One horizontal bar a family, cut into named parts whose greys differ.
 
     Args:
         axes: a panel.
-        shares: of each family, one number a part.
+        fractions: of each family, one number a part.
         parts: their names, for the legend above the panel.
     """
-    left = np.zeros(len(shares))
+    left = np.zeros(len(fractions))
     for part, (name, column) in enumerate(
-        zip(parts, zip(*shares.values(), strict=True), strict=True)
+        zip(parts, zip(*fractions.values(), strict=True), strict=True)
     ):
         grey = str(0.1 + 0.85 * part / max(len(parts) - 1, 1))
         axes.barh(
-            list(shares),
+            list(fractions),
             column,
             left=left,
             label=name,

@@ -48,9 +48,9 @@ def bootstrap(
 
     α′ = Φ(−√(n/(n−1)) t₁₋α⸝₂,ₙ₋₁) instead of α/2 undoes the narrowness of the plain
     percentile interval on few units. It is first-order correct, no more: at level 0.95
-    it covers the mean of a normal (of an exponential) sample in a share of 0.75 (0.70)
-    of samples at n = 3, 0.91 (0.86) at 5, 0.94 (0.90) at 8, 0.945 (0.92) at 20, 0.95
-    (0.94) at 50. Below 8 units read it as the range of what was seen.
+    it covers the mean of a normal (of an exponential) sample in a fraction of 0.75
+    (0.70) of samples at n = 3, 0.91 (0.86) at 5, 0.94 (0.90) at 8, 0.945 (0.92) at 20,
+    0.95 (0.94) at 50. Below 8 units read it as the range of what was seen.
 
     Args:
         statistic: of as many arrays as there are samples, by NumPy.

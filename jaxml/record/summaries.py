@@ -57,8 +57,8 @@ def first_passage(falling: Array, values: Array, level: float | np.floating) -> 
     k = int(reached[0])
     if k == 0:
         return float(values[0])
-    share = (falling[k - 1] - level) / (falling[k - 1] - falling[k])
-    return float(values[k - 1] + share * (values[k] - values[k - 1]))
+    fraction = (falling[k - 1] - level) / (falling[k - 1] - falling[k])
+    return float(values[k - 1] + fraction * (values[k] - values[k - 1]))
 
 
 def known_unit(statistic: Callable[..., float]) -> str:

@@ -95,8 +95,8 @@ def softmax_curvature(logits):
     """∂² of the weighted mean cross-entropy: [examples, classes, classes]."""
     odds = np.exp(logits - logits.max(1, keepdims=True))
     p = odds / odds.sum(1, keepdims=True)
-    shares = WEIGHTS / WEIGHTS.sum()
-    return shares[:, None, None] * (
+    fractions = WEIGHTS / WEIGHTS.sum()
+    return fractions[:, None, None] * (
         np.eye(p.shape[1]) * p[:, None, :] - p[:, :, None] * p[:, None, :]
     )
 
@@ -196,8 +196,8 @@ def test_hessian_product_is_the_hessian(name, dtype):
 @pytest.mark.parametrize("criterion", [squared_error, cross_entropy])
 def test_gauss_newton_product_is_its_matrix(criterion, dtype):
     jacobian = differences(numpy_outputs, THETA)
-    shares = WEIGHTS / WEIGHTS.sum()
-    squared = 2 * shares[:, None, None] * np.eye(2)
+    fractions = WEIGHTS / WEIGHTS.sum()
+    squared = 2 * fractions[:, None, None] * np.eye(2)
     bend = {
         squared_error: squared,
         cross_entropy: softmax_curvature(numpy_outputs(THETA)),
@@ -275,7 +275,7 @@ def test_objective_is_traced_once_for_all_products():
 
 def parts(count):
     """The examples in `count` batches, the last filled up with padding, and the
-    batches' shares.
+    batches' fractions.
     """
     size = -(-EXAMPLES // count)
     take = np.arange(count * size).reshape(count, size)
@@ -290,10 +290,10 @@ def parts(count):
 @pytest.mark.parametrize("count", [1, 5])
 def test_stacked_batches_are_the_whole_batch(count):
     case = CASES["network"]
-    batches, shares = parts(count)
+    batches, fractions = parts(count)
     with jax.enable_x64(True):
-        params, batches, shares = cast((case.params, batches, shares), np.float64)
-        objective = stacked(case.objective, shares)
+        params, batches, fractions = cast((case.params, batches, fractions), np.float64)
+        objective = stacked(case.objective, fractions)
         loss = np.asarray(objective(params, batches))
         whole = np.asarray(case.objective(params, cast(BATCH, np.float64)))
         matrix = columns(of_hessian(objective), params, batches)
@@ -330,10 +330,10 @@ def test_stacked_program_does_not_grow_with_the_batches():
 
 
 @pytest.mark.invariance
-def test_stacked_refuses_shares_that_do_not_fit():
-    batches, shares = parts(3)
-    with pytest.raises(InputError, match="stack one batch for each share"):
-        stacked(CASES["network"].objective, shares[:2])(folded(THETA), batches)
+def test_stacked_refuses_fractions_that_do_not_fit():
+    batches, fractions = parts(3)
+    with pytest.raises(InputError, match="stack one batch for each fraction"):
+        stacked(CASES["network"].objective, fractions[:2])(folded(THETA), batches)
 
 
 @pytest.mark.device

@@ -11,7 +11,7 @@ import scipy.special
 
 from jaxml.curvature.ratio import (
     layerwise_gauss_newton_ratio,
-    positive_share,
+    positive_fraction,
     sampling_ratio,
 )
 from jaxml.types import InputError
@@ -46,8 +46,8 @@ def layer_spectra(params, inputs):
 def test_share_counts_what_is_above_zero_in_the_dtype_that_it_gets(dtype):
     tiny = np.finfo(dtype).smallest_normal
     values = np.array([[-1, 0, tiny, 2], [-1, -tiny, -2, 0]], dtype)
-    np.testing.assert_array_equal(positive_share(values), [0.5, 0.0])
-    assert positive_share(values[0]) == 0.5
+    np.testing.assert_array_equal(positive_fraction(values), [0.5, 0.0])
+    assert positive_fraction(values[0]) == 0.5
 
 
 @pytest.mark.statistics
@@ -172,8 +172,8 @@ def test_what_is_not_known_is_no_ratio():
     any other.
     """
     values = np.array([[np.nan, 1.0], [-1.0, 1.0]])
-    np.testing.assert_array_equal(positive_share(values), [np.nan, 0.5])
-    np.testing.assert_array_equal(positive_share(jnp.asarray(values)), [np.nan, 0.5])
+    np.testing.assert_array_equal(positive_fraction(values), [np.nan, 0.5])
+    np.testing.assert_array_equal(positive_fraction(jnp.asarray(values)), [np.nan, 0.5])
     settings = {"radius": 1.0, "pairs": 4, "key": KEY}
     nan = jnp.full(3, jnp.nan)
     assert jnp.isnan(sampling_ratio(lambda w, _: jnp.sum(w**2), nan, None, **settings))

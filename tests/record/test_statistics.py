@@ -36,18 +36,20 @@ def test_bootstrap_is_scipy_percentile_at_the_expanded_level(n, level):
 
 @pytest.mark.statistics
 @pytest.mark.parametrize(
-    ("n", "draw", "mean", "share"),
+    ("n", "draw", "mean", "fraction"),
     [
         (3, "standard_normal", 0.0, 0.75),
         (5, "standard_normal", 0.0, 0.91),
         (8, "standard_exponential", 1.0, 0.9),
     ],
 )
-def test_bootstrap_covers_as_documented(n, draw, mean, share):
+def test_bootstrap_covers_as_documented(n, draw, mean, fraction):
     samples = getattr(np.random.default_rng(n), draw)((400, n))
     intervals = [bootstrap(np.mean, sample, resamples=400) for sample in samples]
     covered = np.mean([interval.low <= mean <= interval.high for interval in intervals])
-    assert abs(covered - share) < 4 * np.sqrt(share * (1 - share) / len(samples))
+    assert abs(covered - fraction) < 4 * np.sqrt(
+        fraction * (1 - fraction) / len(samples)
+    )
 
 
 @pytest.mark.invariance
