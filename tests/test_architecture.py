@@ -130,7 +130,8 @@ def test_a_planted_violation_is_seen(name: str, source: str) -> None:
 
 def test_a_wheel_has_every_topic() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    topics = {f"jaxml.studies.{path.parent.name}" for path in STUDIES}
+    pages = ROOT.glob("experiments/*/README.md")  # with or without a study yet
+    topics = {f"jaxml.studies.{path.parent.name}" for path in pages}
     packages = settings["tool"]["setuptools"]["packages"]
     assert topics == {each for each in packages if each.startswith("jaxml.studies.")}
 
