@@ -1,5 +1,4 @@
-"""What a study's source tells without running it: what it says of itself, and the
-digest of its code.
+"""What a study's source says of itself, without running it.
 
 Standard library only, so that a list of studies and a wrong name are answered without
 JAX.
@@ -11,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from jaxml.closure import computing
 from jaxml.errors import InputError
 
 CONTRACT = ("Config", "Result", "SMOKE", "study", "findings", "figures")
@@ -34,7 +32,6 @@ class Description(NamedTuple):
         notes: the docstring's labelled paragraphs, `Claims:`, `Cost:` and so on, by
             label.
         fields: of `Config`: annotation and default as written.
-        words: every identifier in the source.
     """
 
     name: str
@@ -43,14 +40,6 @@ class Description(NamedTuple):
     summary: str
     notes: Mapping[str, str]
     fields: Mapping[str, str]
-    words: frozenset[str]
-
-
-def code_digest(study_path: str | Path) -> str:
-    """SHA-256 of the code that decides a study's arrays: see
-    `jaxml.closure.computing`.
-    """
-    return computing(study_path).digest
 
 
 def describe(path: Path) -> Description:
@@ -79,7 +68,6 @@ def describe(path: Path) -> Description:
             for label, text in _PARAGRAPH.findall(docstring)
         },
         fields=_fields(module),
-        words=frozenset(_words(module)),
     )
 
 
@@ -134,10 +122,3 @@ def _class_fields(
             default = f" = {ast.unparse(node.value)}" if node.value else ""
             fields[node.target.id] = ast.unparse(node.annotation) + default
     return fields
-
-
-def _words(module: ast.Module) -> Iterable[str]:
-    for node in ast.walk(module):
-        match node:
-            case ast.Name(id=word) | ast.Attribute(attr=word) | ast.alias(name=word):
-                yield word

@@ -16,7 +16,6 @@ from jaxml import curvature, learn, problem, record
 from jaxml.closure import changes, computing, judging
 from jaxml.closure.outline import outline
 from jaxml.errors import InputError
-from jaxml.source import code_digest
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 STUDIES = sorted(EXPERIMENTS.rglob("*.py"))
@@ -565,7 +564,6 @@ def test_the_digest_knows_no_folder(folder, package) -> None:
         folder / "toy.py"
     )
     assert judging(installed / "toy.py", package=package) == judging(folder / "toy.py")
-    assert code_digest(folder / "toy.py") == computing(folder / "toy.py").digest
 
 
 @pytest.mark.identity

@@ -1,5 +1,4 @@
-"""What does curvature cost: a Hessian product, the lowest eigenvalue, and the whole
-Hessian?
+"""What do a Hessian product, the lowest eigenvalue and the whole Hessian cost?
 
 Tanh networks on 500 digits, from 10² to 10⁴ parameters. Whoever says that nobody
 computes the Hessian because it is too expensive speaks of the matrix; to leave a

@@ -1,5 +1,4 @@
-"""Do trained networks end at critical points of a low "minimum ratio", and never at a
-minimum?
+"""Do networks end at critical points of a low "minimum ratio", never at a minimum?
 
 The lecture shows networks by loss and minimum ratio, the fraction of the Hessian's
 eigenvalues that are positive: no ratio above 0.56, lower ones at higher losses, hence

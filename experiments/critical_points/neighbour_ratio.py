@@ -1,5 +1,4 @@
-"""Does the fraction of higher neighbours fall with the loss, and does it depend on how
-far they are?
+"""Does the fraction of higher neighbours fall with the loss, or with the distance?
 
 Homework 1-2 of 2018 allows a second "minimum ratio": sample weights around a critical
 point, and count those with a higher loss. Students took neighbours in two ways: each

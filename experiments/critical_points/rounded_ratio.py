@@ -1,5 +1,4 @@
-"""Does the homework's minimum ratio recognise a minimum, or does it count signs of
-rounding?
+"""Does the homework's minimum ratio recognise a minimum, or count rounding's signs?
 
 Homework 2-2 of 2021 trains 128 ReLUs on sin(5πx)/(5πx) at 6 points, takes for each
 layer's kernel the Gauss-Newton matrix JᵀJ in float32, and calls a point of small

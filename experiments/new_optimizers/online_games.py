@@ -1,5 +1,4 @@
-"""Do optimizers that average squares end at the worst point of a convex game, where
-rare slopes matter most?
+"""Do optimizers that average squares end at the worst point of a convex game?
 
 A player stands on [-1, 1] and is given slopes, each update projected back. Slopes are
 positive on average, so -1 is the best place and 1 the worst. In Reddi's game C follows

@@ -1,5 +1,4 @@
-"""Does a rare, informative gradient get through an optimizer that divides by its
-memory?
+"""Does a rare gradient get through an optimizer that divides by its memory?
 
 Optimizers are given scripts of gradients at β₁ = 0, β₂ = 0.999, ε = 0 and a constant η:
 1 for some steps, once 1e5, then 1 again. Steps are in η. Nothing is random but the

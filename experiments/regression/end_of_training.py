@@ -1,5 +1,4 @@
-"""Does gradient descent on a network end because updates run out, and do local minima
-stop it?
+"""What ends gradient descent on a network: too few updates, or a local minimum?
 
 Networks are trained by gradient descent on all their examples in float64, each from
 weights of its own, and on digits on examples of its own. Two questions are asked of a
