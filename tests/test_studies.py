@@ -137,6 +137,8 @@ def test_the_source_describes_the_study(path: Path) -> None:
     description = describe(path)
     assert {"Claims", "Cost", "Expect", "Run"} <= description.notes.keys()
     assert description.notes["Run"].startswith(f"jaxml run {path.stem}")
+    title, blank = path.read_text().splitlines()[:2]
+    assert title == f'"""{description.title}' and blank == "", "a title is one line"
     assert "dtype" not in description.fields or "config.dtype" in path.read_text(), (
         "dtype is obeyed, or no field"
     )
