@@ -26,6 +26,7 @@ from jaxml.bench import (
     cnn,
     grids,
     hessian,
+    hessian_products,
     machine,
     optimizers,
     peak,
@@ -35,6 +36,7 @@ from jaxml.bench import (
     study,
     suite,
     sweep,
+    torch_batches,
     torch_cnn,
     torch_forms,
 )
@@ -363,17 +365,19 @@ def test_bare_jax_shuffles_every_epoch(
     assert bare.shuffled(setting, runs=2, examples=16, seed=0) is None
 
 
-def torch_batches(torch: ModuleType, grid: Grid) -> list[Any]:
+def batches_of(torch: ModuleType, grid: Grid) -> list[Any]:
     """The batches that our runs see, in PyTorch."""
-    data = torch_forms.tensors(torch, grid.data, "cpu", classes=grid.classes)
+    data = torch_batches.tensors(torch, grid.data, "cpu", classes=grid.classes)
     if grid.setting.batch >= len(grid.data.weights):
         return list(
-            torch_forms.whole(data, runs=len(grid.hypers.lr), steps=grid.setting.steps)
+            torch_batches.whole(
+                data, runs=len(grid.hypers.lr), steps=grid.setting.steps
+            )
         )
     places, weights = (torch.tensor(np.asarray(field)) for field in our_order(grid))
     shared = weights / weights.sum(1, keepdim=True)
     return [
-        torch_forms.gathered(data, places[:, step], shared[step])
+        torch_batches.gathered(data, places[:, step], shared[step])
         for step in range(grid.setting.steps)
     ]
 
@@ -390,7 +394,7 @@ def test_pytorch_trains_the_same_runs_at_once(name: str) -> None:
     network = grid.network(torch, grid.setting.widths)
     vmapped = torch_forms.vmapped(torch, network, grid.rule)
     by_hand = torch_forms.by_hand(torch, network, grid.rule, joined)
-    batches = torch_batches(torch, grid)
+    batches = batches_of(torch, grid)
     close(after, torch_forms.train(start, vmapped, batches).weights, before)
     trained = torch_forms.train(joined, by_hand, batches)
     close(
@@ -428,7 +432,7 @@ def test_pytorch_compiles_the_same_training_or_says_why_not() -> None:
     start = forms.state(torch, before, grid.hypers.lr, "cpu")
     network = forms.relu_classifier(torch, grid.setting.widths)
     vmapped = forms.vmapped(torch, network, forms.adam)
-    batches = torch_batches(torch, grid)
+    batches = batches_of(torch, grid)
     step, seconds = forms.compiled(torch, vmapped, start, batches[0])
     close(after, forms.train(start, step, batches).weights, before)
     assert seconds > 0
@@ -457,7 +461,7 @@ def test_pytorch_shuffles_every_epoch_for_each_run() -> None:
     torch = importlib.import_module("torch")
     numbers = torch.arange(40.0)[:, None]
     batches = list(
-        torch_forms.shuffled(torch, (numbers, numbers), runs=3, batch=16, steps=6)
+        torch_batches.shuffled(torch, (numbers, numbers), runs=3, batch=16, steps=6)
     )
     seen = torch.cat([batch.inputs for batch in batches], 1)[..., 0]
     weights = torch.cat([batch.weights for batch in batches])
@@ -580,13 +584,13 @@ def test_the_products_are_those_of_a_column() -> None:
         [hidden_dot.sum(0), h_w1.ravel(), delta_dot.sum(0), h_w2.ravel()]
     )
     np.testing.assert_allclose(matrix @ v, column + 2e-3 * v, rtol=1e-9, atol=1e-12)
-    assert shapes == hessian.products(7, 64, 3, 1)
+    assert tuple(shapes) == hessian_products.products(7, 64, 3, 1)
 
 
 @pytest.mark.identity
 def test_the_products_of_a_chunk_fit_together() -> None:
     with jax.enable_x64(True):
-        factors = hessian.operands(hessian.products(7, 5, 3, 4))
+        factors = hessian_products.operands(hessian_products.products(7, 5, 3, 4))
         assert {a.dtype for pair in factors for a in pair} == {jnp.dtype("float64")}
         results = [(a @ b).size for a, b in factors]
     assert results == [

@@ -12,10 +12,11 @@ import jax
 import numpy as np
 
 from jaxml import learn, parallel
-from jaxml.bench import bare, peak, peers, torch_forms
+from jaxml.bench import bare, peak, peers, torch_batches, torch_forms
 from jaxml.bench.race import Entrant, compiled, once
 from jaxml.bench.rows import Row
-from jaxml.bench.torch_forms import Examples, Network, State, Step, Unavailable
+from jaxml.bench.torch_batches import Examples
+from jaxml.bench.torch_forms import Network, State, Step, Unavailable
 from jaxml.learn import Hyper
 from jaxml.types import Batch, Params
 
@@ -174,7 +175,7 @@ def pytorch(
     network = grid.network(torch, grid.setting.widths)
     vmapped = torch_forms.vmapped(torch, network, grid.rule)
     by_hand = torch_forms.by_hand(torch, network, grid.rule, joined)
-    data = torch_forms.tensors(torch, grid.data, place, classes=grid.classes)
+    data = torch_batches.tensors(torch, grid.data, place, classes=grid.classes)
     batches = partial(drawn, torch, grid, data)
     fused = torch_forms.compiled(torch, vmapped, start, next(batches()))
     entrant = partial(_torch_entrant, torch, grid, batches)
@@ -230,7 +231,7 @@ def drawn(torch: ModuleType, grid: Grid, data: tuple[Any, Any]) -> Iterator[Exam
     """What the measured updates see of the data."""
     runs, batch = len(grid.hypers.lr), grid.setting.batch
     if batch >= len(grid.data.weights):
-        return torch_forms.whole(data, runs=runs, steps=grid.torch_steps)
-    return torch_forms.shuffled(
+        return torch_batches.whole(data, runs=runs, steps=grid.torch_steps)
+    return torch_batches.shuffled(
         torch, data, runs=runs, batch=batch, steps=grid.torch_steps
     )

@@ -1,17 +1,8 @@
 """The exact Hessian of a softmax network and its eigenvalues' signs, against its
 products and PyTorch.
 
-For inputs X [n, d], a = tanh(X W₁ + b₁), z = a W₂ + b₂ and the mean cross-entropy with
-δ = ∂loss/∂z, a column of the Hessian is the gradient's derivative along (V₁, V₂). A dot
-is that derivative:
-
-    ȧ = tanh' ∘ (X V₁),  ż = ȧ W₂ + a V₂,  H_W₂ = ȧᵀ δ + aᵀ δ̇,  δ̇_a = δ̇ W₂ᵀ + δ V₂ᵀ,
-    H_W₁ = Xᵀ δ̇_h
-
-where δ̇_h follows from δ̇_a elementwise. These are eight products a column; a chunk of
-k columns shares the factor that does not change, so each is one product k times as
-long. Nothing else is of that order, and the factorisations of the inertia, whose p³/3
-operations each are products too, are not counted.
+The factorisations of the inertia, whose p³/3 operations each are products too, are not
+counted among them.
 """
 
 import subprocess
@@ -28,15 +19,19 @@ import numpy as np
 
 from jaxml import curvature, problem, tree
 from jaxml.bench import peak, peers
+from jaxml.bench.hessian_products import (
+    Shapes,
+    multiplied,
+    operands,
+    operations,
+    products,
+)
 from jaxml.bench.machine import device
 from jaxml.bench.race import Entrant, compiled, race
 from jaxml.bench.rows import Row, Target, judged
 from jaxml.types import Batch, Params
 
-CLASSES, DECAY = 10, 1e-3
-
-Shapes = list[tuple[tuple[int, int], tuple[int, int]]]
-"""Rows and columns of both factors of each product."""
+DECAY = 1e-3
 
 
 class Size(NamedTuple):
@@ -96,11 +91,6 @@ def its_products(shapes: Shapes, chunks: int) -> Entrant:
         note="of these shapes and nothing else",
         role="limit",
     )
-
-
-def multiplied(pairs: list[tuple[jax.Array, jax.Array]]) -> list[jax.Array]:
-    """The product of each pair."""
-    return [left @ right for left, right in pairs]
 
 
 def ours(
@@ -204,45 +194,6 @@ def hessian(size: Size) -> tuple[Any, tuple[Params, Batch], float]:
     arguments = params, jax.device_put(task.batch)
     program, seconds = compiled(matrix, *arguments)
     return program, arguments, seconds
-
-
-def products(n: int, inputs: int, hidden: int, k: int) -> Shapes:
-    """The shapes of the eight products of k columns, in the order of the equations
-    above.
-
-    >>> operations(products(1797, 64, 64, 1)) == 2 * 1797 * (2 * 64 * 64 + 6 * 64 * 10)
-    True
-    """
-    c = CLASSES
-    return [
-        ((n, inputs), (inputs, k * hidden)),
-        ((k * n, hidden), (hidden, c)),
-        ((n, hidden), (hidden, k * c)),
-        ((k * hidden, n), (n, c)),
-        ((hidden, n), (n, k * c)),
-        ((k * n, c), (c, hidden)),
-        ((n, c), (c, k * hidden)),
-        ((inputs, n), (n, k * hidden)),
-    ]
-
-
-def operations(shapes: Shapes) -> int:
-    """What the products cost.
-
-    >>> operations([((2, 3), (3, 4))])
-    48
-    """
-    return sum(
-        peak.product(rows, inner, columns) for (rows, inner), (_, columns) in shapes
-    )
-
-
-def operands(shapes: Shapes) -> list[tuple[jax.Array, jax.Array]]:
-    """Normal float64 matrices of these shapes."""
-    draw = np.random.default_rng(0).standard_normal
-    return [
-        (jnp.asarray(draw(left)), jnp.asarray(draw(right))) for left, right in shapes
-    ]
 
 
 def repeat(call: Any, argument: Any, times: int) -> None:

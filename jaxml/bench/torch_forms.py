@@ -4,19 +4,19 @@ hand.
 PyTorch is handed to each function that needs it, because it may be absent.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from itertools import pairwise
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxml.bench.race import once
-from jaxml.types import Array, Batch
+from jaxml.bench.torch_batches import Examples, Tensor
+from jaxml.types import Array
 
-Tensor = Any
-Step = Callable[["State", "Examples"], None]
+Step = Callable[["State", Examples], None]
 """One update of all runs, in place."""
 
 
@@ -37,18 +37,6 @@ class Network(NamedTuple):
     slope: Callable[[Tensor, Tensor], Tensor]
     losses: Callable[[Tensor, Tensor], Tensor]
     pull: Callable[[Tensor, Tensor], Tensor]
-
-
-class Examples(NamedTuple):
-    """What one update sees: inputs and targets `[run, batch, ...]`, and the examples'
-    weights `[batch]`.
-
-    The weights sum to 1, and are 0 for padding.
-    """
-
-    inputs: Tensor
-    targets: Tensor
-    weights: Tensor
 
 
 class State(NamedTuple):
@@ -246,62 +234,6 @@ def train(start: State, step: Step, batches: Iterable[Examples]) -> State:
     for examples in batches:
         step(state, examples)
     return state
-
-
-def tensors(
-    torch: ModuleType, data: Batch, place: str, *, classes: int | None = None
-) -> tuple[Tensor, Tensor]:
-    """Inputs and targets on the device; labels as indicators of so many classes."""
-    inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
-    if classes is not None:
-        targets = np.eye(classes, dtype=inputs.dtype)[targets]
-    return torch.tensor(inputs, device=place), torch.tensor(targets, device=place)
-
-
-def whole(data: tuple[Tensor, Tensor], *, runs: int, steps: int) -> Iterator[Examples]:
-    """All examples at every update."""
-    inputs, targets = (field.expand(runs, *field.shape) for field in data)
-    weights = inputs.new_full((len(data[0]),), 1 / len(data[0]))
-    for _ in range(steps):
-        yield Examples(inputs, targets, weights)
-
-
-def shuffled(
-    torch: ModuleType, data: tuple[Tensor, Tensor], *, runs: int, batch: int, steps: int
-) -> Iterator[Examples]:
-    """Every example once an epoch, in an order of each run's own; the last batch is
-    padded.
-    """
-    examples, place = len(data[0]), data[0].device
-    per_epoch = -(-examples // batch)
-    present = torch.arange(per_epoch * batch, device=place) < examples
-    weights = present.view(per_epoch, batch).float()
-    weights /= weights.sum(1, keepdim=True)
-    order = torch.empty(0)
-    for step in range(steps):
-        turn = step % per_epoch
-        if turn == 0:
-            order = orders(torch, runs, examples, place)
-            order = torch.nn.functional.pad(order, (0, per_epoch * batch - examples))
-        yield gathered(data, order[:, turn * batch : (turn + 1) * batch], weights[turn])
-
-
-def orders(torch: ModuleType, runs: int, examples: int, place: Any) -> Tensor:
-    """A permutation a run, `[run, examples]`: drawn one by one on a CPU, by one sort
-    elsewhere.
-    """
-    if place.type == "cpu":
-        return torch.stack([torch.randperm(examples) for _ in range(runs)])
-    return torch.rand(runs, examples, device=place).argsort(1)
-
-
-def gathered(data: tuple[Tensor, Tensor], index: Tensor, weights: Tensor) -> Examples:
-    """The examples at the places `[run, batch]`."""
-    chosen = index.reshape(-1)
-    inputs, targets = (
-        field.index_select(0, chosen).view(*index.shape, -1) for field in data
-    )
-    return Examples(inputs, targets, weights)
 
 
 class Unavailable(NamedTuple):

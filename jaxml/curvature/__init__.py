@@ -34,13 +34,11 @@ from jaxml.curvature.ratio import (
     positive_fraction,
     sampling_ratio,
 )
-from jaxml.curvature.search import (
-    Candidates,
+from jaxml.curvature.search import Candidates, certified, search
+from jaxml.curvature.ways import (
     Search,
     after,
-    certified,
     eigenvector_following,
     gradient_norm_descent,
-    search,
     stay,
 )

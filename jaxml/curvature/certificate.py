@@ -176,28 +176,45 @@ def _measure(
     local = Local(both, flat, losses[: -len(around)], values, vectors)
     largest, norm = jnp.max(jnp.abs(values)), jnp.linalg.norm(grads)
 
-    bends = jnp.abs(values) > zero * largest
-    coordinates = vectors.T @ grads
-    steps = jnp.where(bends, coordinates / jnp.where(bends, jnp.abs(values), 1), 0)
+    newton = _newton(local, grads, zero * largest)
     kink = _sides(around, sides, local, grads, matrix)
-    newton = jnp.linalg.norm(steps)
-    within = jnp.maximum(zero, 10 * newton * kink.third / _positive(largest))
+    changing = 10 * newton.length * kink.third / _positive(largest)
+    within = jnp.maximum(zero, changing)
+    alignment = jnp.linalg.norm(matrix @ grads) / _positive(largest * norm)
 
     return Certificate(
         loss=losses[0],
         gradient_norm=norm,
         parameter_norm=size,
-        newton_step=newton / length,
-        alignment=jnp.linalg.norm(matrix @ grads) / _positive(largest * norm),
+        newton_step=newton.length / length,
+        alignment=alignment,
         jump=kink.jump,
         eigenvalues=values,
         offset=kink.offset,
         persistence=kink.persistence,
-        fall=0.5 * jnp.sum(jnp.abs(coordinates * steps)),
+        fall=newton.fall,
         zero=within,
         flat_change=_flatness(local, within * largest, size),
-        tail=_tail(local, -vectors @ steps),
+        tail=_tail(local, newton.step),
     )
+
+
+class _Newton(NamedTuple):
+    """-|H|⁺∇L, its length, and ∇Lᵀ|H|⁺∇L / 2."""
+
+    step: jax.Array
+    length: jax.Array
+    fall: jax.Array
+
+
+def _newton(local: Local, grads: jax.Array, zero: jax.Array) -> _Newton:
+    """The Newton step on |H|, over the eigenvalues beyond `zero`."""
+    sizes = jnp.abs(local.values)
+    bends = sizes > zero
+    coordinates = local.vectors.T @ grads
+    steps = jnp.where(bends, coordinates / jnp.where(bends, sizes, 1), 0)
+    fall = 0.5 * jnp.sum(jnp.abs(coordinates * steps))
+    return _Newton(-local.vectors @ steps, jnp.linalg.norm(steps), fall)
 
 
 def _flatness(local: Local, zero: jax.Array, size: jax.Array) -> jax.Array:
