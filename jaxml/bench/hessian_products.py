@@ -1,4 +1,4 @@
-"""The matrix products that an exact Hessian of a network of one hidden layer is made of.
+"""The matrix products in the exact Hessian of a network of one hidden layer.
 
 For inputs X [n, d], a = tanh(X W₁ + b₁), z = a W₂ + b₂ and the mean cross-entropy with
 δ = ∂loss/∂z, a column of the Hessian is the gradient's derivative along (V₁, V₂). A dot

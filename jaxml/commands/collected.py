@@ -2,18 +2,18 @@
 machine.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxml import claims, closure
 from jaxml.claims import Claim
 from jaxml.commands.catalogue import known, places
+from jaxml.commands.counted import Announce, Counted, counted, kind
 from jaxml.errors import InputError
-from jaxml.freshness import code_changes, judging_changed, stale, told
-from jaxml.record.finding import Finding
+from jaxml.freshness import code_changes, judging_changed, stale
 from jaxml.record.judging import refresh
-from jaxml.record.runs.folder import Listed, load_findings, readable_runs
+from jaxml.record.runs.listing import Listed, readable_runs
 from jaxml.record.study import load
 from jaxml.record.verdicts import FOLDER, Replicate, Verdicts, load_verdicts
 
@@ -32,22 +32,6 @@ _KEPT = (
     "own_claims",
 )
 """What of a manifest is committed: nothing in it names the machine."""
-
-_ROUNDING = ({"lanes"},)
-"""Fields that change rounding alone."""
-
-_USUAL = {
-    "jax_enable_x64": False,
-    "jax_default_matmul_precision": None,
-    "jax_disable_most_optimizations": False,
-    "jax_random_seed_offset": 0,
-    "XLA_FLAGS": "",
-}
-"""The settings of runs that enter tables, on a CPU; studies in float64 switch it on
-themselves.
-"""
-
-Announce = Callable[[str], None]
 
 
 class Collected(NamedTuple):
@@ -69,14 +53,6 @@ class Collected(NamedTuple):
     others: Mapping[str, Sequence[Listed]]
     files: Mapping[str, Path]
     damaged: Sequence[str]
-
-
-class _Counted(NamedTuple):
-    """A run that may enter a table, with its findings."""
-
-    folder: Path
-    manifest: Mapping[str, Any]
-    findings: tuple[Finding, ...]
 
 
 def collected(runs: Path, announce: Announce) -> Collected:
@@ -102,7 +78,7 @@ def collected(runs: Path, announce: Announce) -> Collected:
         if kind(each.manifest) == "other":
             others.setdefault(each.folder.parent.name, []).append(each)
     for study in sorted({each.folder.parent.name for each in listed}):
-        mine = tuple(_counted(study, files[study], listed, announce))
+        mine = tuple(counted(study, files[study], listed, announce))
         updated = _updated(study, found.get(study), mine, announce)
         if updated is not None:
             found[study] = updated
@@ -157,57 +133,8 @@ def _files(listed: Sequence[Listed]) -> dict[str, Path]:
     return {study: path for study, path in named.items() if study not in here}
 
 
-def _counted(
-    study: str, path: Path, listed: Sequence[Listed], announce: Announce
-) -> Iterator[_Counted]:
-    """The runs of a study that may enter a table."""
-    for each in listed:
-        if each.folder.parent.name != study or kind(each.manifest) == "other":
-            continue
-        reasons = stale(each.manifest, path)
-        if reasons:
-            announce(
-                f"note: {each.folder} is stale ({told(reasons)}) and left out: run "
-                f"{study} again."
-            )
-            continue
-        try:
-            yield _Counted(*each, load_findings(each.folder))
-        except InputError as reason:
-            announce(f"note: passed over, {reason}")
-
-
-def kind(manifest: Mapping[str, Any]) -> str:
-    """What a run is to the tables: "default", "replicate", or "other", which never
-    enters them.
-    """
-    differing = set(manifest["differs"])
-    if manifest["smoke"] or not _usual(manifest):
-        return "other"
-    if not differing:
-        return "default"
-    return "replicate" if differing in ({"seed"}, *_ROUNDING) else "other"
-
-
-def _usual(manifest: Mapping[str, Any]) -> bool:
-    """Whether a run was made under the usual settings; on accelerators precision and
-    flags may differ.
-    """
-    free = (
-        ()
-        if str(manifest["platform"]).startswith("cpu")
-        else ("jax_default_matmul_precision", "XLA_FLAGS")
-    )
-    settings = manifest["settings"]
-    return all(
-        settings.get(name, usual) == usual
-        for name, usual in _USUAL.items()
-        if name not in free
-    )
-
-
 def _updated(
-    study: str, before: Verdicts | None, mine: Sequence[_Counted], announce: Announce
+    study: str, before: Verdicts | None, mine: Sequence[Counted], announce: Announce
 ) -> Verdicts | None:
     """The verdicts of a study with what its runs here add; None where they add
     nothing.
@@ -243,7 +170,7 @@ def _updated(
     )
 
 
-def _earlier(before: Verdicts | None, newest: _Counted) -> tuple[Replicate, ...]:
+def _earlier(before: Verdicts | None, newest: Counted) -> tuple[Replicate, ...]:
     """The committed replicates, if they are of the same code."""
     if before is None or not _same_code(before, newest.manifest):
         return ()
@@ -262,7 +189,7 @@ def _kept(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {name: manifest[name] for name in _KEPT} | {"data": data}
 
 
-def _replicate(each: _Counted) -> Replicate:
+def _replicate(each: Counted) -> Replicate:
     return Replicate(each.manifest["differs"], each.manifest["hash"], each.findings)
 
 

@@ -19,7 +19,8 @@ from jaxml.record.pages.tables import (
 )
 from jaxml.record.pages.topics import markdown_index, markdown_verdicts
 from jaxml.record.runs.archive import writing
-from jaxml.record.runs.folder import Listed, load_findings
+from jaxml.record.runs.folder import load_findings
+from jaxml.record.runs.listing import Listed
 from jaxml.record.verdicts import FOLDER, Verdicts, save_verdicts
 from jaxml.types import InputError
 

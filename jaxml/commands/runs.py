@@ -15,7 +15,8 @@ from jaxml.commands.catalogue import known
 from jaxml.commands.run import short, wide_console
 from jaxml.freshness import stale, told
 from jaxml.record.runs.archive import replacing
-from jaxml.record.runs.folder import Run, load_run, readable_runs
+from jaxml.record.runs.folder import Run, load_run
+from jaxml.record.runs.listing import readable_runs
 from jaxml.types import InputError
 
 COLUMNS: tuple[str, ...] = (

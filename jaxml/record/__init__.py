@@ -5,7 +5,8 @@ imported by name: they draw.
 from jaxml.record.runs.clock import seconds
 from jaxml.record.finding import Assertion, Finding, deciding, judged, supporting
 from jaxml.record.rule import Rule, above, at_most, below, near, verdict
-from jaxml.record.runs.folder import Run, compare, list_runs, load_run
+from jaxml.record.runs.folder import Run, compare, load_run
+from jaxml.record.runs.listing import list_runs
 from jaxml.record.runs.stages import plain_keep
 from jaxml.record.statistics import (
     Interval,

@@ -24,15 +24,10 @@ from jaxml.record.runs.archive import host, writing
 from jaxml.record.runs.clock import compilation
 from jaxml.record.runs.folder import Run as Run
 from jaxml.record.runs.folder import compare as compare
-from jaxml.record.runs.folder import (
-    flat,
-    load_manifest,
-    readable_runs,
-    restored,
-    save_run,
-)
-from jaxml.record.runs.folder import list_runs as list_runs
+from jaxml.record.runs.folder import flat, load_manifest, restored, save_run
 from jaxml.record.runs.folder import load_run as load_run
+from jaxml.record.runs.listing import list_runs as list_runs
+from jaxml.record.runs.listing import readable_runs
 from jaxml.record.runs.lock import LOCK, locked
 from jaxml.record.runs.manifest import (
     Spent,

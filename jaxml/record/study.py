@@ -167,14 +167,16 @@ def _kept(parts: Mapping[str, Any]) -> Mapping[str, bool]:
         and parameters is not None
         and parameters.frozen
     )
-    return {
+    result, smoke, timings = parts["Result"], parts["SMOKE"], parts["timings"]
+    functions = ("study", "findings", "figures")
+    values = {
         "Config": is_config and all(field.kw_only for field in fields),
-        "Result": isinstance(parts["Result"], type)
-        and hasattr(parts["Result"], "_fields"),
-        "SMOKE": not is_config or isinstance(parts["SMOKE"], parts["Config"]),
-        "timings": parts["timings"] is None or callable(parts["timings"]),
+        "Result": isinstance(result, type) and hasattr(result, "_fields"),
+        "SMOKE": not is_config or isinstance(smoke, parts["Config"]),
+        "timings": timings is None or callable(timings),
         "NEEDS": isinstance(parts["NEEDS"], tuple),
-    } | {name: callable(parts[name]) for name in ("study", "findings", "figures")}
+    }
+    return values | {name: callable(parts[name]) for name in functions}
 
 
 def _module_name(path: Path) -> str:

@@ -9,7 +9,8 @@ import pytest
 
 from jaxml import shipped
 from jaxml.__main__ import main
-from jaxml.commands.collected import collected, kind
+from jaxml.commands.collected import collected
+from jaxml.commands.counted import kind
 from jaxml.freshness import stale
 from jaxml.record import list_runs, load_run
 

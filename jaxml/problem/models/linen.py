@@ -85,10 +85,8 @@ def from_linen(module: nn.Module, *, dtype: DTypeLike | None = None) -> Model:
         key: Key | None,
         mask: Array | None = None,
     ) -> tuple[jax.Array, Any]:
-        variables, rngs = (
-            {"params": params, **state},
-            None if key is None else {"dropout": key},
-        )
+        variables = {"params": params, **state}
+        rngs = None if key is None else {"dropout": key}
         updates = list(state) if train else []
         with jax.numpy_dtype_promotion("standard"), _without_padding(mask, named):
             try:

@@ -5,14 +5,8 @@ import pytest
 
 from jaxml.record.finding import deciding, judged, supporting
 from jaxml.record.rule import above, at_most
-from jaxml.record.runs.folder import (
-    Run,
-    compare,
-    list_runs,
-    load_run,
-    readable_runs,
-    save_run,
-)
+from jaxml.record.runs.folder import Run, compare, load_run, save_run
+from jaxml.record.runs.listing import list_runs, readable_runs
 from jaxml.record.statistics import Interval, largest
 from jaxml.types import InputError
 
