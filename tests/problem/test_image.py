@@ -83,6 +83,20 @@ def test_the_gradient_of_a_pool_goes_to_its_largest_entry():
     assert gradient[0, :, :, 0].tolist() == [[0.0, 1.0], [0.0, 0.0]]
 
 
+@pytest.mark.oracle
+def test_the_derivatives_of_a_pool_are_those_of_a_maximum_with_equal_maxima_too():
+    images = np.random.default_rng(0).integers(0, 3, (2, 6, 5, 3)).astype(np.float32)
+    moved = np.random.default_rng(1).normal(size=images.shape).astype(np.float32)
+
+    def plain(images):
+        return jnp.max(images[:, :, :4].reshape(2, 3, 2, 2, 2, 3), axis=(2, 4))
+
+    for way in (jax.jvp, lambda f, x, t: jax.vjp(f, x[0])[1](f(t[0]))):
+        found = way(problem.max_pool, (images,), (moved,))
+        expected = way(plain, (images,), (moved,))
+        jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
 @pytest.mark.statistics
 def test_both_precisions_start_from_the_same_lecun_normal_network():
     model, images = problem.cnn((32,), 2), np.zeros((1, 2, 2, 16))
