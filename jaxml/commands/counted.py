@@ -1,4 +1,4 @@
-"""Which runs of this machine count: whole, up to date, and made under usual settings."""
+"""Which runs of this machine count: whole, up to date, made under usual settings."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
