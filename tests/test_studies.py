@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import pytest
 
-from jaxml import claims, shipped
+from jaxml import claims, record, shipped
 from jaxml.record import Study, judged, load, plain_keep
-from jaxml.record.rule import VERDICTS
+from jaxml.record.rule import VERDICTS, verdict
 from jaxml.record.runs.archive import host
 from jaxml.record.runs.config import config_from_json, config_to_json
 from jaxml.record.runs.folder import flat
@@ -155,6 +156,26 @@ def test_a_study_lies_in_the_topic_of_what_it_decides(path: Path) -> None:
         ids = [each.claim for each in findings if each.role == "deciding"] or ids
     folders = {claims.folder(known[name].topic) for name in ids}
     assert path.parent.name in folders
+
+
+COMMITTED = sorted((shipped.studies() / FOLDER).glob("*.json"))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_deciding_fraction_could_have_come_out_either_way(path: Path) -> None:
+    """With its n and level: "< 0.05" of a fraction needs 72 units at zero hits."""
+    for each in load_verdicts(path).findings:
+        counted = (each.measured * each.n).is_integer() if each.level else False
+        if each.role == "deciding" and each.unit == "fraction" and counted:
+            none = np.zeros(each.n, bool)
+            hits = np.arange(each.n)[:, None] > np.arange(each.n)
+            possible = {
+                verdict(
+                    *record.proportion(row, of=none, level=each.level)[1:3], each.rule
+                )
+                for row in (*hits, ~none)
+            }
+            assert {"supported", "refuted"} <= possible, f"{each.claim}, n = {each.n}"
 
 
 def test_no_two_topics_have_a_study_of_one_name() -> None:
