@@ -27,6 +27,14 @@ from jaxml.curvature.outcomes import (
     outcome,
     signs,
 )
+from jaxml.curvature.noise import (
+    Noise,
+    NoiseScale,
+    batch_covariance_trace,
+    gradient_noise,
+    noise_of_batches,
+    simple_noise_scale,
+)
 from jaxml.curvature.programs import mapped
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
 from jaxml.curvature.ratio import (
