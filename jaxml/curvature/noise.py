@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from jaxml import tree
@@ -112,7 +111,7 @@ def _noise(objective: Objective, chunk: int, params: Params, batch: Any) -> Nois
 
 
 def noise_of_batches(
-    small: ArrayLike, large: ArrayLike, sizes: tuple[int, int]
+    small: float | Array, large: float | Array, sizes: tuple[int, int]
 ) -> tuple[Any, Any]:
     """(tr Σ, ‖G‖²), unbiased, from ‖g‖² of gradients over batches of two sizes.
 
@@ -143,7 +142,7 @@ def noise_of_batches(
 
 
 def batch_covariance_trace(
-    covariance_trace: ArrayLike, size: int, *, total: int | None = None
+    covariance_trace: float | Array, size: int, *, total: int | None = None
 ) -> Any:
     """tr Cov(g_B) = (tr Σ / B) (1 - B / N): the noise left in a batch of B examples.
 
@@ -197,7 +196,7 @@ def simple_noise_scale(noise: Noise) -> NoiseScale:
     squares = np.asarray(noise.squares, np.float64)
     projections = np.asarray(noise.projections, np.float64)
     n = len(squares)
-    mean_square = np.mean(projections)  # ⟨ḡ, ḡ⟩
+    mean_square = float(np.mean(projections))  # ⟨ḡ, ḡ⟩
     logs = _log_scale(
         squares.sum() - squares,
         (n**2 * mean_square - 2 * n * projections + squares) / (n - 1) ** 2,
@@ -208,7 +207,7 @@ def simple_noise_scale(noise: Noise) -> NoiseScale:
         return NoiseScale(np.inf, 0.0, np.inf)
     if not np.isfinite(logs).all():
         return NoiseScale(float(np.exp(whole)), 0.0, np.inf)
-    error = np.sqrt((n - 1) / n * np.sum((logs - logs.mean()) ** 2))
+    error = np.sqrt((n - 1) * np.var(logs))
     low, high = np.exp(whole - 1.96 * error), np.exp(whole + 1.96 * error)
     return NoiseScale(float(np.exp(whole)), float(low), float(high))
 
