@@ -19,7 +19,11 @@ def vdot(x: Params, y: Params) -> Scalar:
     >>> float(vdot({"a": jnp.ones(3)}, {"a": jnp.full(3, 2.0)}))
     6.0
     """
-    products = jax.tree.map(lambda a, b: jnp.vdot(a, b, precision="highest"), x, y)
+
+    def product(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.vdot(a, b, precision="highest")
+
+    products = jax.tree.map(product, x, y)
     return jax.tree.reduce(jnp.add, products)
 
 
@@ -38,12 +42,20 @@ def axpy(a: Any, x: Params, y: Params) -> Params:
     >>> axpy(2.0, jnp.array([1.0]), jnp.array([3.0])).tolist()
     [5.0]
     """
-    return jax.tree.map(lambda u, v: jnp.asarray(a, u.dtype) * u + v, x, y)
+
+    def combined(u: jax.Array, v: jax.Array) -> jax.Array:
+        return jnp.asarray(a, u.dtype) * u + v
+
+    return jax.tree.map(combined, x, y)
 
 
 def scale(a: Any, x: Params) -> Params:
     """a x, each leaf in its own dtype."""
-    return jax.tree.map(lambda u: jnp.asarray(a, u.dtype) * u, x)
+
+    def scaled(u: jax.Array) -> jax.Array:
+        return jnp.asarray(a, u.dtype) * u
+
+    return jax.tree.map(scaled, x)
 
 
 def random_like(x: Params, key: Key) -> Params:
@@ -52,10 +64,10 @@ def random_like(x: Params, key: Key) -> Params:
     """
     leaves, treedef = jax.tree.flatten(x)
     keys = jax.random.split(key, len(leaves))
-    draws = [
-        jax.random.normal(k, leaf.shape, jnp.float32).astype(leaf.dtype)
-        for k, leaf in zip(keys, leaves, strict=True)
-    ]
+    draws = []
+    for leaf_key, leaf in zip(keys, leaves, strict=True):
+        draw = jax.random.normal(leaf_key, leaf.shape, jnp.float32)
+        draws.append(draw.astype(leaf.dtype))
     return jax.tree.unflatten(treedef, draws)
 
 
@@ -75,6 +87,8 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """x where the scalar condition holds, else y, leaf by leaf, in the dtypes of y;
     typed keys included.
     """
-    return jax.tree.map(
-        lambda a, b: jax.lax.select(condition, jnp.asarray(a, b.dtype), b), x, y
-    )
+
+    def chosen(a: Any, b: Any) -> jax.Array:
+        return jax.lax.select(condition, jnp.asarray(a, b.dtype), b)
+
+    return jax.tree.map(chosen, x, y)

@@ -19,7 +19,8 @@ CLASSES = 10
 JUDGED = 256
 """The number of lanes that has a target."""
 
-CPU, ACCELERATOR = Target("ratio", "at most", 120.0), Target("ratio", "at most", 2.0)
+CPU = Target("ratio", "at most", 120.0)
+ACCELERATOR = Target("ratio", "at most", 2.0)
 
 
 class Size(NamedTuple):
@@ -48,14 +49,23 @@ class Size(NamedTuple):
 
 ON_ACCELERATOR = Size()
 ON_CPU = Size(long_steps=20, rounds=3, target=CPU)
-SMOKE = Size((1, 4), steps=4, long=4, long_steps=2, width=4, batch=8, rounds=1)
+SMOKE = Size(
+    (1, 4),
+    steps=4,
+    long=4,
+    long_steps=2,
+    width=4,
+    batch=8,
+    rounds=1,
+)
 
 
 def measure(size: Size | None = None) -> list[Row]:
     """Each number of runs as one sweep, from the seeds to arrays on the host, in
     turn.
     """
-    size = size or (ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR)
+    if size is None:
+        size = ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR
     data = jax.device_put(problem.digits())
     entrants = [sweep(data, count, size) for count in size.lanes]
     return race("lanes", entrants, to=named(size.lanes[0]), rounds=size.rounds)
@@ -89,7 +99,8 @@ def experiment(data: Batch, steps: int, size: Size) -> learn.Training:
     """
     model = problem.mlp((size.width, CLASSES), jax.nn.relu)
     loss = problem.training_loss(model, problem.cross_entropy)
-    start, batches = problem.start(model, data.inputs), learn.shuffled(data, size.batch)
+    start = problem.start(model, data.inputs)
+    batches = learn.shuffled(data, size.batch)
     return learn.training(start, loss, learn.momentum, batches, steps=steps)
 
 

@@ -19,11 +19,12 @@ def markdown(out: Path, title: str, outcomes: Sequence[Outcome]) -> str:
     sections = [f"# {title}", "## Steps", steps(outcomes)]
     if (out / "tests.xml").exists():
         sections += ["## Tests", tested(out / "tests.xml")]
-    for path in sorted(
-        {out / f"{platform}.json" for platform in ("cpu", "gpu", "tpu")}
-    ):
+    for platform in ("cpu", "gpu", "tpu"):
+        path = out / f"{platform}.json"
         if path.exists():
-            sections += ["## Speed", rows.markdown(*rows.read(path), titles=BENCHMARKS)]
+            described, measured = rows.read(path)
+            speed = rows.markdown(described, measured, titles=BENCHMARKS)
+            sections += ["## Speed", speed]
     if (out / "lowering.json").exists():
         sections += ["## Lowering", lowering(out / "lowering.json")]
     for path in sorted(out.glob("*/findings.json")):
@@ -52,17 +53,18 @@ def tested(path: Path) -> str:
 
 def failed(case: ElementTree.Element) -> str:
     """The test's name if it failed, else nothing."""
-    bad = any(case.find(kind) is not None for kind in ("failure", "error"))
-    return f"{case.get('classname')}::{case.get('name')}" if bad else ""
+    if case.find("failure") is None and case.find("error") is None:
+        return ""
+    return f"{case.get('classname')}::{case.get('name')}"
 
 
 def lowering(path: Path) -> str:
     """A row a program, a column a platform."""
     done = json.loads(path.read_text("utf-8"))
     platforms = list(dict.fromkeys(each["platform"] for each in done))
-    said = {
-        (each["program"], each["platform"]): each["error"] or "lowered" for each in done
-    }
+    said = {}
+    for each in done:
+        said[each["program"], each["platform"]] = each["error"] or "lowered"
     lines = []
     for program in dict.fromkeys(each["program"] for each in done):
         cells = [said[program, platform] for platform in platforms]
@@ -79,16 +81,16 @@ def findings(path: Path) -> str:
 def described(path: Path) -> Iterator[str]:
     """The row of each finding."""
     for each in json.loads(path.read_text("utf-8")):
-        measured, low, high = (
-            float(each[name]) for name in ("measured", "low", "high")
-        )
+        measured = float(each["measured"])
+        low = float(each["low"])
+        high = float(each["high"])
         interval = f"{measured:.4g} [{low:.4g}, {high:.4g}] {each['unit']}"
-        yield (
-            f"| {each['claim']} | {each['verdict']} | {each['statement']} | {interval} "
-            "|"
-        )
+        cells = (each["claim"], each["verdict"], each["statement"], interval)
+        yield f"| {' | '.join(cells)} |"
 
 
 def table(head: str, lines: Sequence[str]) -> str:
     """A Markdown table."""
-    return "\n".join((head, "|-" * (head.count("|") - 1) + "|", *lines))
+    columns = head.count("|") - 1
+    rule = "|-" * columns + "|"
+    return "\n".join((head, rule, *lines))

@@ -30,7 +30,8 @@ def tensors(
     torch: ModuleType, data: Batch, place: str, *, classes: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """Inputs and targets on the device; labels as indicators of so many classes."""
-    inputs, targets = np.asarray(data.inputs), np.asarray(data.targets)
+    inputs = np.asarray(data.inputs)
+    targets = np.asarray(data.targets)
     if classes is not None:
         targets = np.eye(classes, dtype=inputs.dtype)[targets]
     return torch.tensor(inputs, device=place), torch.tensor(targets, device=place)
@@ -39,7 +40,8 @@ def tensors(
 def whole(data: tuple[Tensor, Tensor], *, runs: int, steps: int) -> Iterator[Examples]:
     """All examples at every update."""
     inputs, targets = (field.expand(runs, *field.shape) for field in data)
-    weights = inputs.new_full((len(data[0]),), 1 / len(data[0]))
+    examples = len(data[0])
+    weights = inputs.new_full((examples,), 1 / examples)
     for _ in range(steps):
         yield Examples(inputs, targets, weights)
 
@@ -61,7 +63,9 @@ def shuffled(
         if turn == 0:
             order = orders(torch, runs, examples, place)
             order = torch.nn.functional.pad(order, (0, per_epoch * batch - examples))
-        yield gathered(data, order[:, turn * batch : (turn + 1) * batch], weights[turn])
+        start = turn * batch
+        index = order[:, start : start + batch]
+        yield gathered(data, index, weights[turn])
 
 
 def orders(torch: ModuleType, runs: int, examples: int, place: Any) -> Tensor:

@@ -25,10 +25,14 @@ def zero_unit(params: Params, incoming: str, outgoing: str) -> Params:
     zero weights.
     """
     first, second = params[incoming], params[outgoing]
-    kernel = jnp.pad(first["kernel"], ((0, 0), (0, 1)))
-    wider = {"kernel": kernel, "bias": jnp.pad(first["bias"], (0, 1))}
+    column = ((0, 0), (0, 1))
+    row = ((0, 1), (0, 0))
+    wider = {
+        "kernel": jnp.pad(first["kernel"], column),
+        "bias": jnp.pad(first["bias"], (0, 1)),
+    }
     reader = {
-        "kernel": jnp.pad(second["kernel"], ((0, 1), (0, 0))),
+        "kernel": jnp.pad(second["kernel"], row),
         "bias": second["bias"],
     }
     return params | {incoming: wider, outgoing: reader}
@@ -52,10 +56,12 @@ def zero_unit_eigenvalues(
         inputs: what the hidden layer sees.
         weights: of the examples in the mean.
     """
-    with_one = jnp.concatenate(
-        [inputs, jnp.ones((len(inputs), 1), inputs.dtype)], axis=1
-    )
-    mean = (errors * weights[:, None]).T @ with_one / jnp.sum(weights)
+    ones = jnp.ones((len(inputs), 1), inputs.dtype)
+    with_one = jnp.concatenate([inputs, ones], axis=1)
+    weighted = errors * weights[:, None]
+    mean = weighted.T @ with_one / jnp.sum(weights)
     singular = jnp.linalg.svd(mean, compute_uv=False)
-    zeros = jnp.zeros(sum(mean.shape) - 2 * singular.size, mean.dtype)
-    return jnp.sort(jnp.concatenate([singular, -singular, zeros]))
+    left = sum(mean.shape) - 2 * singular.size
+    zeros = jnp.zeros(left, mean.dtype)
+    everything = jnp.concatenate([singular, -singular, zeros])
+    return jnp.sort(everything)

@@ -79,12 +79,14 @@ def flat_change(
     sizes = jnp.linalg.norm(coordinates, axis=1, keepdims=True)
     coordinates = coordinates / jnp.where(sizes > 0, sizes, 1)
     bends = 0.5 * coordinates**2 @ jnp.where(kernel, local.values, 0)
-    inverse = jnp.where(kernel, 0, 1 / jnp.where(kernel, 1, jnp.abs(local.values)))
-    before, nudged = local.losses[0], local.losses[1:]
-    rounding = 8 * jnp.max(jnp.abs(nudged - before)) + _eps(before, 32.0) * jnp.abs(
-        before
-    )
-
+    stiffness = jnp.where(kernel, 1, jnp.abs(local.values))
+    inverse = jnp.where(kernel, 0, 1 / stiffness)
+    before = local.losses[0]
+    nudged = local.losses[1:]
+    measured = 8 * jnp.max(jnp.abs(nudged - before))
+    estimated = _eps(before, 32.0) * jnp.abs(before)
+    rounding = measured + estimated
+    largest = jnp.max(jnp.abs(local.values))
     _, grads = local.both(local.point)
 
     def probe(
@@ -93,18 +95,18 @@ def flat_change(
         away = part * length
         value, left = _relaxed(local, local.point + away * direction, inverse)
         expected = bend * away**2
-        stiff = jnp.max(jnp.abs(local.values)) * away**2
+        stiff = largest * away**2
         slope = away * jnp.vdot(grads, direction)
         unit = rounding + _eps(value, 100.0) * stiff + 4 * left + jnp.abs(slope)
         change = value - before - slope
-        up = expected > 0
-        return jnp.abs(jnp.where(up, change - expected, change)), unit + jnp.maximum(
-            expected, 0
-        )
+        unexplained = jnp.where(expected > 0, change - expected, change)
+        return jnp.abs(unexplained), unit + jnp.maximum(expected, 0)
 
-    along = jax.vmap(jax.vmap(probe, (None, None, 0)), (0, 0, None))
+    at_lengths = jax.vmap(probe, (None, None, 0))
+    along = jax.vmap(at_lengths, (0, 0, None))
     changes, units = along(coordinates @ local.vectors.T, bends, lengths)
-    return jnp.max(jax.vmap(_first, (0, 0, None))(changes, units, lengths))
+    firsts = jax.vmap(_first, (0, 0, None))(changes, units, lengths)
+    return jnp.max(firsts)
 
 
 def _relaxed(
@@ -121,7 +123,8 @@ def _relaxed(
         value, grads = local.both(x)
         coordinates = local.vectors.T @ grads
         left = 0.5 * jnp.sum(inverse * coordinates**2)
-        return x - local.vectors @ (inverse * coordinates), value, left
+        step = local.vectors @ (inverse * coordinates)
+        return x - step, value, left
 
     unknown = jnp.zeros((), start.dtype)
     _, value, left = jax.lax.fori_loop(0, RELAXATIONS, relax, (start, unknown, unknown))
@@ -140,7 +143,9 @@ def _first(changes: jax.Array, units: jax.Array, lengths: jax.Array) -> jax.Arra
     ratios = jnp.where(known, ratios, 0)
     index = jnp.argmax(ratios > 1)
     shorter = jnp.arange(lengths.size) < index
-    growth = jnp.log(changes[index] / units) / jnp.log(lengths[index] / lengths)
+    risen = jnp.log(changes[index] / units)
+    gone = jnp.log(lengths[index] / lengths)
+    growth = risen / gone
     steep = jnp.any(shorter & (growth > STEEPEST))
     quiet = jnp.max(jnp.where(shorter, ratios, 0))
     found = jnp.where(steep, quiet, ratios[index])
@@ -152,13 +157,15 @@ def nudges(point: jax.Array, length: jax.Array) -> jax.Array:
     """Points `[4, p]` that differ from θ in the last digits, to see how far rounding
     moves the loss.
     """
-    return point[None] + _eps(point, 4.0) * length * directions(NUDGES, point)
+    step = _eps(point, 4.0) * length
+    return point[None] + step * directions(NUDGES, point)
 
 
 def directions(count: int, like: jax.Array) -> jax.Array:
     """Unit vectors `[count, p]`, always the same ones, uniform on the sphere."""
     draws = np.random.default_rng(0).normal(size=(count, like.size))
-    return jnp.asarray(draws / np.linalg.norm(draws, axis=1, keepdims=True), like.dtype)
+    lengths = np.linalg.norm(draws, axis=1, keepdims=True)
+    return jnp.asarray(draws / lengths, like.dtype)
 
 
 def _eps(like: jax.Array, times: float) -> jax.Array:

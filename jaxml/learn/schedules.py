@@ -112,7 +112,8 @@ def stable_decay(step: Any, horizon: Any, *, decay: Any = 0.2) -> Scalar:
     [1.0, 1.0, 0.5]
     """
     left = jnp.maximum(_real(horizon) - _real(step), 0)
-    falling = jnp.minimum(left / (_real(horizon) * _real(decay)), 1)
+    length = _real(horizon) * _real(decay)
+    falling = jnp.minimum(left / length, 1)
     return jnp.where(left == 0, 0, falling)
 
 
@@ -129,8 +130,10 @@ def triangular(step: Any, horizon: Any, *, cycles: Any = 4, floor: Any = 0.1) ->
 
 def _triangle(step: Any, horizon: Any, cycles: Any) -> jax.Array:
     """From 0 up to 1 and back, `cycles` times."""
-    travelled = jnp.clip(_real(step), 0, _real(horizon)) * cycles
-    return 1 - jnp.abs(2 * jnp.mod(travelled, _real(horizon)) / _real(horizon) - 1)
+    horizon = _real(horizon)
+    travelled = jnp.clip(_real(step), 0, horizon) * cycles
+    since = jnp.mod(travelled, horizon)
+    return 1 - jnp.abs(2 * since / horizon - 1)
 
 
 def exponential_triangular(
@@ -144,9 +147,9 @@ def exponential_triangular(
     >>> round(float(exponential_triangular(2, 8.0, cycles=2, final=0.0001)), 6)
     0.19
     """
-    return 0.1 + 0.9 * _triangle(step, horizon, cycles) * exponential(
-        step, horizon, final=final
-    )
+    triangle = _triangle(step, horizon, cycles)
+    height = exponential(step, horizon, final=final)
+    return 0.1 + 0.9 * triangle * height
 
 
 def restarts(step: Any, horizon: Any, *, cycles: int = 3, growth: Any = 2.0) -> Scalar:
@@ -159,12 +162,14 @@ def restarts(step: Any, horizon: Any, *, cycles: int = 3, growth: Any = 2.0) -> 
     """
     lengths = _real(growth) ** _real(jnp.arange(cycles))
     begins = jnp.cumsum(lengths) - lengths
-    step, horizon = jnp.minimum(_real(step), _real(horizon)), _real(horizon)
-    passed = (
-        step * jnp.sum(lengths) - begins * horizon
-    )  # whole numbers: exact where the growth is whole
-    now = jnp.maximum(jnp.sum(passed >= 0, dtype=jnp.int32) - 1, 0)
-    return (1 + jnp.cos(jnp.pi * passed[now] / (horizon * lengths[now]))) / 2
+    horizon = _real(horizon)
+    step = jnp.minimum(_real(step), horizon)
+    # Whole numbers: exact where the growth is whole.
+    passed = step * jnp.sum(lengths) - begins * horizon
+    begun = jnp.sum(passed >= 0, dtype=jnp.int32)
+    now = jnp.maximum(begun - 1, 0)
+    length = horizon * lengths[now]
+    return (1 + jnp.cos(jnp.pi * passed[now] / length)) / 2
 
 
 def one_cycle(
@@ -182,11 +187,13 @@ def one_cycle(
     >>> [round(float(one_cycle(t, 10.0)), 6) for t in (0, 3, 10)]
     [0.04, 1.0, 4e-06]
     """
-    done, rise = _progress(step, horizon), _real(rise)
+    done = _progress(step, horizon)
+    rise = _real(rise)
     rises = done < rise
-    part = jnp.where(rises, 1 - done / rise, _over(done - rise, 1 - rise))
+    falling = _over(done - rise, 1 - rise)
+    part = jnp.where(rises, 1 - done / rise, falling)
     floor = jnp.where(rises, _real(first), _real(final))
-    return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
+    return _half_cosine(floor, part)
 
 
 def torch_one_cycle(
@@ -200,13 +207,19 @@ def torch_one_cycle(
     >>> [round(float(torch_one_cycle(t, 10.0)), 6) for t in (0, 2, 9)]
     [0.04, 1.0, 4e-06]
     """
-    peak, last = _real(rise) * _real(horizon) - 1, _real(horizon) - 1
+    last = _real(horizon) - 1
+    peak = _real(rise) * _real(horizon) - 1
     step = jnp.minimum(_real(step), last)
     rises = step < peak
-    part = jnp.where(
-        rises, 1 - step / jnp.maximum(peak, 1), _over(step - peak, last - peak)
-    )
+    rising = 1 - step / jnp.maximum(peak, 1)
+    falling = _over(step - peak, last - peak)
+    part = jnp.where(rises, rising, falling)
     floor = jnp.where(rises, _real(first), _real(final))
+    return _half_cosine(floor, part)
+
+
+def _half_cosine(floor: jax.Array, part: jax.Array) -> Scalar:
+    """From 1 at the part 0 down to the floor at 1."""
     return floor + (1 - floor) * (1 + jnp.cos(jnp.pi * part)) / 2
 
 
@@ -221,8 +234,10 @@ def transformer(step: Any, horizon: Any, *, length: Any = 4000) -> Scalar:
     [0.25, 1.0, 0.5]
     """
     del horizon
-    s, length = _real(step) + 1, _real(length)
-    return jnp.minimum(jnp.sqrt(length / s), s / length)
+    count = _real(step) + 1
+    length = _real(length)
+    falling = jnp.sqrt(length / count)
+    return jnp.minimum(falling, count / length)
 
 
 def cosine(step: Any, horizon: Any) -> Scalar:

@@ -85,6 +85,8 @@ class Finding(NamedTuple):
     figure: str
 
 
+_FRACTIONS = ("fraction", "accuracy")
+_SIGNED_FRACTIONS = ("fraction difference", "accuracy difference", "correlation")
 _UNBOUNDED = (
     "ratio",
     "log ratio",
@@ -110,13 +112,12 @@ _NOT_NEGATIVE = (
 )
 
 UNITS: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("fraction", "accuracy"), (0, 1)),
-    **dict.fromkeys(("fraction difference", "accuracy difference"), (-1, 1)),
-    "correlation": (-1, 1),
+    **dict.fromkeys(_FRACTIONS, (0, 1)),
+    **dict.fromkeys(_SIGNED_FRACTIONS, (-1, 1)),
     **dict.fromkeys(_UNBOUNDED, (-math.inf, math.inf)),
     **dict.fromkeys(_NOT_NEGATIVE, (0, math.inf)),
     "degrees": (-360, 360),
-    "radians": (-2 * math.pi, 2 * math.pi),
+    "radians": (-math.tau, math.tau),
 }
 """The units of findings, and the values that each can take."""
 

@@ -14,26 +14,31 @@ def correlation(x: Array, y: Array) -> float:
     >>> correlation(np.array([1.0, 2.0, 3.0]), np.array([1.0, 8.0, 27.0]))
     1.0
     """
-    u, v = (
-        rank - rank.mean() for rank in (_ranks(np.asarray(x)), _ranks(np.asarray(y)))
-    )
+    u, v = _ranks(np.asarray(x)), _ranks(np.asarray(y))
+    u = u - u.mean()
+    v = v - v.mean()
     scale = np.sqrt((u @ u) * (v @ v))
     return float(u @ v / scale) if scale > 0 else 0.0
 
 
 def _ranks(x: np.ndarray) -> np.ndarray:
     _, group, size = np.unique(x, return_inverse=True, return_counts=True)
-    return (np.cumsum(size) - (size - 1) / 2)[group]
+    average = np.cumsum(size) - (size - 1) / 2
+    return average[group]
 
 
 def mean_difference(a: Array, b: Array) -> float:
     """Mean of a minus mean of b, in float64."""
-    return float(np.mean(a, dtype=np.float64) - np.mean(b, dtype=np.float64))
+    return _mean(a) - _mean(b)
 
 
 def ratio_of_means(a: Array, b: Array) -> float:
     """Mean of a over mean of b, in float64."""
-    return float(np.mean(a, dtype=np.float64) / np.mean(b, dtype=np.float64))
+    return float(np.mean(a, dtype=np.float64) / _mean(b))
+
+
+def _mean(sample: Array) -> float:
+    return float(np.mean(sample, dtype=np.float64))
 
 
 def first_passage(falling: Array, values: Array, level: float | np.floating) -> float:
@@ -54,11 +59,14 @@ def first_passage(falling: Array, values: Array, level: float | np.floating) -> 
     reached = np.flatnonzero(np.asarray(falling) <= level)
     if not len(reached):
         return float("nan")
-    k = int(reached[0])
-    if k == 0:
+    now = int(reached[0])
+    if now == 0:
         return float(values[0])
-    fraction = (falling[k - 1] - level) / (falling[k - 1] - falling[k])
-    return float(values[k - 1] + fraction * (values[k] - values[k - 1]))
+    before = now - 1
+    fallen = falling[before] - falling[now]
+    fraction = (falling[before] - level) / fallen
+    gained = values[now] - values[before]
+    return float(values[before] + fraction * gained)
 
 
 def known_unit(statistic: Callable[..., float]) -> str:

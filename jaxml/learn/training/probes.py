@@ -10,7 +10,19 @@ from jaxml.learn.optimizers.evaluation import evaluation_params
 from jaxml.learn.training.state import Probe, TrainState
 from jaxml.types import Objective, Params
 
-nothing = Probe(lambda params: (), lambda state, train_state: (state, ()))
+
+def _stateless(params: Params) -> tuple[()]:
+    """The state of a probe that keeps none."""
+    del params
+    return ()
+
+
+def _nothing(state: Any, train: TrainState) -> tuple[Any, tuple[()]]:
+    del train
+    return state, ()
+
+
+nothing = Probe(_stateless, _nothing)
 """The probe that observes nothing."""
 
 
@@ -19,10 +31,12 @@ def gradient_norm(objective: Objective, batch: Any) -> Probe:
     only its own.
     """
     gradient = jax.grad(objective)
-    return Probe(
-        lambda params: (),
-        lambda state, train: (state, tree.norm(gradient(train.params, batch))),
-    )
+
+    def apply(state: Any, train: TrainState) -> tuple[Any, jax.Array]:
+        slope = gradient(train.params, batch)
+        return state, tree.norm(slope)
+
+    return Probe(_stateless, apply)
 
 
 def measuring(quantities: Mapping[str, Callable[[Params], Any]]) -> Probe:
@@ -34,9 +48,10 @@ def measuring(quantities: Mapping[str, Callable[[Params], Any]]) -> Probe:
 
     def apply(state: Any, train: TrainState) -> tuple[Any, dict[str, Any]]:
         params = evaluation_params(train.opt_state, train.params)
-        return state, {name: quantity(params) for name, quantity in quantities.items()}
+        seen = {name: quantity(params) for name, quantity in quantities.items()}
+        return state, seen
 
-    return Probe(lambda params: (), apply)
+    return Probe(_stateless, apply)
 
 
 def evaluating(quantities: Mapping[str, Callable[[Params, Any], Any]]) -> Probe:
@@ -55,4 +70,4 @@ def evaluating(quantities: Mapping[str, Callable[[Params, Any], Any]]) -> Probe:
         }
         return state, seen
 
-    return Probe(lambda params: (), apply)
+    return Probe(_stateless, apply)

@@ -37,11 +37,12 @@ def digits(*, dtype: DTypeLike = np.float32) -> Batch:
         )
     path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
     packed = contents(path)
-    table = np.loadtxt(
-        io.BytesIO(decompress(packed, path)), delimiter=",", dtype=np.uint8
-    )
-    pixels, labels = table[:, :-1] / 16, table[:, -1].astype(np.int32)
-    report(Reading("digits", content_digest(pixels, labels), str(path), sha256(packed)))
+    text = io.BytesIO(decompress(packed, path))
+    table = np.loadtxt(text, delimiter=",", dtype=np.uint8)
+    pixels = table[:, :-1] / 16
+    labels = table[:, -1].astype(np.int32)
+    digest = content_digest(pixels, labels)
+    report(Reading("digits", digest, str(path), sha256(packed)))
     return examples(pixels.astype(dtype), labels)
 
 
@@ -56,8 +57,10 @@ def sinc(count: int, *, dtype: DTypeLike = np.float32) -> Batch:
     """
     _require_count(count)
     x = np.linspace(1e-4, 1.0, count)[:, None]
-    y = np.sin(5 * np.pi * x) / (5 * np.pi * x)
-    report(Reading(f"sinc/{count}", content_digest(x, y.astype(np.float32))))
+    angle = 5 * np.pi * x
+    y = np.sin(angle) / angle
+    digest = content_digest(x, y.astype(np.float32))
+    report(Reading(f"sinc/{count}", digest))
     return examples(x.astype(dtype), y.astype(dtype))
 
 
@@ -72,8 +75,10 @@ def pokemon_cp(*, dtype: DTypeLike = np.float32) -> Batch:
     """
     before = [338, 333, 328, 207, 226, 25, 179, 60, 208, 606]
     after = [640, 633, 619, 393, 428, 27, 193, 66, 226, 1591]
-    x, y = np.array(before)[:, None], np.array(after)[:, None]
-    report(Reading("pokemon_cp", content_digest(x, y.astype(np.float32))))
+    x = np.array(before)[:, None]
+    y = np.array(after)[:, None]
+    digest = content_digest(x, y.astype(np.float32))
+    report(Reading("pokemon_cp", digest))
     return examples(x.astype(dtype), y.astype(dtype))
 
 
@@ -90,7 +95,8 @@ def circles(
         Inputs `[count, 2]`, targets int32 `[count]`.
     """
     label, t = _alternating(count)
-    radius, angle = 1 - label / 2, 2 * np.pi * t
+    radius = 1 - label / 2
+    angle = 2 * np.pi * t
     return _jittered(
         radius * np.cos(angle),
         radius * np.sin(angle),
@@ -107,8 +113,10 @@ def moons(
     (1, ½).
     """
     label, t = _alternating(count)
-    sign, angle = 1 - 2 * label, np.pi * t
-    x, y = label + sign * np.cos(angle), label / 2 + sign * np.sin(angle)
+    sign = 1 - 2 * label
+    angle = np.pi * t
+    x = label + sign * np.cos(angle)
+    y = label / 2 + sign * np.sin(angle)
     return _jittered(x, y, noise=noise, key=key, dtype=dtype)
 
 
@@ -129,7 +137,8 @@ def spirals(
     1.
     """
     label, t = _alternating(count)
-    radius, angle = 0.25 + 0.75 * t, np.pi * (3 * t + label)
+    radius = 0.25 + 0.75 * t
+    angle = np.pi * (3 * t + label)
     return _jittered(
         radius * np.cos(angle),
         radius * np.sin(angle),
@@ -143,7 +152,8 @@ def content_digest(inputs: np.ndarray, targets: np.ndarray) -> str:
     """SHA-256 of the inputs as float32, then of the targets: one digest, whatever dtype
     is asked for.
     """
-    return sha256(inputs.astype(np.float32).tobytes() + targets.tobytes())
+    single = inputs.astype(np.float32)
+    return sha256(single.tobytes() + targets.tobytes())
 
 
 def _alternating(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -160,8 +170,10 @@ def _jittered(
 ) -> Batch:
     points = np.stack([x, y], axis=-1).astype(np.float32)
     draws = np.asarray(jax.random.normal(key, points.shape, jnp.float32))
-    labels = (np.arange(len(points)) % 2).astype(np.int32)
-    return examples((points + np.float32(noise) * draws).astype(dtype), labels)
+    index = np.arange(len(points))
+    labels = (index % 2).astype(np.int32)
+    moved = points + np.float32(noise) * draws
+    return examples(moved.astype(dtype), labels)
 
 
 def _require_count(count: int) -> None:

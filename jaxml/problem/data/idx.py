@@ -14,7 +14,14 @@ from jaxml.types import InputError
 
 __all__ = ["read_idx"]
 
-_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_TYPES = {
+    0x08: ">u1",
+    0x09: ">i1",
+    0x0B: ">i2",
+    0x0C: ">i4",
+    0x0D: ">f4",
+    0x0E: ">f8",
+}
 
 
 def read_idx(path: str | Path) -> np.ndarray:
@@ -31,7 +38,8 @@ def read_idx(path: str | Path) -> np.ndarray:
     packed = contents(path)
     content = decompress(packed, path)
     array = parse(content, path)
-    report(Reading(path.name, sha256(content), str(path.absolute()), sha256(packed)))
+    place = str(path.absolute())
+    report(Reading(path.name, sha256(content), place, sha256(packed)))
     return array
 
 
@@ -42,7 +50,8 @@ def parse(content: bytes, path: Path) -> np.ndarray:
             f"{path} begins with 0x{content[:4].hex()}, which is no IDX magic number: "
             f"{REMEDY}."
         )
-    dtype, dimensions = np.dtype(_TYPES[content[2]]), content[3]
+    dtype = np.dtype(_TYPES[content[2]])
+    dimensions = content[3]
     start = 4 + 4 * dimensions
     if len(content) < start:
         raise InputError(f"{path} ends within the IDX header: {REMEDY}.")
