@@ -3,8 +3,7 @@
 The surface is the squared error of a line b + wx through ten Pokémon, Σ(y - b - wx)²,
 from (b, w) = (-120, -4). Gradient descent runs at rates in steps of 1.5 up to 0.999 of
 the largest stable one, 2/λ with λ the largest eigenvalue, and at three beyond. It has
-arrived when the squared error is within 100 of the least,
-the course's tolerance.
+arrived when the squared error is within 100 of the least, the course's tolerance.
 
 The course says that a large rate oscillates and that a small one stops far from the
 optimum after 100,000 updates. It is wrong if some rate arrives within 100,000, or if an
