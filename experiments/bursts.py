@@ -182,7 +182,7 @@ def _crossings(beyond: jax.Array) -> jax.Array:
 
 def _divisor(gradients: jax.Array) -> jax.Array:
     """The root mean square of all gradients so far, over its largest so far."""
-    counts = jnp.arange(1, len(gradients) + 1)
+    counts = jnp.arange(1.0, len(gradients) + 1)
     divisor = jnp.sqrt(jnp.cumsum(gradients**2) / counts)
     return divisor / jax.lax.cummax(divisor)
 
@@ -282,9 +282,9 @@ def figures(result: Result) -> dict[str, Figure]:
     edges = np.linspace(0, float(result.steps), WINDOWS + 1)
     for name, marker in ((CONSTANT, "o"), (ADAGRAD, "x")):
         runs = _of(result, name)
-        distance.semilogy(edges[1:], runs.envelope[0, ONE], label=name)
+        distance.semilogy(edges[1:], runs.envelope[0, ONE], label=name, marker="")
         places = np.broadcast_to(RATES, runs.bursts.shape)
-        counts.scatter(places, runs.bursts, marker=marker, s=16, label=name)
+        counts.scatter(places, runs.bursts, marker=marker, label=name)
     distance.axhline(FAR, color="0.4", linestyle=":")
     distance.legend(fontsize=8)
     title = "Rate 1, from the course's start"

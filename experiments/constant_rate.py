@@ -285,5 +285,6 @@ def figures(result: Result) -> dict[str, Figure]:
         axis.legend(fontsize=8)
     title = "Squared error above the least"
     label(errors, title, "rate η", "squared error (combat power²)")
+    errors.set_ylim(50, 3e4)
     label(updates, "Until within 100 of the least", "rate η", "updates")
     return {"constant_rate": figure}

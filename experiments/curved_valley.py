@@ -15,6 +15,9 @@ of the updates is not noticed. The control is the valley with a straight floor a
 axis, (1 - x)² + 100y², on which nothing is gained by forgetting a bend; it shows how
 much of a gain is the bend's.
 
+A first version counted updates until the loss was first below 0.01, which steps of the
+size of the valley reach by chance: the best rates stood at the upper edge.
+
 Claims: C083.
 Sources: Rosenbrock 1960; Tieleman and Hinton 2012.
 Cost: 20 seconds on 2 cores.
@@ -75,7 +78,7 @@ SMOKE = Config(steps=100, starts=4, lanes=2)
 
 
 class Result(NamedTuple):
-    """By method of METHODS, updates until the loss is low, the budget if never."""
+    """By method of METHODS, updates until the loss stays low, the budget if never."""
 
     curved: Int[Array, "method start rate"]
     straight: Int[Array, "method start rate"]
@@ -131,8 +134,9 @@ def _program(config: Config, loss: Objective, rule: str, starts: np.ndarray) -> 
         hyper = learn.Hyper(lr=rate, second_moment=alpha)
         optimizer = RULES[rule](hyper, learn.constant)
         run = learn.descend(loss, optimizer, start, None, steps=config.steps)
-        low = run.loss < LOW
-        return jnp.where(jnp.any(low), jnp.argmax(low), config.steps)
+        high = run.loss >= LOW
+        last = config.steps - jnp.argmax(high[::-1])
+        return jnp.where(jnp.any(high), last, 0)
 
     def chunk(starts: jax.Array, run: Run) -> jax.Array:
         at_rates = jax.vmap(arrival, (None, 0, None))
@@ -184,8 +188,8 @@ def _compared(
 ) -> Assertion:
     return role(
         "C083",
-        f"In a valley {ours} needs fewer updates to a loss of 0.01 than {theirs}: the "
-        "logarithm of the ratio of updates, its median.",
+        f"In a valley {ours} needs fewer updates to stay below a loss of 0.01 than "
+        f"{theirs}: the logarithm of the ratio of updates, its median.",
         record.bootstrap(np.median, np.log(updates[theirs] / updates[ours])),
         record.above(0.0, **TENTH),
         unit="log ratio",
@@ -220,6 +224,6 @@ def figures(result: Result) -> dict[str, Figure]:
         rates.loglog(RATES, median, markevery=1, label=short)
     best.set_yscale("log")
     rates.legend(fontsize=8)
-    label(best, "At each start's best rate", "rule", "updates until the loss is 0.01")
-    label(rates, "Median of the starts", "rate η", "updates until the loss is 0.01")
+    label(best, "At each start's best rate", "rule", "updates until below 0.01")
+    label(rates, "Median of the starts", "rate η", "updates until below 0.01")
     return {"valley": figure}

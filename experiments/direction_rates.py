@@ -290,11 +290,11 @@ def figures(result: Result) -> dict[str, Figure]:
 def _draw(axis: Axes, title: str, counts: Counts) -> Any:
     b, w = counts.rates
     updates = np.log10(counts.pairs.T)
-    mesh = axis.pcolormesh(b, w, updates, cmap="Greys", vmin=1, vmax=6)
-    axis.plot(w, w, marker="", color="black", label="one rate")
-    axis.scatter(*_best_pair(counts), marker="x", label="best pair", zorder=3)
+    mesh = axis.pcolormesh(b, w, updates, cmap="Greys", vmin=1, vmax=7)
+    axis.plot(w, w, marker="", color="#994455", label="one rate")
+    axis.scatter(*_best_pair(counts), marker="x", color="#994455", label="best pair")
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="lower left")
     label(axis, title, "rate of the first parameter", "rate of the second")
     return mesh

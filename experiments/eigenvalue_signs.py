@@ -184,14 +184,14 @@ def figures(result: Result) -> dict[str, Figure]:
     names = ["(1 - w₁w₂)²", "(x - 1)² + 1", "w⁴", "w³"]
     above = [around.above for around in result]
     below = [around.below for around in result]
-    seen.scatter(names, above, marker="^", label="above")
-    seen.scatter(names, below, marker="v", label="below")
-    seen.legend(fontsize=8, loc="center right")
+    seen.scatter(names, above, marker="^", s=60, label="above")
+    seen.scatter(names, below, marker="v", s=20, zorder=3, label="below")
+    seen.legend(fontsize=8, loc="upper left")
     label(seen, "Neighbours within 0.01", "loss", "fraction of neighbours")
     lowest = [around.lowest for around in result]
     highest = [around.highest for around in result]
-    spectrum.scatter(names, highest, marker="^", label="highest")
-    spectrum.scatter(names, lowest, marker="v", label="lowest")
+    spectrum.scatter(names, highest, marker="^", s=60, label="highest")
+    spectrum.scatter(names, lowest, marker="v", s=20, zorder=3, label="lowest")
     spectrum.legend(fontsize=8)
     label(spectrum, "Curvature at the point", "loss", "eigenvalue of the Hessian")
     return {"points": figure}

@@ -181,6 +181,6 @@ def figures(result: Result) -> dict[str, Figure]:
     axis.plot(*result.path.T, label="gradient descent at η = 1e-7")
     axis.scatter(*LINE.best, marker="x", color="black", zorder=3, label="optimum")
     axis.scatter(-123.7, 2.483, marker="s", color="0.4", label="end on the slide")
-    axis.legend(fontsize=8)
+    axis.legend(fontsize=8, loc="lower left")
     label(axis, "The squared error of a line", "b (combat power)", "w (1)")
     return {"surface": figure}

@@ -283,7 +283,7 @@ def figures(result: Result) -> dict[str, Figure]:
     axis.axhline(budget, color="0.4", linestyle=":", label="budget")
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.legend(fontsize=7)
+    axis.legend(fontsize=7, loc="center")
     title = "After a change of slope, a point a script"
     label(axis, title, "second slope over the first", "updates to adapt the step")
     return {"slope_changes": figure}
