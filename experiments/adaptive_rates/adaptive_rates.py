@@ -35,12 +35,10 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
 DEGREES = np.array([0.0, 5.0, 15.0, 45.0])
-START = np.array([-120.0, -4.0])  # b and w
 CLOSE = 100.0  # above the least squared error
 PLAIN = 2.1e-6 / 1.5 ** np.arange(12)  # momentum is stable up to 3.8 / λ = 2.18e-6
 WIDE = np.geomspace(1e-3, 1000.0, 35)  # in steps of 1.5, with the best rates inside
@@ -53,7 +51,7 @@ class Method(NamedTuple):
     decay.
     """
 
-    family: learn.Family
+    family: learn.ShapedFamily
     shape: Callable = learn.constant
     rates: np.ndarray = WIDE
     second_moment: float = 0.0
@@ -145,7 +143,7 @@ def _run(config: Config, method: Method, rate: jax.Array, angle: jax.Array) -> R
         lr=rate, second_moment=method.second_moment, horizon=float(config.steps)
     )
     optimizer = method.family(hyper, method.shape)
-    start = LINE.best + turn @ (START - LINE.best)
+    start = LINE.best + turn @ (LINE.start - LINE.best)
     run = learn.descend(error, optimizer, start, None, steps=config.steps)
     close = run.loss - LINE.least < CLOSE
     first = jnp.argmax(close).astype(float)
@@ -189,11 +187,10 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _axis() -> Assertion:
-    _, vectors = np.linalg.eigh(LINE.hessian)
     return record.deciding(
         "A9",
         "The long axis of the surface lies within a degree of a parameter's axis.",
-        record.certain(np.degrees(np.abs(vectors[1, 0]))),
+        record.certain(np.degrees(np.abs(LINE.eigenvectors[1, 0]))),
         record.below(1.0),
         unit="degrees",
         setting=SURFACE,

@@ -29,8 +29,7 @@ from jaxtyping import Float
 from jaxml import curvature, learn, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 ROUNDING = 20 * float(np.finfo(np.float64).eps)
 TOY = "L = (1 - w₁w₂)², one example, no activation"

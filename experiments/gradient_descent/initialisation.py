@@ -41,8 +41,7 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Dataset, Keep, Params
 
 WIDTH = 64  # of every layer, and of the input: one fan-in, so one scale of all kernels
 ROOT = WIDTH**0.5
@@ -115,7 +114,7 @@ def study(config: Config, keep: Keep) -> Result:
         training = _experiment(config, depth)
         name = f"depth {depth}"
         runs = learn.sweep(training, grid, lanes=config.lanes, name=name, keep=keep)
-        found.append(runs.trace.probed.reshape(shape))
+        found.append(runs.trace.probed["accuracy"].reshape(shape))
     accuracy = np.nan_to_num(np.stack(found))
     tuning, judged = np.moveaxis(accuracy, 3, 0)
     return Result(
@@ -132,21 +131,19 @@ def _experiment(config: Config, depth: int) -> learn.Training:
     """Training of some hidden layers from scaled kernels, each run on own digits."""
     data = problem.digits()
     model = problem.mlp((WIDTH,) * depth + (10,), jnp.tanh)
-    predict = problem.outputs(model)
+    right = problem.objective(model, problem.accuracy)
 
-    def accuracy(state: Any, train: learn.TrainState) -> tuple[Any, jax.Array]:
-        key = jax.random.fold_in(train.key, 1)
-        _, others = learn.divided(data, config.train, key)
-        right = problem.accuracy(predict(train.params, others), others.targets)
-        return state, jnp.mean(right)
+    def accuracy(params: Params, own: Dataset) -> jax.Array:
+        return right(params, own.test)
 
+    held_out = len(data.weights) - config.train
     training = learn.training(
         problem.start(model, data.inputs),
         problem.training_loss(model, problem.cross_entropy),
         lambda hyper: optax.sgd(hyper.lr, 0.9),
-        learn.own(data, config.train, config.batch),
+        learn.split_anew(data, train=config.train, test=held_out, size=config.batch),
         steps=config.steps,
-        probe=learn.Probe(lambda params: (), accuracy),
+        probe=learn.evaluating({"accuracy": accuracy}),
     )
 
     def init(hyper: Start) -> learn.TrainState:

@@ -2,24 +2,14 @@
 their batch: pass None.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
-from jaxml.problem.data.embedded import pokemon_cp
-from jaxml.types import Array, Objective, Scalar
+from jaxml.types import Array, Scalar
 
-__all__ = [
-    "Quadratic",
-    "bilinear",
-    "cubic",
-    "parabola",
-    "pokemon_line",
-    "quartic",
-    "x_sin_x",
-]
+__all__ = ["bilinear", "cubic", "parabola", "quartic", "x_sin_x"]
 
 
 def bilinear(params: Float[Array, "2"], batch: Any) -> Scalar:
@@ -60,41 +50,3 @@ def x_sin_x(params: Float[Array, ""], batch: Any) -> Scalar:
     """
     del batch
     return jnp.asarray(params) * jnp.sin(params)
-
-
-class Quadratic(NamedTuple):
-    """A loss whose Hessian is constant.
-
-    Attributes:
-        loss: the objective, which ignores its batch.
-        best: where it is smallest.
-        least: its value there.
-        hessian: everywhere the same.
-    """
-
-    loss: Objective
-    best: Float[np.ndarray, " p"]
-    least: float
-    hessian: Float[np.ndarray, "p p"]
-
-
-def pokemon_line() -> Quadratic:
-    """Σ(y - b - wx)² of (b, w) through ten Pokémon in float64: condition 3.13e5.
-
-    The long axis of its ellipses lies within 0.17° of the axis of b.
-
-    >>> line = pokemon_line()
-    >>> line.best.round(3).tolist(), round(line.least, 1)
-    ([-188.433, 2.669], 101936.7)
-    """
-    data = pokemon_cp(dtype=np.float64)
-    design = np.hstack([np.ones_like(data.inputs), data.inputs])
-    heights = data.targets[:, 0]
-    best = np.linalg.lstsq(design, heights)[0]
-
-    def loss(params: Float[Array, "2"], batch: Any) -> Scalar:
-        del batch
-        return jnp.sum((heights - design @ params) ** 2)
-
-    least = float(np.sum((heights - design @ best) ** 2))
-    return Quadratic(loss, best, least, 2 * design.T @ design)

@@ -6,15 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from jaxml.problem import (
-    bilinear,
-    cubic,
-    parabola,
-    pokemon_cp,
-    pokemon_line,
-    quartic,
-    x_sin_x,
-)
+from jaxml.problem import bilinear, cubic, parabola, quartic, x_sin_x
 
 pytestmark = pytest.mark.oracle
 
@@ -107,18 +99,3 @@ def test_x_sin_x_has_the_lecture_extremes():
         roots, [2.0288, 4.9132, 7.9787, 11.0855, 14.2074], atol=5e-5
     )
     np.testing.assert_allclose(values, [-4.8145, -11.0407], atol=5e-5)
-
-
-def test_the_line_is_numpys_and_its_hessian_is_constant():
-    line = pokemon_line()
-    before, after = pokemon_cp(dtype=np.float64)[:2]
-    slope, offset = np.polyfit(before[:, 0], after[:, 0], 1)
-    np.testing.assert_allclose(line.best, [offset, slope], rtol=1e-10)
-    with jax.enable_x64(True):
-        for point in (line.best, np.array([-120.0, -4.0])):
-            gradient = jax.grad(line.loss)(point, None)
-            from_best = line.hessian @ (point - line.best)
-            np.testing.assert_allclose(gradient, from_best, rtol=1e-9, atol=1e-5)
-            hessian = jax.hessian(line.loss)(point, None)
-            np.testing.assert_allclose(hessian, line.hessian, rtol=1e-12)
-        np.testing.assert_allclose(line.loss(line.best, None), line.least, rtol=1e-12)

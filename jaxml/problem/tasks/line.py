@@ -2,12 +2,13 @@
 descends.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxml.problem.data.embedded import pokemon_cp
-from jaxml.types import Array
+from jaxml.types import Array, Objective, Params, Scalar
 
 __all__ = ["Line", "pokemon_line"]
 
@@ -22,6 +23,9 @@ class Line(NamedTuple):
         eigenvalues: of the Hessian 2AᵀA, `[2]`, the smaller first.
         eigenvectors: `[2, 2]`, in its columns.
         start: where the course begins, `[2]`.
+        loss: the squared error, an objective that ignores its batch.
+        least: its smallest value.
+        hessian: 2AᵀA, `[2, 2]`.
     """
 
     design: Array
@@ -30,6 +34,9 @@ class Line(NamedTuple):
     eigenvalues: Array
     eigenvectors: Array
     start: Array
+    loss: Objective
+    least: float
+    hessian: Array
 
 
 def pokemon_line() -> Line:
@@ -42,12 +49,22 @@ def pokemon_line() -> Line:
     data = pokemon_cp(dtype=np.float64)
     design = np.hstack([np.ones_like(data.inputs), data.inputs])
     heights = data.targets[:, 0]
-    spectrum = np.linalg.eigh(2 * design.T @ design)
+    best = np.linalg.lstsq(design, heights)[0]
+    hessian = 2 * design.T @ design
+    spectrum = np.linalg.eigh(hessian)
+
+    def loss(params: Params, batch: Any) -> Scalar:
+        del batch
+        return jnp.sum((heights - design @ params) ** 2)
+
     return Line(
         design=design,
         heights=heights,
-        best=np.linalg.lstsq(design, heights)[0],
+        best=best,
         eigenvalues=spectrum.eigenvalues,
         eigenvectors=spectrum.eigenvectors,
         start=np.array([-120.0, -4.0]),
+        loss=loss,
+        least=float(np.sum((heights - design @ best) ** 2)),
+        hessian=hessian,
     )

@@ -38,12 +38,11 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
-FLAT, STEEP = np.linalg.eigvalsh(LINE.hessian)
-OFFSET = np.array([-120.0, -4.0]) - LINE.best  # of the start, in b and w
+FLAT, STEEP = LINE.eigenvalues
+OFFSET = LINE.start - LINE.best  # of the start, in b and w
 CLOSE = 100.0  # above the least squared error
 STEPS = 20  # of 1.5 below the largest stable rate
 FRACTIONS = 0.999 / 1.5 ** np.arange(STEPS)
@@ -67,8 +66,8 @@ SMOKE = Config(adagrad=300, steps=100)
 class Bowl(NamedTuple):
     """A quadratic loss, and where gradient descent starts."""
 
-    hessian: Float[np.ndarray, "2 2"]
-    offset: Float[np.ndarray, "2"]  # from the minimum
+    hessian: Float[Array, "2 2"]
+    offset: Float[Array, "2"]  # from the minimum
 
 
 class Counts(NamedTuple):

@@ -36,8 +36,7 @@ from jaxtyping import Bool, Float, Int
 from jaxml import learn, parallel, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 NEEDS = ("bursts",)
 LINE = problem.pokemon_line()
@@ -102,7 +101,7 @@ class Result(NamedTuple):
 class Method(NamedTuple):
     """A rule, its schedule, and the factor of its first gradient."""
 
-    family: learn.Family
+    family: learn.ShapedFamily
     shape: Callable
     first: float = 1.0
 

@@ -34,8 +34,7 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
 ADAPTED = 0.1  # distance of a step from η, in η
@@ -162,7 +161,7 @@ def _program(config: Config, rule: str) -> Callable:
 
 
 def _adapting(
-    config: Config, family: learn.Family, alpha: float, script: Scripts
+    config: Config, family: learn.ShapedFamily, alpha: float, script: Scripts
 ) -> jax.Array:
     """Updates after the change of slope until the step has adapted."""
     hyper = learn.Hyper(lr=1.0, second_moment=alpha, epsilon=0.0)
@@ -184,7 +183,7 @@ def _adapting(
 def _cycle(config: Config, shape: Callable, alpha: float) -> Cycle:
     horizon = float(config.cycle_steps)
     hyper = learn.Hyper(lr=0.1, second_moment=alpha, horizon=horizon)
-    start = jnp.array([-120.0, -4.0])
+    start = jnp.array(LINE.start)
     run = learn.descend(
         LINE.loss,
         learn.rmsprop(hyper, shape),

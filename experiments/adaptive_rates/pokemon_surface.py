@@ -27,13 +27,9 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
-DATA = problem.pokemon_cp(dtype=np.float64)
 LINE = problem.pokemon_line()
-SPECTRUM = np.linalg.eigvalsh(LINE.hessian)
-START = np.array([-120.0, -4.0])  # b and w
 SMALL = 1e-7  # the rate of the lecture's panel
 PANEL = 3.5  # how far b moves at rate 1e-2 on the lecture's other panel
 SURFACE = "squared error of a line through ten Pokémon"
@@ -66,7 +62,7 @@ def study(config: Config, keep: Keep) -> Result:
 
     def path() -> jax.Array:
         sgd = learn.sgd(learn.Hyper(lr=SMALL))
-        start = jnp.array(START)
+        start = jnp.array(LINE.start)
         run = learn.descend(
             LINE.loss, sgd, start, None, steps=config.steps, observe=lambda x: x
         )
@@ -101,15 +97,14 @@ def _printed(
 
 
 def _optimum() -> tuple[Assertion, ...]:
-    offset, slope = LINE.best
-    residuals = DATA.targets[:, 0] - offset - slope * DATA.inputs[:, 0]
+    residuals = LINE.heights - LINE.design @ LINE.best
     sizes = np.array([LINE.least - 101936.7, np.abs(residuals).mean() - 89.34])
     return (
         _printed(
             "C078",
             "The squared error of a line through the ten Pokémon is smallest at b = "
             "-188.433, w = 2.66945",
-            (LINE.best - np.array([-188.433, 2.66945])) / [5e-4, 5e-6],
+            (LINE.best - np.array([-188.433, 2.66945])) / np.array([5e-4, 5e-6]),
         ),
         _printed(
             "C078",
@@ -122,7 +117,7 @@ def _optimum() -> tuple[Assertion, ...]:
 
 
 def _curvature() -> tuple[Assertion, ...]:
-    flat, steep = SPECTRUM
+    flat, steep = LINE.eigenvalues
     values = np.array([flat, steep, steep / flat])
     printed = np.array([5.573, 1.7468e6, 3.13e5])
     return (
@@ -152,7 +147,9 @@ def _end(result: Result) -> Assertion:
 
 
 def _slide() -> Assertion:
-    slope = (LINE.hessian @ (START - LINE.best))[0]  # ∂/∂b of the summed squared error
+    slope = (LINE.hessian @ (LINE.start - LINE.best))[
+        0
+    ]  # ∂/∂b of the summed squared error
     moves = 0.01 * np.abs(slope) / np.array([1, 10])  # of the sum and of the mean
     return record.deciding(
         "A10",

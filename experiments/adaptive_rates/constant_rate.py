@@ -36,14 +36,11 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Objective
+from jaxml.types import Array, Keep, Objective
 
 LINE = problem.pokemon_line()
-SPECTRUM = np.linalg.eigvalsh(LINE.hessian)
-STEEP = float(SPECTRUM[1])
+STEEP = float(LINE.eigenvalues[1])
 LARGEST = 2 / STEEP  # stable rate
-START = np.array([-120.0, -4.0])  # b and w
 CLOSE = 100.0  # above the least squared error
 STABLE = 0.999 * LARGEST / 1.5 ** np.arange(12)
 USUAL = 1e-6  # a rate of the course
@@ -131,7 +128,7 @@ def _at(rates: np.ndarray, function: Callable) -> Callable:
 
 def _walk(loss: Objective, steps: int, rate: Array | float) -> learn.Descent:
     sgd = learn.sgd(learn.Hyper(lr=rate))
-    start = jnp.array(START)
+    start = jnp.array(LINE.start)
     return learn.descend(loss, sgd, start, None, steps=steps, observe=lambda x: x)
 
 
@@ -154,9 +151,8 @@ def _excess(steps: int, rate: Array | float) -> jax.Array:
 
 def _errors(steps: int, rate: Array | float) -> jax.Array:
     """Distances from the optimum along the steep axis, signed, by update."""
-    _, axes = np.linalg.eigh(LINE.hessian)
     path = _walk(LINE.loss, steps, rate).observed
-    return (path - LINE.best[None]) @ axes[:, 1]
+    return (path - LINE.best[None]) @ LINE.eigenvectors[:, 1]
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:

@@ -36,11 +36,9 @@ from jaxtyping import Float, Int
 from jaxml import learn, parallel, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
-COURSES_START = np.array([-120.0, -4.0])  # b and w
 AXES = np.array([[-200.0, -5.0], [-100.0, 5.0]])  # the lecture's: lowest, highest
 RATES = np.array([0.1, 0.3, 0.5, 1.0, 3.0, 10.0])
 ONE = 3  # place of the rate 1
@@ -58,7 +56,7 @@ DIVISION = "division by the root mean square of all past gradients"
 class Method(NamedTuple):
     """A rule and its schedule."""
 
-    family: learn.Family
+    family: learn.ShapedFamily
     shape: Callable
 
 
@@ -136,7 +134,7 @@ def _starts(config: Config) -> Float[np.ndarray, "start 2"]:
     (seed,) = randomness.seeds(config.seed, 1)
     lowest, highest = AXES
     drawn = np.random.default_rng(seed).uniform(lowest, highest, (config.starts, 2))
-    return np.vstack([COURSES_START, drawn])
+    return np.vstack([LINE.start, drawn])
 
 
 def _runs(config: Config, method: Method, starts: np.ndarray) -> Runs:

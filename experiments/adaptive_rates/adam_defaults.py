@@ -27,7 +27,7 @@ Run: jaxml run adam_defaults
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,8 +37,7 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Batch, Model
+from jaxml.types import Array, Batch, Dataset, Keep, Model, Params
 
 
 class Setting(NamedTuple):
@@ -144,23 +143,25 @@ def _losses(
     """The lowest loss of each run, the largest of all where it diverged."""
     judge = problem.objective(task.model, task.loss)
 
-    def unseen(state: Any, train: learn.TrainState) -> tuple[Any, jax.Array]:
-        key = jax.random.fold_in(train.key, 1)
-        _, others = learn.divided(task.data, config.train, key)
-        return state, judge(train.params, others)
+    def unseen(params: Params, own: Dataset) -> jax.Array:
+        return judge(params, own.test)
 
+    test = len(task.data.weights) - config.train
+    batches = learn.split_anew(
+        task.data, train=config.train, test=test, size=config.batch
+    )
     training = learn.training(
         problem.start(task.model, task.data.inputs),
         problem.training_loss(task.model, task.loss),
         learn.adam,
-        learn.own(task.data, config.train, config.batch),
+        batches,
         steps=config.steps,
         every=config.steps // config.looks,
-        probe=learn.Probe(lambda params: (), unseen),
+        probe=learn.evaluating({"loss": unseen}),
     )
     grid = _grid(randomness.seeds(config.seed, 2 * config.units))
     runs = learn.sweep(training, grid, lanes=config.lanes, name=title, keep=keep)
-    lowest = np.min(np.nan_to_num(runs.trace.probed, nan=np.inf), axis=1)
+    lowest = np.min(np.nan_to_num(runs.trace.probed["loss"], nan=np.inf), axis=1)
     finite = np.where(np.isfinite(lowest), lowest, np.max(lowest[np.isfinite(lowest)]))
     return finite.reshape(len(SETTINGS), len(RATES), 2, config.units)
 

@@ -27,8 +27,7 @@ from jaxtyping import Float
 from jaxml import curvature, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Objective
+from jaxml.types import Array, Keep, Objective
 
 ROUNDING = 20 * float(np.finfo(np.float64).eps)
 RADIUS = 0.01  # within which neighbours lie

@@ -39,8 +39,7 @@ from jaxml import learn, parallel, randomness, record
 from jaxml.parallel import Program
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Objective
+from jaxml.types import Array, Keep, Objective
 
 RATES = 1e-4 * 1.5 ** np.arange(24)
 LOW = 0.01  # loss that counts as arrived

@@ -38,8 +38,7 @@ from jaxtyping import Float, Int
 from jaxml import problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array, Batch, Params
+from jaxml.types import Array, Batch, Keep, Params
 
 WIDTH = 64  # of every layer, and of the input: one fan-in, so one scale of all kernels
 ROOT = WIDTH**0.5

@@ -36,8 +36,7 @@ from jaxtyping import Bool, Float, Int
 from jaxml import record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
-from jaxml.record.stages import Keep
-from jaxml.types import Array
+from jaxml.types import Array, Keep
 
 NEEDS = ("bursts",)
 CONSTANT = "a constant rate"
