@@ -23,7 +23,7 @@ and rates up to 0.038, of which the largest was the best on the curve.
 
 Claims: C084.
 Sources: Kingma and Ba 2015, arXiv:1412.6980, algorithm 1.
-Cost: 110 seconds on 2 cores.
+Cost: about two minutes on 2 cores.
 Expect: β₁, β₂ and ε need no tuning, η does on some data.
 Run: jaxml run adam_defaults
 """
