@@ -27,11 +27,11 @@ Run: jaxml run range_test
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
@@ -77,8 +77,8 @@ SMOKE = Config(
     width=4,
     channels=1,
     steps=20,
-    lanes=36,
-    picture_lanes=36,
+    lanes=40,
+    picture_lanes=40,
 )
 
 
@@ -112,29 +112,43 @@ class Result(NamedTuple):
     clothing: Looks
 
 
-def climbing(step: Any, horizon: Any) -> Scalar:
-    """(LOW / HIGH)^(1 - step / (horizon - 1)): a rate of HIGH at the last update."""
-    left = 1 - jnp.asarray(step, float) / (jnp.asarray(horizon, float) - 1)
-    return jnp.asarray(LOW / HIGH, float) ** left
+class Point(NamedTuple):
+    """Hyperparameters of SGD with momentum at a constant rate or one that climbs.
+
+    Attributes:
+        lr: the rate, in the end.
+        first: of the rates over the last, 1 where it is constant.
+        horizon: updates of a run.
+        seed: of the unit.
+    """
+
+    lr: Any
+    first: Any
+    horizon: Any
+    seed: Any = 0
+
+
+def climbing(hyper: Any) -> optax.GradientTransformation:
+    """SGD with momentum at the rate lr · first^(1 - step / (horizon - 1))."""
+
+    def shape(step: Any, horizon: Any) -> Scalar:
+        passed = jnp.asarray(step, float) / (jnp.asarray(horizon, float) - 1)
+        return jnp.asarray(hyper.first, float) ** (1 - passed)
+
+    plain = learn.Hyper(lr=hyper.lr, horizon=hyper.horizon)
+    return learn.momentum(plain, shape=shape)
 
 
 def study(config: Config, keep: Keep) -> Result:
-    """Two programs a data set."""
+    """One program a data set: range tests are the first point, then constant rates."""
     digits = problem.digits_workload(
         train=config.digits, test=config.test, width=config.width
     )
     pictures = _pictures(config)
     return Result(
-        _looks(config, digits, config.lanes, partial(_named, keep, "digits")),
-        _looks(
-            config, pictures, config.picture_lanes, partial(_named, keep, "clothing")
-        ),
+        _looks(config, "digits", digits, config.lanes, keep),
+        _looks(config, "clothing", pictures, config.picture_lanes, keep),
     )
-
-
-def _named(keep: Keep, data: str, name: str, compute: Any) -> Any:
-    """What is kept, under a name that tells the data sets apart."""
-    return keep(f"{data}, {name}", compute)
 
 
 def _pictures(config: Config) -> Workload:
@@ -147,30 +161,32 @@ def _pictures(config: Config) -> Workload:
     )
 
 
-def _looks(config: Config, work: Workload, lanes: int, keep: Keep) -> Looks:
+def _looks(config: Config, name: str, work: Workload, lanes: int, keep: Keep) -> Looks:
     """Range tests, and constant rates on the same units."""
     seen = work._replace(measures={"accuracy": work.measures["accuracy"]})
-    contest = learn.experiment(
-        seen, batch=config.batch, steps=config.steps, every=config.every
+    climb_first = np.arange(1 + len(RATES)) == 0
+    points = Point(
+        lr=np.array([HIGH, *RATES], np.float32),
+        first=np.where(climb_first, np.float32(LOW / HIGH), np.float32(1)),
+        horizon=np.full(len(climb_first), config.steps, np.float32),
+        seed=np.zeros(len(climb_first), np.int32),
     )
-    grid = partial(learn.grid, learn.Hyper, horizon=[config.steps])
-    compare = partial(
-        learn.compare,
-        contest,
+    found = learn.compare(
+        learn.experiment(
+            seen, batch=config.batch, steps=config.steps, every=config.every
+        ),
+        {name: learn.Entrant(climbing, points)},
         lanes=lanes,
         units=learn.Units(config.units, config.units),
         seed=config.seed,
         keep=keep,
-    )
-    climb = partial(learn.momentum, shape=climbing)
-    constant = partial(learn.momentum, shape=learn.constant)
-    climbs = compare({"climb": learn.Entrant(climb, grid(lr=[HIGH]))})["climb"]
-    held = compare({"constant": learn.Entrant(constant, grid(lr=RATES))})["constant"]
-    last = (climbs.updates - 1) / (config.steps - 1)
+    )[name]
+    accuracy = _accuracy(found)
+    last = (found.updates - 1) / (config.steps - 1)
     return Looks(
-        climb=_accuracy(climbs)[0],
+        climb=accuracy[0],
         rates=LOW * (HIGH / LOW) ** last,
-        constant=_accuracy(held),
+        constant=accuracy[1:],
         tuning=np.array(config.units),
         examples=np.array(work.train),
         weights=np.array(problem.weights(work)),
