@@ -175,18 +175,15 @@ def study(config: Config, keep: Keep) -> Result:
     digits = problem.digits_workload(
         train=config.digits, test=config.test, width=config.width
     )
+    clothing = _clothing(config) if config.clothing else digits
     return Result(
         _ends(config, digits, "digits", keep),
-        _ends(config, _clothing(config), "clothing", keep),
+        _ends(config, clothing, "clothing", keep),
     )
 
 
 def _clothing(config: Config) -> Workload:
     """Clothing, its pixels averaged over blocks of 2 by 2, and a dense network."""
-    if not config.clothing:
-        return problem.digits_workload(
-            train=config.digits, test=config.test, width=config.width
-        )
     images = problem.clothing_workload(pool=20_000, block=2).data
     rows = np.asarray(images.inputs).reshape(len(images.inputs), -1)
     return problem.workload(
@@ -220,13 +217,10 @@ def _accuracy(
     points: list[Point],
 ) -> np.ndarray:
     """The last accuracy, `[point, unit]`."""
-    rate, beta_1, beta_2, epsilon, _, _ = zip(*points, strict=True)
+    columns = np.array([point[:4] for point in points], np.float32).T
+    rate, beta_1, beta_2, epsilon = columns
     one_each = learn.grid(learn.Hyper, lr=rate, horizon=[steps])
-    grid = one_each._replace(
-        momentum=np.array(beta_1, np.float32),
-        second_moment=np.array(beta_2, np.float32),
-        epsilon=np.array(epsilon, np.float32),
-    )
+    grid = one_each._replace(momentum=beta_1, second_moment=beta_2, epsilon=epsilon)
     found = learn.compare(
         learn.experiment(work, batch=config.batch, steps=steps),
         {name: learn.Entrant(partial(learn.adam, shape=learn.linear), grid)},
