@@ -53,6 +53,7 @@ OTHERS = {  # values beside the default, the one that is an edge last
 }
 DATA = ("8x8 digits", "14x14 pictures of clothing")
 
+UNIT = "accuracy difference"
 GOOD = record.near(
     0.0, margin=0.01, reason="a point of accuracy is about what another unit changes"
 )
@@ -78,7 +79,7 @@ class Config:
 
 
 SMOKE = Config(
-    digits=40, clothing=0, test=20, units=2, width=4, short=10, long=20, lanes=340
+    clothing=0, digits=40, test=20, units=2, width=4, short=10, long=20, lanes=340
 )
 
 
@@ -217,8 +218,8 @@ def _accuracy(
     points: list[Point],
 ) -> np.ndarray:
     """The last accuracy, `[point, unit]`."""
-    columns = np.array([point[:4] for point in points], np.float32).T
-    rate, beta_1, beta_2, epsilon = columns
+    settings = np.array([point[:4] for point in points], np.float32)
+    rate, beta_1, beta_2, epsilon = settings.T
     one_each = learn.grid(learn.Hyper, lr=rate, horizon=[steps])
     grid = one_each._replace(momentum=beta_1, second_moment=beta_2, epsilon=epsilon)
     found = learn.compare(
@@ -292,15 +293,14 @@ def _compared(
     assertion: Callable[..., Assertion] = record.deciding,
 ) -> Assertion:
     measured = record.tuned(record.mean_difference, *arms, tuning=int(ends.tuning))
-    unit = "accuracy difference"
-    return assertion("C084", statement, measured, GOOD, unit=unit, setting=setting)
+    return assertion("C084", statement, measured, GOOD, unit=UNIT, setting=setting)
 
 
 def figures(result: Result) -> dict[str, Figure]:
     """Accuracy by rate: at the defaults in both budgets, and at the best other values
     in the short one.
     """
-    figure, axes = panels(1, 2, width=5.5)
+    figure, axes = panels(1, 2)
     for panel, ends, data in zip(axes, result, DATA, strict=True):
         for steps, accuracy in zip(ends.steps, (ends.short, ends.long), strict=True):
             _band(panel, RATES, accuracy[1:FIRST], f"{steps:,} updates, defaults")
@@ -308,10 +308,10 @@ def figures(result: Result) -> dict[str, Figure]:
             own = [k for k, each in enumerate(POINTS) if each.other == other]
             by_value = np.mean(ends.short[own], axis=1).reshape(-1, len(MIDDLE))
             panel.plot(MIDDLE, np.max(by_value, axis=0), label=f"short, best {other}")
-        panel.axvline(RATE, color="#777777", linewidth=0.8)
+        panel.axvline(RATE, color="#777777")
         panel.set_xscale("log")
-        label(panel, f"{data} (line: default)", "rate η", "held-out accuracy")
-        panel.legend(fontsize=8)
+        label(panel, data, "rate η (line: default)", "held-out accuracy")
+        panel.legend(fontsize=7)
     return {"defaults": figure}
 
 

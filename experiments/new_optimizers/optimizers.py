@@ -112,7 +112,6 @@ SMOKE = Config(
     width=4,
     channels=1,
     steps=20,
-    lanes=40,
     picture_lanes=40,
 )
 
@@ -312,7 +311,7 @@ def figures(result: Result) -> dict[str, Figure]:
             best = learn.chosen(test, tuning)
             _band(by_rate, RATES[k], test, NAMES[k])
             _band(by_update, race.updates, race.train[k, best, tuning:].T, NAMES[k])
-        by_update.axhline(setting.loss, color="#777777", linewidth=0.8)
+        by_update.axhline(setting.loss, color="#777777")
         data = setting.data.split(",")[0]
         label(by_rate, data, "peak rate η", "last test loss (nats)")
         label(by_update, f"{data}, best rates", "updates", "training loss (nats)")
