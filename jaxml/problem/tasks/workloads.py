@@ -125,6 +125,7 @@ def clothing_workload(
     train: int = 2_000,
     test: int = 2_000,
     channels: tuple[int, ...] = (8, 16),
+    block: int = 1,
     dtype: DTypeLike = np.float32,
 ) -> Workload:
     """28x28 pictures of clothing, a convolutional network, cross-entropy.
@@ -134,9 +135,10 @@ def clothing_workload(
         train: examples that train a unit.
         test: others that judge it, of the same pool.
         channels: of the convolutional layers.
+        block: side of the blocks of pixels that are averaged first; 2 gives 14x14.
         dtype: of the pixels, and so of the parameters.
     """
-    images = fashion_mnist(train=pool, test=1, dtype=dtype).train
+    images = _shrunk(fashion_mnist(train=pool, test=1, dtype=dtype).train, block)
     return workload(
         cnn(channels, 10),
         cross_entropy,
@@ -145,3 +147,12 @@ def clothing_workload(
         test=test,
         held_out={"accuracy": accuracy},
     )
+
+
+def _shrunk(images: Batch, block: int) -> Batch:
+    """The means over blocks of so many by so many pixels, which divide the side."""
+    pixels = np.asarray(images.inputs)
+    n, height, width, colours = pixels.shape
+    rows, columns = height // block, width // block
+    blocks = pixels.reshape(n, rows, block, columns, block, colours)
+    return images._replace(inputs=blocks.mean(axis=(2, 4), dtype=pixels.dtype))
