@@ -20,9 +20,9 @@ come out either way.
 Units: initial weights, order and split of the digits are drawn anew; ten tune, ten
 others judge, and the tuning is resampled. Rates and decays step by √2. The plane was
 placed by a coarse look at the losses of another seed (100), so that neither best point
-stands on an edge; no decay at all is a natural end. Margins: 0.01 nats is 1 % in the probability of
-the right class; half a point of accuracy is 5 of 1,000 digits. Nothing of this is in
-the claim's sentence, so it supports and does not decide.
+stands on an edge; no decay at all is a natural end. Margins: 0.01 nats is 1 % in the
+probability of the right class; half a point of accuracy is 5 of 1,000 digits. The
+claim's sentence speaks of none of this, so it supports and does not decide.
 
 Claims: C123.
 Sources: Loshchilov and Hutter 2019, arXiv:1711.05101, section 2 and figure 2.
@@ -246,7 +246,7 @@ def _off(result: Result, name: str) -> np.ndarray:
     """How far a path on a constant loss is from shrinking by 1 - ηγ an update;
     it starts at 1.
     """
-    shrinks = (1 - RATE * DECAY) ** np.arange(1, UPDATES + 1)
+    shrinks = (1 - RATE * DECAY) ** np.arange(UPDATES)  # observed before each
     return _path(result, name, 0.0) - shrinks[:, None]
 
 
