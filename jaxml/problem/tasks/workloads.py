@@ -18,6 +18,7 @@ from jaxml.types import Batch, Dataset, Model, Params, Workload
 
 __all__ = [
     "clothing_workload",
+    "coarse_clothing_workload",
     "digit_images_workload",
     "digits_workload",
     "weights",
@@ -141,6 +142,30 @@ def clothing_workload(
         cnn(channels, 10),
         cross_entropy,
         images,
+        train=train,
+        test=test,
+        held_out={"accuracy": accuracy},
+    )
+
+
+def coarse_clothing_workload(
+    *, pool: int = 60_000, train: int = 500, test: int = 1000, width: int = 32
+) -> Workload:
+    """Pictures of clothing, their 4x4 blocks averaged to 7x7 pixels, and the network of
+    `digits_workload`, cross-entropy: a second data set at the cost of digits.
+
+    Args:
+        pool: how many of the training images units draw from, the first ones.
+        train: examples that train a unit.
+        test: others that judge it, of the same pool.
+        width: of the hidden layer.
+    """
+    images = fashion_mnist(train=pool, test=1).train
+    blocks = np.reshape(images.inputs, (-1, 7, 4, 7, 4))
+    return workload(
+        mlp((width, 10), jax.nn.relu),
+        cross_entropy,
+        images._replace(inputs=blocks.mean(axis=(2, 4)).reshape(-1, 49)),
         train=train,
         test=test,
         held_out={"accuracy": accuracy},
