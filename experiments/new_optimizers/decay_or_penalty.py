@@ -64,7 +64,6 @@ class Config:
     """How far; nothing is random."""
 
     updates: int = 200
-    seed: int = 0
 
 
 SMOKE = Config()

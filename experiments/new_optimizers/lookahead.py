@@ -301,4 +301,4 @@ def _draw_by_rate(axis, rates: np.ndarray, values: np.ndarray, best: int, kind: 
     colour = line.get_color()
     lowest, highest = np.min(values, axis=1), np.max(values, axis=1)
     axis.fill_between(shown, lowest, highest, color=colour, alpha=0.15)
-    axis.axvline(rates[best], color=colour, linestyle=line.get_linestyle(), marker="")
+    axis.axvline(rates[best], color=colour, marker="")

@@ -31,13 +31,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
-from jaxml import curvature, learn, problem, record
+from jaxml import curvature, learn, problem, randomness, record
 from jaxml.record.figures import label, panels
 from jaxml.types import Dataset, Keep, Params, Workload
+
+Measure = Callable[[Params, Dataset], Any]
 
 LOWEST = {"momentum": 0.004, "adam": 0.001}  # rates of the grids
 NAMES = {"momentum": "SGD with momentum", "adam": "Adam"}
@@ -137,7 +138,7 @@ def _found(config: Config, work: Workload, level: float, keep: Keep) -> Found:
     measures = {
         "train": on_train,
         "test": work.measures["test"],
-        "sharpness": _sharpness(on_train, config.depth),
+        "sharpness": _sharpness(config, on_train),
     }
     entrants = {}
     for method in LOWEST:
@@ -169,16 +170,14 @@ def _found(config: Config, work: Workload, level: float, keep: Keep) -> Found:
     )
 
 
-def _sharpness(
-    on_train: Callable[[Params, Dataset], Any], depth: int
-) -> Callable[[Params, Dataset], Any]:
+def _sharpness(config: Config, on_train: Measure) -> Measure:
     """The highest eigenvalue of the Hessian of the training loss."""
+
+    key = randomness.key(config.seed)
 
     def sharpness(params: Params, own: Dataset) -> Any:
         product = curvature.hessian_product(on_train, params, own)
-        ends = curvature.extremes(
-            product, params, count=1, depth=depth, key=jax.random.key(0)
-        )
+        ends = curvature.extremes(product, params, count=1, depth=config.depth, key=key)
         return ends.values[-1]
 
     return sharpness
@@ -327,4 +326,4 @@ def _draw_by_rate(axis, rates: np.ndarray, values: np.ndarray, best: int, kind: 
     colour = line.get_color()
     lowest, highest = np.min(values, axis=1), np.max(values, axis=1)
     axis.fill_between(shown, lowest, highest, color=colour, alpha=0.15)
-    axis.axvline(rates[best], color=colour, linestyle=line.get_linestyle(), marker="")
+    axis.axvline(rates[best], color=colour, marker="")
