@@ -9,8 +9,7 @@ Flatter: the highest eigenvalue of the Hessian of the training loss at the weigh
 are evaluated, Lookahead's slow ones, by Lanczos. It falls with the loss, so it is read
 where the training loss first falls to a level, by lines between ten evaluations: 0.1
 nats on digits and 0.7 on clothing, which all runs near the best rates reach. That is on
-the way to a minimum; with a loss that has none at a finite distance there is no other
-place where both are equal. The control is the plain optimizer at twice its rate, which
+the way to a minimum, since the loss has none at a finite distance. The control is the plain optimizer at twice its rate, which
 should be flatter if the instrument can tell.
 
 Outcomes: a ratio below 0.9 supports, one above 1.1 refutes, one between is no effect;
@@ -172,7 +171,6 @@ def _found(config: Config, work: Workload, level: float, keep: Keep) -> Found:
 
 def _sharpness(config: Config, on_train: Measure) -> Measure:
     """The highest eigenvalue of the Hessian of the training loss."""
-
     key = randomness.key(config.seed)
 
     def sharpness(params: Params, own: Dataset) -> Any:
@@ -184,9 +182,12 @@ def _sharpness(config: Config, on_train: Measure) -> Measure:
 
 
 def _at(level: float, contest: learn.Contest) -> np.ndarray:
-    """Each run's sharpness where its training loss first falls to the level."""
+    """Each run's sharpness where its training loss first falls to the level; nan where
+    it never does, or did before the first evaluation.
+    """
+    train, sharpness = contest.curves["train"], contest.curves["sharpness"]
     passage = np.vectorize(record.first_passage, signature="(n),(n),()->()")
-    return passage(contest.curves["train"], contest.curves["sharpness"], level)
+    return np.where(train[..., 0] > level, passage(train, sharpness, level), np.nan)
 
 
 class _Arm(NamedTuple):
