@@ -16,7 +16,7 @@ own rate, whose shorter steps must be seen to be calmer.
 
 Outcomes: a ratio below 0.9 supports, one above 1.1 refutes, one between is no effect;
 the margin is a tenth, since a tenth of the rises cannot be seen in a curve. Units:
-initial weights, order and split are drawn anew; ten tune, ten others judge, and the
+initial weights, order and split are drawn anew; twenty tune, twenty others judge, and the
 tuning is resampled. Rates step by √2. Grids and lengths were placed by a coarse look at
 the losses of another seed (100), which also showed rises: at equal rates they were
 smaller. A first version looked at the absolute change of the loss, which counts falling
@@ -63,8 +63,8 @@ class Config:
     steps: int = 600
     batch: int = 20
     rates: int = 11
-    tuning: int = 10
-    judging: int = 10
+    tuning: int = 20
+    judging: int = 20
     lanes: int = 20
     seed: int = 0
 

@@ -9,13 +9,13 @@ Flatter: the highest eigenvalue of the Hessian of the training loss at the weigh
 are evaluated, Lookahead's slow ones, by Lanczos. It falls with the loss, so it is read
 where the training loss first falls to a level, by lines between ten evaluations: 0.1
 nats on digits and 0.7 on clothing, which all runs near the best rates reach. That is on
-the way to a minimum, since the loss has none at a finite distance. The control is the plain optimizer at twice its rate, which
-should be flatter if the instrument can tell.
+the way to a minimum, since the loss has none at a finite distance. The control is the
+plain optimizer at twice its rate, which should be flatter if the instrument can tell.
 
 Outcomes: a ratio below 0.9 supports, one above 1.1 refutes, one between is no effect;
 the margin is a tenth, since that moves the largest stable rate by a tenth, a quarter of
-a step of the grid. Units: initial weights, order and split are drawn anew; ten tune,
-ten others judge, and the tuning is resampled. Rates step by √2. Grids, levels and
+a step of the grid. Units: initial weights, order and split are drawn anew; twenty tune,
+twenty others judge, and the tuning is resampled. Rates step by √2. Grids, levels and
 lengths were placed by a coarse look at the losses of another seed (100); no eigenvalue
 was looked at. In a first version all units shared one split and one tuned rate.
 
@@ -68,8 +68,8 @@ class Config:
     depth: int = 12  # of Lanczos' iteration
     batch: int = 20
     rates: int = 11
-    tuning: int = 10
-    judging: int = 10
+    tuning: int = 20
+    judging: int = 20
     lanes: int = 20
     seed: int = 0
 
