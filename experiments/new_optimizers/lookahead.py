@@ -16,12 +16,12 @@ own rate, whose shorter steps must be seen to be calmer.
 
 Outcomes: a ratio below 0.9 supports, one above 1.1 refutes, one between is no effect;
 the margin is a tenth, since a tenth of the rises cannot be seen in a curve. Units:
-initial weights, order and split are drawn anew; twenty tune, twenty others judge, and the
-tuning is resampled. Rates step by √2. Grids and lengths were placed by a coarse look at
-the losses of another seed (100), which also showed rises: at equal rates they were
-smaller. A first version looked at the absolute change of the loss, which counts falling
-as unsteady, and all its units shared one split and one tuned rate. Whether the minima
-are flatter is asked by the study lookahead_flatness.
+initial weights, order and split are drawn anew; twenty tune, twenty others judge, and
+the tuning is resampled. Rates step by √2. Grids and lengths were placed by a coarse
+look at the losses of another seed (100), which also showed rises: at equal rates they
+were smaller. A first version looked at the absolute change of the loss, which counts
+falling as unsteady, and all its units shared one split and one tuned rate. Whether the
+minima are flatter is asked by the study lookahead_flatness.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610.

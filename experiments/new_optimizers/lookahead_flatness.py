@@ -294,28 +294,23 @@ def _control(pair: _Pair, tuning: int) -> record.Assertion:
 
 
 def figures(result: Result):
-    """By rate, a data set each: sharpness at equal loss, and the last test loss."""
+    """Sharpness at equal loss by rate, a data set each."""
     digits, clothing = _draw(result, "digits"), _draw(result, "clothing")
     return {"digits": digits, "clothing": clothing}
 
 
 def _draw(result: Result, name: str):
     pairs = [pair for pair in _pairs(result) if pair.figure == name]
-    figure, axes = panels(len(LOWEST), 2)
-    words = {
-        "sharpness": "highest eigenvalue at equal loss (nats)",
-        "test": "last test loss (nats)",
-    }
-    rows = zip(NAMES.values(), pairs, result.rates, strict=True)
-    for row, (method, pair, rates) in enumerate(rows):
-        for column, (quantity, shown) in enumerate(words.items()):
-            axis = axes[row * len(words) + column]
-            for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
-                best = learn.chosen(arm.test, int(result.tuning))
-                judged = getattr(arm, quantity)[:, int(result.tuning) :]
-                _draw_by_rate(axis, rates, judged, best, kind)
-            axis.legend(fontsize=8)
-            label(axis, method, "rate η (line: tuned)", shown)
+    figure, axes = panels(1, len(pairs))
+    rows = zip(axes, NAMES.values(), pairs, result.rates, strict=True)
+    for axis, method, pair, rates in rows:
+        for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
+            best = learn.chosen(arm.test, int(result.tuning))
+            judged = arm.sharpness[:, int(result.tuning) :]
+            _draw_by_rate(axis, rates, judged, best, kind)
+        axis.legend(fontsize=8)
+        shown = "highest eigenvalue at equal loss (nats)"
+        label(axis, method, "rate η (line: tuned)", shown)
     return figure
 
 
