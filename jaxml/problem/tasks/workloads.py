@@ -20,6 +20,7 @@ __all__ = [
     "clothing_workload",
     "digit_images_workload",
     "digits_workload",
+    "small_clothing_workload",
     "weights",
     "workload",
 ]
@@ -156,3 +157,33 @@ def _shrunk(images: Batch, block: int) -> Batch:
     rows, columns = height // block, width // block
     blocks = pixels.reshape(n, rows, block, columns, block, colours)
     return images._replace(inputs=blocks.mean(axis=(2, 4), dtype=pixels.dtype))
+
+
+def small_clothing_workload(
+    *,
+    pool: int = 60_000,
+    train: int = 500,
+    test: int = 1000,
+    width: int = 32,
+    penalty: Penalty = none,
+) -> Workload:
+    """Pictures of clothing, their 4x4 blocks averaged to 7x7 pixels, and the network of
+    `digits_workload`: a second data set at the cost of digits.
+
+    Args:
+        pool: how many of the training images units draw from, the first ones.
+        train: examples that train a unit.
+        test: others that judge it, of the same pool.
+        width: of the hidden layer.
+        penalty: of the parameters, in training alone.
+    """
+    images = _shrunk(fashion_mnist(train=pool, test=1).train, 4)
+    return workload(
+        mlp((width, 10), jax.nn.relu),
+        cross_entropy,
+        images._replace(inputs=images.inputs.reshape(-1, 49)),
+        train=train,
+        test=test,
+        penalty=penalty,
+        held_out={"accuracy": accuracy},
+    )

@@ -1,0 +1,325 @@
+"""Does Lookahead end in flatter minima, and does it generalise better?
+
+SGD with momentum and Adam, each plain and in Lookahead, k = 5 and α = 1/2, train a
+small dense network on digits and on pictures of clothing, whose 4x4 blocks are averaged
+to 7x7 pixels. (Plain is Lookahead with α = 1, so that both are one program.) All run
+over one grid of rates, and are tuned by the last held-out loss, as a user would.
+
+Flatter: the highest eigenvalue of the Hessian of the training loss at the weights that
+are evaluated, Lookahead's slow ones, by Lanczos. It falls with the loss, so it is read
+where the training loss first falls to a level, by lines between ten evaluations: 0.1
+nats on digits and 0.7 on clothing, which all runs near the best rates reach. That is on
+the way to a minimum, since the loss has none at a finite distance. The control is the
+plain optimizer at twice its rate, which should be flatter if the instrument can tell.
+
+Outcomes: a ratio below 0.9 supports, one above 1.1 refutes, one between is no effect;
+the margin is a tenth, since that moves the largest stable rate by a tenth, a quarter of
+a step of the grid. Units: initial weights, order and split are drawn anew; twenty tune,
+twenty others judge, and the tuning is resampled. Rates step by √2. Grids, levels and
+lengths were placed by a coarse look at the losses of another seed (100); no eigenvalue
+was looked at. In a first version all units shared one split and one tuned rate.
+
+Claims: C120.
+Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610.
+Cost: 2 minutes on 2 cores.
+Expect: no difference that matters.
+Run: jaxml run lookahead_flatness
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxml import curvature, learn, problem, randomness, record
+from jaxml.record.figures import label, panels
+from jaxml.types import Dataset, Keep, Params, Workload
+
+Measure = Callable[[Params, Dataset], Any]
+
+LOWEST = {"momentum": 0.004, "adam": 0.001}  # rates of the grids
+NAMES = {"momentum": "SGD with momentum", "adam": "Adam"}
+PICTURES = {"digits": "8x8 digits", "clothing": "7x7 pictures of clothing"}
+PULLS = {"plain": 1.0, "in Lookahead": 0.5}  # α; at 1 slow and fast weights are one
+K = 5  # updates of a round
+TWICE = 2  # steps of √2 up
+
+FLATTER = record.below(
+    1.0, margin=0.1, reason="it moves the largest stable rate by a tenth"
+)
+LOWER = record.below(
+    0.0, margin=0.01, reason="0.01 nats is 1 % in the probability of the right class"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The network, how few examples it sees, and for how long."""
+
+    width: int = 32
+    examples: int = 300  # to train on, and as many others to judge by
+    clothing: int = 10_000  # pictures to draw from; 0 takes digits in their place
+    digits_level: float = 0.1  # training losses at which eigenvalues are compared
+    clothing_level: float = 0.7
+    steps: int = 600
+    every: int = 60  # updates between evaluations
+    depth: int = 12  # of Lanczos' iteration
+    batch: int = 20
+    rates: int = 11
+    tuning: int = 20
+    judging: int = 20
+    lanes: int = 20
+    seed: int = 0
+
+
+SMOKE = Config(
+    width=4,
+    examples=40,
+    clothing=0,
+    digits_level=2.2,
+    steps=60,
+    every=4,
+    depth=2,
+    rates=6,
+    tuning=2,
+    judging=2,
+    lanes=24,
+)
+
+
+class Found(NamedTuple):
+    """What became of all runs on one data set, by method of LOWEST, kind of PULLS."""
+
+    test: Float[np.ndarray, "method kind rate unit"]  # last, nan where it diverged
+    sharpness: Float[np.ndarray, "method kind rate unit"]  # at the level, nan if never
+    level: np.ndarray  # []
+    weights: np.ndarray  # [], of the network
+
+
+class Result(NamedTuple):
+    """Both data sets, and what they share."""
+
+    digits: Found
+    clothing: Found
+    rates: Float[np.ndarray, "method rate"]
+    tuning: np.ndarray  # [], units that tune; the others judge
+    setting: np.ndarray  # [2], examples to train on, updates
+
+
+def study(config: Config, keep: Keep) -> Result:
+    """One program a data set and method."""
+    count = config.examples
+    work = problem.digits_workload(train=count, test=count, width=config.width)
+    digits = clothing = _found(config, work, config.digits_level, keep)
+    if config.clothing:
+        work = problem.small_clothing_workload(
+            pool=config.clothing, train=count, test=count, width=config.width
+        )
+        clothing = _found(config, work, config.clothing_level, keep)
+    return Result(
+        digits=digits,
+        clothing=clothing,
+        rates=np.stack([_rates(config, method) for method in LOWEST]),
+        tuning=np.array(config.tuning),
+        setting=np.array([config.examples, config.steps]),
+    )
+
+
+def _rates(config: Config, method: str) -> np.ndarray:
+    return LOWEST[method] * np.sqrt(2) ** np.arange(config.rates)
+
+
+def _found(config: Config, work: Workload, level: float, keep: Keep) -> Found:
+    """All runs on one data set."""
+    on_train = work.measures["train"]
+    measures = {
+        "train": on_train,
+        "test": work.measures["test"],
+        "sharpness": _sharpness(config, on_train),
+    }
+    entrants = {}
+    for method in LOWEST:
+        rates, pulls = _rates(config, method), list(PULLS.values())
+        grid = learn.grid(learn.Hyper, pull=pulls, lr=rates, period=[K])
+        family = learn.lookahead(learn.OPTIMIZERS[method])
+        entrants[f"{method} to {level}"] = learn.Entrant(family, grid)
+    contests = learn.compare(
+        learn.experiment(
+            work._replace(measures=measures),
+            batch=config.batch,
+            steps=config.steps,
+            every=config.every,
+        ),
+        entrants,
+        lanes=config.lanes,
+        units=learn.Units(config.tuning, config.judging),
+        seed=config.seed,
+        keep=keep,
+    )
+    by_arm = len(LOWEST), len(PULLS), config.rates, -1
+    sharpness = np.stack([_at(level, each) for each in contests.values()])
+    test = np.stack([each.final["test"] for each in contests.values()])
+    return Found(
+        test=test.reshape(by_arm),
+        sharpness=sharpness.reshape(by_arm),
+        level=np.array(level),
+        weights=np.array(problem.weights(work)),
+    )
+
+
+def _sharpness(config: Config, on_train: Measure) -> Measure:
+    """The highest eigenvalue of the Hessian of the training loss."""
+    key = randomness.key(config.seed)
+
+    def sharpness(params: Params, own: Dataset) -> Any:
+        product = curvature.hessian_product(on_train, params, own)
+        ends = curvature.extremes(product, params, count=1, depth=config.depth, key=key)
+        return ends.values[-1]
+
+    return sharpness
+
+
+def _at(level: float, contest: learn.Contest) -> np.ndarray:
+    """Each run's sharpness where its training loss first falls to the level; nan where
+    it never does, or did before the first evaluation.
+    """
+    train, sharpness = contest.curves["train"], contest.curves["sharpness"]
+    passage = np.vectorize(record.first_passage, signature="(n),(n),()->()")
+    return np.where(train[..., 0] > level, passage(train, sharpness, level), np.nan)
+
+
+class _Arm(NamedTuple):
+    """A method, plain or in Lookahead, on one data set, `[rate, unit]` each."""
+
+    test: np.ndarray
+    sharpness: np.ndarray
+
+
+class _Pair(NamedTuple):
+    """A method, plain and in Lookahead, and where."""
+
+    plain: _Arm
+    ahead: _Arm
+    setting: str
+    level: str
+    figure: str
+
+
+def _pairs(result: Result) -> Iterator[_Pair]:
+    """Both methods on both data sets."""
+    examples, updates = result.setting
+    found = {"digits": result.digits, "clothing": result.clothing}
+    for name, seen in found.items():
+        for index, method in enumerate(LOWEST):
+            plain, ahead = (
+                _Arm(test, sharpness)
+                for test, sharpness in zip(
+                    seen.test[index], seen.sharpness[index], strict=True
+                )
+            )
+            setting = (
+                f"{PICTURES[name]} ({examples:,} for training), "
+                f"dense network of {seen.weights:,} weights, {updates:,} updates, "
+                f"{NAMES[method]}, k = 5 and α = 1/2"
+            )
+            level = f"where the training loss is first at {seen.level:g} nats"
+            yield _Pair(plain, ahead, setting, level, name)
+
+
+def findings(result: Result) -> tuple[record.Assertion, ...]:
+    """In Lookahead against plain, by the same units; the tuning is resampled."""
+    found: list[record.Assertion] = []
+    for pair in _pairs(result):
+        found += _compared(pair, int(result.tuning))
+        found.append(_control(pair, int(result.tuning)))
+    return tuple(found)
+
+
+def _compared(pair: _Pair, tuning: int):
+    """The highest eigenvalue at equal training loss, and the last test loss."""
+    plain, ahead = pair.plain, pair.ahead
+    return (
+        record.deciding(
+            "C120",
+            "At equal training loss the Hessian's highest eigenvalue is lower with "
+            "Lookahead than without.",
+            record.tuned(
+                record.ratio_of_means,
+                record.Arm(ahead.sharpness, scores=ahead.test),
+                record.Arm(plain.sharpness, scores=plain.test),
+                tuning=tuning,
+            ),
+            FLATTER,
+            unit="ratio",
+            setting=f"{pair.setting}, both rates tuned, {pair.level}",
+            figure=pair.figure,
+        ),
+        record.supporting(
+            "C120",
+            "With Lookahead training ends at a lower test loss than without.",
+            record.tuned(
+                record.mean_difference,
+                record.Arm(ahead.test),
+                record.Arm(plain.test),
+                tuning=tuning,
+            ),
+            LOWER,
+            unit="nats",
+            setting=f"{pair.setting}, both rates tuned",
+            figure=pair.figure,
+        ),
+    )
+
+
+def _control(pair: _Pair, tuning: int) -> record.Assertion:
+    """The plain optimizer at twice its rate."""
+    sharpness, scores = pair.plain.sharpness, pair.plain.test[:-TWICE]
+    return record.supporting(
+        "C120",
+        "Without Lookahead the Hessian's highest eigenvalue at equal training loss is "
+        "lower at twice the rate (the control).",
+        record.tuned(
+            record.ratio_of_means,
+            record.Arm(sharpness[TWICE:], scores=scores),
+            record.Arm(sharpness[:-TWICE], scores=scores),
+            tuning=tuning,
+        ),
+        FLATTER,
+        unit="ratio",
+        setting=f"{pair.setting}, the plain rate tuned, {pair.level}",
+        figure=pair.figure,
+    )
+
+
+def figures(result: Result):
+    """Sharpness at equal loss by rate, a data set each."""
+    digits, clothing = _draw(result, "digits"), _draw(result, "clothing")
+    return {"digits": digits, "clothing": clothing}
+
+
+def _draw(result: Result, name: str):
+    pairs = [pair for pair in _pairs(result) if pair.figure == name]
+    figure, axes = panels(1, len(pairs))
+    rows = zip(axes, NAMES.values(), pairs, result.rates, strict=True)
+    for axis, method, pair, rates in rows:
+        for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
+            best = learn.chosen(arm.test, int(result.tuning))
+            judged = arm.sharpness[:, int(result.tuning) :]
+            _draw_by_rate(axis, rates, judged, best, kind)
+        axis.legend(fontsize=8)
+        shown = "highest eigenvalue at equal loss (nats)"
+        label(axis, method, "rate η (line: tuned)", shown)
+    return figure
+
+
+def _draw_by_rate(axis, rates: np.ndarray, values: np.ndarray, best: int, kind: str):
+    """Median and range of the units at rates where all have one; the tuned rate."""
+    whole = np.all(np.isfinite(values), axis=1)
+    shown, values = rates[whole], values[whole]
+    (line,) = axis.semilogx(shown, np.median(values, axis=1), label=kind, markevery=1)
+    colour = line.get_color()
+    lowest, highest = np.min(values, axis=1), np.max(values, axis=1)
+    axis.fill_between(shown, lowest, highest, color=colour, alpha=0.15)
+    axis.axvline(rates[best], color=colour, marker="")
