@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from jaxml import tree
-from jaxml.problem import objective, objective_of_vector, parity_digits, tanh_sinc
+from jaxml.problem import (
+    difficulty,
+    examples,
+    objective,
+    objective_of_vector,
+    parity_digits,
+    tanh_sinc,
+)
 
 
 @pytest.mark.oracle
@@ -27,3 +34,16 @@ def test_the_objective_of_a_vector_is_that_of_the_tree() -> None:
         whole = objective(task.model, task.loss, task.penalty)(params, task.batch)
         vector = objective_of_vector(task)(tree.ravel(params)[0], task.batch)
     assert float(vector) == float(whole)
+
+
+@pytest.mark.oracle
+def test_difficulty_is_the_place_in_the_class_by_distances_to_means() -> None:
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(12, 2)).astype(np.float32)
+    labels = np.repeat(np.arange(2, dtype=np.int32), 6)
+    first, second = inputs[:6].mean(axis=0), inputs[6:].mean(axis=0)
+    excess = np.linalg.norm(inputs - first, axis=1)
+    excess -= np.linalg.norm(inputs - second, axis=1)
+    places = [np.argsort(np.argsort(part)) / 6 for part in (excess[:6], -excess[6:])]
+    found = difficulty(examples(inputs, labels), classes=2)
+    np.testing.assert_allclose(found, np.concatenate(places), atol=1e-6)
