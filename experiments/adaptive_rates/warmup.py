@@ -1,12 +1,12 @@
 """Does a warm-up help residual networks to train, and does Adam need one?
 
 The course calls a warm-up, a rate that rises before it falls, the black magic of ResNet
-and the Transformer. So residual networks learn 2,000 pictures of clothing for 4,000
-updates. Each of their blocks adds two dense layers to its input, and is normalised
-after the sum, as in the Transformer, or at its beginning, as in later ones. Without a
-warm-up the rate falls linearly from its peak to 0; with one it first rises linearly:
-over 2,000 updates for Adam, 2/(1 - β₂) as Ma and Yarats advise, and over 400 for SGD
-with momentum, as many as ResNet's. What each outcome would look like:
+and the Transformer. So residual networks learn 2,000 pictures of clothing. Each of
+their blocks adds two dense layers to its input, and is normalised after the sum, as in
+the Transformer, or at its beginning, as in later ones. Without a warm-up the rate falls
+linearly from its peak to 0; with one it first rises linearly: over 2,000 of 4,000
+updates for Adam, 2/(1 - β₂) as Ma and Yarats advise, and over 400 of 2,000 for SGD with
+momentum, as many as ResNet's. What each outcome would look like:
 
 - A warm-up helps (C086): at its best peak rate training ends at a lower loss than at
   the best one without. It harms, as where a slow beginning wastes updates: at a higher.
@@ -48,8 +48,8 @@ from jaxml.types import Batch, Keep, Workload
 
 METHODS = {"adam": "Adam", "momentum": "SGD with momentum"}
 RATES = {
-    "adam": 1e-3 * 1.5 ** np.arange(8),
-    "momentum": 1e-2 * 1.5 ** np.arange(8),
+    "adam": 0.0025 * 1.5 ** np.arange(7),
+    "momentum": 0.008 * 1.5 ** np.arange(7),
 }
 NORMS = {
     "after the sum": problem.after_the_sum,
@@ -74,9 +74,8 @@ class Config:
     clothing: int = 10_000  # pictures to draw from; 0 takes digits in their place
     train: int = 2000
     test: int = 1000
-    steps: int = 4000
-    adam: int = 2000  # updates of its warm-up
-    momentum: int = 400
+    steps: tuple[int, ...] = (4000, 2000)  # by method
+    warmups: tuple[int, ...] = (2000, 400)
     batch: int = 20
     tuning: int = 10
     judging: int = 10
@@ -91,9 +90,8 @@ SMOKE = Config(
     clothing=0,
     train=20,
     test=20,
-    steps=4,
-    adam=2,
-    momentum=2,
+    steps=(4, 4),
+    warmups=(2, 2),
     tuning=2,
     judging=2,
     lanes=64,
@@ -109,7 +107,7 @@ class Result(NamedTuple):
         examples: that are trained on.
         blocks: of a network.
         weights: of each network.
-        updates: of a run.
+        updates: of a run, by method.
         rates: by method.
         warmups: their updates, by method.
         tuning: how many units tune, the first ones.
@@ -145,7 +143,7 @@ def study(config: Config, keep: Keep) -> Result:
         weights=np.array(weights),
         updates=np.array(config.steps),
         rates=np.stack([RATES[name] for name in METHODS]),
-        warmups=np.array([config.adam, config.momentum]),
+        warmups=np.array(config.warmups),
         tuning=np.array(config.tuning),
     )
 
@@ -163,14 +161,13 @@ def _losses(
     config: Config, work: Workload, norm: str, name: str, keep: Keep
 ) -> Float[np.ndarray, "part warmup rate unit"]:
     """Last losses on what is trained on and on what is held out."""
-    warmups = {"adam": config.adam, "momentum": config.momentum}
-    grid = learn.grid(
-        learn.Hyper, warmup=[0, warmups[name]], lr=RATES[name], horizon=[config.steps]
-    )
+    method = list(METHODS).index(name)
+    steps, rise = config.steps[method], config.warmups[method]
+    grid = learn.grid(learn.Hyper, warmup=[0, rise], lr=RATES[name], horizon=[steps])
     family = partial(learn.OPTIMIZERS[name], shape=learn.linear)
     stage = f"{name}, normalised {norm}"
     contests = learn.compare(
-        learn.experiment(work, batch=config.batch, steps=config.steps),
+        learn.experiment(work, batch=config.batch, steps=steps),
         {stage: learn.Entrant(family, grid)},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
@@ -189,14 +186,14 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     return tuple(found)
 
 
-def _of_setting(result: Result, norm: int, method: int) -> list[Assertion]:
+def _of_setting(result: Result, norm: int, method: int) -> tuple[Assertion, ...]:
     """Each at its own tuned rate, and both at that which is best with a warm-up."""
     without, warm = result.train[norm, method]
     tuning, setting = int(result.tuning), _setting(result, norm, method)
     worse = Arm(np.log(without / warm), scores=warm)
     name = list(METHODS.values())[method]
     needs = record.supporting if method else record.deciding
-    return [
+    return (
         record.deciding(
             "C086",
             "With a warm-up training ends at a lower training loss than without, both "
@@ -224,7 +221,7 @@ def _of_setting(result: Result, norm: int, method: int) -> list[Assertion]:
             unit="log ratio",
             setting=setting,
         ),
-    ]
+    )
 
 
 def _held_out(result: Result, norm: int, method: int) -> record.Interval:
@@ -247,7 +244,7 @@ def _setting(result: Result, norm: int, method: int) -> str:
     return (
         f"clothing of 7x7 pixels ({result.examples:,} for training), residual network "
         f"of {result.blocks} blocks normalised {place}, {result.weights[norm]:,} "
-        f"weights, {result.updates:,} updates, {name}, warm-up over "
+        f"weights, {result.updates[method]:,} updates, {name}, warm-up over "
         f"{result.warmups[method]:,} updates"
     )
 

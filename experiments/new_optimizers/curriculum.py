@@ -37,6 +37,7 @@ Expect: no help on right labels, some where labels are wrong, which are the hard
 Run: jaxml run curriculum
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -53,8 +54,7 @@ from jaxml.record.figures import Axes, Figure, label, panels
 from jaxml.types import Batch, Dataset, Keep, Key, Workload
 
 RATES = 0.024 * 1.5 ** np.arange(10)
-ORDERS = ("all at once", "easy first", "hard first", "few first")
-ALL, EASY, HARD, FEW = range(len(ORDERS))
+ALL, EASY, HARD, FEW = range(4)
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 WRONG = (0.0, 0.4)  # fractions of the labels that are drawn anew
 LABELS = ("right labels", "two fifths of the labels random")
@@ -107,7 +107,7 @@ class Point(NamedTuple):
 
     Attributes:
         lr: the peak of the rate.
-        order: of ORDERS.
+        order: of BATCHES.
         wrong: of WRONG.
         horizon: updates of the run.
         momentum: of the optimizer.
@@ -144,53 +144,42 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program for each data set and budget."""
-    works = _workloads(config)
-    found = []
-    for data, work in works.items():
-        for steps in config.budgets:
-            found.append(_losses(config, work, steps, f"{data}, {steps} updates", keep))
-    test = np.stack(found)
+    sets = [problem.digits()]
+    if config.clothing:
+        sets.append(problem.small_clothing(config.clothing))
+    model = problem.mlp((config.width, CLASSES), jax.nn.relu)
+    loss = problem.cross_entropy
+    test, weights = [], []
+    for data, name in zip(sets, DATA, strict=False):
+        work = problem.workload(model, loss, data, train=config.train, test=config.test)
+        weights.append(problem.weights(work))
+        test.append([_losses(config, work, k, name, keep) for k in config.budgets])
     return Result(
-        test=test.reshape(len(works), len(config.budgets), *test.shape[1:]),
+        test=np.array(test),
         examples=np.array(config.train),
-        weights=np.array([problem.weights(work) for work in works.values()]),
+        weights=np.array(weights),
         updates=np.array(config.budgets),
         tuning=np.array(config.tuning),
     )
-
-
-def _workloads(config: Config) -> dict[str, Workload]:
-    sets = {"digits": problem.digits()}
-    if config.clothing:
-        sets["clothing"] = problem.small_clothing(config.clothing)
-    model = problem.mlp((config.width, CLASSES), jax.nn.relu)
-    of_data = partial(
-        problem.workload,
-        model,
-        problem.cross_entropy,
-        train=config.train,
-        test=config.test,
-    )
-    return {name: of_data(data) for name, data in sets.items()}
 
 
 def _losses(
     config: Config, work: Workload, steps: int, name: str, keep: Keep
 ) -> Float[np.ndarray, "wrong order rate unit"]:
     """Last held-out losses of every point and unit, nan where a run diverged."""
-    axes = {"wrong": WRONG, "order": range(len(ORDERS)), "lr": RATES}
+    axes = {"wrong": WRONG, "order": range(len(BATCHES)), "lr": RATES}
     grid = learn.grid(Point, **axes, horizon=[steps])
     family = partial(learn.momentum, shape=learn.linear)
+    stage = f"{name}, {steps} updates"
     found = learn.compare(
         partial(_training, config, work, steps),
-        {name: learn.Entrant(family, grid)},
+        {stage: learn.Entrant(family, grid)},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
         keep=keep,
     )
-    test = found[name].final["test"]
-    return test.reshape(len(WRONG), len(ORDERS), len(RATES), -1)
+    return found[stage].final["test"].reshape(len(WRONG), len(BATCHES), len(RATES), -1)
 
 
 def _training(config: Config, work: Workload, steps: int, family: Family) -> Training:
@@ -226,7 +215,7 @@ def _ordered(split: learn.Batches, point: Point, data: Batch, key: Key) -> Datas
     train = own.train._replace(targets=labels)
     rank = problem.difficulty(train, classes=CLASSES)
     chance = jax.random.uniform(few, (count,))
-    places = jnp.stack([chance, rank, -rank, chance])  # by ORDERS
+    places = jnp.stack([chance, rank, -rank, chance])  # by BATCHES
     rows = jnp.argsort(places[point.order])
     return own._replace(train=jax.tree.map(lambda leaf: leaf[rows], train))
 
@@ -235,11 +224,9 @@ def _growing(
     config: Config, steps: int, point: Point, own: Dataset, key: Key, step: Any
 ) -> Batch:
     """A batch from a beginning of the examples that grows until half the run."""
-    count = config.train
-    half = jnp.asarray(step, float) / (steps / 2)
-    grown = FIRST + (1 - FIRST) * half
-    fraction = jnp.where(point.order == ALL, 1.0, jnp.minimum(grown, 1.0))
-    seen = jnp.maximum(fraction * count, 1.0).astype(jnp.int32)
+    grown = jnp.minimum(2 * jnp.asarray(step, float) / steps, 1.0)
+    fraction = jnp.where(point.order == ALL, 1.0, FIRST + (1 - FIRST) * grown)
+    seen = (fraction * config.train).astype(jnp.int32)
     drawn = jax.random.fold_in(key, step)
     rows = jax.random.randint(drawn, (config.batch,), 0, seen)
     return jax.tree.map(lambda leaf: leaf[rows], own.train)
@@ -247,34 +234,38 @@ def _growing(
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """By log ratios of the mean last losses, each way at its own tuned rate."""
-    settings = np.ndindex(result.test.shape[:3])
-    return sum((_of_setting(result, place) for place in settings), ())
+    found: list[Assertion] = []
+    for place in np.ndindex(result.test.shape[:3]):
+        found.extend(_of_setting(result, place))
+    return tuple(found)
 
 
 def _of_setting(result: Result, place: tuple[int, ...]) -> tuple[Assertion, ...]:
     """The course's comparison, and two beside it."""
-    setting, losses = _setting(result, place), result.test[place]
-    pairs = (
-        (record.deciding, EASY, ALL),
-        (record.supporting, EASY, FEW),
-        (record.supporting, HARD, ALL),
+    compared = partial(_compared, result, place)
+    return (
+        compared(record.deciding, EASY, ALL),
+        compared(record.supporting, EASY, FEW),
+        compared(record.supporting, HARD, ALL),
     )
-    return tuple(
-        role(
-            "C124",
-            f"{BATCHES[ours].capitalize()} end at a lower held-out loss than "
-            f"{BATCHES[theirs]}.",
-            record.tuned(
-                _log_of_means,
-                Arm(losses[ours]),
-                Arm(losses[theirs]),
-                tuning=int(result.tuning),
-            ),
-            LOWER,
-            unit="log ratio",
-            setting=setting,
-        )
-        for role, ours, theirs in pairs
+
+
+def _compared(
+    result: Result,
+    place: tuple[int, ...],
+    role: Callable[..., Assertion],
+    ours: int,
+    theirs: int,
+) -> Assertion:
+    arms = (Arm(result.test[place][ours]), Arm(result.test[place][theirs]))
+    better, worse = BATCHES[ours].capitalize(), BATCHES[theirs]
+    return role(
+        "C124",
+        f"{better} end at a lower held-out loss than {worse}.",
+        record.tuned(_log_of_means, *arms, tuning=int(result.tuning)),
+        LOWER,
+        unit="log ratio",
+        setting=_setting(result, place),
     )
 
 
@@ -311,10 +302,10 @@ def _against_rate(
     axis: Axes, losses: Float[np.ndarray, "order rate unit"], tuning: np.ndarray
 ) -> None:
     """Medians and quartiles of the judging units; diverged ones count as infinite."""
-    for order, by_rate in zip(ORDERS, losses, strict=True):
+    for order, by_rate in zip(BATCHES, losses, strict=True):
         judged = np.where(np.isfinite(by_rate), by_rate, np.inf)[:, tuning:]
         low, middle, high = np.quantile(
             judged, [0.25, 0.5, 0.75], axis=1, method="nearest"
         )
-        (line,) = axis.loglog(RATES, middle, label=order, markevery=1)
-        axis.fill_between(RATES, low, high, color=line.get_color(), alpha=0.2)
+        axis.loglog(RATES, middle, label=order, markevery=1)
+        axis.fill_between(RATES, low, high, alpha=0.2)

@@ -250,13 +250,13 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     return tuple(found)
 
 
-def _of_network(result: Result, norm: int) -> list[Assertion]:
+def _of_network(result: Result, norm: int) -> tuple[Assertion, ...]:
     tuning = int(result.tuning)
     at_best = partial(record.tuned_mean, result.scores[norm], tuning=tuning)
     without, warm = result.distance[norm]
     after = f"after {result.updates} updates of Adam"
     setting = _setting(result, norm)
-    return [
+    return (
         record.deciding(
             "C117",
             f"The histogram of |g| {after} is farther from the initial one without a "
@@ -282,7 +282,7 @@ def _of_network(result: Result, norm: int) -> list[Assertion]:
             unit="difference",
             setting=setting,
         ),
-    ]
+    )
 
 
 def _setting(result: Result, norm: int) -> str:

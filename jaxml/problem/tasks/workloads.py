@@ -1,7 +1,6 @@
 """Workloads on which optimizers compete, each unit with examples of its own."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import jax
@@ -13,25 +12,20 @@ from jaxml import tree
 from jaxml.problem.data.embedded import digits
 from jaxml.problem.data.image_sets import fashion_mnist
 from jaxml.problem.losses import Penalty, accuracy, cross_entropy, none
-from jaxml.problem.models.dense import linear, mlp
+from jaxml.problem.models.dense import mlp
 from jaxml.problem.models.image import cnn
 from jaxml.problem.objectives import Loss, objective, start, training_loss
-from jaxml.types import Array, Batch, Dataset, Key, Model, Params, Workload
+from jaxml.types import Batch, Dataset, Model, Params, Workload
 
 __all__ = [
-    "after_the_sum",
-    "before_the_block",
     "clothing_workload",
     "difficulty",
     "digit_images_workload",
     "digits_workload",
-    "residual",
     "small_clothing",
     "weights",
     "workload",
 ]
-
-Block = Callable[[jax.Array], jax.Array]
 
 
 def workload(
@@ -194,69 +188,3 @@ def difficulty(batch: Batch, *, classes: int) -> jax.Array:
     alike = labels[:, None] == labels[None]
     easier = (alike & (excess[None] < excess[:, None])).astype(inputs.dtype)
     return jnp.sum(easier, axis=1) / (indicator @ size)
-
-
-def residual(
-    width: int,
-    blocks: int,
-    classes: int,
-    *,
-    normalise: Callable[[Block, jax.Array], jax.Array],
-) -> Model:
-    """A first layer, blocks of two dense layers that add to their input, and logits.
-
-    Kernels and biases start as those of `mlp`; a layer normalisation, without
-    parameters of its own, comes before the logits, and in each block as `normalise`
-    says.
-
-    Args:
-        width: of all hidden layers.
-        blocks: how many.
-        classes: outputs.
-        normalise: `after_the_sum` or `before_the_block`.
-
-    Source: Xiong et al. 2020, arXiv:2002.04745, post- and pre-normalised blocks,
-        without attention.
-    """
-    inner = mlp((width, width), jax.nn.relu)
-    ends = {"first": linear(width), "last": linear(classes)}
-
-    def init(key: Key, inputs: Array) -> tuple[Params, Any]:
-        keys = jax.random.split(key, blocks + 2)
-        hidden = jnp.zeros((1, width), inputs.dtype)
-        params = {"first": ends["first"].init(keys[-1], inputs)[0]}
-        params["last"] = ends["last"].init(keys[-2], hidden)[0]
-        for index in range(blocks):
-            params[f"block_{index:02}"] = inner.init(keys[index], hidden)[0]
-        return params, {}
-
-    def apply(
-        params: Params, state: Any, inputs: Array, *, train: bool, key: Key | None
-    ) -> tuple[jax.Array, Any]:
-        def layer(model: Model, name: str, values: Array) -> jax.Array:
-            return model.apply(params[name], {}, values, train=train, key=key)[0]
-
-        values = layer(ends["first"], "first", inputs)
-        for index in range(blocks):
-            block = partial(layer, inner, f"block_{index:02}")
-            values = normalise(block, values)
-        return layer(ends["last"], "last", _normalised(values)), state
-
-    return Model(init, apply)
-
-
-def after_the_sum(block: Block, values: jax.Array) -> jax.Array:
-    """norm(h + f(h)), the first Transformer's."""
-    return _normalised(values + block(values))
-
-
-def before_the_block(block: Block, values: jax.Array) -> jax.Array:
-    """h + f(norm(h)), later Transformers'."""
-    return values + block(_normalised(values))
-
-
-def _normalised(values: jax.Array) -> jax.Array:
-    """Layer normalisation: mean 0 and variance 1 over the units of each example."""
-    centred = values - jnp.mean(values, axis=-1, keepdims=True)
-    variance = jnp.mean(jnp.square(centred), axis=-1, keepdims=True)
-    return centred / jnp.sqrt(variance + 1e-5)
