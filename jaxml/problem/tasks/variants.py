@@ -1,4 +1,4 @@
-"""Dense networks with parts that studies switch on and off."""
+"""What studies vary: small pictures, their difficulty, and parts of dense networks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,20 +6,64 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.typing import ArrayLike
+import numpy as np
+from jax.typing import ArrayLike, DTypeLike
 
+from jaxml.problem.data.image_sets import fashion_mnist
 from jaxml.problem.models.dense import linear, mlp
-from jaxml.types import Array, Key, Model, Params
+from jaxml.types import Array, Batch, Key, Model, Params
 
 __all__ = [
     "after_the_sum",
     "before_the_block",
+    "difficulty",
     "layer_normalised",
     "residual",
+    "small_clothing",
     "switched_mlp",
 ]
 
 Block = Callable[[jax.Array], jax.Array]
+
+
+def small_clothing(
+    count: int, *, block: int = 4, dtype: DTypeLike = np.float32
+) -> Batch:
+    """The first `count` pictures of clothing, as means over squares of `block` pixels.
+
+    Rows of (28 / block)² numbers: as cheap as 8x8 digits, and harder to tell apart.
+
+    Args:
+        count: how many.
+        block: a divisor of 28.
+        dtype: of the inputs, and so of the parameters.
+    """
+    images = fashion_mnist(train=count, test=1, dtype=dtype).train
+    squares = images.inputs.reshape(count, 28 // block, block, 28 // block, block)
+    return images._replace(inputs=squares.mean(axis=(2, 4)).reshape(count, -1))
+
+
+def difficulty(batch: Batch, *, classes: int) -> jax.Array:
+    """The fraction of the examples of its class that are easier than an example, `[n]`.
+
+    The less the distance to the mean of its class exceeds that to the nearest mean of
+    another, the easier. Cost: O(n²).
+
+    Args:
+        batch: rows of numbers and labels, as they are trained on.
+        classes: how many.
+    """
+    inputs, labels = jnp.asarray(batch.inputs), jnp.asarray(batch.targets)
+    member = labels[:, None] == jnp.arange(classes, dtype=labels.dtype)[None]
+    indicator = member.astype(inputs.dtype)
+    size = jnp.maximum(jnp.sum(indicator, axis=0), 1.0)
+    means = (indicator.T @ inputs) / size[:, None]
+    distance = jnp.linalg.norm(inputs[:, None] - means[None], axis=-1)
+    own = jnp.sum(indicator * distance, axis=1)
+    excess = own - jnp.min(jnp.where(member, jnp.inf, distance), axis=1)
+    alike = labels[:, None] == labels[None]
+    easier = (alike & (excess[None] < excess[:, None])).astype(inputs.dtype)
+    return jnp.sum(easier, axis=1) / (indicator @ size)
 
 
 def switched_mlp(
