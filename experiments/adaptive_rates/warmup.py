@@ -189,63 +189,55 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 def _of_setting(result: Result, norm: int, method: int) -> tuple[Assertion, ...]:
     """Each at its own tuned rate, and both at that which is best with a warm-up."""
     without, warm = result.train[norm, method]
-    tuning, setting = int(result.tuning), _setting(result, norm, method)
-    worse = Arm(np.log(without / warm), scores=warm)
-    name = list(METHODS.values())[method]
+    lower = partial(_lower, int(result.tuning))
+    worse = np.log(without / warm)
     needs = record.supporting if method else record.deciding
+    name = list(METHODS.values())[method]
+    about = {"unit": "log ratio", "setting": _setting(result, norm, method)}
     return (
         record.deciding(
             "C086",
             "With a warm-up training ends at a lower training loss than without, both "
             "at tuned rates.",
-            record.tuned(_log_of_means, Arm(warm), Arm(without), tuning=tuning),
+            lower(warm, without),
             LOWER,
-            unit="log ratio",
-            setting=setting,
+            **about,
         ),
         needs(
             "C117",
             f"{name} ends at a higher training loss without a warm-up than with one, "
             "at the rate that is best with one.",
-            record.tuned(_mean, worse, tuning=tuning),
+            record.tuned_mean(warm, worse, tuning=int(result.tuning)),
             HIGHER,
-            unit="log ratio",
-            setting=setting,
+            **about,
         ),
         record.supporting(
             "C086",
             "With a warm-up training ends at a lower held-out loss than without, both "
             "at rates tuned by it.",
-            _held_out(result, norm, method),
+            lower(*result.test[norm, method, ::-1]),
             LOWER,
-            unit="log ratio",
-            setting=setting,
+            **about,
         ),
     )
 
 
-def _held_out(result: Result, norm: int, method: int) -> record.Interval:
-    without, warm = result.test[norm, method]
-    tuning = int(result.tuning)
-    return record.tuned(_log_of_means, Arm(warm), Arm(without), tuning=tuning)
+def _lower(tuning: int, ours: np.ndarray, theirs: np.ndarray) -> record.Interval:
+    return record.tuned(_log_of_means, Arm(ours), Arm(theirs), tuning=tuning)
 
 
 def _log_of_means(ours: np.ndarray, theirs: np.ndarray) -> float:
     return float(np.log(record.ratio_of_means(ours, theirs)))
 
 
-def _mean(values: np.ndarray) -> float:
-    return float(np.mean(values, dtype=np.float64))
-
-
 def _setting(result: Result, norm: int, method: int) -> str:
     name = list(METHODS.values())[method]
-    place = list(NORMS)[norm]
+    place, weights = list(NORMS)[norm], result.weights[norm]
+    updates, rise = result.updates[method], result.warmups[method]
     return (
         f"clothing of 7x7 pixels ({result.examples:,} for training), residual network "
-        f"of {result.blocks} blocks normalised {place}, {result.weights[norm]:,} "
-        f"weights, {result.updates[method]:,} updates, {name}, warm-up over "
-        f"{result.warmups[method]:,} updates"
+        f"of {result.blocks} blocks normalised {place}, {weights:,} weights, "
+        f"{updates:,} updates, {name}, warm-up over {rise:,} updates"
     )
 
 
@@ -269,5 +261,5 @@ def _band(
 ) -> None:
     """Median and quartiles over units."""
     low, middle, high = np.quantile(losses, [0.25, 0.5, 0.75], axis=1)
-    (line,) = axis.loglog(x, middle, label=name, markevery=1)
+    (line,) = axis.loglog(x, middle, label=name)
     axis.fill_between(x, low, high, color=line.get_color(), alpha=0.2)

@@ -55,7 +55,7 @@ from jaxml.types import Batch, Dataset, Keep, Key, Workload
 
 RATES = 0.024 * 1.5 ** np.arange(10)
 ALL, EASY, HARD, FEW = range(4)
-DATA = ("8x8 digits", "clothing of 7x7 pixels")
+DATA = {"digits": "8x8 digits", "clothing": "clothing of 7x7 pixels"}
 WRONG = (0.0, 0.4)  # fractions of the labels that are drawn anew
 LABELS = ("right labels", "two fifths of the labels random")
 FIRST = 0.2  # the fraction of the examples with which a growing order begins
@@ -144,13 +144,13 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program for each data set and budget."""
-    sets = [problem.digits()]
+    sets = {"digits": problem.digits()}
     if config.clothing:
-        sets.append(problem.small_clothing(config.clothing))
+        sets["clothing"] = problem.small_clothing(config.clothing)
     model = problem.mlp((config.width, CLASSES), jax.nn.relu)
     loss = problem.cross_entropy
     test, weights = [], []
-    for data, name in zip(sets, DATA, strict=False):
+    for name, data in sets.items():
         work = problem.workload(model, loss, data, train=config.train, test=config.test)
         weights.append(problem.weights(work))
         test.append([_losses(config, work, k, name, keep) for k in config.budgets])
@@ -275,9 +275,9 @@ def _log_of_means(ours: np.ndarray, theirs: np.ndarray) -> float:
 
 def _setting(result: Result, place: tuple[int, ...]) -> str:
     data, budget, wrong = place
+    images, labels = list(DATA.values())[data], LABELS[wrong]
     return (
-        f"{DATA[data]} ({result.examples:,} for training, {LABELS[wrong]}), dense "
-        f"network of "
+        f"{images} ({result.examples:,} for training, {labels}), dense network of "
         f"{result.weights[data]:,} weights, {result.updates[budget]:,} updates, SGD "
         "with momentum, rates tuned"
     )
@@ -287,13 +287,13 @@ def figures(result: Result) -> dict[str, Figure]:
     """Last losses against the rate, a figure for each data set."""
     drawn = {}
     for name, losses in zip(DATA, result.test, strict=False):
-        figure, axes = panels(len(losses), len(WRONG), width=5.0)
+        figure, axes = panels(len(losses), len(WRONG))
         cells = np.ndindex(losses.shape[:2])
         for axis, (budget, wrong) in zip(axes, cells, strict=True):
             _against_rate(axis, losses[budget, wrong], result.tuning)
-            title = f"{name}, {result.updates[budget]:,} updates, {LABELS[wrong]}"
+            title = f"{result.updates[budget]:,} updates, {LABELS[wrong]}"
             label(axis, title, "peak rate η", "held-out loss (nats)")
-        axes[0].legend(fontsize=8)
+        axes[0].legend()
         drawn[name] = figure
     return drawn
 
@@ -307,5 +307,5 @@ def _against_rate(
         low, middle, high = np.quantile(
             judged, [0.25, 0.5, 0.75], axis=1, method="nearest"
         )
-        axis.loglog(RATES, middle, label=order, markevery=1)
+        axis.loglog(RATES, middle, label=order)
         axis.fill_between(RATES, low, high, alpha=0.2)

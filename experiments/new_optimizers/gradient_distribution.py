@@ -304,9 +304,10 @@ def figures(result: Result) -> dict[str, Figure]:
         for rise, early in zip(RISES, result.early[norm, :, best], strict=True):
             name = f"{result.updates} updates later, {rise} a warm-up"
             _band(axis, early[tuning:], name)
-        axis.legend(fontsize=8)
         title = f"Adam, normalised {list(NORMS)[norm]}"
         label(axis, title, "log2 |g|", "fraction of the weights")
+    shown = axes[0].get_legend_handles_labels()
+    figure.legend(*shown, loc="outside lower center", ncols=3, fontsize=8)
     return {"histograms": figure}
 
 

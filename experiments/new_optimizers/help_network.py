@@ -275,8 +275,10 @@ def _start(
 def findings(result: Result) -> tuple[Assertion, ...]:
     """By differences of the mean log losses, each aid at its own tuned point."""
     found: list[Assertion] = []
+    tuning = int(result.tuning)
+    lower = partial(record.tuned, record.mean_difference, tuning=tuning)
     for network, losses in enumerate(result.train):
-        setting = _setting(result, network)
+        about = {"unit": "log ratio", "setting": _setting(result, network)}
         arms = {
             name: Arm(np.log(values), edges=_edges(name))
             for name, values in zip(AIDS, losses, strict=True)
@@ -284,21 +286,9 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         for name, aid in AIDS.items():
             if aid.subject:
                 role = record.supporting if name == "control" else record.deciding
-                pair = (arms[name], arms["no aid"])
-                measured = record.tuned(
-                    record.mean_difference, *pair, tuning=int(result.tuning)
-                )
+                measured = lower(arms[name], arms["no aid"])
                 statement = f"{aid.subject} lets training end at a lower loss."
-                found.append(
-                    role(
-                        "C124",
-                        statement,
-                        measured,
-                        LOWER,
-                        unit="log ratio",
-                        setting=setting,
-                    )
-                )
+                found.append(role("C124", statement, measured, LOWER, **about))
     return tuple(found)
 
 
@@ -324,12 +314,10 @@ def figures(result: Result) -> dict[str, Figure]:
     """Last losses of the judging units at each aid's tuned point."""
     figure, axes = panels(1, len(result.train), width=5.0)
     for axis, losses, depth in zip(axes, result.train, result.depths, strict=True):
-        for place, values in enumerate(losses):
-            best = learn.chosen(values, int(result.tuning))
-            judged = values[best, result.tuning :]
-            axis.scatter(judged, [place] * len(judged), s=8)
-            axis.scatter(np.nanmedian(judged), place, s=200, marker="|")
-        axis.set(xscale="log", yticks=range(len(AIDS)), yticklabels=list(AIDS))
-        what = "last training loss (nats); bar: median"
-        label(axis, f"hidden layers: {depth}", what, "aid")
+        points = [learn.chosen(values, int(result.tuning)) for values in losses]
+        judged = losses[np.arange(len(AIDS)), points, result.tuning :]
+        ended = [values[np.isfinite(values)] for values in judged]
+        axis.boxplot(ended, orientation="horizontal", tick_labels=list(AIDS))
+        axis.set(xscale="log")
+        label(axis, f"hidden layers: {depth}", "last training loss (nats)", "aid")
     return {"aids": figure}
