@@ -17,6 +17,7 @@ from jaxml.problem.models.nnx import *
 from jaxml.problem.objectives import *
 from jaxml.problem.tasks.line import *
 from jaxml.problem.tasks.networks import *
+from jaxml.problem.tasks.variants import *
 from jaxml.problem.tasks.workloads import *
 from jaxml.problem.toys import *
 from jaxml.provenance import read

@@ -1,16 +1,26 @@
 """The fixed problems: what their data are, and that a vector is as good as a tree."""
 
+from typing import Any
+
 import jax
 import numpy as np
 import pytest
 
 from jaxml import tree
 from jaxml.problem import (
+    after_the_sum,
+    before_the_block,
+    difficulty,
+    examples,
+    layer_normalised,
+    mlp,
     objective,
     objective_of_vector,
     parity_digits,
     pokemon_cp,
     pokemon_line,
+    residual,
+    switched_mlp,
     tanh_sinc,
 )
 
@@ -50,3 +60,54 @@ def test_the_line_is_numpys_and_its_hessian_is_constant() -> None:
             hessian = jax.hessian(line.loss)(point, None)
             np.testing.assert_allclose(hessian, line.hessian, rtol=1e-12)
         np.testing.assert_allclose(line.loss(line.best, None), line.least, rtol=1e-12)
+
+
+def test_difficulty_is_the_place_in_the_class_by_distances_to_means() -> None:
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(12, 2)).astype(np.float32)
+    labels = np.repeat(np.arange(2, dtype=np.int32), 6)
+    first, second = inputs[:6].mean(axis=0), inputs[6:].mean(axis=0)
+    excess = np.linalg.norm(inputs - first, axis=1)
+    excess -= np.linalg.norm(inputs - second, axis=1)
+    places = [np.argsort(np.argsort(part)) / 6 for part in (excess[:6], -excess[6:])]
+    found = difficulty(examples(inputs, labels), classes=2)
+    np.testing.assert_allclose(found, np.concatenate(places), atol=1e-6)
+
+
+@pytest.mark.identity
+def test_a_switched_mlp_is_an_mlp_where_nothing_is_switched_on() -> None:
+    inputs = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    plain = mlp((5, 2), jax.nn.relu)
+    switched = switched_mlp((5, 2), dropout=0.0, normalised=0.0)
+    params, state = plain.init(jax.random.key(0), inputs)
+    key = jax.random.key(1)
+    expected, _ = plain.apply(params, state, inputs, train=True, key=key)
+    found, _ = switched.apply(params, state, inputs, train=True, key=key)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("normalise", [after_the_sum, before_the_block])
+def test_a_residual_block_is_its_equation(normalise: Any) -> None:
+    inputs = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    model = residual(5, 1, 2, normalise=normalise)
+    params, state = model.init(jax.random.key(0), inputs)
+
+    def affine(layer: Any, values: np.ndarray) -> np.ndarray:
+        return values @ np.asarray(layer["kernel"]) + np.asarray(layer["bias"])
+
+    def norm(h: np.ndarray) -> np.ndarray:
+        return (h - h.mean(1)[:, None]) / np.sqrt(h.var(1)[:, None] + 1e-5)
+
+    def block(h: np.ndarray) -> np.ndarray:
+        first, second = (params["block_00"][f"layer_{k:02}"] for k in range(2))
+        return affine(second, np.maximum(affine(first, h), 0))
+
+    h = affine(params["first"]["layer_00"], inputs)
+    h = norm(h + block(h)) if normalise is after_the_sum else h + block(norm(h))
+    expected = affine(params["last"]["layer_00"], norm(h))
+    found, _ = model.apply(params, state, inputs, train=True, key=None)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        layer_normalised(jax.numpy.asarray(h)), norm(h), rtol=1e-4, atol=1e-5
+    )
