@@ -273,7 +273,7 @@ def figures(result: Result) -> dict[str, Figure]:
         losses = result.test[place]
         judged = losses[:, tuning:]
         left.loglog(result.rates[place], np.mean(judged, axis=1), label=method)
-        ends = judged[learn.chosen(losses, tuning)]
+        ends = judged[learn.chosen(np.asarray(losses), tuning)]
         right.scatter(np.full(len(ends), place), ends, color="black", s=12)
     left.legend(fontsize=8)
     right.set_xticks(range(len(METHODS)), list(METHODS), rotation=30, ha="right")

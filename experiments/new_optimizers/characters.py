@@ -292,7 +292,7 @@ def figures(result: Result) -> dict[str, Figure]:
     for marker, budget in zip("os", BUDGETS, strict=True):
         ends = []
         for method in METHODS:
-            losses = _losses(result, budget, method)
+            losses = np.asarray(_losses(result, budget, method))
             ends.append(losses[learn.chosen(losses, tuning), tuning:])
         axes[2].scatter(*ends, marker=marker, label=budget, s=20)
     low, high = axes[2].get_xlim()
