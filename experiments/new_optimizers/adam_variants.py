@@ -123,7 +123,8 @@ class Result(NamedTuple):
 
 def _watched(state: learn.TrainState) -> dict[str, Array]:
     """How far apart Adam's rates η/√v̂ are, and how many AdaBound would clip."""
-    hyper, updates = state.hyper, state.step
+    hyper = state.hyper
+    updates = state.step.astype(jnp.float32)
     memories = optax.tree_utils.tree_get(state.opt_state, "memory")
     squares = jnp.concatenate([jnp.ravel(v) for _, (v,) in memories])
     decay = hyper.second_moment
@@ -190,13 +191,15 @@ def study(config: Config, keep: Keep) -> Result:
             keep=keep,
         )
     work = problem.digits_workload(width=config.width)
-    adam, points = contests["Adam"].final, len(PLACES)
+    adam = {name: ends[: len(PLACES)] for name, ends in contests["Adam"].final.items()}
+    ends = [each.final["test"][: len(PLACES)] for each in contests.values()]
+    rates = [each.grid.lr[: len(PLACES)] for each in contests.values()]
     return Result(
-        test=np.stack([each.final["test"][:points] for each in contests.values()]),
-        control=adam["test"][points:],
-        rates=np.stack([each.grid.lr[:points] for each in contests.values()]),
-        apart=adam["apart"][:points],
-        outside=adam["outside"][:points],
+        test=np.stack(ends),
+        control=contests["Adam"].final["test"][len(PLACES) :],
+        rates=np.stack(rates),
+        apart=adam["apart"],
+        outside=adam["outside"],
         tuning=np.array(config.tuning),
         train=np.array(config.train),
         weights=np.array(problem.weights(work)),

@@ -169,17 +169,18 @@ def _contest(
 def study(config: Config, keep: Keep) -> Result:
     """One program a method and budget."""
     work, points = _workload(config), len(PLACES)
-    loss, rates, contests = [], [], {}
+    loss, rates, held_out = [], [], {}
     for budget in BUDGETS:
         for method in METHODS:
             found = _contest(config, work, budget, method, keep)
             loss.append([found.final[part][:points] for part in PARTS])
             rates.append(found.grid.lr[:points])
-            contests[method, budget] = found
+            held_out[method, budget] = found.final["test"]
     shape = (len(BUDGETS), len(METHODS))
+    loss = np.reshape(loss, (*shape, *np.shape(loss)[1:]))
     return Result(
-        loss=np.reshape(loss, (*shape, *np.shape(loss)[1:])),
-        control=contests["Adam", "short"].final["test"][points:],
+        loss=loss,
+        control=held_out["Adam", "short"][points:],
         rates=np.reshape(rates, (*shape, points)),
         tuning=np.array(config.tuning),
         updates=np.array([config.short, config.long]),
@@ -208,30 +209,28 @@ def findings(result: Result) -> tuple[record.Assertion, ...]:
     """Differences of losses at tuned rates: what decides, what stands beside it, and
     the control.
     """
-    return (
-        _decides(result),
-        _beside(
-            result,
-            "In a short run SGD with momentum ends at a higher loss on held-out text "
-            "than Adam.",
-            _lead(result, "short"),
-            "short",
-        ),
-        _beside(
-            result,
-            "SGD with momentum, tuned by its training loss, ends at a higher one than "
-            "Adam.",
-            _lead(result, "long", "train"),
-            "long",
-        ),
-        _beside(
-            result,
-            "Adam over rates half a step away, the control, ends at a higher loss on "
-            "held-out text than Adam.",
-            _difference(result, result.control, _losses(result, "short", "Adam")),
-            "short",
-        ),
+    control = _difference(result, result.control, _losses(result, "short", "Adam"))
+    short = _beside(
+        result,
+        "In a short run SGD with momentum ends at a higher loss on held-out text than "
+        "Adam.",
+        _lead(result, "short"),
+        "short",
     )
+    in_training = _beside(
+        result,
+        "SGD with momentum, tuned by its training loss, ends above Adam.",
+        _lead(result, "long", "train"),
+        "long",
+    )
+    itself = _beside(
+        result,
+        "Adam over rates half a step away, the control, ends at a higher loss on "
+        "held-out text than Adam.",
+        control,
+        "short",
+    )
+    return (_decides(result), short, in_training, itself)
 
 
 def _decides(result: Result) -> record.Assertion:

@@ -34,6 +34,7 @@ __all__ = [
     "clothing_workload",
     "digit_images_workload",
     "digits_workload",
+    "small_clothing_workload",
     "weights",
     "workload",
 ]
@@ -157,6 +158,38 @@ def clothing_workload(
         images,
         train=train,
         test=test,
+        held_out={"accuracy": accuracy},
+    )
+
+
+def small_clothing_workload(
+    *,
+    pool: int = 10_000,
+    train: int = 500,
+    test: int = 1000,
+    width: int = 32,
+    penalty: Penalty = none,
+) -> Workload:
+    """Pictures of clothing, their pixels averaged over tiles of 4x4 to 7x7, and the
+    dense network of `digits_workload`.
+
+    Args:
+        pool: how many of the training images units draw from, the first ones.
+        train: examples that train a unit.
+        test: others that judge it, of the same pool.
+        width: of the hidden layer.
+        penalty: of the parameters, in training alone.
+    """
+    images = fashion_mnist(train=pool, test=1).train
+    tiles = np.reshape(images.inputs, (-1, 7, 4, 7, 4))
+    pixels = np.mean(tiles, axis=(2, 4), dtype=np.float32)
+    return workload(
+        mlp((width, 10), jax.nn.relu),
+        cross_entropy,
+        images._replace(inputs=pixels.reshape(-1, 49)),
+        train=train,
+        test=test,
+        penalty=penalty,
         held_out={"accuracy": accuracy},
     )
 
