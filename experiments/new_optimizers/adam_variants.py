@@ -6,7 +6,7 @@ by. Intervals contain the tuning. Rates fall linearly to 0, except those of AdaB
 its algorithm 2 prints it, which fall as 1/√t by themselves; the code of its authors
 leaves √t out and corrects both biases. RAdam is that of its authors' code. 2,000
 updates are 2/(1 - β₂), the length of the warm-up that RAdam's rectifier amounts to, and
-40 passes over a batch of 20 and 500 digits and twice that are enough for all to fit.
+80 passes over 500 digits in batches of 20.
 
 A variant that helps ends lower by more than the margin, one that harms ends higher. 1 %
 of the probability of the right class, 0.01 nats, is the margin. The control is Adam
@@ -14,10 +14,11 @@ again, over rates half a step away: an interval beyond the margin there would sh
 the tuning alone makes differences of that size.
 
 AdaBound is meant against rates η/√v̂ that end far apart. So Adam's are looked at beside:
-the 97.5th over the 2.5th percentile of the weights that ever had a gradient (a factor
-of 10, more than any one rate could serve, and 95 % of the weights so that no single one
-tells), and how many of them lie outside AdaBound's bounds at the last update, without
-which clipping would do nothing. That AdaBound's own lie within is its definition.
+the 97.5th over the 2.5th percentile of the weights that ever had a gradient, and how
+many of them lie outside AdaBound's bounds at the last update. A factor of 10 is far,
+since a rate ten times too high or too low for a network ruins it. Were the factor less,
+or most rates within the bounds, clipping would do little. That AdaBound's own rates lie
+within is its definition.
 
 What the course says of these methods are rules and definitions, which other studies
 decide; whether they pay is one small task here: all findings support. A first study of
