@@ -299,8 +299,8 @@ def figures(result: Result) -> dict[str, Figure]:
     axes[2].legend(fontsize=8)
     label(
         axes[2],
-        "At the tuned rate, a point a unit",
-        "Adam: held-out loss (nats)",
-        "SGD with momentum: held-out loss (nats)",
+        "Held-out loss at the tuned rate, a point a unit",
+        "Adam (nats)",
+        "SGD with momentum (nats)",
     )
     return {"characters": figure}
