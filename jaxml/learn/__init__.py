@@ -8,6 +8,7 @@ from jaxml.learn.batches import (
     permuted,
     shuffled,
     split_anew,
+    split_blocks_anew,
     updates_per_epoch,
     with_replacement,
 )

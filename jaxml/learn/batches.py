@@ -155,24 +155,55 @@ def split_anew(data: Batch, *, train: int, test: int, size: int) -> Batches:
         InputError: there are fewer examples than both parts need, a part is empty, or a
             batch is larger than the first.
     """
+    return split_blocks_anew(data, block=1, train=train, test=test, size=size)
+
+
+def split_blocks_anew(
+    data: Batch, *, block: int, train: int, test: int, size: int
+) -> Batches:
+    """As `split_anew`, by whole blocks of neighbouring examples: none of a block that a
+    run trains on is held out.
+
+    For examples that resemble their neighbours, such as the windows of a text. Within
+    its own blocks a run's batches are shuffled example by example.
+
+    Args:
+        data: all examples, block after block.
+        block: examples of each.
+        train: how many examples train a run, whole blocks of them.
+        test: how many others judge it, whole blocks too.
+        size: of a batch, in examples.
+
+    Raises:
+        InputError: as `split_anew`, and a number of examples that is no multiple of the
+            block.
+    """
     length = _length(data)
     if min(train, test) < 1 or train + test > length:
         raise InputError(
             f"{train} examples to train on and {test} to judge by cannot be drawn from "
             f"{length}: choose positive numbers of at most that many together."
         )
+    if block < 1 or any(count % block for count in (length, train, test)):
+        raise InputError(
+            f"{length} examples, {train} to train on and {test} to judge by are not "
+            f"all whole blocks of {block}: choose multiples of it."
+        )
 
     def own(data: Batch, key: Key) -> Dataset:
-        index = permuted(jnp.arange(train + test, dtype=jnp.int32), length, key=key)
+        places = jnp.arange((train + test) // block, dtype=jnp.int32)
+        drawn = permuted(places, length // block, key=key)
+        within = jnp.arange(block, dtype=jnp.int32)
+        index = jnp.ravel(drawn[:, None] * jnp.int32(block) + within[None])
         return Dataset(_rows(data, index[:train]), _rows(data, index[train:]))
 
     first = jax.tree.map(lambda leaf: leaf[:train], data)
-    within = shuffled(first, size)
+    shown = shuffled(first, size)
 
     def draw(own: Dataset, key: Key, step: Any) -> Batch:
-        return within.draw(own.train, key, step)
+        return shown.draw(own.train, key, step)
 
-    return Batches(data, draw, within.per_epoch, own)
+    return Batches(data, draw, shown.per_epoch, own)
 
 
 def _rows(data: Batch, index: jax.Array) -> Batch:

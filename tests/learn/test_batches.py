@@ -186,3 +186,41 @@ def test_a_probe_sees_what_its_run_trains_on_and_holds_out():
 def test_parts_that_cannot_be_drawn_are_refused(parts):
     with pytest.raises(InputError, match="cannot be drawn"):
         learn.split_anew(NUMBERED, train=parts[0], test=parts[1], size=2)
+
+
+@pytest.mark.identity
+def test_a_run_s_own_blocks_are_whole_and_have_no_common_one():
+    batches = learn.split_blocks_anew(NUMBERED, block=4, train=20, test=12, size=6)
+    seen = []
+    for seed in range(8):
+        own = batches.own(NUMBERED, jax.random.key(seed))
+        train = np.asarray(own.train.targets).reshape(-1, 4)
+        test = np.asarray(own.test.targets).reshape(-1, 4)
+        for blocks in (train, test):
+            assert (blocks == blocks[:, :1] + np.arange(4)).all()
+            assert (blocks[:, 0] % 4 == 0).all()
+        starts = [*train[:, 0], *test[:, 0]]
+        assert len(set(starts)) == 8
+        np.testing.assert_array_equal(own.train.inputs[:, 0], own.train.targets)
+        seen.append(tuple(starts))
+    assert len(set(seen)) == 8
+
+
+@pytest.mark.identity
+def test_blocks_of_one_are_examples():
+    blocks = learn.split_blocks_anew(NUMBERED, block=1, train=20, test=12, size=6)
+    single = learn.split_anew(NUMBERED, train=20, test=12, size=6)
+    key = jax.random.key(4)
+    own = blocks.own(NUMBERED, key)
+    for one, other in zip(own, single.own(NUMBERED, key), strict=True):
+        np.testing.assert_array_equal(one.targets, other.targets)
+    shown, expected = blocks.draw(own, key, 3), single.draw(own, key, 3)
+    np.testing.assert_array_equal(shown.targets, expected.targets)
+
+
+@pytest.mark.identity
+@pytest.mark.parametrize("parts", [(0, 20, 12), (3, 20, 12), (4, 18, 12), (4, 20, 10)])
+def test_parts_that_are_no_whole_blocks_are_refused(parts):
+    block, train, test = parts
+    with pytest.raises(InputError, match="choose multiples of it"):
+        learn.split_blocks_anew(NUMBERED, block=block, train=train, test=test, size=2)

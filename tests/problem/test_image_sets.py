@@ -19,9 +19,10 @@ from jaxml.problem.data.image_sets import (
     fashion_mnist,
     load,
     mnist,
+    shrunk,
 )
 from jaxml.provenance import collecting, unchanged
-from jaxml.types import InputError
+from jaxml.types import Batch, InputError
 
 pytestmark = pytest.mark.oracle
 
@@ -253,3 +254,13 @@ def test_the_set_has_the_published_statistics(request, name):
         train.targets[:3].tolist() == first and test.targets[:3].tolist() == first_test
     )
     assert train.inputs.min() == 0 and train.inputs.max() == 1
+
+
+def test_a_shrunk_picture_has_the_means_of_its_squares() -> None:
+    pixels = np.arange(2 * 4 * 6, dtype=np.float32).reshape(2, 4, 6, 1)
+    batch = Batch(pixels, np.zeros(2, np.int32), np.ones(2, np.float32))
+    found = shrunk(batch, 2).inputs
+    assert found.shape == (2, 2, 3, 1) and found.dtype == np.float32
+    assert found[1, 0, 2, 0] == pixels[1, :2, 4:, 0].mean()
+    with pytest.raises(InputError, match="divisor of both"):
+        shrunk(batch, 4)

@@ -10,6 +10,7 @@ from jaxml import tree
 from jaxml.problem import (
     after_the_sum,
     before_the_block,
+    characters_workload,
     difficulty,
     examples,
     layer_normalised,
@@ -22,7 +23,9 @@ from jaxml.problem import (
     residual,
     switched_mlp,
     tanh_sinc,
+    weights,
 )
+from jaxml.types import InputError
 
 
 @pytest.mark.oracle
@@ -111,3 +114,25 @@ def test_a_residual_block_is_its_equation(normalise: Any) -> None:
     np.testing.assert_allclose(
         layer_normalised(jax.numpy.asarray(h)), norm(h), rtol=1e-4, atol=1e-5
     )
+
+
+def test_characters_are_windows_of_blocks_that_share_none() -> None:
+    text = bytes(range(48, 48 + 29))  # each character once, so that codes are places
+    workload = characters_workload(
+        text=text, block=4, context=2, train=8, test=4, width=3
+    )
+    starts = [0, 6, 12, 18]
+    expected = [
+        [start + place, start + place + 1, start + place + 2]
+        for start in starts
+        for place in range(4)
+    ]
+    np.testing.assert_array_equal(workload.data.inputs, np.array(expected)[:, :2])
+    np.testing.assert_array_equal(workload.data.targets, np.array(expected)[:, 2])
+    assert weights(workload) == 2 * 29 * 3 + 3 + 3 * 29 + 29
+
+
+@pytest.mark.identity
+def test_a_text_shorter_than_a_block_is_refused() -> None:
+    with pytest.raises(InputError, match="give a longer text"):
+        characters_workload(text=b"short", block=10)

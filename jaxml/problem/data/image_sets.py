@@ -12,7 +12,7 @@ from jaxml.problem.data.files import FileSet, published
 from jaxml.problem.data.idx import parse
 from jaxml.types import Batch, Dataset, InputError
 
-__all__ = ["fashion_mnist", "mnist"]
+__all__ = ["fashion_mnist", "mnist", "shrunk"]
 
 
 FASHION_MNIST = FileSet(
@@ -76,6 +76,28 @@ def mnist(
         document recognition".
     """
     return load(MNIST, train=train, test=test, dtype=dtype)
+
+
+def shrunk(images: Batch, block: int) -> Batch:
+    """The means over squares of so many by so many pixels, in the pixels' dtype.
+
+    Args:
+        images: inputs `[n, height, width, colours]`.
+        block: the side of a square, which divides height and width.
+
+    Raises:
+        InputError: it does not.
+    """
+    pixels = np.asarray(images.inputs)
+    n, height, width, colours = pixels.shape
+    if block < 1 or height % block or width % block:
+        raise InputError(
+            f"Pictures of {height} by {width} pixels hold no whole squares of {block}: "
+            "choose a divisor of both."
+        )
+    rows, columns = height // block, width // block
+    squares = pixels.reshape(n, rows, block, columns, block, colours)
+    return images._replace(inputs=squares.mean(axis=(2, 4), dtype=pixels.dtype))
 
 
 def load(images: FileSet, *, train: int, test: int, dtype: DTypeLike) -> Dataset:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 
-from jaxml.problem.data.image_sets import fashion_mnist
+from jaxml.problem.data.image_sets import fashion_mnist, shrunk
 from jaxml.problem.models.dense import linear, mlp
 from jaxml.types import Array, Batch, Key, Model, Params
 
@@ -38,9 +38,8 @@ def small_clothing(
         block: a divisor of 28.
         dtype: of the inputs, and so of the parameters.
     """
-    images = fashion_mnist(train=count, test=1, dtype=dtype).train
-    squares = images.inputs.reshape(count, 28 // block, block, 28 // block, block)
-    return images._replace(inputs=squares.mean(axis=(2, 4)).reshape(count, -1))
+    images = shrunk(fashion_mnist(train=count, test=1, dtype=dtype).train, block)
+    return images._replace(inputs=np.reshape(images.inputs, (count, -1)))
 
 
 def difficulty(batch: Batch, *, classes: int) -> jax.Array:

@@ -4,19 +4,34 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
 from jaxml import tree
 from jaxml.problem.data.embedded import digits
-from jaxml.problem.data.image_sets import fashion_mnist
+from jaxml.problem.data.examples import examples
+from jaxml.problem.data.files import published
+from jaxml.problem.data.image_sets import fashion_mnist, shrunk
+from jaxml.problem.data.text import SHAKESPEARE
 from jaxml.problem.losses import Penalty, accuracy, cross_entropy, none
 from jaxml.problem.models.dense import mlp
 from jaxml.problem.models.image import cnn
 from jaxml.problem.objectives import Loss, objective, start, training_loss
-from jaxml.types import Batch, Dataset, Model, Params, Workload
+from jaxml.problem.tasks.variants import small_clothing
+from jaxml.types import (
+    Array,
+    Batch,
+    Dataset,
+    InputError,
+    Key,
+    Model,
+    Params,
+    Workload,
+)
 
 __all__ = [
+    "characters_workload",
     "clothing_workload",
     "digit_images_workload",
     "digits_workload",
@@ -139,7 +154,7 @@ def clothing_workload(
         block: side of the blocks of pixels that are averaged first; 2 gives 14x14.
         dtype: of the pixels, and so of the parameters.
     """
-    images = _shrunk(fashion_mnist(train=pool, test=1, dtype=dtype).train, block)
+    images = shrunk(fashion_mnist(train=pool, test=1, dtype=dtype).train, block)
     return workload(
         cnn(channels, 10),
         cross_entropy,
@@ -148,15 +163,6 @@ def clothing_workload(
         test=test,
         held_out={"accuracy": accuracy},
     )
-
-
-def _shrunk(images: Batch, block: int) -> Batch:
-    """The means over blocks of so many by so many pixels, which divide the side."""
-    pixels = np.asarray(images.inputs)
-    n, height, width, colours = pixels.shape
-    rows, columns = height // block, width // block
-    blocks = pixels.reshape(n, rows, block, columns, block, colours)
-    return images._replace(inputs=blocks.mean(axis=(2, 4), dtype=pixels.dtype))
 
 
 def small_clothing_workload(
@@ -177,13 +183,78 @@ def small_clothing_workload(
         width: of the hidden layer.
         penalty: of the parameters, in training alone.
     """
-    images = _shrunk(fashion_mnist(train=pool, test=1).train, 4)
     return workload(
         mlp((width, 10), jax.nn.relu),
         cross_entropy,
-        images._replace(inputs=images.inputs.reshape(-1, 49)),
+        small_clothing(pool),
         train=train,
         test=test,
         penalty=penalty,
         held_out={"accuracy": accuracy},
     )
+
+
+def characters_workload(
+    *,
+    text: bytes | None = None,
+    block: int = 500,
+    context: int = 3,
+    train: int = 20_000,
+    test: int = 5_000,
+    width: int = 32,
+) -> Workload:
+    """The next character of a text after `context` others, a network with one hidden
+    layer of ReLUs, cross-entropy.
+
+    Examples lie block after block, and no character is in two blocks: split them by
+    `learn.split_blocks_anew`, since neighbouring windows overlap.
+
+    Args:
+        text: of one-byte characters; when not given, Shakespeare's plays as
+            `shakespeare` reads them, 65 kinds in 1,115,394 characters.
+        block: examples of each.
+        context: characters that are seen.
+        train: examples that train a unit.
+        test: others that judge it.
+        width: of the hidden layer.
+
+    Raises:
+        InputError: the text is shorter than a block; the plays are corrupt, or neither
+            here nor to be had.
+    """
+    content = published(SHAKESPEARE, "input.txt") if text is None else text
+    known, codes = np.unique(np.frombuffer(content, np.uint8), return_inverse=True)
+    span = block + context
+    blocks = len(codes) // span
+    if min(block, context) < 1 or blocks < 1:
+        raise InputError(
+            f"{len(codes)} characters hold no block of {block} after {context}: give a "
+            "longer text, and positive numbers."
+        )
+    spans = codes[: blocks * span].astype(np.int32).reshape(blocks, span)
+    windows = np.lib.stride_tricks.sliding_window_view(spans, context + 1, axis=1)
+    rows = windows.reshape(-1, context + 1)
+    return workload(
+        _of_codes(mlp((width, len(known)), jax.nn.relu), len(known)),
+        cross_entropy,
+        examples(np.ascontiguousarray(rows[:, :-1]), rows[:, -1].copy()),
+        train=train,
+        test=test,
+    )
+
+
+def _of_codes(model: Model, kinds: int) -> Model:
+    """The model of indicators, given whole numbers below `kinds`."""
+
+    def indicators(codes: Array) -> jax.Array:
+        return jax.nn.one_hot(codes, kinds, dtype=jnp.float32)
+
+    def init(key: Key, x: Array) -> tuple[Params, Any]:
+        return model.init(key, indicators(x))
+
+    def apply(
+        params: Params, state: Any, x: Array, *, train: bool, key: Key | None
+    ) -> tuple[jax.Array, Any]:
+        return model.apply(params, state, indicators(x), train=train, key=key)
+
+    return Model(init, apply)
