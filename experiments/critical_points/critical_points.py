@@ -9,7 +9,7 @@ digits: digits (4 tanh units) is trained, then sent to index 0; embedded_digits 
 unit of zero weights to these minima, which makes them saddles by theory. Units are
 distinct points, by loss and index.
 
-Claims: C052, C053, C058, C060.
+Claims: C053, C058, C060.
 Sources: Dauphin et al. 2014, arXiv:1406.2572; Frye et al. 2021, arXiv:2003.10397;
 Fukumizu and Amari 2000.
 Cost: half a minute on 2 cores: 616 networks, each family one compiled program.
@@ -181,29 +181,9 @@ def findings(result):
     distinct points.
     """
     return (
-        *_minima(result),
         *_index_against_loss(result),
         *_digits_minima(result),
         *_methods(result),
-    )
-
-
-def _minima(result):
-    (tanh, loss), (narrow, _) = _distinct(result.tanh), _distinct(result.narrow_tanh)
-    widths = np.repeat([5, 2], [len(tanh), len(narrow)]).astype(loss.dtype)
-    minimum = np.append(tanh, narrow) == 0
-    return (
-        record.supporting(  # two widths are no trend
-            "C052",
-            "Distinct critical points of tanh networks are more rarely minima in the "
-            "wider of two widths.",
-            record.bootstrap(record.correlation, widths, minimum),
-            record.below(0.0),
-            unit="correlation",
-            setting="sin(5πx)/(5πx) at 64 points, 5 and 2 tanh units, weight decay "
-            f"{DECAY}, {FREE}",
-            figure="loss_against_index",
-        ),
     )
 
 
