@@ -25,10 +25,10 @@ times the rate, which is the same method but for rounding: compared with SGD wit
 momentum it must show no effect in any of the four.
 
 The ranges of the rates and the fixed losses were placed by a coarse look at other seeds
-(100 and above, steps of 2, three to ten units). The first run, of 20 units of each kind of digits and 10 of clothing, left all of digits
-open, and from another seed the steadiness on clothing too: there are now twice as many.
-Its control was Adam with ε = 1e8, whose bias correction makes the first updates ten
-times as large, so that it is no equal.
+(100 and above, steps of 2, three to ten units). The first run, of 20 units of each kind
+of digits and 10 of clothing, left all of digits open, and steadiness on clothing came
+out otherwise from another seed: there are now twice as many. Its control was Adam with
+ε = 1e8, whose bias correction makes the first updates ten times as large: no equal.
 
 Claims: C109.
 Sources: Kingma and Ba 2015, arXiv:1412.6980; Wilson et al. 2017, arXiv:1705.08292;
