@@ -282,7 +282,7 @@ def figures(result: Result) -> dict[str, Figure]:
         _band(panel, RATES, last, "constant rate, at the end")
         panel.set_xscale("log")
         label(panel, data.split(",")[0], "rate η", "accuracy on held-out pictures")
-        panel.legend(fontsize=8, loc="upper left")
+        panel.legend(fontsize=8, loc="upper right")
     return {"range_test": figure}
 
 

@@ -331,7 +331,7 @@ def figures(result: Result) -> dict[str, Figure]:
         best = float(np.nanmax(np.nanmean(ends.accuracy, axis=-1)))
         panel.set_ylim(best - 0.12, best + 0.03)
         label(panel, data.split(",")[0], "peak rate η", "accuracy on held-out pictures")
-        panel.legend(fontsize=8, loc="lower center")
+        panel.legend(fontsize=8, loc="lower left")
     return {"schedules": figure}
 
 
