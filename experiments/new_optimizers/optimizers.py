@@ -20,18 +20,20 @@ Four things decide on each data set, and each can come out either way:
   same rates; "unstable" fails if Adam's are no larger.
 
 0.01 nats matter, 1 % in the probability of the right class; of increases 0.023 nats,
-1 % of the loss of a guess. The negative control is Adam with ε = 1e8, which is SGD with
-averaged momentum: compared with SGD with momentum it must show no effect in any of the
-four.
+1 % of the loss of a guess. The negative control is SGD with averaged momentum at ten
+times the rate, which is the same method but for rounding: compared with SGD with
+momentum it must show no effect in any of the four.
 
 The ranges of the rates and the fixed losses were placed by a coarse look at other seeds
-(100 and above, steps of 2, three to ten units). A first version drew 20 units of each
-kind of digits, with which the control could not show that it has no effect.
+(100 and above, steps of 2, three to ten units). The first run, of 20 units of each kind
+of digits and 10 of clothing, left all of digits open, and steadiness on clothing came
+out otherwise from another seed: there are now twice as many. Its control was Adam with
+ε = 1e8, whose bias correction makes the first updates ten times as large: no equal.
 
 Claims: C109.
 Sources: Kingma and Ba 2015, arXiv:1412.6980; Wilson et al. 2017, arXiv:1705.08292;
     Keskar and Socher 2017, arXiv:1712.07628; Choi et al. 2019, arXiv:1910.05446.
-Cost: not measured yet.
+Cost: two minutes on 2 cores.
 Expect: Adam is faster; else the two hardly differ.
 Run: jaxml run optimizers
 """
@@ -51,11 +53,10 @@ from jaxml.record.figures import Axes, Figure, label, panels
 from jaxml.types import Keep, Workload
 
 MOMENTUM, ADAM, CONTROL = range(3)
-NAMES = ("SGD with momentum", "Adam", "Adam with ε = 1e8 (the control)")
-HUGE = 1e8  # the ε at which Adam divides by a constant
-SAME = 10 * HUGE  # averaged momentum is a tenth of the sum
+NAMES = ("SGD with momentum", "Adam", "SGD with averaged momentum (the control)")
+FAMILIES = (learn.momentum, learn.adam, learn.averaged_momentum)
 STEPS = 1.5 ** np.arange(10)
-RATES = (0.025 * STEPS, 0.005 * STEPS, 0.025 * SAME * STEPS)
+RATES = (0.025 * STEPS, 0.005 * STEPS, 0.25 * STEPS)  # a mean is a tenth of a sum
 
 NATS = "0.01 nats is 1 % in the probability of the right class"
 SOONER = record.below(0.0, margin=math.log(1.1), reason="a tenth of a run is noticed")
@@ -91,7 +92,7 @@ class Config:
     digits_units: int = 40
     digits_every: int = 5
     clothing: int = 1000  # to train on
-    clothing_units: int = 10
+    clothing_units: int = 20
     clothing_every: int = 20
     test: int = 500
     width: int = 32
@@ -186,12 +187,8 @@ def _entrants(config: Config, *methods: int) -> dict[str, learn.Entrant]:
     grid = partial(learn.grid, learn.Hyper, horizon=[config.steps])
     entrants = {}
     for method in methods:
-        family = learn.momentum if method == MOMENTUM else learn.adam
-        huge = {"epsilon": [HUGE]} if method == CONTROL else {}
-        points = grid(lr=RATES[method], **huge)
-        entrants[NAMES[method]] = learn.Entrant(
-            partial(family, shape=learn.linear), points
-        )
+        family = partial(FAMILIES[method], shape=learn.linear)
+        entrants[NAMES[method]] = learn.Entrant(family, grid(lr=RATES[method]))
     return entrants
 
 

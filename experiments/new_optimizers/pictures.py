@@ -10,9 +10,11 @@ of their own. Momenta stay at 0.9 and β₂ at 0.999, untuned.
 The advice holds if SGD with momentum is the more accurate one on held-out pictures, and
 fails if Adam is, or if half a point separates them at most: so little is less than what
 another draw of the initial weights changes. It must come out so on both kinds of
-pictures. The negative control is Adam with ε = 1e8, which is SGD with averaged
-momentum, on digits: it must show no effect. Beside accuracy stands the held-out loss,
-tuned by itself.
+pictures. The negative control, on digits, is SGD with averaged momentum at ten times
+the rate, the same method but for rounding: it must show no effect. (The first run's was
+Adam with ε = 1e8, whose bias correction makes the first updates ten times as large: no
+equal, and 0.8 points less accurate.) Beside accuracy stands the held-out loss, tuned by
+itself.
 
 Not tested: deep networks with normalisation, decay and augmentation, segmentation,
 detection, and the other half of the table, of which `characters` asks about language.
@@ -21,7 +23,7 @@ of 2, three or four units).
 
 Claims: C125.
 Sources: Keskar and Socher 2017, arXiv:1712.07628; Choi et al. 2019, arXiv:1910.05446.
-Cost: not measured yet.
+Cost: one minute on 2 cores.
 Expect: no effect.
 Run: jaxml run pictures
 """
@@ -40,11 +42,10 @@ from jaxml.record.figures import Axes, Figure, label, panels
 from jaxml.types import Keep, Workload
 
 MOMENTUM, ADAM, CONTROL = range(3)
-NAMES = ("SGD with momentum", "Adam", "Adam with ε = 1e8 (the control)")
-HUGE = 1e8  # the ε at which Adam divides by a constant
-SAME = 10 * HUGE  # averaged momentum is a tenth of the sum
+NAMES = ("SGD with momentum", "Adam", "SGD with averaged momentum (the control)")
+FAMILIES = (learn.momentum, learn.adam, learn.averaged_momentum)
 STEPS = 1.5 ** np.arange(8)
-RATES = (0.02 * STEPS, 0.006 * STEPS, 0.02 * SAME * STEPS)
+RATES = (0.02 * STEPS, 0.006 * STEPS, 0.2 * STEPS)  # a mean is a tenth of a sum
 DATA = ("8x8 digits", "14x14 pictures of clothing")
 
 MORE_ACCURATE = record.above(
@@ -137,11 +138,8 @@ def _race(config: Config, work: Workload, methods: tuple[int, ...], keep: Keep) 
     grid = partial(learn.grid, learn.Hyper, horizon=[config.steps])
     entrants = {}
     for method in methods:
-        family = learn.momentum if method == MOMENTUM else learn.adam
-        huge = {"epsilon": [HUGE]} if method == CONTROL else {}
-        entrants[NAMES[method]] = learn.Entrant(
-            partial(family, shape=learn.linear), grid(lr=RATES[method], **huge)
-        )
+        family = partial(FAMILIES[method], shape=learn.linear)
+        entrants[NAMES[method]] = learn.Entrant(family, grid(lr=RATES[method]))
     found = learn.compare(
         learn.experiment(work, batch=config.batch, steps=config.steps),
         entrants,
@@ -222,6 +220,8 @@ def figures(result: Result) -> dict[str, Figure]:
         for k in (MOMENTUM, ADAM):
             _band(panel, RATES[k], race.accuracy[k], NAMES[k])
         panel.set_xscale("log")
+        best = float(np.nanmax(np.nanmean(race.accuracy, axis=-1)))
+        panel.set_ylim(best - 0.12, best + 0.03)
         label(panel, data, "peak rate η", "accuracy on held-out pictures")
         panel.legend(fontsize=8)
     return {"pictures": figure}

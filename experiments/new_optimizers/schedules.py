@@ -21,12 +21,13 @@ must end more accurate than cosine annealing, which falls as low without them. S
 cosine annealing and the last losses on held-out pictures stand beside.
 
 The range of the rates was placed by a coarse look at other seeds (100 and above, steps
-of 2, four to ten units).
+of 2, four to ten units). The first run had half as many units, and four of the six
+deciding intervals were too wide to tell.
 
 Claims: C115, C116.
 Sources: Smith 2017, arXiv:1506.01186; Loshchilov and Hutter 2017, arXiv:1608.03983;
     Smith and Topin 2018, arXiv:1708.07120.
-Cost: not measured yet.
+Cost: two minutes on 2 cores.
 Expect: on digits no effect; on clothing, where a constant rate is noisy, all help.
 Run: jaxml run schedules
 """
@@ -105,9 +106,9 @@ class Config:
     """
 
     digits: int = 500  # to train on
-    digits_units: int = 20
+    digits_units: int = 40
     clothing: int = 1000  # to train on
-    clothing_units: int = 10
+    clothing_units: int = 20
     test: int = 1000
     width: int = 32
     channels: int = 8
@@ -330,7 +331,7 @@ def figures(result: Result) -> dict[str, Figure]:
         best = float(np.nanmax(np.nanmean(ends.accuracy, axis=-1)))
         panel.set_ylim(best - 0.12, best + 0.03)
         label(panel, data.split(",")[0], "peak rate η", "accuracy on held-out pictures")
-        panel.legend(fontsize=8, loc="lower center")
+        panel.legend(fontsize=8, loc="lower left")
     return {"schedules": figure}
 
 
