@@ -35,7 +35,7 @@ from jaxml.record.figures import (
     Figure,
     label,
     panels,
-    stacked_shares,
+    stacked_fractions,
     symmetric_log,
 )
 from jaxml.types import Array, Keep
@@ -195,4 +195,4 @@ def _draw_outcomes(axis: Axes, found: Any, widths: Array) -> None:
     for width, ended in zip(widths, found.outcome, strict=True):
         count = np.bincount(ended.ravel(), minlength=len(OUTCOMES))
         fractions[f"{width} units"] = count / np.sum(count)
-    stacked_shares(axis, fractions, OUTCOMES)
+    stacked_fractions(axis, fractions, OUTCOMES)
