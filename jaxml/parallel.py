@@ -43,6 +43,8 @@ class Program(NamedTuple):
         width: runs in a chunk.
         bytes: what a chunk takes at its peak, arguments and outputs included, as XLA
             plans it.
+        beginnings: one for each device, `chunk -> chunk`, which makes what the
+            executable takes of the chunk; none where it takes the chunk itself.
     """
 
     executables: Sequence[Any]
@@ -50,6 +52,7 @@ class Program(NamedTuple):
     outputs: Any
     width: int
     bytes: int
+    beginnings: Sequence[Any] = ()
 
 
 def devices(limit: int | None = None) -> list[Device]:
@@ -117,6 +120,7 @@ def compiled(
     chunks: int,
     limit: int | None = None,
     purpose: str = "A program",
+    begin: Callable[[Any], Any] | None = None,
 ) -> Program:
     """Compiles a function of a chunk of runs for as many devices as there are chunks
     and devices.
@@ -131,26 +135,38 @@ def compiled(
         chunks: how many there will be.
         limit: on the number of devices, as `devices` takes it.
         purpose: the program's name in the sentence that says it does not fit.
+        begin: `chunk -> chunk`, what is done once to a chunk before `function` takes
+            it: a program of its own, compiled at the same time and, on a CPU, with less
+            optimization.
 
     Raises:
         InputError: a chunk does not fit in the memory of a device; or as `devices`.
     """
     places = devices(limit)[:chunks]
     chunk, whole = _shapes(chunk), _shapes(shared)
-    lowered = [
-        _lowered(function, chunk, whole, place) for place in dict.fromkeys(places)
-    ]
-    options = _options(places[0].platform)
-    first = lowered[0].compile(compiler_options=options)
-    width, needed = len(jax.tree.leaves(chunk)[0]), bytes_of(first)
-    _require_room(needed, width, whole, places, purpose)
-    if places[0].platform == "cpu":
+    each = list(dict.fromkeys(places))
+    platform = places[0].platform
+    options = _options(platform, level=2)
+    width = len(jax.tree.leaves(chunk)[0])
+    with ThreadPoolExecutor(1, thread_name_prefix="jaxml") as beside:
+        begun: Future[list[Any]] | None = None
+        if begin is not None:
+            lowered = [_lowered(begin, (chunk,), place) for place in each]
+            chunk = _shapes_out(lowered[0])
+            begun = beside.submit(_compiled, lowered, _options(platform, level=1))
+        lowered = [_lowered(function, (chunk, whole), place) for place in each]
+        executables = _compiled(lowered[:1], options)
+        needed = bytes_of(executables[0])
+        _require_room(needed, width, whole, places, purpose)
+        # Once the first is compiled, JAX's cache has the others.
+        executables += _compiled(lowered[1:], options)
+        beginnings = [] if begun is None else begun.result()
+    outputs = executables[0].out_info
+    if platform == "cpu":
         places = places[: max(1, memory.available_bytes(places) // max(needed, 1))]
-        executables = [first] * len(places)
-    else:  # once the first is compiled, JAX's cache has the others
-        others = [each.compile(compiler_options=options) for each in lowered[1:]]
-        executables = [first, *others]
-    return Program(executables, places, first.out_info, width, needed)
+        executables = executables * len(places)
+        beginnings = beginnings * len(places)
+    return Program(executables, places, outputs, width, needed, beginnings)
 
 
 @contextlib.contextmanager
@@ -174,19 +190,20 @@ def computing(
     copies = {
         place: jax.device_put(shared, place) for place in dict.fromkeys(program.places)
     }
-    free: SimpleQueue[tuple[Any, Device]] = SimpleQueue()
-    for slot in zip(program.executables, program.places, strict=True):
+    free: SimpleQueue[tuple[Any, Any, Device]] = SimpleQueue()
+    beginnings = program.beginnings or [_unchanged] * len(program.places)
+    for slot in zip(beginnings, program.executables, program.places, strict=True):
         free.put(slot)
     begun: dict[int, Future[Any]] = {}
 
     def compute(chunk: Any) -> Any:
-        executable, place = free.get()
+        slot = free.get()
+        begin, execute, place = slot
         try:
-            return jax.device_get(
-                executable(jax.device_put(chunk, place), copies[place])
-            )
+            started = begin(jax.device_put(chunk, place))
+            return jax.device_get(execute(started, copies[place]))
         finally:
-            free.put((executable, place))
+            free.put(slot)
 
     def outputs(index: int) -> Any:
         for each in range(index, min(index + ahead, chunks)):
@@ -235,26 +252,39 @@ def bytes_of(executable: Any) -> int:
     )
 
 
-def _lowered(
-    function: Callable[[Any, Any], Any], chunk: Any, shared: Any, place: Device
-) -> Any:
+def _unchanged(chunk: Any) -> Any:
+    """The chunk itself."""
+    return chunk
+
+
+def _lowered(function: Callable[..., Any], shapes: Sequence[Any], place: Device) -> Any:
     """The function lowered for one device."""
     there = SingleDeviceSharding(place)
-    return jax.jit(function, in_shardings=there, out_shardings=there).lower(
-        chunk, shared
+    return jax.jit(function, in_shardings=there, out_shardings=there).lower(*shapes)
+
+
+def _compiled(lowered: Sequence[Any], options: dict[str, Any]) -> list[Any]:
+    """The lowered functions, compiled in turn."""
+    return [each.compile(compiler_options=options) for each in lowered]
+
+
+def _shapes_out(lowered: Any) -> Any:
+    """Shapes and dtypes of what a lowered function returns."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered.out_info
     )
 
 
-def _options(platform: str) -> dict[str, Any]:
-    """On a CPU, LLVM's second level of optimization instead of its third, which
-    compiles sooner.
+def _options(platform: str, *, level: int) -> dict[str, Any]:
+    """On a CPU, this level of LLVM's optimization in place of the third, which compiles
+    sooner.
 
     A level that the user sets in XLA_FLAGS stands.
     """
     chosen = _LEVEL in os.environ.get("XLA_FLAGS", "")
     if platform != "cpu" or chosen:
         return {}
-    return {_LEVEL: 2}
+    return {_LEVEL: level}
 
 
 def _shapes(tree: Any) -> Any:

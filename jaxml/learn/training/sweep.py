@@ -14,7 +14,7 @@ from jaxml.learn.optimizers.evaluation import evaluation_params
 from jaxml.learn.optimizers.hyper import validate
 from jaxml.learn.training import gathering
 from jaxml.learn.training.grid import lanes_of, require_precision
-from jaxml.learn.training.state import Trace, Training
+from jaxml.learn.training.state import Trace, Training, TrainState
 from jaxml.parallel import Program
 from jaxml.types import InputError, Keep, Params, compute_now
 
@@ -140,8 +140,10 @@ def compiled(
         params = evaluation_params(state.opt_state, state.params)
         return Outputs(params, state.model_state, state.diverged_at, trace)
 
-    def chunk(hypers: Any, data: Any) -> Outputs:
-        states = initialise(training.init, hypers)
+    def begin(hypers: Any) -> TrainState:
+        return initialise(training.init, hypers)
+
+    def chunk(states: TrainState, data: Any) -> Outputs:
         if width > 1:
             return jax.vmap(one, in_axes=(0, None))(states, data)
         alone = jax.tree.map(lambda leaf: leaf[0], states)
@@ -157,6 +159,7 @@ def compiled(
         chunks=-(-total // width),
         limit=devices,
         purpose="A program",
+        begin=begin,
     )
     require_precision(hypers, program.outputs.params)
     return program

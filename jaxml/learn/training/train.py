@@ -106,7 +106,8 @@ def _stepped(
         value_fn=value_fn,
     )
     new = state._replace(params=params, model_state=model_state, opt_state=opt_state)
-    return _judged(state, new, value, grads), Info(value, tree.norm(wide(grads)))
+    seen = Info(value, tree.norm(wide(grads)))
+    return _judged(state, new, seen), seen
 
 
 def _run(
@@ -161,9 +162,7 @@ def _lengths(steps: int, every: int | None) -> tuple[int, int]:
     return int(steps), int(every)
 
 
-def _judged(
-    old: TrainState, new: TrainState, value: jax.Array, grads: Params
-) -> TrainState:
+def _judged(old: TrainState, new: TrainState, seen: Info) -> TrainState:
     """The state after an update: the new one, or the old one where the run has
     diverged.
 
@@ -171,9 +170,9 @@ def _judged(
     goes on, with the model's state as it was, and has diverged if the loss never is
     finite again.
     """
-    healthy = jnp.isfinite(value)
+    healthy = jnp.isfinite(seen.loss)
     finite = jnp.isfinite(tree.norm(wide(new.params)))
-    frozen = old.frozen | ~finite | (~healthy & _finite(grads))
+    frozen = old.frozen | ~finite | (~healthy & jnp.isfinite(seen.gradient_norm))
     since = jnp.where(old.diverged_at < 0, old.step, old.diverged_at)
     model_state = tree.where(healthy, new.model_state, old.model_state)
     after = (new.params, model_state, new.opt_state)
@@ -201,10 +200,3 @@ def _in_dtype_of(params: Params, hyper: Any) -> Any:
         )
 
     return jax.tree.map(cast, hyper)
-
-
-def _finite(x: Params) -> jax.Array:
-    """Whether every entry is finite."""
-    return jax.tree.reduce(
-        jnp.logical_and, jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), x)
-    )

@@ -11,6 +11,7 @@ from jax.typing import ArrayLike
 
 from jaxml.problem.models.adapters import require_floating
 from jaxml.problem.models.linen import from_linen
+from jaxml.problem.models.product import product
 from jaxml.types import Array, InputError, Key, Model, Params
 
 __all__ = ["linear", "mlp", "polynomial", "units"]
@@ -122,9 +123,13 @@ class _Units(nn.Module):
         del train
         require_floating(inputs)
         hidden = nn.Dense(
-            self.count, name="hidden", bias_init=nn.initializers.normal(1.0)
+            self.count,
+            name="hidden",
+            bias_init=nn.initializers.normal(1.0),
+            dot_general=product,
         )(inputs)
-        return nn.Dense(1, name="output")(self.activation(hidden))
+        output = nn.Dense(1, name="output", dot_general=product)
+        return output(self.activation(hidden))
 
 
 class _Mlp(nn.Module):
@@ -143,7 +148,10 @@ class _Mlp(nn.Module):
                     self.activation(values)
                 )
             values = nn.Dense(
-                width, name=f"layer_{index:02}", kernel_init=_scaled(self.scale)
+                width,
+                name=f"layer_{index:02}",
+                kernel_init=_scaled(self.scale),
+                dot_general=product,
             )(values)
         return values
 
