@@ -1,23 +1,115 @@
 """WHAT is learned: data, models, losses, and the objectives they make together."""
-# ruff: noqa: F403 (each module's `__all__` is its public surface, and this room's is
-# their union)
 
-from jaxml.problem.data.embedded import *
-from jaxml.problem.data.examples import *
-from jaxml.problem.data.idx import *
-from jaxml.problem.data.image_sets import *
-from jaxml.problem.data.text import *
-from jaxml.problem.labels import *
-from jaxml.problem.losses import *
-from jaxml.problem.models.convolution import *
-from jaxml.problem.models.dense import *
-from jaxml.problem.models.image import *
-from jaxml.problem.models.linen import *
-from jaxml.problem.models.nnx import *
-from jaxml.problem.objectives import *
-from jaxml.problem.tasks.line import *
-from jaxml.problem.tasks.networks import *
-from jaxml.problem.tasks.variants import *
-from jaxml.problem.tasks.workloads import *
-from jaxml.problem.toys import *
+from jaxml.problem.data.embedded import (
+    circles,
+    digits,
+    moons,
+    pokemon_cp,
+    sinc,
+    spirals,
+    xor,
+)
+from jaxml.problem.data.examples import (
+    examples,
+    split,
+)
+from jaxml.problem.data.idx import (
+    read_idx,
+)
+from jaxml.problem.data.image_sets import (
+    fashion_mnist,
+    mnist,
+    shrunk,
+)
+from jaxml.problem.data.text import (
+    shakespeare,
+    windows,
+)
+from jaxml.problem.labels import (
+    check_labels,
+)
+from jaxml.problem.losses import (
+    accuracy,
+    cross_entropy,
+    hinge,
+    huber,
+    l1,
+    l2,
+    mae,
+    mse,
+    none,
+    softmax_mse,
+    weighted_mean,
+)
+from jaxml.problem.models.convolution import (
+    convolve,
+    convolve_native,
+    convolve_patches,
+)
+from jaxml.problem.models.dense import (
+    linear,
+    mlp,
+    polynomial,
+    units,
+)
+from jaxml.problem.models.image import (
+    cnn,
+    max_pool,
+)
+from jaxml.problem.models.linen import (
+    from_linen,
+)
+from jaxml.problem.models.nnx import (
+    from_nnx,
+)
+from jaxml.problem.objectives import (
+    criterion,
+    evaluation,
+    objective,
+    outputs,
+    start,
+    training_loss,
+)
+from jaxml.problem.tasks.line import (
+    Line,
+    pokemon_line,
+)
+from jaxml.problem.tasks.networks import (
+    Task,
+    deep_relu,
+    networks,
+    objective_of_vector,
+    output_errors,
+    parity_digits,
+    relu_sinc,
+    softmax_digits,
+    square_wave,
+    tanh_sinc,
+    unravel,
+)
+from jaxml.problem.tasks.variants import (
+    after_the_sum,
+    before_the_block,
+    difficulty,
+    layer_normalised,
+    residual,
+    small_clothing,
+    switched_mlp,
+)
+from jaxml.problem.tasks.workloads import (
+    characters_workload,
+    clothing_workload,
+    digit_images_workload,
+    digits_workload,
+    small_clothing_workload,
+    weights,
+    workload,
+)
+from jaxml.problem.toys import (
+    bilinear,
+    cubic,
+    parabola,
+    quartic,
+    x_sin_x,
+)
 from jaxml.provenance import read
