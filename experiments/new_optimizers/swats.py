@@ -12,8 +12,8 @@ the tuning. 2,000 updates are twice the memory 1/(1 - β₂) of the average.
 
 "Once the rate has settled" needs a tolerance that can be met: γ is about 0.3 here and
 scatters as much from batch to batch, so an update is within 1e-3 of the average once in
-some 400, and within 1e-9 once in some 4e8. As printed SWATS is then Adam, but
-for rounding, in any run of a few thousand updates, which is measured beside, and is the
+some 400, and within 1e-9 once in some 4e8. As printed SWATS is then Adam, but for
+rounding, in any run of a few thousand updates, which is measured beside, and is the
 control: it must not differ from Adam. What decides is SWATS with 1e-3, or 0.3 % of the
 rate.
 
@@ -22,9 +22,10 @@ training loss to a level that both reach in a seventh of the run (0.1 nats on di
 0.6 on clothing; each tuned by that); otherwise as many or more. A tenth of the updates
 is the margin, less than a step of the grid. If it has the final quality of SGD, its
 test loss ends less than 0.02 nats above that of SGD with momentum, 2 % of the
-probability of the right class; half of that on either side is the margin. A switch to a bad rate would end higher. Whether there is a quality of SGD that
-Adam lacks is looked at beside. Speed and quality are each asked at the rate that is
-best for it, not both at one.
+probability of the right class; half of that on either side is the margin. A switch to a
+bad rate would end higher. Whether there is a quality of SGD that Adam lacks is looked
+at beside. Speed and quality are each asked at the rate that is best for it, not both at
+one.
 
 A first study of this gave SWATS 1,000 updates, one split and one tuned rate for all
 units, and took its tolerance after a look. Here tolerance, grids and levels come from a
