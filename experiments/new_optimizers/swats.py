@@ -12,8 +12,8 @@ the tuning. 2,000 updates are twice the memory 1/(1 - β₂) of the average.
 
 "Once the rate has settled" needs a tolerance that can be met: γ is about 0.3 here and
 scatters as much from batch to batch, so an update is within 1e-3 of the average once in
-some 400, and within 1e-9 once in some 4e8. As printed SWATS is then Adam, but
-for rounding, in any run of a few thousand updates, which is measured beside, and is the
+some 400, and within 1e-9 once in some 4e8. As printed SWATS is then Adam, but for
+rounding, in any run of a few thousand updates, which is measured beside, and is the
 control: it must not differ from Adam. What decides is SWATS with 1e-3, or 0.3 % of the
 rate.
 
