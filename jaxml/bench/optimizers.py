@@ -79,11 +79,14 @@ class Size(NamedTuple):
     rounds: int = 3
 
 
-FULL = Size()
+ON_CPU = Size()
+ON_ACCELERATOR = Size(torch_steps=200)
+"""There a launch takes longer than its arithmetic, and run after run takes minutes."""
 
 
-def measure(size: Size = FULL) -> list[Row]:
+def measure(size: Size | None = None) -> list[Row]:
     """Each optimizer's grid in every way, then how one program grows with its runs."""
+    size = size or (ON_CPU if jax.default_backend() == "cpu" else ON_ACCELERATOR)
     data = jax.device_put(problem.digits())
     rows = [row for name in OPTIMIZERS for row in contest(name, data, size)]
     rows += grown(data, size)

@@ -1,7 +1,6 @@
 """What ran: the identity of a run, and the record of the circumstances."""
 
 import hashlib
-import importlib.metadata
 import json
 import os
 import shlex
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+import jaxml
 from jaxml import claims, parallel
 from jaxml.freshness import versions
 from jaxml.provenance import Reading
@@ -201,7 +201,7 @@ def manifest(
         "own_claims": own_claims(study),
         "file": str(study.path),
         **_commit(study.path.parent),
-        "jaxml": importlib.metadata.version("jaxml"),
+        "jaxml": jaxml.__version__,
         "device": {
             "kind": jax.devices()[0].device_kind,
             "count": len(parallel.devices()),
