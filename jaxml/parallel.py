@@ -1,13 +1,9 @@
-"""Runs over devices: a device computes one chunk of runs at a time, and all devices
-compute at once.
+"""Runs over devices: each computes one chunk at a time, and all compute at once.
 
 Every device executes the same program, compiled for one device and one chunk, in a
 thread of its own: how many devices there are changes no bit, nothing is exchanged
 between them, and a device that has finished its chunk takes the next. On a CPU a core
 counts as a device, for its one program can be executed by several threads at once.
-
-`jax.shard_map` over a mesh compiles another program for two devices than for one, whose
-bits differ.
 """
 
 import contextlib
@@ -36,13 +32,11 @@ class Program(NamedTuple):
     """A function of a chunk of runs, compiled.
 
     Attributes:
-        executables: one for each device, `(chunk, shared) -> outputs`; on a CPU one and
-            the same.
+        executables: one for each device, `(chunk, shared) -> outputs`.
         places: the device of each.
         outputs: shapes of one chunk's outputs.
         width: runs in a chunk.
-        bytes: what a chunk takes at its peak, arguments and outputs included, as XLA
-            plans it.
+        bytes: what a chunk takes at its peak, arguments and outputs included.
         beginnings: one for each device, `chunk -> chunk`, which makes what the
             executable takes of the chunk; none where it takes the chunk itself.
     """
@@ -62,12 +56,10 @@ def devices(limit: int | None = None) -> list[Device]:
     one CPU device, which the user must have asked JAX for, count in place of the cores.
 
     Args:
-        limit: how many; that of `limited` when not given. There may be more than there
-            are CPU cores.
+        limit: how many; that of `limited` when not given. CPU cores may be fewer.
 
     Raises:
-        InputError: the limit is no positive number, or more than there are
-            accelerators.
+        InputError: a limit that is not positive, or above the number of accelerators.
     """
     limit = _limit.get() if limit is None else limit
     if limit is not None and limit < 1:
@@ -98,8 +90,7 @@ def cores() -> int:
 
 @contextlib.contextmanager
 def limited(limit: int | None) -> Iterator[None]:
-    """Within it no more devices compute at once, unless a call says otherwise; None
-    limits nothing.
+    """Within it no more devices compute at once by default; None limits nothing.
 
     Raises:
         InputError: as `devices`.
@@ -122,22 +113,19 @@ def compiled(
     purpose: str = "A program",
     begin: Callable[[Any], Any] | None = None,
 ) -> Program:
-    """Compiles a function of a chunk of runs for as many devices as there are chunks
-    and devices.
+    """Compiles a function of a chunk of runs for all devices that have one to compute.
 
     CPU cores share the host's memory, so only as many compute at once as fit in it.
 
     Args:
-        function: `(chunk, shared) -> outputs`, all with a leading axis of runs but
-            `shared`.
+        function: `(chunk, shared) -> outputs`; only `shared` has no axis of runs.
         chunk: arrays, or their shapes, of one chunk.
         shared: arrays that every run is given.
         chunks: how many there will be.
         limit: on the number of devices, as `devices` takes it.
         purpose: the program's name in the sentence that says it does not fit.
-        begin: `chunk -> chunk`, what is done once to a chunk before `function` takes
-            it: a program of its own, compiled at the same time and, on a CPU, with less
-            optimization.
+        begin: `chunk -> chunk`, what is done to a chunk before `function` takes it: a
+            program of its own, compiled beside, on a CPU with less optimization.
 
     Raises:
         InputError: a chunk does not fit in the memory of a device; or as `devices`.
@@ -221,13 +209,7 @@ def computing(
 
 
 def gathered(program: Program, runs: Any, shared: Any) -> Any:
-    """The outputs of all runs on the host, with a leading axis of runs.
-
-    Args:
-        program: from `compiled`.
-        runs: arrays with a leading axis of runs.
-        shared: arrays that every run is given.
-    """
+    """The outputs of all runs on the host: `computing`, chunk after chunk."""
     total = len(jax.tree.leaves(runs)[0])
     chunks = -(-total // program.width)
     with computing(program, runs, shared, total) as outputs:
@@ -241,9 +223,7 @@ def rows(runs: Any, index: np.ndarray) -> Any:
 
 
 def bytes_of(executable: Any) -> int:
-    """The bytes that a compiled program takes at its peak, its arguments included, as
-    XLA plans them.
-    """
+    """The bytes that a program takes at its peak with its arguments, as XLA plans."""
     plan = executable.memory_analysis()
     return (
         plan.temp_size_in_bytes
@@ -276,10 +256,8 @@ def _shapes_out(lowered: Any) -> Any:
 
 
 def _options(platform: str, *, level: int) -> dict[str, Any]:
-    """On a CPU, this level of LLVM's optimization in place of the third, which compiles
-    sooner.
-
-    A level that the user sets in XLA_FLAGS stands.
+    """On a CPU this level of LLVM's optimization, for the third takes longer to
+    compile; one that the user sets in XLA_FLAGS stands.
     """
     chosen = _LEVEL in os.environ.get("XLA_FLAGS", "")
     if platform != "cpu" or chosen:
@@ -293,9 +271,7 @@ def _shapes(tree: Any) -> Any:
 
 
 def _chunk(program: Program, runs: Any, index: int, total: int) -> Any:
-    """The runs of a chunk as JAX's arrays: a thread of its own knows of no
-    `enable_x64`.
-    """
+    """A chunk's runs as JAX's arrays, since its thread knows of no `enable_x64`."""
     start = index * program.width
     chosen = np.minimum(np.arange(start, start + program.width), total - 1)
     return jax.device_put(rows(runs, chosen), program.places[0])
@@ -313,9 +289,7 @@ def _host(column: Any) -> Any:
 def _require_room(
     needed: int, width: int, shared: Any, places: Sequence[Device], purpose: str
 ) -> None:
-    """Refuses a program that does not fit in a device's memory, with the number of runs
-    that fits.
-    """
+    """Refuses what does not fit in a device's memory, with the number that fits."""
     free = memory.available_bytes(places)
     fixed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shared))
     each = max((needed - fixed) // width, 1)
