@@ -45,9 +45,10 @@ NEEDS = ("dimension",)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The part of lowest losses."""
+    """The part of lowest losses, and the seed of the searches and intervals."""
 
     part: float = 1 / 3
+    seed: int = 0
 
 
 SMOKE = Config()
@@ -68,6 +69,7 @@ class Result(NamedTuple):
     untrained: Counts
     control: Counts  # inputs once and copied, all points
     found: Any
+    seed: np.ndarray  # [], of the bootstrap
 
 
 def study(config: Config, keep: Keep, dimension: Any) -> Result:
@@ -82,7 +84,7 @@ def study(config: Config, keep: Keep, dimension: Any) -> Result:
         np.hstack([once.minima[:, middle : middle + 1], copied.minima]),
         np.hstack([once.points[:, middle : middle + 1], copied.points]),
     )
-    return Result(sinc, parity, untrained, control, dimension)
+    return Result(sinc, parity, untrained, control, dimension, np.array(config.seed))
 
 
 def _counts(found: Any, part: float = 1.0) -> Counts:
@@ -135,7 +137,7 @@ def _lowest(result: Result, name: str) -> Assertion:
         "Of the third of lowest losses among the distinct critical points that a "
         "search finds at one width, a smaller fraction are minima in networks of "
         f"{wide} tanh units than of {narrow}.",
-        record.bootstrap(_change, *getattr(result, name)),
+        record.bootstrap(_change, *getattr(result, name), seed=int(result.seed)),
         record.below(0.0, margin=0.1, reason=REASON),
         unit="fraction difference",
         setting=SETTINGS[name],
@@ -152,7 +154,7 @@ def _control(result: Result) -> Assertion:
         "Copies of the inputs, which add parameters and leave the indices of critical "
         "points as they are, do not change the fraction of minima among the distinct "
         "points that a search finds (negative control).",
-        record.bootstrap(_change, *result.control),
+        record.bootstrap(_change, *result.control, seed=int(result.seed)),
         record.near(0.0, margin=0.1, reason=REASON),
         unit="fraction difference",
         setting=f"{SINC}, {units} tanh units, {PARTLY}",
