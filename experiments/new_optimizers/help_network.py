@@ -80,6 +80,9 @@ AIDS = {
         "Fine-tuning of layers from random labels", {"before": BEFORE, "random": 1.0}
     ),
 }
+DECIDING = "dropout", "fine-tuning"
+"""Normalisation held in one run with one hidden layer and not in the next."""
+
 LOWER = record.below(
     0.0, margin=0.1, reason="a tenth of the loss is what a tenth more updates would buy"
 )
@@ -285,7 +288,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         }
         for name, aid in AIDS.items():
             if aid.subject:
-                role = record.supporting if name == "control" else record.deciding
+                role = record.deciding if name in DECIDING else record.supporting
                 measured = lower(arms[name], arms["no aid"])
                 statement = f"{aid.subject} lets training end at a lower loss."
                 found.append(role("C124", statement, measured, LOWER, **about))

@@ -83,6 +83,17 @@ def dense(widths: Sequence[int], examples: int) -> int:
     return 3 * sum(layers) - layers[0]
 
 
+def _columns(rows: jax.Array) -> jax.Array:
+    """Xᵀ, on a CPU in memory, as `problem.models.product` has it: there XLA's product
+    with it is faster.
+    """
+    return jax.lax.platform_dependent(rows, cpu=_copied, default=jnp.transpose)
+
+
+def _copied(rows: jax.Array) -> jax.Array:
+    return jax.lax.optimization_barrier(rows.T)
+
+
 def chain(
     inputs: jax.Array, kernels: Sequence[jax.Array], *, steps: int
 ) -> list[jax.Array]:
@@ -99,7 +110,7 @@ def chain(
             values.append(values[-1] @ kernel)
         back, gradients = values[-1], []
         for kernel, before in reversed(list(zip(kernels, values, strict=False))):
-            gradients.append(before.T @ back)
+            gradients.append(_columns(before) @ back)
             if before is not inputs:
                 back = back @ kernel.T
         return gradients[::-1]
