@@ -3,6 +3,7 @@ devices.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class ByFile(LoadScopeScheduling):
-    """Studies that need `critical_points` go with it, so that it runs once."""
+    """Studies that need another one's result go with it, so that it runs once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
-        study = STUDIES.get(test.partition("[")[2].removesuffix("]"))
-        if study is None:
-            return file
-        return (
-            "critical_points" if "critical_points" in study.read_text() else study.stem
-        )
+        study = test.partition("[")[2].removesuffix("]")
+        return root(study) if study in STUDIES else file
+
+
+def root(study: str) -> str:
+    """The study at the beginning of a study's needs: itself if it has none."""
+    text = STUDIES[study].read_text()
+    needs = re.search(r'^NEEDS = \("(\w+)"', text, re.MULTILINE)
+    return root(needs[1]) if needs else study

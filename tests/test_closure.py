@@ -316,6 +316,9 @@ def test_judging_covers_how_findings_and_figures_are_made(
 
 @pytest.mark.identity
 def test_a_star_import_that_finds_a_name_elsewhere_is_seen(folder, package) -> None:
+    door = package / "problem" / "__init__.py"
+    stars = [f"from jaxml.problem.{name} import *" for name in ("toys", "losses")]
+    door.write_text("\n".join(stars))
     before = computing(folder / "toy.py", package=package)
     losses = package / "problem" / "losses.py"
     losses.write_text(

@@ -20,7 +20,7 @@ A first version had one start, counted bursts of runs that had not arrived, and 
 constant of the exponential.
 
 Claims: C085.
-Cost: 2 seconds, after the 35 of the study `bursts`.
+Cost: 2 seconds on 2 cores, compilation included, after `bursts`.
 Expect: 1/√t removes all bursts, exponentials and a cosine do not.
 Run: jaxml run burst_decay
 """

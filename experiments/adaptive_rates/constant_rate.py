@@ -18,7 +18,7 @@ A first version said that gradient descent arrives at no constant rate, which is
 100,000 updates only, and tried six rates.
 
 Claims: C079.
-Cost: 6 seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: the course is right; four times its budget would have been enough.
 Run: jaxml run constant_rate
 """

@@ -20,7 +20,7 @@ the pairs left out the single rates, and the best pair of the rotated loss seeme
 
 Claims: C082.
 Sources: Duchi, Hazan and Singer 2011.
-Cost: 7 seconds on 2 cores.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: a hundred updates with a pair, 382,000 with one rate.
 Run: jaxml run direction_rates
 """

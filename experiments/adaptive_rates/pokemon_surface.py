@@ -10,7 +10,7 @@ either way is no difference. Nothing is random, and rounding is far below the di
 that are printed.
 
 Claims: C078, A5, A10.
-Cost: 3 seconds on 2 cores.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: every number but the panel for rate 1e-2.
 Run: jaxml run pokemon_surface
 """

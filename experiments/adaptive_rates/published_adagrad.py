@@ -18,7 +18,7 @@ not lengthen it by 5 %. A fifth of the starts can be told from none of 40.
 
 Claims: C081, A4.
 Sources: Duchi, Hazan and Singer 2011.
-Cost: 10 seconds on 2 cores, after the 35 of the study `bursts`.
+Cost: 7 seconds on 2 cores, compilation included, after `bursts`.
 Expect: all holds.
 Run: jaxml run published_adagrad
 """

@@ -16,7 +16,7 @@ worth something in a curved valley is asked by the study `curved_valley`.
 
 Claims: C083.
 Sources: Tieleman and Hinton 2012.
-Cost: 7 seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: faster by orders of magnitude.
 Run: jaxml run slope_changes
 """

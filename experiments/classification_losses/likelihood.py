@@ -11,7 +11,7 @@ All is in float64 but for what says float32. Digits are drawn anew, with replace
 and a linear classifier with them. Training of networks is not tested.
 
 Claims: C092, C096.
-Cost: 8 seconds on 2 cores.
+Cost: 5 seconds on 2 cores, compilation included.
 Expect: formulas to rounding, Adam leaves the flat region, ln K within 1 %.
 Run: jaxml run likelihood
 """

@@ -9,7 +9,7 @@ one Hessian belongs to points of two kinds. The minimum is the control of the sa
 and w⁴ that of w³. A count of mismatches has no margin: one is too many.
 
 Claims: C047.
-Cost: two seconds on 2 cores.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: signs tell the kind of a point unless an eigenvalue is zero.
 Run: jaxml run eigenvalue_signs
 """

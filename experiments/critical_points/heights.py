@@ -16,7 +16,7 @@ a quantile is one way of several to match heights.
 Claims: C052.
 Sources: Dauphin et al. 2014, arXiv:1406.2572; Bray and Dean 2007,
 arXiv:cond-mat/0611023.
-Cost: two seconds on 2 cores, after `dimension`.
+Cost: 2 seconds on 2 cores, compilation included, after `dimension`.
 Expect: no trend among the lowest points, and none in the control.
 Run: jaxml run heights
 """

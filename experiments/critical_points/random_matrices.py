@@ -18,7 +18,7 @@ is a tenth of it, for the terms of order ln n.
 Claims: C052.
 Sources: Dean and Majumdar 2006, arXiv:cond-mat/0609651; Bray and Dean 2007,
 arXiv:cond-mat/0611023 (height and shift); de Bruijn 1955 (the exact law).
-Cost: 5 seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: the law, and rarer up to a shift of the whole half-width √(2n).
 Run: jaxml run random_matrices
 """

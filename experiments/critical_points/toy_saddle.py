@@ -11,7 +11,7 @@ that "about ½|λ|ε²‖u‖²" holds to ε²/2, which is half a per cent at ε
 A first version said that (1 - ε²)² is below 1 wherever ε ≠ 0, which holds up to √2.
 
 Claims: C048, C049, A3.
-Cost: two seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: every formula holds; minima fail "all positive"; descent can end in a saddle.
 Run: jaxml run toy_saddle
 """

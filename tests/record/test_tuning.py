@@ -27,9 +27,9 @@ def contest(curve, rng, units=TUNING + JUDGING):
 
 
 def truth(curve, rng, tuning=TUNING):
-    """The curve at the chosen point, averaged over 2,000 tunings."""
+    """The curve at the chosen point, averaged over 1,000 tunings."""
     chosen = []
-    for _ in range(2000):
+    for _ in range(1000):
         scores = contest(curve, rng, tuning)
         chosen.append(curve[np.argmin(scores.mean(axis=1))])
     return float(np.mean(chosen))
@@ -40,10 +40,10 @@ def covered(curve, rng, tuning, judging, expected):
     ours = contest(curve, rng, tuning + judging)
     theirs = contest(np.zeros(1), rng, tuning + judging)
     arms = Arm(ours, edges=NO_EDGES), Arm(theirs)
-    whole = tuned(record.mean_difference, *arms, tuning=tuning, resamples=200)
+    whole = tuned(record.mean_difference, *arms, tuning=tuning, resamples=100)
     point = np.argmin(ours[:, :tuning].mean(axis=1))
     judged = ours[point, tuning:], theirs[0, tuning:]
-    fixed = record.bootstrap(record.mean_difference, *judged, resamples=200)
+    fixed = record.bootstrap(record.mean_difference, *judged, resamples=100)
     return [each.low <= expected <= each.high for each in (whole, fixed)]
 
 
