@@ -162,7 +162,7 @@ def _decayed(result: Result, runs: Runs, decay: str) -> tuple[Assertion, ...]:
             record.bootstrap(_fraction, left[1:], before[1:]),
             FEW,
             unit="ratio",
-            setting=_drawn(setting, left[1:]),
+            setting=_drawn(setting),
         ),
     )
 
@@ -171,8 +171,8 @@ def _fraction(left: np.ndarray, before: np.ndarray) -> float:
     return np.sum(left) / max(np.sum(before), 1)
 
 
-def _drawn(setting: str, starts: np.ndarray) -> str:
-    return f"{setting}, {len(starts)} starts drawn over the lecture's axes"
+def _drawn(setting: str) -> str:
+    return f"{setting}, starts drawn over the lecture's axes"
 
 
 def _from_most(
@@ -187,7 +187,7 @@ def _from_most(
         record.proportion(without, of=runs.divisor),
         record.above(0.5),
         unit="fraction",
-        setting=_drawn(setting, without),
+        setting=_drawn(setting),
     )
 
 
