@@ -365,3 +365,10 @@ def test_data_that_findings_read_are_part_of_the_run(toy_path, tmp_path):
     assert set(load_run(folder).manifest["data"]) == {"reference.csv"}
     (tmp_path / "reference.csv").write_text("2")
     assert execute(toy, toy.smoke, runs=tmp_path / "runs") != folder
+
+
+def test_a_study_whose_smallest_config_is_the_whole_one_counts(toy, tmp_path):
+    whole = toy._replace(smoke=toy.Config())
+    folder = execute(whole, whole.smoke, runs=tmp_path)
+    assert load_run(folder).manifest["smoke"] is False
+    assert load_run(execute(toy, toy.smoke, runs=tmp_path)).manifest["smoke"] is True

@@ -195,7 +195,7 @@ def manifest(
         "judging": dict(study.judging),
         "asserting": study.asserting,
         "differs": differs(config),
-        "smoke": config == study.smoke,
+        "smoke": config == study.smoke != study.Config(),
         "dtype": _dtypes(arrays.values()),
         "about": dict(study.about),
         "own_claims": own_claims(study),
