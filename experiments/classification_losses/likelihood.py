@@ -82,14 +82,16 @@ def _compute(config):
     single = logits.astype(jnp.float32)
     draw = partial(_drawn, problem.digits(dtype=np.float64), config.examples)
     wrong, digits = jax.vmap(draw)(keys)
+    starts = [_start(wrong, digits, classes) for classes in CLASSES]
+    equal = _equal(logits[:, 0])
     return Result(
         corners=_look(pairs, jnp.zeros(3, int)),
         random=_look(logits, labels),
         single=_look(single, labels),
         digits=_look(wrong[0], digits[0]),
         paths=_paths(config, pairs[0]),
-        start=jnp.stack([_start(wrong, digits, k) for k in CLASSES], axis=1),
-        equal=_equal(logits[:, 0]),
+        start=jnp.stack(starts, axis=1),
+        equal=equal,
         equal_single=_equal(single[:, 0]),
     )
 
@@ -194,35 +196,42 @@ def _slopes(role, flat, look, setting):
 
 
 def _stuck(paths):
-    return [
-        (record.supporting, record.deciding)[loss == 1 and entrant == 0](
-            "C092",
+    found = []
+    setting = f"logits (-10, 10, -1000), label 1, {paths.shape[2] - 1:,} updates"
+    for loss, entrant in np.ndindex(2, 3):
+        decides = (loss, entrant) == (SE, 0)
+        role = record.deciding if decides else record.supporting
+        statement = (
             f"On the {NAMES[loss]} {RULES[entrant]} leaves the probability of the "
-            "label below 0.9.",
-            record.certain(paths[loss, entrant, -1]),
-            record.below(0.9),
-            unit="fraction",
-            setting=f"logits (-10, 10, -1000), label 1, {paths.shape[2] - 1:,} updates",
+            "label below 0.9."
         )
-        for loss in range(2)
-        for entrant in range(3)
-    ]
+        last = record.certain(paths[loss, entrant, -1])
+        rule = record.below(0.9)
+        found.append(
+            role("C092", statement, last, rule, unit="fraction", setting=setting)
+        )
+    return found
 
 
 def _starts(start):
-    return [
-        (record.deciding, record.supporting)[row](
-            "C096",
-            ("Small kernels, 0.01·randn,", "Control, large kernels, 1.0·randn,")[row]
-            + " start classifiers at a cross-entropy of ln K: mean distance.",
-            record.bootstrap(np.mean, np.abs(start[row, column] - 1)),
-            record.below(0.01),  # 0.02 nats of 2.3: any excess counts
-            unit="relative error",
-            setting=f"8x8 digits drawn anew, linear classifier, K = {classes}",
-        )
-        for row in range(2)
-        for column, classes in enumerate(CLASSES)
-    ]
+    small = "Small kernels, 0.01·randn,", record.deciding
+    large = "Control, large kernels, 1.0·randn,", record.supporting
+    rule = record.below(0.01)  # 0.02 nats of 2.3: any excess counts
+    found = []
+    for (subject, role), losses in zip((small, large), start, strict=True):
+        for classes, ratios in zip(CLASSES, losses, strict=True):
+            distance = record.bootstrap(np.mean, np.abs(ratios - 1))
+            finding = role(
+                "C096",
+                f"{subject} start classifiers at a cross-entropy of ln K: mean "
+                "distance.",
+                distance,
+                rule,
+                unit="relative error",
+                setting=f"8x8 digits drawn anew, linear classifier, K = {classes}",
+            )
+            found.append(finding)
+    return found
 
 
 def _equals(errors):
