@@ -20,7 +20,7 @@ other seeds (100 and above, steps of 2, three or four units).
 
 Claims: C114.
 Sources: Smith 2017, arXiv:1506.01186, section 3.3, whose rates climb linearly.
-Cost: half a minute on 2 cores.
+Cost: 20 seconds on 2 cores, compilation included.
 Expect: all units show it; the best constant rate lies below the peak.
 Run: jaxml run range_test
 """
