@@ -13,6 +13,14 @@ from jaxtyping import Int
 
 from jaxml.types import Batch, Dataset, InputError, Key
 
+ROUNDS = 10
+"""Of the Feistel network that shuffles, each of them two keyed half-rounds. With four
+the commonest of the 720 orders of six positions came twice as often as a mean one.
+"""
+
+GOLDEN = 0x9E3779B9
+"""2³² over the golden ratio: its multiples are far apart modulo 2³²."""
+
 
 def all_of_it(data: Any, key: Key) -> Any:
     """What a run sees where all runs see the same."""
@@ -50,50 +58,86 @@ def updates_per_epoch(examples: int, size: int) -> int:
 
 
 def permuted(
-    position: Int[jax.Array, " b"], length: int, *, key: Key
+    position: Int[jax.Array, " b"], length: int, *, key: Key, epoch: Any = 0
 ) -> Int[jax.Array, " b"]:
     """Where a random permutation of {0, ..., length - 1} sends each position, without
     forming it.
 
     A Feistel network over a grid of ⌈√n⌉ rows that just covers the range; what falls
     outside is sent through it again (cycle walking), which keeps it a bijection. Cost:
-    O(1) a position, where sorting costs O(n log n) an epoch. Eight keyed half-rounds;
-    not a uniform draw among all n! permutations, as no 64-bit key could be.
+    O(1) a position, where sorting costs O(n log n) an epoch, and no draw from JAX's
+    generator. Of up to six positions all orders come equally often, as far as 400,000
+    draws tell; of many they are not a uniform draw among all n!, as of no 64-bit key.
+
+    Args:
+        position: where to look, each in {0, ..., length - 1}.
+        length: of the permutation, below 2³².
+        key: of a family of permutations.
+        epoch: which of the family, an integer that may be traced.
 
     Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", method 3.
     """
     rows = math.isqrt(length - 1) + 1
     columns = math.ceil(length / rows)
-    keys = jax.random.bits(key, (4, 2), jnp.uint32)
+    first, second = _words(key, jnp.asarray(epoch).astype(jnp.uint32))
+
+    def round_of(
+        number: jax.Array, sides: tuple[jax.Array, jax.Array]
+    ) -> tuple[jax.Array, jax.Array]:
+        left, right = sides
+        shift = number.astype(jnp.uint32) * jnp.uint32(GOLDEN)
+        drawn = _hash(right, first + shift, second + shift)
+        left = _sum_below(left, _scaled(drawn, rows), rows)
+        drawn = _hash(left, second ^ shift, first ^ shift)
+        return left, _sum_below(right, _scaled(drawn, columns), columns)
 
     def encrypt(x: jax.Array) -> jax.Array:
-        left, right = x // jnp.uint32(columns), x % jnp.uint32(columns)
-        for k in range(4):
-            left = (left + _hash(right, keys[k, 0]) % jnp.uint32(rows)) % jnp.uint32(
-                rows
-            )
-            right = (
-                right + _hash(left, keys[k, 1]) % jnp.uint32(columns)
-            ) % jnp.uint32(columns)
+        sides = x // jnp.uint32(columns), x % jnp.uint32(columns)
+        left, right = jax.lax.fori_loop(0, ROUNDS, round_of, sides)
         return left * jnp.uint32(columns) + right
 
     def outside(x: jax.Array) -> jax.Array:
-        return jnp.any(x >= jnp.uint32(length))
+        return x >= jnp.uint32(length)
 
-    def walk(x: jax.Array) -> jax.Array:
-        return jnp.where(x >= jnp.uint32(length), encrypt(x), x)
+    def walk(carry: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        x, going = carry
+        x = jnp.where(going, encrypt(x), x)
+        return x, outside(x)
 
-    return jax.lax.while_loop(
-        outside, walk, encrypt(position.astype(jnp.uint32))
-    ).astype(jnp.int32)
+    start = position.astype(jnp.uint32), jnp.ones(position.shape, bool)
+    sent, _ = jax.lax.while_loop(lambda carry: jnp.any(carry[1]), walk, start)
+    return sent.astype(jnp.int32)
 
 
-def _hash(x: jax.Array, key: jax.Array) -> jax.Array:
-    """The 32-bit finaliser of MurmurHash3 on x + key."""
-    x = x + key
+def _words(key: Key, epoch: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """64 bits of a key and an epoch."""
+    first, second = jnp.uint32(0), epoch
+    for word in jnp.ravel(jax.random.key_data(key)):
+        first, second = _hash(word, first, second), _hash(second, word, first)
+    return first, second
+
+
+def _hash(x: jax.Array, first: jax.Array, second: jax.Array) -> jax.Array:
+    """The 32-bit finaliser of MurmurHash3, with a key before and one between its
+    products.
+    """
+    x = x + first
     x = (x ^ (x >> jnp.uint32(16))) * jnp.uint32(0x85EBCA6B)
-    x = (x ^ (x >> jnp.uint32(13))) * jnp.uint32(0xC2B2AE35)
+    x = (x ^ (x >> jnp.uint32(13))) + second
+    x = x * jnp.uint32(0xC2B2AE35)
     return x ^ (x >> jnp.uint32(16))
+
+
+def _scaled(bits: jax.Array, size: int) -> jax.Array:
+    """Random bits as an integer below `size`, which is at most 2¹⁶."""
+    return ((bits >> jnp.uint32(16)) * jnp.uint32(size)) >> jnp.uint32(16)
+
+
+def _sum_below(x: jax.Array, y: jax.Array, size: int) -> jax.Array:
+    """(x + y) mod size of two integers below it."""
+    total = x + y
+    over = jnp.where(total >= jnp.uint32(size), jnp.uint32(size), jnp.uint32(0))
+    return total - over
 
 
 def _take(data: Batch, index: jax.Array, present: jax.Array) -> Batch:
@@ -104,7 +148,7 @@ def _take(data: Batch, index: jax.Array, present: jax.Array) -> Batch:
 
 
 def _by_epoch(
-    data: Batch, size: int, order: Callable[[Key, jax.Array, int], jax.Array]
+    data: Batch, size: int, order: Callable[[jax.Array, Key, jax.Array], jax.Array]
 ) -> Batches:
     length = _checked(data, size)
     per_epoch = updates_per_epoch(length, size)
@@ -112,11 +156,7 @@ def _by_epoch(
     def draw(data: Batch, key: Key, step: Any) -> Batch:
         epoch, turn = jnp.divmod(jnp.asarray(step, jnp.int32), jnp.int32(per_epoch))
         position = turn * jnp.int32(size) + jnp.arange(size, dtype=jnp.int32)
-        index = order(
-            jax.random.fold_in(key, epoch),
-            jnp.minimum(position, jnp.int32(length - 1)),
-            length,
-        )
+        index = order(jnp.minimum(position, jnp.int32(length - 1)), key, epoch)
         return _take(data, index, position < length)
 
     return Batches(data, draw, per_epoch)
@@ -126,16 +166,19 @@ def shuffled(data: Batch, size: int) -> Batches:
     """Every example once an epoch, in an order drawn anew for each epoch; the last
     batch is padded.
     """
-    return _by_epoch(
-        data, size, lambda key, position, length: permuted(position, length, key=key)
-    )
+    length = _length(data)
+
+    def order(position: jax.Array, key: Key, epoch: jax.Array) -> jax.Array:
+        return permuted(position, length, key=key, epoch=epoch)
+
+    return _by_epoch(data, size, order)
 
 
 def in_order(data: Batch, size: int) -> Batches:
     """Every example once an epoch, always in the order of the data; the last batch is
     padded.
     """
-    return _by_epoch(data, size, lambda key, position, length: position)
+    return _by_epoch(data, size, lambda position, key, epoch: position)
 
 
 def split_anew(data: Batch, *, train: int, test: int, size: int) -> Batches:

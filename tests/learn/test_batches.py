@@ -2,10 +2,13 @@
 only.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from jaxml import learn
 from jaxml.types import Batch, InputError
@@ -53,6 +56,38 @@ def test_permuted_sends_every_position_everywhere_equally_often():
     share = np.stack([(sent == value).mean(axis=0) for value in range(length)])
     error = np.sqrt((1 / length) * (1 - 1 / length) / draws)
     assert np.abs(share - 1 / length).max() < 4 * error
+
+
+@pytest.mark.statistics
+@pytest.mark.parametrize("length", [2, 4, 5, 6])
+@pytest.mark.parametrize("source", ["key", "epoch"])
+def test_all_orders_of_few_positions_come_equally_often(source, length):
+    draws = 200 * math.factorial(length)
+
+    def order(number):
+        seed, epoch = (number, 0) if source == "key" else (7, number)
+        key = jax.random.key(seed)
+        return learn.permuted(jnp.arange(length), length, key=key, epoch=epoch)
+
+    orders = np.asarray(jax.jit(jax.vmap(order))(jnp.arange(draws)))
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == math.factorial(length)
+    assert stats.chisquare(counts).pvalue > 6e-5  # four standard errors
+
+
+@pytest.mark.statistics
+def test_neighbours_in_an_order_are_as_far_apart_as_chance_has_them():
+    length, draws = 61, 20_000
+
+    def first_two(epoch):
+        key = jax.random.key(3)
+        return learn.permuted(jnp.arange(2), length, key=key, epoch=epoch)
+
+    first, second = np.asarray(jax.jit(jax.vmap(first_two))(jnp.arange(draws))).T
+    apart = np.bincount((second - first) % length, minlength=length)
+    again = np.bincount((first[1:] - first[:-1]) % length, minlength=length)
+    assert apart[0] == 0 and stats.chisquare(apart[1:]).pvalue > 6e-5
+    assert stats.chisquare(again).pvalue > 6e-5
 
 
 @pytest.mark.identity
