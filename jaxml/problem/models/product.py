@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jax.custom_derivatives import SymbolicZero
 from jax.lax import DotDimensionNumbers, PrecisionLike
 
 from jaxml.types import Array
@@ -31,16 +32,25 @@ def _times(examples: jax.Array, kernel: jax.Array) -> jax.Array:
     return examples @ kernel
 
 
-@_times.defjvp
 def _times_moved(
-    primals: tuple[jax.Array, jax.Array], tangents: tuple[jax.Array, jax.Array]
+    primals: tuple[jax.Array, jax.Array],
+    tangents: tuple[jax.Array | SymbolicZero, jax.Array | SymbolicZero],
 ) -> tuple[jax.Array, jax.Array]:
+    """X W and Ẋ W + X Ẇ, without the product of what does not move."""
     (examples, kernel), (examples_moved, kernel_moved) = primals, tangents
-    columns = jax.lax.platform_dependent(
-        examples, cpu=_copied_columns, default=_columns
-    )
-    by_kernel = jax.lax.dot_general(columns, kernel_moved, (((0,), (0,)), ((), ())))
-    return _times(examples, kernel), _times(examples_moved, kernel) + by_kernel
+    value = _times(examples, kernel)
+    moved = jnp.zeros_like(value)
+    if not isinstance(kernel_moved, SymbolicZero):
+        columns = jax.lax.platform_dependent(
+            examples, cpu=_copied_columns, default=_columns
+        )
+        moved = jax.lax.dot_general(columns, kernel_moved, (((0,), (0,)), ((), ())))
+    if isinstance(examples_moved, SymbolicZero):
+        return value, moved
+    return value, _times(examples_moved, kernel) + moved
+
+
+_times.defjvp(_times_moved, symbolic_zeros=True)
 
 
 def _columns(examples: jax.Array) -> jax.Array:
