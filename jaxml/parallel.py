@@ -37,8 +37,6 @@ class Program(NamedTuple):
         outputs: shapes of one chunk's outputs.
         width: runs in a chunk.
         bytes: what a chunk takes at its peak, arguments and outputs included.
-        beginnings: one for each device, `chunk -> chunk`, which makes what the
-            executable takes of the chunk; none where it takes the chunk itself.
     """
 
     executables: Sequence[Any]
@@ -46,7 +44,6 @@ class Program(NamedTuple):
     outputs: Any
     width: int
     bytes: int
-    beginnings: Sequence[Any] = ()
 
 
 def devices(limit: int | None = None) -> list[Device]:
@@ -88,6 +85,9 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+_compilers = ThreadPoolExecutor(cores(), thread_name_prefix="jaxml-compiler")
+
+
 @contextlib.contextmanager
 def limited(limit: int | None) -> Iterator[None]:
     """Within it no more devices compute at once by default; None limits nothing.
@@ -111,7 +111,6 @@ def compiled(
     chunks: int,
     limit: int | None = None,
     purpose: str = "A program",
-    begin: Callable[[Any], Any] | None = None,
 ) -> Program:
     """Compiles a function of a chunk of runs for all devices that have one to compute.
 
@@ -124,37 +123,55 @@ def compiled(
         chunks: how many there will be.
         limit: on the number of devices, as `devices` takes it.
         purpose: the program's name in the sentence that says it does not fit.
-        begin: `chunk -> chunk`, what is done to a chunk before `function` takes it: a
-            program of its own, compiled beside, on a CPU with less optimization.
 
     Raises:
         InputError: a chunk does not fit in the memory of a device; or as `devices`.
     """
+    return compiling(
+        function, chunk, shared, chunks=chunks, limit=limit, purpose=purpose
+    )()
+
+
+def compiling(
+    function: Callable[[Any, Any], Any],
+    chunk: Any,
+    shared: Any,
+    *,
+    chunks: int,
+    limit: int | None = None,
+    purpose: str = "A program",
+) -> Callable[[], Program]:
+    """As `compiled`, in the background: call what is returned to wait for the program.
+
+    The function is traced at once. Several programs compile on several cores.
+
+    Raises:
+        InputError: as `devices` at once, and what `compiled` raises when it is waited
+            for.
+    """
     places = devices(limit)[:chunks]
-    chunk, whole = _shapes(chunk), _shapes(shared)
-    each = list(dict.fromkeys(places))
-    platform = places[0].platform
-    options = _options(platform, level=2)
+    chunk, shared = _shapes(chunk), _shapes(shared)
+    lowered = [
+        _lowered(function, (chunk, shared), place) for place in dict.fromkeys(places)
+    ]
+    options = compiler_options(places[0].platform)
+    first = _compilers.submit(lowered[0].compile, compiler_options=options)
     width = len(jax.tree.leaves(chunk)[0])
-    with ThreadPoolExecutor(1, thread_name_prefix="jaxml") as beside:
-        begun: Future[list[Any]] | None = None
-        if begin is not None:
-            lowered = [_lowered(begin, (chunk,), place) for place in each]
-            chunk = _shapes_out(lowered[0])
-            begun = beside.submit(_compiled, lowered, _options(platform, level=1))
-        lowered = [_lowered(function, (chunk, whole), place) for place in each]
-        executables = _compiled(lowered[:1], options)
+
+    def program() -> Program:
+        executables = [first.result()]
         needed = bytes_of(executables[0])
-        _require_room(needed, width, whole, places, purpose)
+        _require_room(needed, width, shared, places, purpose)
         # Once the first is compiled, JAX's cache has the others.
-        executables += _compiled(lowered[1:], options)
-        beginnings = [] if begun is None else begun.result()
-    outputs = executables[0].out_info
-    if platform == "cpu":
-        places = places[: max(1, memory.available_bytes(places) // max(needed, 1))]
-        executables = executables * len(places)
-        beginnings = beginnings * len(places)
-    return Program(executables, places, outputs, width, needed, beginnings)
+        executables += [each.compile(compiler_options=options) for each in lowered[1:]]
+        outputs = executables[0].out_info
+        if places[0].platform != "cpu":
+            return Program(executables, places, outputs, width, needed)
+        at_once = max(1, memory.available_bytes(places) // max(needed, 1))
+        together = places[:at_once]
+        return Program(executables * len(together), together, outputs, width, needed)
+
+    return program
 
 
 @contextlib.contextmanager
@@ -178,18 +195,16 @@ def computing(
     copies = {
         place: jax.device_put(shared, place) for place in dict.fromkeys(program.places)
     }
-    free: SimpleQueue[tuple[Any, Any, Device]] = SimpleQueue()
-    beginnings = program.beginnings or [_unchanged] * len(program.places)
-    for slot in zip(beginnings, program.executables, program.places, strict=True):
+    free: SimpleQueue[tuple[Any, Device]] = SimpleQueue()
+    for slot in zip(program.executables, program.places, strict=True):
         free.put(slot)
     begun: dict[int, Future[Any]] = {}
 
     def compute(chunk: Any) -> Any:
         slot = free.get()
-        begin, execute, place = slot
+        execute, place = slot
         try:
-            started = begin(jax.device_put(chunk, place))
-            return jax.device_get(execute(started, copies[place]))
+            return jax.device_get(execute(jax.device_put(chunk, place), copies[place]))
         finally:
             free.put(slot)
 
@@ -222,6 +237,14 @@ def rows(runs: Any, index: np.ndarray) -> Any:
     return jax.tree.map(lambda column: _host(column)[index], runs)
 
 
+def compiler_options(platform: str) -> dict[str, Any]:
+    """On a CPU the second level of LLVM's optimization, for the third takes longer to
+    compile; one that the user sets in XLA_FLAGS stands.
+    """
+    chosen = _LEVEL in os.environ.get("XLA_FLAGS", "")
+    return {} if platform != "cpu" or chosen else {_LEVEL: 2}
+
+
 def bytes_of(executable: Any) -> int:
     """The bytes that a program takes at its peak with its arguments, as XLA plans."""
     plan = executable.memory_analysis()
@@ -232,37 +255,10 @@ def bytes_of(executable: Any) -> int:
     )
 
 
-def _unchanged(chunk: Any) -> Any:
-    """The chunk itself."""
-    return chunk
-
-
 def _lowered(function: Callable[..., Any], shapes: Sequence[Any], place: Device) -> Any:
     """The function lowered for one device."""
     there = SingleDeviceSharding(place)
     return jax.jit(function, in_shardings=there, out_shardings=there).lower(*shapes)
-
-
-def _compiled(lowered: Sequence[Any], options: dict[str, Any]) -> list[Any]:
-    """The lowered functions, compiled in turn."""
-    return [each.compile(compiler_options=options) for each in lowered]
-
-
-def _shapes_out(lowered: Any) -> Any:
-    """Shapes and dtypes of what a lowered function returns."""
-    return jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), lowered.out_info
-    )
-
-
-def _options(platform: str, *, level: int) -> dict[str, Any]:
-    """On a CPU this level of LLVM's optimization, for the third takes longer to
-    compile; one that the user sets in XLA_FLAGS stands.
-    """
-    chosen = _LEVEL in os.environ.get("XLA_FLAGS", "")
-    if platform != "cpu" or chosen:
-        return {}
-    return {_LEVEL: level}
 
 
 def _shapes(tree: Any) -> Any:

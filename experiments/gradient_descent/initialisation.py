@@ -146,8 +146,8 @@ def _experiment(config: Config, depth: int) -> learn.Training:
         probe=learn.evaluating({"accuracy": accuracy}),
     )
 
-    def init(hyper: Start) -> learn.TrainState:
-        state = training.init(hyper)
+    def init(hyper: Start, params: Params, model_state: Any) -> learn.TrainState:
+        state = training.init(hyper, params, model_state)
         scale = state.hyper.scale  # biases are 0, so all may be scaled
         return state._replace(params=jax.tree.map(lambda x: scale * x, state.params))
 

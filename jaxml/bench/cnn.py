@@ -196,7 +196,7 @@ def scan(what: str, model: Model, batch: Batch, *, steps: int) -> Entrant:
     training = learn.training(
         start, loss, learn.momentum, learn.full(batch), steps=steps
     )
-    state = jax.jit(training.init)(learn.Hyper(lr=0.01))
+    state = jax.jit(partial(learn.first_state, training))(learn.Hyper(lr=0.01))
     program, seconds = compiled(training.run, state, batch)
     return Entrant(
         what,
@@ -246,7 +246,7 @@ def torch_seeds(
     """
     layout = torch.channels_last
     images = torch_cnn.images(torch, batch, layout)
-    states = jax.jit(partial(jax.lax.map, training.init))(hypers)
+    states = jax.jit(partial(jax.lax.map, partial(learn.first_state, training)))(hypers)
     stacked = torch_cnn.stacked(torch, torch_cnn.weights(states.params, size.side))
     networks = [
         torch_cnn.network(torch, size.seed_channels, size.side, CLASSES, layout)

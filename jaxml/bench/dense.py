@@ -7,6 +7,7 @@ and once for the layer's inputs, which the first layer does not need. Nothing el
 step is of that order.
 """
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -100,7 +101,7 @@ def step(arithmetic: Arithmetic, size: Size) -> Entrant:
     training = learn.training(
         begin, loss, learn.momentum, learn.full(batch), steps=size.steps
     )
-    state = jax.jit(training.init)(learn.Hyper(lr=0.01))
+    state = jax.jit(partial(learn.first_state, training))(learn.Hyper(lr=0.01))
     program, seconds = compiled(training.run, state, training.data)
     return Entrant(
         f"{arithmetic.name}: training step",

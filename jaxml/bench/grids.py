@@ -217,7 +217,8 @@ def _torch_entrant(
 
 def beginning(torch: ModuleType, grid: Grid, place: str) -> State:
     """PyTorch's runs before their first update, with our initial weights."""
-    states = jax.jit(partial(jax.lax.map, grid.make().init))(grid.hypers)
+    first_state = partial(learn.first_state, grid.make())
+    states = jax.jit(partial(jax.lax.map, first_state))(grid.hypers)
     return torch_forms.state(torch, arrays(states.params), grid.hypers.lr, place)
 
 

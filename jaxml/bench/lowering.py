@@ -82,7 +82,7 @@ def trainings() -> Iterator[tuple[Any, ...]]:
         ("dense", dense, digits),
         ("convolutional", convolutional, images),
     ):
-        state = jax.eval_shape(training.init, Hyper(lr=0.1))
+        state = jax.eval_shape(partial(learn.first_state, training), Hyper(lr=0.1))
         batch = jax.tree.map(lambda leaf: leaf[:32], data)
         yield f"training step, {name} network", training.step, state, batch
         yield f"training run, {name} network", training.run, state, training.data
@@ -99,7 +99,7 @@ def experiment(model: Any, data: Batch) -> learn.Training:
 
 def swept(training: learn.Training, hypers: Hyper, data: Any) -> Any:
     """A chunk of a sweep."""
-    states = jax.lax.map(training.init, hypers)
+    states = jax.lax.map(partial(learn.first_state, training), hypers)
     return jax.vmap(training.run, in_axes=(0, None))(states, data)
 
 

@@ -173,7 +173,7 @@ def one_by_one(
         grid: of which the first lane is taken.
     """
     lane = Hyper(*(np.asarray(column)[0] for column in grid))
-    state = jax.jit(training.init)(lane)
+    state = jax.jit(partial(learn.first_state, training))(lane)
     scan, scan_seconds = compiled(training.run, state, training.data)
     step, step_seconds = compiled(single.run, state, single.data)
 

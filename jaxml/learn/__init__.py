@@ -92,7 +92,14 @@ from jaxml.learn.optimizers.wrappers import (
 )
 from jaxml.learn.training.sweep import Program, Runs, compiled, run, sweep
 from jaxml.learn.training.descent import Descent, descend, minimiser
-from jaxml.learn.training.state import Info, Probe, Trace, Training, TrainState
+from jaxml.learn.training.state import (
+    Info,
+    Probe,
+    Trace,
+    Training,
+    TrainState,
+    first_state,
+)
 from jaxml.learn.training.probes import evaluating, gradient_norm, measuring, nothing
 from jaxml.learn.training.train import training
 from jaxml.learn.tuning.compare import (

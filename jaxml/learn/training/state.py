@@ -74,7 +74,10 @@ class Training(NamedTuple):
     """One experiment as pure functions of its hyperparameters.
 
     Attributes:
-        init: `hyper -> TrainState`.
+        start: `key -> (params, model_state)`, which all runs of a seed share, whatever
+            their other hyperparameters; `start_key` makes the key.
+        init: `(hyper, params, model_state) -> TrainState`, the state before the first
+            update.
         step: `(TrainState, batch) -> (TrainState, Info)`.
         run: `(TrainState, data) -> (TrainState, Trace)`; a state that has been run can
             be run on.
@@ -86,10 +89,21 @@ class Training(NamedTuple):
             reads.
     """
 
-    init: Callable[[Any], TrainState]
+    start: Callable[[Key], tuple[Params, Any]]
+    init: Callable[[Any, Params, Any], TrainState]
     step: Callable[[TrainState, Batch], tuple[TrainState, Info]]
     run: Callable[[TrainState, Any], tuple[TrainState, Trace]]
     data: Any
     steps: int
     every: int
     check: Callable[[Any], Any] = lambda hypers: hypers
+
+
+def start_key(seed: Any) -> Key:
+    """The key by which a run of this seed is initialised."""
+    return jax.random.fold_in(jax.random.key(seed), 0)
+
+
+def first_state(training: Training, hyper: Any) -> TrainState:
+    """The state of one run before its first update."""
+    return training.init(hyper, *training.start(start_key(hyper.seed)))

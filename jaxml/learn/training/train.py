@@ -16,8 +16,15 @@ from jaxml.learn.optimizers.door import begin, update
 from jaxml.learn.optimizers.precision import at_least_single, wide
 from jaxml.learn.optimizers.rates import Family, as_family
 from jaxml.learn.training.probes import nothing
-from jaxml.learn.training.state import Info, Probe, Trace, Training, TrainState
-from jaxml.learn.training.trainable import trainable_start
+from jaxml.learn.training.state import (
+    Info,
+    Probe,
+    Trace,
+    Training,
+    TrainState,
+    start_key,
+)
+from jaxml.learn.training.trainable import trainable, trainable_start
 from jaxml.types import Batch, InputError, Key, Params, TrainingLoss
 
 
@@ -52,25 +59,25 @@ def training(
         InputError: `steps` or `every` is no positive whole number, or `every` does not
             divide `steps`.
     """
-    start, family = trainable_start(start), as_family(family)
+    family = as_family(family)
     steps, every = _lengths(steps, every)
-    init = partial(_begun, start, family, probe)
+    init = partial(_begun, family, probe)
     step = partial(_stepped, loss, family)
     run = partial(_run, step, batches, probe, (steps, every))
-    shown = partial(_shown, init, batches)
+    looked_at = trainable_start(start)
+    shown = partial(_shown, looked_at, init, batches)
     check = partial(
-        reading.check_training, init=shown, start=start, family=family, probe=probe
+        reading.check_training, init=shown, start=looked_at, family=family, probe=probe
     )
-    return Training(init, step, run, batches.data, steps, every, check)
+    return Training(start, init, step, run, batches.data, steps, every, check)
 
 
 def _begun(
-    start: Callable[[Key], tuple[Params, Any]], family: Family, probe: Probe, hyper: Any
+    family: Family, probe: Probe, hyper: Any, params: Params, model_state: Any
 ) -> TrainState:
     """The state before the first update."""
     key = jax.random.key(hyper.seed)
-    params, model_state = start(jax.random.fold_in(key, 0))
-    hyper = _in_dtype_of(params, hyper)
+    hyper = _in_dtype_of(trainable(params), hyper)
     return TrainState(
         hyper=hyper,
         key=key,
@@ -137,10 +144,13 @@ def _run(
 
 
 def _shown(
-    init: Callable[[Any], TrainState], batches: Batches, hyper: Any
+    start: Callable[[Key], tuple[Params, Any]],
+    init: Callable[[Any, Params, Any], TrainState],
+    batches: Batches,
+    hyper: Any,
 ) -> TrainState:
     """The first state as a probe would be shown it."""
-    state = init(hyper)
+    state = init(hyper, *start(start_key(hyper.seed)))
     return state._replace(data=batches.own(batches.data, state.key))
 
 

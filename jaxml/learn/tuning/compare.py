@@ -19,7 +19,7 @@ from jaxml.learn.optimizers.rates import Family
 from jaxml.learn.training.grid import lanes_of
 from jaxml.learn.training.probes import evaluating
 from jaxml.learn.training.state import Training
-from jaxml.learn.training.sweep import Runs, sweep
+from jaxml.learn.training.sweep import Runs, sweeping
 from jaxml.learn.training.train import training
 from jaxml.types import InputError, Keep, Params, Workload, compute_now
 
@@ -123,7 +123,8 @@ def compare(
 ) -> dict[str, Contest]:
     """Runs every unit at every point of every entrant's grid: points x units runs each.
 
-    Each entrant is one compilation, whatever its grid. All entrants see the same units,
+    Each entrant is one compilation, whatever its grid, and several compile at once, on
+    as many cores. All entrants see the same units,
     so that differences are paired. A run that diverges is a result.
 
     Args:
@@ -158,10 +159,13 @@ def compare(
     for name, each in entrants.items():
         _require_entrant(name, each.grid, trainings[name])
     seeds = np.array(randomness.seeds(seed, sum(units)), np.int32)
+    sweeps = {
+        name: sweeping(trainings[name], _every_unit(each.grid, seeds), lanes=lanes)
+        for name, each in entrants.items()
+    }
     contests = {}
     for name, each in entrants.items():
-        grid = _every_unit(each.grid, seeds)
-        runs = sweep(trainings[name], grid, lanes=lanes, name=name, keep=keep)
+        runs = sweeps[name](name, keep)
         contests[name] = _contest(runs, each.grid, trainings[name].every, units)
     return contests
 

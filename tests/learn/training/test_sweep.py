@@ -248,11 +248,13 @@ def test_gathered_bytes_count_every_lane():
 def test_a_sweep_needs_a_chunk_at_its_peak_one_that_waits_and_the_outputs_of_all(
     monkeypatch,
 ):
-    """With a byte less it is refused, before the first chunk; with as much it runs."""
+    """With a byte less it is refused, before the first chunk; with as much it runs. All
+    initial parameters wait on the host too.
+    """
     training, hypers = recording(1000), lanes(10)
     program = learn.compiled(training, hypers, lanes=2, devices=1)
     each = 4 * (1 + 1 + 4 + 4 + 4 * 1000)
-    needed = program.bytes + 2 * each + 10 * each
+    needed = program.bytes + 2 * each + 10 * (each + 4)
     assert needed > 2 * program.bytes
     monkeypatch.setattr(memory, "host_bytes", lambda: needed - 1)
     names = []

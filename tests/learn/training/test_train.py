@@ -91,7 +91,8 @@ def test_gradient_descent_on_least_squares_follows_its_closed_recursion():
 @pytest.mark.invariance
 def test_the_scan_equals_a_python_loop_of_steps():
     training = experiment(every=3)
-    begun = training.init(learn.Hyper(lr=0.1, horizon=float(STEPS), seed=3))
+    hyper = learn.Hyper(lr=0.1, horizon=float(STEPS), seed=3)
+    begun = learn.first_state(training, hyper)
     end, trace = jax.jit(training.run)(begun, training.data)
     state, losses, batches = begun, [], learn.shuffled(data(), 4)
     for step in range(STEPS):
@@ -106,7 +107,8 @@ def test_the_scan_equals_a_python_loop_of_steps():
 @pytest.mark.invariance
 def test_a_run_continued_equals_the_uninterrupted_one_bit_for_bit():
     whole, half = experiment(every=3), experiment(steps=STEPS // 2, every=3)
-    begun = whole.init(learn.Hyper(lr=0.1, horizon=float(STEPS), seed=1))
+    hyper = learn.Hyper(lr=0.1, horizon=float(STEPS), seed=1)
+    begun = learn.first_state(whole, hyper)
     end, _ = jax.jit(whole.run)(begun, whole.data)
     resumed = begun
     for _ in range(2):
@@ -279,7 +281,8 @@ def test_hyperparameters_stay_float32_under_bfloat16():
         return jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), start(key)[0]), {}
 
     training = learn.training(begin, loss, learn.adam, learn.full(narrow), steps=40)
-    assert training.init(learn.Hyper(lr=0.1)).hyper.second_moment == np.float32(0.999)
+    begun = learn.first_state(training, learn.Hyper(lr=0.1))
+    assert begun.hyper.second_moment == np.float32(0.999)
     runs = learn.sweep(training, learn.grid(learn.Hyper, lr=[0.05]), lanes=1)
     assert runs.diverged_at.tolist() == [-1]
     assert runs.params["w"].dtype == jnp.bfloat16
@@ -344,7 +347,8 @@ def test_probes_run_after_every_k_steps_and_carry_their_state():
     )
     training = experiment(every=4, probe=counting)
     _, trace = jax.jit(training.run)(
-        training.init(learn.Hyper(lr=0.1, horizon=float(STEPS))), training.data
+        learn.first_state(training, learn.Hyper(lr=0.1, horizon=float(STEPS))),
+        training.data,
     )
     count, step = trace.probed
     assert count.tolist() == [0, 1, 2]
@@ -357,7 +361,7 @@ def test_the_gradient_norm_probe_sees_all_data():
         return loss(params, {}, batch, None)[0]
 
     training = experiment(every=STEPS, probe=learn.gradient_norm(objective, data()))
-    begun = training.init(learn.Hyper(lr=0.1, horizon=float(STEPS)))
+    begun = learn.first_state(training, learn.Hyper(lr=0.1, horizon=float(STEPS)))
     end, trace = jax.jit(training.run)(begun, training.data)
     np.testing.assert_allclose(
         trace.probed[0], tree.norm(jax.grad(objective)(end.params, data())), rtol=1e-5
@@ -439,6 +443,6 @@ def test_what_cannot_run_is_refused_in_a_sentence(call, sentence):
 
 @pytest.mark.identity
 def test_a_sweep_too_large_for_memory_is_refused_before_it_starts(monkeypatch):
-    monkeypatch.setattr(memory, "host_bytes", lambda: 3000)
+    monkeypatch.setattr(memory, "host_bytes", lambda: 2400)
     with pytest.raises(InputError, match="let at most 2 of them advance together"):
         sweep(4, lr=[0.1], seed=range(4))
