@@ -126,8 +126,8 @@ def _watched(state: learn.TrainState) -> dict[str, Array]:
     """How far apart Adam's rates η/√v̂ are, and how many AdaBound would clip."""
     hyper = state.hyper
     updates = state.step.astype(jnp.float32)
-    memories = optax.tree_utils.tree_get(state.opt_state, "memory")
-    squares = jnp.concatenate([jnp.ravel(v) for _, (v,) in memories])
+    states = optax.tree_utils.tree_get(state.opt_state, "states")
+    squares = jnp.concatenate([jnp.ravel(v) for _, (v,) in states])
     decay = hyper.second_moment
     roots = jnp.sqrt(squares / (1 - decay**updates)) + hyper.epsilon
     moved = squares > 0
