@@ -12,8 +12,8 @@ rate for w, which is steep, is not the smaller one. Controls: where both curvatu
 equal, the best pair is one rate and no faster; on the loss rotated by 45 degrees, where
 both parameters are equally steep, a pair is no faster either: directions need rates of
 their own, and parameters only if they are these directions. What Adagrad finds by
-itself stands beside it, the ratio of its two divisors, to be held against √κ, the ratio
-of gradients of one size of loss.
+itself stands beside it, the ratio of its two divisors, to be compared with √κ, the
+ratio of gradients of one size of loss.
 
 Nothing is random. The margin of 5 % is less than a step of the grid. In a first version
 the pairs left out the single rates, and the best pair of the rotated loss seemed worse.

@@ -1,7 +1,7 @@
 """By how much does a step along the lowest eigenvector of a saddle lower the loss?
 
 By |λ|ε²/2, says the lecture, for a small step ε. The step is 1e-3 of the weights' norm,
-forth and back, whose mean change is held against λε²/2.
+forth and back, whose mean change is compared with λε²/2.
 
 Saddles of two kinds, of one small task, the parity of digits, both by Adam and then
 eigenvector following at index 1. *Transition states*: from 3 random tanh units.

@@ -144,12 +144,12 @@ def _race(family, steps, lanes, betas):
     def race(paces, _):
         return jax.vmap(partial(_updates, family, steps))(paces)
 
-    def folded(column):
+    def reshaped(column):
         return column.reshape(lr.shape)
 
     some = parallel.rows(paces, np.arange(lanes))
     program = parallel.compiled(race, some, None, chunks=-(-lr.size // lanes))
-    return jax.tree.map(folded, parallel.gathered(program, paces, None))
+    return jax.tree.map(reshaped, parallel.gathered(program, paces, None))
 
 
 def study(config: Config, keep: Callable) -> Result:

@@ -1,8 +1,8 @@
 """Is Lookahead calmer than descent at a lower rate?
 
 On a parabola with noisy gradients the variance that a method settles at has a closed
-form. Lookahead's, k = 5 and α = 1/2, is held against descent's at the same rate, and at
-the rate at which descent comes near as fast.
+form. Lookahead's, k = 5 and α = 1/2, is compared with descent's at the same rate, and
+at the rate at which descent comes near as fast.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610, propositions 1 and 2.
