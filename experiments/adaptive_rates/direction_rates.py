@@ -47,7 +47,7 @@ CLOSE = 100.0  # above the least squared error
 STEPS = 20  # of 1.5 below the largest stable rate
 FRACTIONS = 0.999 / 1.5 ** np.arange(STEPS)
 LONGEST = 10**6  # updates that are told from never
-QUARTER = np.sqrt([[0.5, 0.5], [0.5, 0.5]]) * [[1, -1], [1, 1]]  # a turn by 45 degrees
+QUARTER = np.sqrt([[0.5, 0.5], [0.5, 0.5]]) * [[1, -1], [1, 1]]  # rotates by 45°
 SURFACE = "squared error of a line through ten Pokémon"
 FINER = "5 % of the updates is less than what a finer grid of rates changes"
 
@@ -139,7 +139,7 @@ def _updates(bowl: Bowl, b: np.floating, w: np.floating) -> int:
     """Until close with these rates, by the eigenvalues of the preconditioned Hessian.
 
     With D = diag(b, w) the errors are D^½ V (1 - Λ)ᵗ c, where D^½ H D^½ = V Λ Vᵀ, so
-    that the excess ½ Σ Λ (1 - Λ)²ᵗ c² falls in each update.
+    that the suboptimality ½ Σ Λ (1 - Λ)²ᵗ c² falls in each update.
     """
     roots = np.sqrt([b, w])
     eigenvalues, axes = np.linalg.eigh(roots[:, None] * bowl.hessian * roots)

@@ -158,10 +158,10 @@ def _find(config: Config, objective: Objective, start: Start, _: None) -> Found:
     begun = minimise(objective, start.free * start.params, start.data)
     follow = partial(curvature.eigenvector_following, iterations=config.iterations)
     found = follow(objective, begun, start.data, index=start.climbed)
-    return _look(objective, start.free * found.params, start.data)
+    return _found(objective, start.free * found.params, start.data)
 
 
-def _look(objective: Objective, point: Array, data: Batch) -> Found:
+def _found(objective: Objective, point: Array, data: Batch) -> Found:
     """A point, and how the loss changes around it."""
     product = curvature.hessian_product(objective, point, data)
     values, vectors = jnp.linalg.eigh(curvature.dense(product, point))
