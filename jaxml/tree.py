@@ -72,8 +72,8 @@ def random_like(x: Params, key: Key) -> Params:
 
 
 def ravel(x: Params) -> tuple[Float[jax.Array, " p"], Callable[[jax.Array], Params]]:
-    """The entries of x in one vector, and the function that folds such a vector
-    back.
+    """The entries of x in one vector, and the function that unravels such a vector
+    again.
     """
     return ravel_pytree(x)
 

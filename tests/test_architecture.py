@@ -1,4 +1,4 @@
-"""The floor table of the house, held against every import statement."""
+"""The floor table of the house, compared with every import statement."""
 
 import ast
 import tomllib

@@ -258,12 +258,12 @@ def test_every_way_of_training_trains_the_same() -> None:
         for make in (sweep.python_loop, sweep.scans_in_turn)
     )
     runs = program.run()
-    for lane, (state, loss) in enumerate(loop.run()):
-        one = jax.tree.map(lambda leaf, lane=lane: leaf[lane], runs.params)
+    for run, (state, loss) in enumerate(loop.run()):
+        one = jax.tree.map(lambda leaf, run=run: leaf[run], runs.params)
         assert tree.norm(jax.tree.map(jnp.subtract, one, state.params)) < 1e-5
-        np.testing.assert_allclose(loss, runs.trace.loss[lane, -1], rtol=1e-4)
-    for lane, (_, losses) in enumerate(scans.run()):
-        np.testing.assert_allclose(losses, runs.trace.loss[lane], rtol=1e-4)
+        np.testing.assert_allclose(loss, runs.trace.loss[run, -1], rtol=1e-4)
+    for run, (_, losses) in enumerate(scans.run()):
+        np.testing.assert_allclose(losses, runs.trace.loss[run], rtol=1e-4)
     assert (program.parts, loop.parts, scans.parts) == (1, 4 / 3, 4 / 3)
     assert program.what == "ours, 2 x 2 runs at a time"
     for each in (grid, sinc_in_full()):
@@ -475,7 +475,7 @@ def test_pytorch_shuffles_every_epoch_for_each_run() -> None:
 
 @pytest.mark.bench
 @pytest.mark.oracle
-def test_pytorch_trains_the_same_lane() -> None:
+def test_pytorch_trains_the_same_run() -> None:
     torch = importlib.import_module("torch")
     grid = sinc_in_full()
     runs = learn.sweep(grid.make(), grid.hypers, lanes=1)

@@ -161,7 +161,7 @@ def test_this_machine_has_memory():
 
 
 @pytest.mark.identity
-def test_a_need_is_held_against_what_is_free():
+def test_a_need_is_compared_with_what_is_free():
     memory.require(10, "This", "take less", free=10)
     with pytest.raises(
         InputError, match=r"This needs 2\.0 GiB and 1\.5 GiB are free: take less\."

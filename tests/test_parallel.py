@@ -121,16 +121,16 @@ def test_a_resumed_sweep_may_have_another_number_of_devices():
     whole = learn.sweep(experiment, grid, lanes=2, devices=1)
     with pytest.raises(KeyboardInterrupt):
         learn.sweep(experiment, grid, lanes=2, devices=4, keep=partial(keep, until=2))
-    assert list(stored) == ["lanes 0-1", "lanes 2-3"]
+    assert list(stored) == ["runs 0-1", "runs 2-3"]
     resumed = learn.sweep(
         experiment, grid, lanes=2, devices=2, keep=partial(keep, until=5)
     )
     assert list(stored) == [
-        "lanes 0-1",
-        "lanes 2-3",
-        "lanes 4-5",
-        "lanes 6-7",
-        "lanes 8-9",
+        "runs 0-1",
+        "runs 2-3",
+        "runs 4-5",
+        "runs 6-7",
+        "runs 8-9",
     ]
     assert bits(resumed) == bits(whole)
 

@@ -26,7 +26,7 @@ def test_the_readmes_python_runs(
     printed = capsys.readouterr().out
     assert len(blocks) == 5
     assert "Inertia(positive=" in printed and "'saddle'" in printed
-    assert "-1" in printed, "no lane trained to its end"
+    assert "-1" in printed, "no run trained to its end"
     assert (
         "optimizer | lr | accuracy | test | train | diverged" in printed
         and "mine | " in printed

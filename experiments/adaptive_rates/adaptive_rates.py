@@ -113,7 +113,7 @@ class Result(NamedTuple):
 
 
 def study(config: Config, keep: Keep) -> Result:
-    """One program a method, its rates and angles as lanes, in float64."""
+    """One program a method, over its rates and angles at once, in float64."""
     found = []
     ledgers = []
     with jax.enable_x64(True):
@@ -133,17 +133,17 @@ def _program(config: Config, method: Method, degrees: np.ndarray) -> Callable[[]
 
 def _run(config: Config, method: Method, rate: jax.Array, angle: jax.Array) -> Runs:
     cosine, sine = jnp.cos(angle), jnp.sin(angle)
-    turn = jnp.array([[cosine, -sine], [sine, cosine]])
+    rotation = jnp.array([[cosine, -sine], [sine, cosine]])
 
     def error(params: jax.Array, _: None) -> jax.Array:
-        back = LINE.best + turn.T @ (params - LINE.best)
+        back = LINE.best + rotation.T @ (params - LINE.best)
         return LINE.loss(back, None)
 
     hyper = learn.Hyper(
         lr=rate, second_moment=method.second_moment, horizon=float(config.steps)
     )
     optimizer = method.family(hyper, method.shape)
-    start = LINE.best + turn @ (LINE.start - LINE.best)
+    start = LINE.best + rotation @ (LINE.start - LINE.best)
     run = learn.descend(error, optimizer, start, None, steps=config.steps)
     close = run.loss - LINE.least < CLOSE
     first = jnp.argmax(close).astype(float)
@@ -216,12 +216,12 @@ def _ledgers(result: Result) -> tuple[Assertion, ...]:
         (steps,) = runs.steps
         (rate,) = LEDGERS[name].rates
         angles = ", ".join(f"{angle:g}" for angle in DEGREES[: len(printed)])
-        turned = f"rotated the other way, by {angles} degrees"
+        rotated = f"rotated the other way, by {angles} degrees"
         numbers = ", ".join(f"{number:,}" for number in printed)
         found.append(
             record.supporting(
                 "A9",
-                f"At rate {rate:g} and {turned}, {name} is near the optimum after "
+                f"At rate {rate:g} and {rotated}, {name} is near the optimum after "
                 f"{numbers} updates, to 1 %.",
                 record.largest(steps[: len(printed)] / np.array(printed) - 1),
                 record.at_most(0.01),

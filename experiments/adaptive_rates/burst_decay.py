@@ -10,7 +10,7 @@ rate; how fast a rate falls is a constant of each.
 Counted are runs at rates at which a constant rate bursts from that start, and only if
 they arrive under the decay, for a run that does not arrive has no optimum to burst out
 of; starts without such runs are left out. The course is wrong about a decay that leaves
-bursts. They are looked for in two ways: as rises of |w - w*| beyond 1, from the
+bursts. They are counted by two criteria: as rises of |w - w*| beyond 1, from the
 course's start, where one is too many; and as rises of the squared error beyond 10,000
 above the least, from the drawn starts, of which most must be without any. A half can be
 told from all of 40, whatever else is judged. The control is a constant rate, which

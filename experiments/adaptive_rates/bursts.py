@@ -154,14 +154,14 @@ def _run(config: Config, method: Method, start: jax.Array, rate: jax.Array) -> R
     run = learn.descend(
         LINE.loss, optimizer, start, None, steps=config.steps, observe=lambda x: x
     )
-    excess = run.loss - LINE.least
-    close = excess < CLOSE
+    suboptimality = run.loss - LINE.least
+    close = suboptimality < CLOSE
     arrived = jnp.cumsum(close) > 0
     offset = run.observed - LINE.best[None]
     distance = jnp.abs(offset[:, 1])
     outward = _crossings(distance > FAR)
     bursts = outward & arrived[:-1]
-    rises = _crossings(excess > HIGH) & arrived[:-1]
+    rises = _crossings(suboptimality > HIGH) & arrived[:-1]
     divisor = _divisor(offset @ LINE.hessian[:, 1])
     return Runs(
         arrival=jnp.where(arrived[-1], jnp.argmax(close), -1),
@@ -174,7 +174,7 @@ def _run(config: Config, method: Method, start: jax.Array, rate: jax.Array) -> R
 
 
 def _crossings(beyond: jax.Array) -> jax.Array:
-    """Whether the update after each look leads beyond, from within."""
+    """Whether the update after each position leads beyond, from within."""
     return beyond[1:] & ~beyond[:-1]
 
 

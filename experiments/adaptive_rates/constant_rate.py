@@ -55,7 +55,7 @@ BOWL = "squared error with the steep curvature along both axes, from the same st
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Updates: the course's, enough for any stable rate, of its demo, and looked at."""
+    """Updates: the course's, enough for any stable rate, its demo's, and early."""
 
     steps: int = 100_000
     enough: int = 450_000
@@ -76,7 +76,7 @@ class Result(NamedTuple):
         demo: squared error above the least after the demo.
         early: errors along the steep axis at UNSTABLE rates.
         gentle: likewise at GENTLE.
-        excess: squared errors above the least at STABLE rates after the course's
+        suboptimality: squared errors above the least at STABLE rates after the course's
             updates.
         steps: the course's updates.
         enough: updates in which `arrivals` are counted.
@@ -89,28 +89,28 @@ class Result(NamedTuple):
     demo: Float[Array, ""]
     early: Float[Array, "rate update"]
     gentle: Float[Array, " update"]
-    excess: Float[Array, " rate"]
+    suboptimality: Float[Array, " rate"]
     steps: Int[Array, ""]
     enough: Int[Array, ""]
     demo_steps: Int[Array, ""]
 
 
 def study(config: Config, keep: Keep) -> Result:
-    """A program for each question, in float64, with rates as lanes."""
+    """A program for each question, in float64, for all rates at once."""
     arrivals = partial(_arrivals, config.enough)
     early = partial(_errors, config.early)
     lecture = _at(STABLE, partial(arrivals, LINE.loss))
     bowl = _at(STABLE, partial(arrivals, _bowl))
-    excess = _at(STABLE, partial(_excess, config.steps))
+    suboptimality = _at(STABLE, partial(_suboptimality, config.steps))
     usual = jax.jit(partial(_end, config.steps, USUAL))
-    demo = jax.jit(partial(_excess, config.demo, DEMO))
+    demo = jax.jit(partial(_suboptimality, config.demo, DEMO))
     beyond = _at(UNSTABLE, early)
     gentle = jax.jit(partial(early, GENTLE))
     with jax.enable_x64(True):
         return Result(
             arrivals=keep("arrivals", lecture),
             control=keep("control", bowl),
-            excess=keep("excess", excess),
+            suboptimality=keep("suboptimality", suboptimality),
             usual=keep("usual", usual),
             demo=keep("demo", demo),
             early=keep("early", beyond),
@@ -145,7 +145,7 @@ def _end(steps: int, rate: Array | float) -> jax.Array:
     return _walk(LINE.loss, steps, rate).params
 
 
-def _excess(steps: int, rate: Array | float) -> jax.Array:
+def _suboptimality(steps: int, rate: Array | float) -> jax.Array:
     return LINE.loss(_end(steps, rate), None) - LINE.least
 
 
@@ -267,7 +267,7 @@ def figures(result: Result) -> dict[str, Figure]:
     """The squared error by rate after the course's updates, and updates until close."""
     figure, (errors, updates) = panels(1, 2)
     name = f"after {result.steps:,} updates"
-    errors.loglog(STABLE, result.excess, markevery=1, label=name)
+    errors.loglog(STABLE, result.suboptimality, markevery=1, label=name)
     errors.axhline(CLOSE, color="0.4", linestyle=":", label="close to the optimum")
     surfaces = {"lecture's surface": result.arrivals, "κ = 1": result.control}
     for what, arrivals in surfaces.items():

@@ -12,8 +12,8 @@ rate for w, which is steep, is not the smaller one. Controls: where both curvatu
 equal, the best pair is one rate and no faster; on the loss rotated by 45 degrees, where
 both parameters are equally steep, a pair is no faster either: directions need rates of
 their own, and parameters only if they are these directions. What Adagrad finds by
-itself stands beside it, the ratio of its two divisors, to be held against √κ, the ratio
-of gradients of one size of loss.
+itself stands beside it, the ratio of its two divisors, to be compared with √κ, the
+ratio of gradients of one size of loss.
 
 Nothing is random. The margin of 5 % is less than a step of the grid. In a first version
 the pairs left out the single rates, and the best pair of the rotated loss seemed worse.
@@ -47,7 +47,7 @@ CLOSE = 100.0  # above the least squared error
 STEPS = 20  # of 1.5 below the largest stable rate
 FRACTIONS = 0.999 / 1.5 ** np.arange(STEPS)
 LONGEST = 10**6  # updates that are told from never
-QUARTER = np.sqrt([[0.5, 0.5], [0.5, 0.5]]) * [[1, -1], [1, 1]]  # a turn by 45 degrees
+QUARTER = np.sqrt([[0.5, 0.5], [0.5, 0.5]]) * [[1, -1], [1, 1]]  # rotates by 45°
 SURFACE = "squared error of a line through ten Pokémon"
 FINER = "5 % of the updates is less than what a finer grid of rates changes"
 
@@ -139,7 +139,7 @@ def _updates(bowl: Bowl, b: np.floating, w: np.floating) -> int:
     """Until close with these rates, by the eigenvalues of the preconditioned Hessian.
 
     With D = diag(b, w) the errors are D^½ V (1 - Λ)ᵗ c, where D^½ H D^½ = V Λ Vᵀ, so
-    that the excess ½ Σ Λ (1 - Λ)²ᵗ c² falls in each update.
+    that the suboptimality ½ Σ Λ (1 - Λ)²ᵗ c² falls in each update.
     """
     roots = np.sqrt([b, w])
     eigenvalues, axes = np.linalg.eigh(roots[:, None] * bowl.hessian * roots)

@@ -53,7 +53,7 @@ class Result(NamedTuple):
         steps: updates.
     """
 
-    path: Float[Array, "look 2"]
+    path: Float[Array, "evaluation 2"]
     steps: Int[Array, ""]
 
 
@@ -147,10 +147,10 @@ def _end(result: Result) -> Assertion:
 
 
 def _slide() -> Assertion:
-    slope = (LINE.hessian @ (LINE.start - LINE.best))[
+    gradient = (LINE.hessian @ (LINE.start - LINE.best))[
         0
     ]  # ∂/∂b of the summed squared error
-    moves = 0.01 * np.abs(slope) / np.array([1, 10])  # of the sum and of the mean
+    moves = 0.01 * np.abs(gradient) / np.array([1, 10])  # of the sum and of the mean
     return record.deciding(
         "A10",
         "The first update of plain gradient descent with rate 0.01 moves b more than "
@@ -172,8 +172,8 @@ def figures(result: Result) -> dict[str, Figure]:
     figure, (axis,) = panels(width=5.5, height=4.0)
     b, w = np.meshgrid(np.linspace(-200, -100, 80), np.linspace(-5, 5, 80))
     offset = np.stack([b, w], axis=-1) - LINE.best
-    excess = 0.5 * np.einsum("...i,ij,...j", offset, LINE.hessian, offset)
-    height = np.log10(excess + 1)
+    suboptimality = 0.5 * np.einsum("...i,ij,...j", offset, LINE.hessian, offset)
+    height = np.log10(suboptimality + 1)
     axis.contour(b, w, height, levels=12, colors="0.7", linewidths=0.7)
     axis.plot(*result.path.T, label="gradient descent at η = 1e-7")
     axis.scatter(*LINE.best, marker="x", color="black", zorder=3, label="optimum")

@@ -1,6 +1,6 @@
 """Which critical points do networks have, and how do index and loss go together?
 
-Seven families, each searched its own way and never pooled, since how a point is
+Seven families, each searched by its own method and never pooled, since how a point is
 searched for decides what is found. On sin(5πx)/(5πx): relu (20 ReLUs), tanh (5 units,
 with decay) and narrow_tanh (2 units) descend the gradient norm from random weights,
 which prescribes no index; followed_tanh (10 units) climbs to prescribed ones;
@@ -78,9 +78,11 @@ def study(config, keep):
         params, index = start
         return follow(objective, params, batch, index=index)
 
-    def search(name, task, way, starts):
+    def search(name, task, method, starts):
         objective = problem.objective(*task[:3])
-        return keep(name, partial(curvature.search, way, objective, starts, task.batch))
+        return keep(
+            name, partial(curvature.search, method, objective, starts, task.batch)
+        )
 
     with jax.enable_x64(True):
         smooth = partial(problem.tanh_sinc, decay=DECAY, scale=2.0)

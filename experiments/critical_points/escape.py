@@ -74,13 +74,13 @@ class Method(NamedTuple):
 
 
 ONE_SIDE, OTHER_SIDE = Method(along=0.01), Method(along=-0.01)
-DESCENT = Method(offset=1e-4)
+GRADIENT_DESCENT = Method(offset=1e-4)
 SGD = Method(offset=1e-4, gradient=BATCH)
 ON_IT = Method(gradient=BATCH)
 METHODS = [
     ONE_SIDE,
     OTHER_SIDE,
-    DESCENT,
+    GRADIENT_DESCENT,
     SGD,
     Method(offset=1e-8),
     Method(offset=1e-8, gradient=BATCH),
@@ -237,7 +237,7 @@ SETTING = (
     "decay 0.001"
 )
 MINIMA = "minima, the median drop and updates of the saddles (negative control)"
-NAMES = {DESCENT: "Gradient descent", SGD: f"SGD with batches of {SIZE}"}
+NAMES = {GRADIENT_DESCENT: "Gradient descent", SGD: f"SGD with batches of {SIZE}"}
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -286,7 +286,7 @@ def figures(result: Result) -> dict[str, Any]:
         axis.set_ylim(-2, 1)
         title = f"{np.sum(own)} {KINDS[kind]}"
         x = "updates, in e-folds of the saddles' lowest eigenvalue"
-        label(axis, title, x, "loss less the point's, in drops")
+        label(axis, title, x, "loss minus the point's, in drops")
     handles = axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=2)
     return {"escapes": figure}

@@ -153,7 +153,7 @@ MOST, FEW = record.above(0.75), record.below(0.25)
 EXPECTED = (MOST, FEW)  # of SGD from the saddle itself, by kind
 PART = {">": "more than 3/4", "<": "fewer than 1/4"}
 SGD = "SGD with batches of 12"
-NOISY_DESCENT = (
+NOISY_GRADIENT = (
     "Gradient descent with normal noise of 0.001 on each entry of the gradient"
 )
 
@@ -172,13 +172,13 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         setting = _setting(result, kind)
         found.append(_law(leaving, setting))
         found.append(_sooner(leaving, setting))
-        found.append(_from_it(result, kind, leaving.noisy_on_it, NOISY_DESCENT, MOST))
+        found.append(_from_it(result, kind, leaving.noisy_on_it, NOISY_GRADIENT, MOST))
         found.append(_from_it(result, kind, leaving.sgd_on_it, SGD, EXPECTED[kind]))
     return tuple(found)
 
 
 def _toy_by_law(result: Result) -> Array:
-    """The updates from the nearest start, less what the law takes off, [rate,
+    """The updates from the nearest start, minus what the law takes off, [rate,
     offset].
     """
     folds = np.log(result.offsets[0] / result.offsets)

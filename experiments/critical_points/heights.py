@@ -104,7 +104,7 @@ def _fraction(minima: Array, points: Array) -> float:
 
 
 def _change(minima: Array, points: Array) -> float:
-    """The fraction in the two widest networks less that in the two narrowest."""
+    """The fraction in the two widest networks minus that in the two narrowest."""
     end = max(1, minima.shape[1] // 2)
     wide = _fraction(minima[:, -end:], points[:, -end:])
     return wide - _fraction(minima[:, :end], points[:, :end])
@@ -123,7 +123,7 @@ SETTINGS = {
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """The lowest points of each way to search, and the control."""
+    """The lowest points of each search method, and the control."""
     rows = [_lowest(result, name) for name in SETTINGS]
     return (*rows, _control(result))
 

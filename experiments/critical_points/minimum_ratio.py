@@ -99,8 +99,8 @@ def study(config: Config, keep: Keep, critical_points: Any) -> Result:
         objective, starts = problem.objective(*task[:3]), _starts(config, task)
         adam = learn.minimiser(learn.adam(learn.Hyper(lr=0.05)), steps=config.steps)
         descent = partial(curvature.gradient_norm_descent, iterations=config.iterations)
-        way = curvature.after(adam, descent)
-        search = partial(curvature.search, way, objective, starts)
+        method = curvature.after(adam, descent)
+        search = partial(curvature.search, method, objective, starts)
         return Result(
             sinc=keep("sinc", partial(search, task.batch)),
             wave=keep("wave", partial(search, problem.square_wave(64))),

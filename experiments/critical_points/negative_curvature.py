@@ -1,7 +1,7 @@
 """By how much does a step along the lowest eigenvector of a saddle lower the loss?
 
 By |λ|ε²/2, says the lecture, for a small step ε. The step is 1e-3 of the weights' norm,
-forth and back, whose mean change is held against λε²/2.
+forth and back, whose mean change is compared with λε²/2.
 
 Saddles of two kinds, of one small task, the parity of digits, both by Adam and then
 eigenvector following at index 1. *Transition states*: from 3 random tanh units.
@@ -158,10 +158,10 @@ def _find(config: Config, objective: Objective, start: Start, _: None) -> Found:
     begun = minimise(objective, start.free * start.params, start.data)
     follow = partial(curvature.eigenvector_following, iterations=config.iterations)
     found = follow(objective, begun, start.data, index=start.climbed)
-    return _look(objective, start.free * found.params, start.data)
+    return _found(objective, start.free * found.params, start.data)
 
 
-def _look(objective: Objective, point: Array, data: Batch) -> Found:
+def _found(objective: Objective, point: Array, data: Batch) -> Found:
     """A point, and how the loss changes around it."""
     product = curvature.hessian_product(objective, point, data)
     values, vectors = jnp.linalg.eigh(curvature.dense(product, point))

@@ -179,9 +179,9 @@ def _sampled(
 
 def _scaled(params: Any, key: Key) -> Any:
     """θ (1 + 0.001 u), u uniform on ±1/2 for each weight: one student's neighbours."""
-    flat, fold = tree.ravel(params)
+    flat, unravel = tree.ravel(params)
     draw = jax.random.uniform(key, flat.shape, flat.dtype, minval=-0.5, maxval=0.5)
-    return fold(flat * (1 + 1e-3 * draw))
+    return unravel(flat * (1 + 1e-3 * draw))
 
 
 def _shifted(params: Any, key: Key) -> Any:

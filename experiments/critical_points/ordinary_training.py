@@ -23,7 +23,7 @@ from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 METHODS = {"SGD, batches of 8": 8, "gradient descent": 64}
-LOOKS = 50  # at the gradient norm
+EVALUATIONS = 50  # of the gradient norm
 CRITICAL = 1e-8  # a gradient norm that a certified critical point may have
 
 
@@ -44,7 +44,7 @@ SMOKE = Config(seeds=4, steps=100, lanes=4)
 class Result(NamedTuple):
     """‖∇L‖ on all data; infinite or NaN from where a run diverged."""
 
-    gradient_norms: Array  # [method, seed, probe], at 50 moments
+    gradient_norms: Array  # [method, seed, evaluation]
     updates: Array  # [], of each run
 
 
@@ -64,7 +64,8 @@ def study(config, keep):
         )
         runs = []
         for name, size in METHODS.items():
-            batches, every = learn.shuffled(task.batch, size), config.steps // LOOKS
+            batches = learn.shuffled(task.batch, size)
+            every = config.steps // EVALUATIONS
             training = learn.training(
                 start,
                 loss,

@@ -12,7 +12,8 @@ A first version said that (1 - ε²)² is below 1 wherever ε ≠ 0, which holds
 
 Claims: C048, C049, A3.
 Cost: 3 seconds on 2 cores, compilation included.
-Expect: every formula holds; minima fail "all positive"; descent can end in a saddle.
+Expect: every formula holds; minima fail "all positive"; gradient descent can end in a
+saddle.
 Run: jaxml run toy_saddle
 """
 
@@ -133,7 +134,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     """Formulas hold to rounding."""
     return (
         *_slide(result),
-        *_descent(result),
+        *_gradient_descent(result),
         *_escape(result),
         *_valley(result),
     )
@@ -173,7 +174,7 @@ def _slide(result: Result) -> tuple[Assertion, ...]:
     )
 
 
-def _descent(result: Result) -> tuple[Assertion, ...]:
+def _gradient_descent(result: Result) -> tuple[Assertion, ...]:
     finding = partial(_equal, "C048", record.supporting, tolerance=1e-9)
     steps = len(result.path)
     return (

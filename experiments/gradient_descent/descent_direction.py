@@ -62,7 +62,7 @@ class Result(NamedTuple):
         even: the same of a step that is equally long in both coordinates.
         coupled: the change of ∂f/∂w₁ at w₁ = 0 where w₂ goes from 0 to 1.
         starts: points of the line.
-        slopes: f' there.
+        derivatives: f' there.
         along: f(x + STEP f'(x)) - f(x).
         against: f(x - STEP f'(x)) - f(x).
     """
@@ -71,7 +71,7 @@ class Result(NamedTuple):
     even: Float[np.ndarray, " point"]
     coupled: Float[np.ndarray, " plane"]
     starts: Float[np.ndarray, "curve start"]
-    slopes: Float[np.ndarray, "curve start"]
+    derivatives: Float[np.ndarray, "curve start"]
     along: Float[np.ndarray, "curve start"]
     against: Float[np.ndarray, "curve start"]
 
@@ -153,12 +153,14 @@ def _coupling(plane: Objective) -> jax.Array:
 
 
 def _steps(curve: Objective, starts: jax.Array) -> tuple[jax.Array, ...]:
-    """Starts, slopes, and the change of f in a step along and against the slope."""
+    """Starts, derivatives, and the change of f in a step along and against the
+    gradient.
+    """
     heights = _over_points(curve, starts)
-    slopes = _over_points(jax.grad(curve), starts)
-    along = _over_points(curve, starts + STEP * slopes)
-    against = _over_points(curve, starts - STEP * slopes)
-    return starts, slopes, along - heights, against - heights
+    derivatives = _over_points(jax.grad(curve), starts)
+    along = _over_points(curve, starts + STEP * derivatives)
+    against = _over_points(curve, starts - STEP * derivatives)
+    return starts, derivatives, along - heights, against - heights
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -224,7 +226,7 @@ def _couplings(result: Result) -> list[Assertion]:
 
 def _uphill(name: str, result: Result, curve: int) -> tuple[Assertion, ...]:
     """Fractions of the points with a positive derivative at which a step lowers f."""
-    rising = result.slopes[curve] > 0
+    rising = result.derivatives[curve] > 0
     along = result.along[curve, rising]
     against = result.against[curve, rising]
     points = f"{len(along)} points of a grid with a positive derivative"
@@ -263,7 +265,7 @@ def figures(result: Result) -> dict[str, Figure]:
 
 
 def _change_of_height(axis: Axes, result: Result, curve: int) -> None:
-    rising = result.slopes[curve] > 0
+    rising = result.derivatives[curve] > 0
     starts = result.starts[curve, rising]
     axis.scatter(
         starts, result.along[curve, rising], s=6, marker="^", label="x increases"

@@ -16,7 +16,7 @@ judged the difference without that error, and took x sin x for evidence.
 The negative control is x sin x on [0, 14]: from rest momentum in small steps only loses
 height, and every deeper minimum lies behind a maximum above the start, so none may be
 reached. 4,000 updates at the smallest rate are 1,000 e-folds at the deep minimum, and
-40 times the memory of β = 0.99. Plateaus and saddles are studied in `plateaus`.
+40 times the time constant of β = 0.99. Plateaus and saddles are studied in `plateaus`.
 
 Claims: C074.
 Sources: Polyak 1964; Sutskever et al. 2013.
@@ -111,11 +111,13 @@ class Moves(NamedTuple):
 
     deepest: Bool[Array, " start"]  # whether it starts in the deepest basin
     momentum: Bool[Array, "effective beta start"]
-    descent: Bool[Array, "effective beta start"]  # at momentum's η
+    gradient_descent: Bool[Array, "effective beta start"]  # at momentum's η
 
 
 class Result(NamedTuple):
-    """Moves in each landscape; momentum of β = 0 is descent at the effective rate."""
+    """Moves in each landscape; momentum of β = 0 is gradient descent at the effective
+    rate.
+    """
 
     control: Moves
     wells: Moves  # with a leading axis of WELLS
@@ -150,7 +152,7 @@ def _moves(config, land):
         rose = ends > first[None, None]
         return jnp.where(deepest[None, None], left, rose)
 
-    return Moves(deepest, momentum=moved(BETAS), descent=moved(0 * BETAS))
+    return Moves(deepest, momentum=moved(BETAS), gradient_descent=moved(0 * BETAS))
 
 
 def study(config: Config, keep: Callable) -> Result:
@@ -200,18 +202,18 @@ def _of_well(result: Result, place: int) -> Moves:
 
 
 def _difference(moves: Moves, question: Question) -> record.Interval:
-    """The fraction of starts that momentum moves, minus that of descent.
+    """The fraction of starts that momentum moves, minus that of gradient descent.
 
     Its interval is from one half of the grid to the other, which lies between it.
     """
     asked = np.flatnonzero(moves.deepest != question.deeper)
     momentum = moves.momentum[STABLE, 1:]
     matched = moves.momentum[STABLE, :1]
-    descent = matched if question.matched else moves.descent[STABLE, 1:]
+    other = matched if question.matched else moves.gradient_descent[STABLE, 1:]
 
     def of_starts(starts):
         ours = momentum[..., starts].mean()
-        theirs = descent[..., starts].mean()
+        theirs = other[..., starts].mean()
         return ours - theirs
 
     even = of_starts(asked[::2])
@@ -271,7 +273,7 @@ def figures(result: Result) -> dict:
         shallow = np.flatnonzero(~moves.deepest)
         reached = moves.momentum[..., shallow].mean(axis=2)
         axis.plot(EFFECTIVE, reached, label=names, markevery=1)
-        axis.axvspan(2, EFFECTIVE[-1], color="0.93", label="descent unstable")
+        axis.axvspan(2, EFFECTIVE[-1], color="0.93", label="gradient descent unstable")
         label(
             axis,
             well.name,

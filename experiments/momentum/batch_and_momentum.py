@@ -11,9 +11,10 @@ another judges. The choice is made anew in every resample of saddles, so the int
 holds it.
 
 Budget. At the least rate of the grid, 1/4, the flattest saddles (|λ| = 1e-3 ‖H‖) need
-4,000 ln(1e3) = 28,000 updates, at 1, where plain descent is stable, a quarter of that;
-12,000 let all runs leave at rates that may be chosen. The grid ends beyond 2 and 38,
-where on a quadratic descent without and with momentum becomes unstable.
+4,000 ln(1e3) = 28,000 updates, at 1, where plain gradient descent is stable, a quarter
+of that; 12,000 let all runs leave at rates that may be chosen. The grid ends beyond 2
+and 38, where on a quadratic gradient descent without and with momentum becomes
+unstable.
 
 If the claim holds, the logarithm of the ratio of updates is below -ln 1.25 for both; it
 fails at 0 or above. A quarter, since less would not matter to a user. Negative control:
@@ -142,8 +143,8 @@ def _runs(objective: Objective, start: Start, _: None) -> Array:
             age, (x, _) = state
             return (age < start.budget) & (objective(x, start.data) > start.level)
 
-        still = (first, jnp.zeros_like(first))
-        age, (x, _) = jax.lax.while_loop(staying, stretch, (jnp.int32(0), still))
+        at_rest = (first, jnp.zeros_like(first))
+        age, (x, _) = jax.lax.while_loop(staying, stretch, (jnp.int32(0), at_rest))
         left = objective(x, start.data) <= start.level
         return jnp.where(left, age, start.budget).astype(first.dtype)
 

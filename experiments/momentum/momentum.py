@@ -92,8 +92,8 @@ def _sums(steps, x, beta):
     path = _path(problem.x_sin_x, steps, learn.momentum, x, lr, beta)
     gradients = jax.vmap(jax.grad(problem.x_sin_x), (0, None))(path, None)
     largest_step = ETA * jnp.abs(gradients).max()
-    memory = 1 / (1 - beta)
-    bound = jnp.abs(path).max() + largest_step * (memory + steps)
+    time_constant = 1 / (1 - beta)
+    bound = jnp.abs(path).max() + largest_step * (time_constant + steps)
 
     def powers(ages):
         return beta ** np.maximum(ages, 0.0)
@@ -117,8 +117,8 @@ def _forms(steps, x, beta):
     gradients = jax.vmap(jax.grad(problem.x_sin_x), (0, None))(path, None)
     largest_step = ETA * jnp.abs(gradients).max()
     parting = jnp.abs(jax.jacfwd(velocity)(x, lr, beta)).max()
-    memory = 1 / (1 - beta)
-    bound = steps * (jnp.abs(path).max() + largest_step * memory) * (1 + parting)
+    time_constant = 1 / (1 - beta)
+    bound = steps * (jnp.abs(path).max() + largest_step * time_constant) * (1 + parting)
 
     def error(lr_of_average):
         off = path - average(x, lr_of_average, beta)

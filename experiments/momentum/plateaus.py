@@ -9,13 +9,13 @@ holds equal, and beside it the same η.
 
 If momentum carries, gradient descent needs more updates: the ratio is above 1, and one
 10 % below would refute it. In small steps both follow the gradient flow at η/(1 - β),
-momentum late by its memory of 1/(1 - β) updates, so that the ratio should be near 1 at
-one effective rate and near 1/(1 - β) at one η, where the instrument must see it. For
-saddles there is a second instrument without any run: the distance grows by the largest
-root of z² - (1 + β - ηλ)z + β at the eigenvalue λ < 0. Nothing is random: beside the
-median ratio stand the least and the largest of five effective rates, and rates that
-disagree leave the claim undecided. The longest run takes e⁷/2 of flow at 0.05, 11,000
-updates, ten times as many at one η.
+momentum late by its time constant of 1/(1 - β) updates, so that the ratio should be
+near 1 at one effective rate and near 1/(1 - β) at one η, where the instrument must see
+it. For saddles there is a second instrument without any run: the distance grows by the
+largest root of z² - (1 + β - ηλ)z + β at the eigenvalue λ < 0. Nothing is random:
+beside the median ratio stand the least and the largest of five effective rates, and
+rates that disagree leave the claim undecided. The longest run takes e⁷/2 of flow at
+0.05, 11,000 updates, ten times as many at one η.
 
 Claims: C074.
 Sources: Polyak 1964; Sutskever et al. 2013.
@@ -163,9 +163,9 @@ def findings(result: Result) -> list[record.Assertion]:
     return rows
 
 
-def _ratios(descent: Array, momentum: Array) -> np.ndarray:
+def _ratios(gradient_descent: Array, momentum: Array) -> np.ndarray:
     """Of updates, NEVER for runs that do not get down, `[rate]`."""
-    theirs = np.where(descent > 0, descent, NEVER)
+    theirs = np.where(gradient_descent > 0, gradient_descent, NEVER)
     ours = np.where(momentum > 0, momentum, NEVER)
     return theirs / ours
 
@@ -227,7 +227,7 @@ def figures(result: Result) -> dict:
     matched.set_ylim(0, 1.6)
     same.axhline(1, color="0.3", linewidth=1)
     same.set_ylim(0, 12)
-    ratio = "updates of descent / of momentum"
+    ratio = "updates of gradient descent / of momentum"
     label(matched, "At the same effective rate", "effective rate η/(1 - β)", ratio)
     label(same, "At the same η", "effective rate η/(1 - β)", ratio)
     matched.legend(fontsize=7, loc="upper center")

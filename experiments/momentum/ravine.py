@@ -76,7 +76,7 @@ class Result(NamedTuple):
     arrivals: Int[Array, "beta rate"]
     control: Int[Array, "beta fraction"]  # where all curvatures are equal
     law: Float[Array, " step"]  # error along the flat axis at Polyak's rate and β
-    excess: Float[Array, ""]  # of gradient descent after the course's updates
+    suboptimality: Float[Array, ""]  # of gradient descent after the course's updates
     steps: Int[Array, ""]
     course_steps: Int[Array, ""]
     control_steps: Int[Array, ""]
@@ -128,7 +128,7 @@ def _law(steps):
     return (walk.observed - LINE.best[None]) @ FLAT_AXIS
 
 
-def _excess(steps):
+def _suboptimality(steps):
     walk = _walk(_squares, steps, COURSES_DESCENT, 0.0)
     return _squares(walk.params, None) - _squares(LINE.best, None)
 
@@ -147,7 +147,9 @@ def study(config: Config, keep: Callable) -> Result:
             ),
             control=keep("control", control),
             law=keep("law", partial(_law, config.path_steps)),
-            excess=keep("excess", partial(_excess, config.course_steps)),
+            suboptimality=keep(
+                "suboptimality", partial(_suboptimality, config.course_steps)
+            ),
             steps=np.array(config.steps),
             course_steps=np.array(config.course_steps),
             control_steps=np.array(config.control_steps),
@@ -228,7 +230,7 @@ def _course(result: Result) -> tuple[record.Assertion, ...]:
         record.supporting(
             "C075",
             "Gradient descent at η = 1.1e-6 is still 3.8e3 above the least error.",
-            record.certain(result.excess),
+            record.certain(result.suboptimality),
             record.near(3800.0, margin=50.0, reason=rounded),
             unit="squared error",
             setting=f"{RAVINE}, {result.course_steps:,} updates",

@@ -13,7 +13,7 @@ of the probability of the right class, 0.01 nats, is the margin. The control is 
 again, over rates half a step away: an interval beyond the margin there would show that
 the tuning alone makes differences of that size.
 
-AdaBound is meant against rates η/√v̂ that end far apart. So Adam's are looked at beside:
+AdaBound is meant against rates η/√v̂ that end far apart. So Adam's are measured beside:
 the 97.5th over the 2.5th percentile of the weights that ever had a gradient, and how
 many of them lie outside AdaBound's bounds at the last update. A factor of 10 is far,
 since a rate ten times too high or too low for a network ruins it. Were the factor less,
@@ -126,8 +126,8 @@ def _watched(state: learn.TrainState) -> dict[str, Array]:
     """How far apart Adam's rates η/√v̂ are, and how many AdaBound would clip."""
     hyper = state.hyper
     updates = state.step.astype(jnp.float32)
-    memories = optax.tree_utils.tree_get(state.opt_state, "memory")
-    squares = jnp.concatenate([jnp.ravel(v) for _, (v,) in memories])
+    states = optax.tree_utils.tree_get(state.opt_state, "states")
+    squares = jnp.concatenate([jnp.ravel(v) for _, (v,) in states])
     decay = hyper.second_moment
     roots = jnp.sqrt(squares / (1 - decay**updates)) + hyper.epsilon
     moved = squares > 0
@@ -144,7 +144,7 @@ def _watched(state: learn.TrainState) -> dict[str, Array]:
 
 
 def _experiment(config: Config, method: str, family: learn.Family) -> learn.Training:
-    """One method on digits of each unit's own, looked at after the last update."""
+    """One method on digits of each unit's own, evaluated after the last update."""
     work = problem.digits_workload(
         train=config.train, test=config.test, width=config.width
     )

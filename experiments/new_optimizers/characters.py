@@ -126,7 +126,7 @@ def _workload(config: Config) -> Workload:
 def _experiment(
     config: Config, work: Workload, steps: int, family: learn.Family
 ) -> learn.Training:
-    """One method on blocks of each unit's own, looked at after the last update."""
+    """One method on blocks of each unit's own, evaluated after the last update."""
     batches = learn.split_blocks_anew(
         work.data,
         block=config.block,

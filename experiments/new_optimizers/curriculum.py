@@ -12,7 +12,7 @@ of them in the first half of the run:
   with the nearest other mean, to the farthest, by the labels that are trained on;
 - hard first: the reverse;
 - few first: in an order drawn anew for each unit;
-- all at once: from all examples throughout, the usual way.
+- all at once: from all examples throughout, as usual.
 
 Judged is the last loss on 1,000 held-out pictures with right labels. If a curriculum
 helps, easy first ends below all at once; if it harms, as where the easy fifth teaches
@@ -20,7 +20,7 @@ little, above. Easy first against few first tells the order apart from the growi
 number. The negative control is hard first, which must not end below all at once.
 
 A unit draws its initial weights, its split, its wrong labels, its few and its batches
-anew; 20 units tune the rate of each way of each setting by the judged loss, 40 others
+anew; 20 units tune the rate of each order of each setting by the judged loss, 40 others
 judge. The margin is 5 % of the loss: a loss that falls with the inverse root of the
 number of examples falls by as much with a tenth more of them. A coarse look at the
 tuning units of seed 100, which is judged nowhere, placed the grid of rates. A first
@@ -233,7 +233,7 @@ def _growing(
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """By log ratios of the mean last losses, each way at its own tuned rate."""
+    """By log ratios of the mean last losses, each order at its own tuned rate."""
     found: list[Assertion] = []
     for place in np.ndindex(result.test.shape[:3]):
         found.extend(_of_setting(result, place))

@@ -1,9 +1,10 @@
 """Is decaying the weights the same as penalising their squares?
 
-For descent at a constant rate the two are one method. Momentum and Adam's moments carry
-the penalty's gradient along, and Adam divides it by the size of the loss's: so under a
-penalty the weights depend on the scale of the loss, and where the loss is constant they
-do not shrink at the rate that was asked for. Under decay (SGDW, AdamW) they do.
+For gradient descent at a constant rate the two are one method. Momentum and Adam's
+moments carry the penalty's gradient along, and Adam divides it by the size of the
+loss's: so under a penalty the weights depend on the scale of the loss, and where the
+loss is constant they do not shrink at the rate that was asked for. Under decay (SGDW,
+AdamW) they do.
 
 Everything is deterministic, on a quadratic in float64 that is multiplied by 0, 0.01, 1
 and 100; Adam's ε is 0 but where the loss is constant. A penalty that were decay would

@@ -5,7 +5,7 @@ of gradient magnitudes |g| is distorted within ten updates, its mass moved to sm
 values; with one it keeps its shape. The residual networks and the peak rate are those
 of `warmup`: the rate at which Adam with a warm-up over 2,000 updates trains best.
 
-Each unit's gradient is looked at on one fixed batch of 20 training examples, before the
+Each unit's gradient is evaluated on one fixed batch of 20 training examples, before the
 first update and after ten. The distance of the two histograms of log2 |g|, whose bins
 are factors of 2, is the fraction of the weights that would have to change bins. If the
 course is right, the distance is larger without a warm-up; if gradients keep their
@@ -62,7 +62,8 @@ FALLEN = record.below(0.0, margin=0.5, reason="half a bin is not seen in a histo
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """The networks and data, updates before a look and of the warm-up, and units.
+    """The networks and data, updates before an evaluation and of the warm-up, and
+    units.
 
     The rates and the units that tune are those of `warmup`.
     """
@@ -158,7 +159,7 @@ def study(config: Config, keep: Keep, warmup: Any) -> Result:
         loss = problem.cross_entropy
         work = problem.workload(model, loss, images, train=config.train, test=1)
         training = partial(_training, config, work, problem.objective(model, loss))
-        found.append(_looks(config, training, warmup, norm, keep))
+        found.append(_measured(config, training, warmup, norm, keep))
         weights.append(problem.weights(work))
     distance, shift, initial, early = (
         np.stack([each[name] for each in found]) for name in QUANTITIES
@@ -178,7 +179,7 @@ def study(config: Config, keep: Keep, warmup: Any) -> Result:
     )
 
 
-def _looks(
+def _measured(
     config: Config, training: learn.Experiment, warmup: Any, norm: str, keep: Keep
 ) -> dict[str, np.ndarray]:
     """QUANTITIES, `[rise, rate, unit, ...]` each."""

@@ -4,10 +4,10 @@ A table of logits guesses the token that follows each token. Its loss is the exa
 expectation, without any noise. Two tails are switched on and off apart: how often a
 token is the context (frequency 1/rank, or the same for all), and how often it follows
 (1/rank, or no tail). In every table each pair's probability is multiplied by odds drawn
-anew, their logarithms uniform, so that without tails no successor of a token is more
-than 8 times as likely as another.
+anew, their logarithms uniform, so that without tails no next token is more than 8
+times as likely as another.
 
-Measured are updates until a thousandth of the first excess loss is left: momentum's
+Measured are updates until a thousandth of the first suboptimality is left: momentum's
 over Adam's, which is Adam's lead. Each table is one unit: its odds are drawn anew, and
 each method is tuned on it, over as many pairs of a rate and a momentum. Were the tail
 the cause, the lead would be large with both tails and gone without them, which is the
@@ -15,13 +15,13 @@ control. Were it not, there would be as much of a lead without tails, or none wi
 A quarter of the updates is the margin: a grid of rates that steps by 1.5, and whole
 updates, can hide as much.
 
-The excess falls at most as βᵗ, tail or not, so β is tuned too. The largest, 0.95, needs
-135 updates by that law; 400 are made. The grid of β is coarse, by 2 to 2.5 in 1/(1 -
-β). A first version held β = 0.9, by which a hundredth takes 44 updates, tail or not,
-left the successors a tail where the contexts had none, and compared 8 tables at rates
-that step by 1.8. A second ended at a hundredth with β tuned: 3 updates without tails,
-too few to count. It also had 128 tokens, and a bias that all contexts shared, which
-alone is badly conditioned.
+The suboptimality falls at most as βᵗ, tail or not, so β is tuned too. The largest,
+0.95, needs 135 updates by that law; 400 are made. The grid of β is coarse, by 2 to 2.5
+in 1/(1 - β). A first version held β = 0.9, by which a hundredth takes 44 updates, tail
+or not, left the next tokens a tail where the contexts had none, and compared 8 tables
+at rates that step by 1.8. A second ended at a hundredth with β tuned: 3 updates without
+tails, too few to count. It also had 128 tokens, and a bias that all contexts shared,
+which alone is badly conditioned.
 
 A bigram table is one small task of one of the kinds of which the claim speaks, and how
 well its guesses serve elsewhere is not asked: nothing here decides.
@@ -47,16 +47,16 @@ from jaxml.record.figures import STYLES, Axes, Figure, label, panels
 from jaxml.record.finding import Assertion
 from jaxml.types import Array, Keep
 
-LEFT = 0.001  # of the first excess loss, where an update count ends
+LEFT = 0.001  # of the first suboptimality, where an update count ends
 ODDS = 8.0  # of a pair: the largest over the smallest
-EARLY = 0.1  # of the first excess loss, where contexts are compared
+EARLY = 0.1  # of the first suboptimality, where contexts are compared
 BETAS = np.array([0.0, 0.5, 0.75, 0.9, 0.95])
 
 
-TAILS = ("neither", "contexts", "successors", "both")
-NEITHER, CONTEXTS, SUCCESSORS, BOTH = range(len(TAILS))
+TAILS = ("neither", "contexts", "next tokens", "both")
+NEITHER, CONTEXTS, NEXT, BOTH = range(len(TAILS))
 CONTEXT_TAIL = np.array([0.0, 1.0, 0.0, 1.0])
-SUCCESSOR_TAIL = np.array([0.0, 0.0, 1.0, 1.0])
+NEXT_TAIL = np.array([0.0, 0.0, 1.0, 1.0])
 
 
 class Method(NamedTuple):
@@ -90,7 +90,7 @@ class Run(NamedTuple):
     """What one run is made of, or arrays of it; tails are exponents s of rank^-s."""
 
     context_tail: Array
-    successor_tail: Array
+    next_tail: Array
     momentum: Array
     lr: Array
     seed: Array
@@ -101,7 +101,8 @@ class Arrival(NamedTuple):
 
     Attributes:
         updates: until LEFT is left; one more than were made where more is left.
-        left: of each token's first excess loss as a context, once EARLY of all is left.
+        left: of each token's first suboptimality as a context, once EARLY of all is
+        left.
     """
 
     updates: Array
@@ -109,7 +110,8 @@ class Arrival(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Updates of every run, and what is left of each context's excess at the best.
+    """Updates of every run, and what is left of each context's suboptimality at the
+    best.
 
     Attributes:
         updates: as in `Arrival`; runs are momenta times rates.
@@ -128,21 +130,23 @@ def _arrival(config: Config, family: learn.Family, run: Run) -> Arrival:
     log_rank = jnp.log(jnp.arange(1.0, config.tokens + 1))
     frequency = jax.nn.softmax(-run.context_tail * log_rank)
     log_odds = jnp.log(ODDS) * jax.random.uniform(jax.random.key(run.seed), table.shape)
-    usual = -run.successor_tail * log_rank
+    usual = -run.next_tail * log_rank
     following = jax.nn.log_softmax(usual[None, :] + log_odds)
 
-    def excess(table: jax.Array) -> jax.Array:
-        """The loss of each context above the entropy of its successors."""
+    def suboptimality(table: jax.Array) -> jax.Array:
+        """The loss of each context above the entropy of its next tokens."""
         behind = following - jax.nn.log_softmax(table)
         return jnp.sum(jnp.exp(following) * behind, axis=1)
 
     def objective(table: jax.Array, batch: None) -> jax.Array:
         del batch
-        return frequency @ excess(table)
+        return frequency @ suboptimality(table)
 
     optimizer = family(learn.Hyper(run.lr, run.momentum))
     steps = config.steps
-    path = learn.descend(objective, optimizer, table, None, steps=steps, observe=excess)
+    path = learn.descend(
+        objective, optimizer, table, None, steps=steps, observe=suboptimality
+    )
     fraction = path.loss / path.loss[0]
     arrived = fraction <= LEFT
     updates = jnp.where(arrived.any(), arrived.argmax(), steps + 1)
@@ -156,7 +160,7 @@ def _grid(config: Config, rates: np.ndarray) -> Run:
     seeds = randomness.seeds(config.seed, config.tables)
     axes = np.meshgrid(tails, BETAS, rates, seeds, indexing="ij")
     tail, momentum, lr, seed = (axis.ravel() for axis in axes)
-    return Run(CONTEXT_TAIL[tail], SUCCESSOR_TAIL[tail], momentum, lr, seed)
+    return Run(CONTEXT_TAIL[tail], NEXT_TAIL[tail], momentum, lr, seed)
 
 
 def _arrivals(config: Config, method: Method) -> Arrival:
@@ -218,7 +222,7 @@ def _findings_on_leads(result: Result) -> list[Assertion]:
 
     return [
         ratio(
-            "On a bigram table whose contexts and successors follow Zipf's law, Adam "
+            "On a bigram table whose contexts and next tokens follow Zipf's law, Adam "
             "needs fewer updates than gradient descent with momentum, without any "
             "noise: momentum's over Adam's.",
             leads[BOTH],
@@ -231,7 +235,7 @@ def _findings_on_leads(result: Result) -> list[Assertion]:
             record.below(1.25),
         ),
         ratio(
-            "On a bigram table, Zipf's law of contexts and successors multiplies "
+            "On a bigram table, Zipf's law of contexts and next tokens multiplies "
             "Adam's lead over gradient descent with momentum: over the lead without "
             "tails.",
             multiplied[BOTH],
@@ -244,16 +248,16 @@ def _findings_on_leads(result: Result) -> list[Assertion]:
             more,
         ),
         ratio(
-            "On a bigram table, Zipf's law of the successors alone multiplies Adam's "
+            "On a bigram table, Zipf's law of the next tokens alone multiplies Adam's "
             "lead over gradient descent with momentum: over the lead without tails.",
-            multiplied[SUCCESSORS],
+            multiplied[NEXT],
             more,
         ),
     ]
 
 
 def _findings_on_contexts(result: Result) -> list[Assertion]:
-    """Correlations of a context's rank with the fraction of its excess that is left."""
+    """Correlations of a context's rank with the suboptimality that is left."""
     momentum, adam = map(_rank_correlations, result.left[:, BOTH])
     reason = "a correlation of 0.1 explains 1 % of the variance of ranks"
     setting = f"{_setting(result)}; seen when {EARLY:.0%} is left"
@@ -261,7 +265,7 @@ def _findings_on_contexts(result: Result) -> list[Assertion]:
         record.supporting(
             "C125",
             "On a bigram table by Zipf's law, gradient descent with momentum leaves "
-            "rare contexts behind: the rarer a context, the more of its excess loss "
+            "rare contexts behind: the rarer a context, the more of its suboptimality "
             "is left.",
             record.bootstrap(np.mean, momentum),
             record.above(0.0, margin=0.1, reason=reason),
@@ -290,9 +294,9 @@ def _setting(result: Result) -> str:
     runs = result.updates.shape[2]
     return (
         f"bigram table of {tokens} tokens, odds within {ODDS:g} to 1, exact "
-        f"expectations, full batch, updates until {LEFT:.1%} of the first excess loss "
-        f"is left, at most {result.steps:,}, for each table and method the best of "
-        f"{runs} rates and momenta"
+        f"expectations, full batch, updates until {LEFT:.1%} of the first "
+        f"suboptimality is left, at most {result.steps:,}, for each table and method "
+        f"the best of {runs} rates and momenta"
     )
 
 
@@ -325,4 +329,4 @@ def _draw_contexts(axes: Axes, left: np.ndarray) -> None:
         axes.fill_between(ranks, lowest, highest, color=style.colour, alpha=0.2)
     axes.legend(fontsize=8)
     title = "Both tails, 10 % of all left"
-    label(axes, title, "rank of the context", "fraction of its excess left")
+    label(axes, title, "rank of the context", "fraction of its suboptimality left")

@@ -1,16 +1,16 @@
 """Which solution do adaptive methods choose in Wilson's problem, and how do they err?
 
 Least squares with more features than examples, from 0: every method can fit all
-examples, and the solutions differ in what they say of fresh ones. Gradient descent
+examples, and the solutions differ in what they say of held-out ones. Gradient descent
 stays in the span of the examples and finds the solution of least norm; what adaptive
 methods find there has the signs of Xᵀy and weights of equal size.
 
 In Wilson's construction the label is a feature, two features are constant, and each
-example has 1 (label +1) or 5 (label -1) features of its own, so that a fresh example
+example has 1 (label +1) or 5 (label -1) features of its own, so that a held-out example
 brings features that no weight has seen. Equal weights then let the two constant
-features outvote the label, and every fresh example is taken for the commoner class.
+features outvote the label, and every held-out example is taken for the commoner class.
 Were it not the constant features that mislead, errors would stay without them, which is
-the control. What fraction of fresh examples is misclassified follows from three
+the control. What fraction of held-out examples is misclassified follows from three
 weights, exactly.
 
 Draws of the labels are the units, and all of them must show it at every rate, fitted or
@@ -183,7 +183,7 @@ def study(config: Config, keep: Keep) -> Result:
 
 
 def _misclassified(result: Result) -> np.ndarray:
-    """The expected fraction of fresh examples, exact, `[method, problem, rate]`."""
+    """The expected fraction of held-out examples, exact, `[method, problem, rate]`."""
     of_label = result.weights[..., 0]
     constant = result.weights[..., 1:3].sum(axis=-1)
     common = of_label + constant <= 0
@@ -218,9 +218,9 @@ def _findings_on_errors(result: Result) -> tuple[Assertion, ...]:
         record.supporting(
             "C109",
             "On Wilson's linear problem, Adam, at the best of its rates, misclassifies "
-            "more fresh examples than gradient descent with momentum at its worst.",
+            "more held-out examples than gradient descent with momentum at its worst.",
             record.paired(wilson[ADAM].min(axis=-1), wilson[MOMENTUM].max(axis=-1)),
-            record.above(0.0, margin=0.01, reason="one fresh example in 100"),
+            record.above(0.0, margin=0.01, reason="one held-out example in 100"),
             unit="fraction difference",
             setting=setting,
         ),
@@ -237,7 +237,7 @@ def _findings_on_errors(result: Result) -> tuple[Assertion, ...]:
         record.supporting(
             "C109",
             "On Wilson's linear problem, gradient descent, with momentum or without, "
-            "and Adam with ε = 1e8 misclassify no fresh example at any rate.",
+            "and Adam with ε = 1e8 misclassify no held-out example at any rate.",
             record.largest(_worst(wilson[:ADAGRAD])),
             record.at_most(0.0),
             unit="fraction",
@@ -246,7 +246,7 @@ def _findings_on_errors(result: Result) -> tuple[Assertion, ...]:
         record.supporting(
             "C109",
             "On Wilson's linear problem without its constant features, the control, "
-            "Adagrad, RMSProp and Adam misclassify no fresh example at any rate.",
+            "Adagrad, RMSProp and Adam misclassify no held-out example at any rate.",
             record.largest(_worst(control[ADAGRAD:])),
             record.at_most(0.0),
             unit="fraction",

@@ -3,7 +3,7 @@
 Least squares on Gaussian features, more of them than examples, without noise, from 0.
 All that is compared fits every example, yet the solutions differ: gradient descent with
 momentum finds the one of least norm, adaptive methods one whose weights are more equal.
-Judged is the error on fresh examples, which for such features is ‖w - w*‖²/‖w*‖²,
+Judged is the error on held-out examples, which for such features is ‖w - w*‖²/‖w*‖²,
 Adam's over momentum's, as a logarithm.
 
 There are three kinds of teachers w*. If Adam generalised worse whatever is learned, it

@@ -1,8 +1,8 @@
-"""Is Lookahead calmer than descent at a lower rate?
+"""Is Lookahead calmer than gradient descent at a lower rate?
 
 On a parabola with noisy gradients the variance that a method settles at has a closed
-form. Lookahead's, k = 5 and α = 1/2, is held against descent's at the same rate, and at
-the rate at which descent comes near as fast.
+form. Lookahead's, k = 5 and α = 1/2, is compared with gradient descent's at the same
+rate, and at the rate at which gradient descent comes near as fast.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610, propositions 1 and 2.
@@ -24,7 +24,7 @@ from jaxml.record.figures import label, panels
 from jaxml.types import Array
 
 SPEEDS = np.array([0.01, 0.03, 0.1, 0.3, 1.0])  # η times the curvature, which is 1
-KINDS = "Lookahead", "descent", "descent, as fast"
+KINDS = "Lookahead", "gradient descent", "gradient descent, as fast"
 K, ALPHA = 5, 0.5
 
 PARABOLA = "parabola with noisy gradients, rates of 0.01 to 1 over the curvature"
@@ -52,13 +52,15 @@ class Result(NamedTuple):
 
 
 def _as_fast(speed):
-    """The speed at which k steps of descent bring as near as one round of Lookahead."""
+    """The speed at which k steps of gradient descent bring as near as one round of
+    Lookahead.
+    """
     return 1 - (1 - ALPHA + ALPHA * (1 - speed) ** K) ** (1 / K)
 
 
-def _descent(speed):
-    """Where descent settles: gradients are x plus noise of variance 1, the curvature is
-    1.
+def _gradient_descent(speed):
+    """Where gradient descent settles: gradients are x plus noise of variance 1, the
+    curvature is 1.
     """
     return speed**2 / (1 - (1 - speed) ** 2)
 
@@ -69,7 +71,12 @@ def _variances(speed):
     calm = ALPHA**2 * (1 - kept**2)
     ratio = calm / (calm + 2 * ALPHA * (1 - ALPHA) * (1 - kept))
     return np.stack(
-        [ratio * _descent(speed), _descent(speed), _descent(_as_fast(speed))], axis=-1
+        [
+            ratio * _gradient_descent(speed),
+            _gradient_descent(speed),
+            _gradient_descent(_as_fast(speed)),
+        ],
+        axis=-1,
     )
 
 
@@ -113,13 +120,13 @@ def findings(result):
     walkers = result.squares.shape[-1]
     bound = 4 * np.sqrt(2 / walkers)  # four standard errors of a mean of normal squares
     walked = f"{PARABOLA}, {walkers:,} walkers"
-    same = f"{walked}, the same rate in Lookahead and in descent"
-    fast = f"{walked}, descent at the rate at which it approaches as fast"
+    same = f"{walked}, the same rate in Lookahead and in gradient descent"
+    fast = f"{walked}, gradient descent at the rate at which it approaches as fast"
     return (
         record.deciding(
             "C120",
             "At every rate Lookahead (k = 5, α = 1/2) settles at a smaller variance "
-            "than descent.",
+            "than gradient descent.",
             record.bootstrap(_largest_over_same_rate, by_walker),
             SMALLER,
             unit="ratio",
@@ -128,7 +135,7 @@ def findings(result):
         record.deciding(
             "C120",
             "At every speed of approach Lookahead (k = 5, α = 1/2) settles at a "
-            "smaller variance than descent.",
+            "smaller variance than gradient descent.",
             record.bootstrap(_largest_over_as_fast, by_walker),
             SMALLER,
             unit="ratio",
@@ -137,7 +144,7 @@ def findings(result):
         record.supporting(
             "C120",
             "By the closed form Lookahead (k = 5, α = 1/2) settles at a smaller "
-            "variance than descent at some speed of approach.",
+            "variance than gradient descent at some speed of approach.",
             record.certain(np.min(form[:, 0] / form[:, 2])),
             SMALLER,
             unit="ratio",
@@ -156,16 +163,16 @@ def findings(result):
 
 
 def _largest_over_same_rate(squares):
-    """Lookahead's variance over descent's at the same rate, at the rate where it is
-    largest.
+    """Lookahead's variance over gradient descent's at the same rate, at the rate
+    where it is largest.
     """
     ahead, plain, _ = squares.mean(axis=0).T
     return np.max(ahead / plain)
 
 
 def _largest_over_as_fast(squares):
-    """Lookahead's variance over that of descent that is as fast, at the speed where it
-    is largest.
+    """Lookahead's variance over that of gradient descent that is as fast, at the speed
+    where it is largest.
     """
     ahead, _, as_fast = squares.mean(axis=0).T
     return np.max(ahead / as_fast)
@@ -191,7 +198,7 @@ def figures(result):
     label(
         axes[0], "By rate (thin: the closed form)", "rate η (1/curvature)", "variance"
     )
-    label(axes[1], "By speed", "share by which an update comes nearer", "variance")
+    label(axes[1], "By speed", "fraction by which an update comes nearer", "variance")
     for axis in axes:
         axis.legend(fontsize=8)
     return {"lookahead_variance": figure}

@@ -11,7 +11,8 @@ once, and for good, which is through the last half of the run.
 If the look-ahead helps, Adam needs more updates; a ratio 5 % below 1 would refute it. A
 best rate between 0.01 and 100 stands inside the grid, whose step is 1.33. One problem
 and one β₁ decide nothing about Nadam: the race supports. 20,000 updates are 20 times
-the memory of β₂. The gradients are drawn anew by the seed; the race is deterministic.
+the time constant of β₂. The gradients are drawn anew by the seed; the race is
+deterministic.
 
 Claims: C122.
 Sources: Dozat 2016; Kingma and Ba 2015, arXiv:1412.6980.

@@ -1,8 +1,8 @@
 """Do optimizers that average squares end at the worst point of a convex game?
 
-A player stands on [-1, 1] and is given slopes, each update projected back. Slopes are
-positive on average, so -1 is the best place and 1 the worst. In Reddi's game C follows
-on two of -1; in his experiment 1010 comes once in 101 steps in turn, or with
+A player stands on [-1, 1] and is given gradients, each update projected back. Gradients
+are positive on average, so -1 is the best place and 1 the worst. In Reddi's game C
+follows on two of -1; in his experiment 1010 comes once in 101 steps in turn, or with
 probability 0.01 at random, and -10 otherwise. At random each method plays at the rate
 that is best in two games, which the bootstrap draws anew.
 
@@ -10,8 +10,8 @@ Claims: C111, C112.
 Sources: Reddi, Kale and Kumar 2018, arXiv:1904.09237; Zhang et al. 2022,
 arXiv:2208.09632.
 Cost: 25 seconds on 2 cores.
-Expect: averages lose the games, AMSGrad and sums win; with a memory that is long enough
-Adam wins too.
+Expect: averages lose the games, AMSGrad and sums win; with β₂ near enough to 1 Adam
+wins too.
 Run: jaxml run online_games
 """
 
@@ -37,10 +37,10 @@ NAMES = {
     "sgd": "SGD",
 }
 METHODS, AVERAGES = tuple(NAMES), ("rmsprop", "adam", "radam")
-STRETCHES, MEMORIES = (2.5, 3.0, 5.0, 10.0), np.logspace(-5, -1, 13)  # C, and 1 - β₂
+STRETCHES, FORGETTING = (2.5, 3.0, 5.0, 10.0), np.logspace(-5, -1, 13)  # C, and 1 - β₂
 RATES, TUNING = (0.1, 0.3, 1.0, 3.0), 2  # and how many games choose among them
-LONG, LONGER = 6, 3  # MEMORIES[LONG] is 0.001, MEMORIES[LONGER] 0.0001
-RANDOM = "slopes 1010 with probability 0.01, else -10"
+LONG, LONGER = 6, 3  # FORGETTING[LONG] is 0.001, FORGETTING[LONGER] 0.0001
+RANDOM = "gradients 1010 with probability 0.01, else -10"
 PLACES = "a convex game on [-1, 1] whose best point is -1"
 SIDE, WHY = 0.1, "a twentieth of the interval from -1 to 1"  # of places
 CRITICAL = (
@@ -52,12 +52,12 @@ CRITICAL = (
 class Config:
     """Length of a hundredth of a game, and how many are played at random."""
 
-    look: int = 10_000
+    every: int = 10_000
     seeds: int = 12
     seed: int = 0
 
 
-SMOKE = Config(look=1, seeds=4)
+SMOKE = Config(every=1, seeds=4)
 
 
 class Result(NamedTuple):
@@ -67,16 +67,16 @@ class Result(NamedTuple):
 
     stretched: Array  # [method, C]
     played: Array  # [method, rate, game], of 1010 and -10 at β₂ = 0.99
-    memories: Array  # [1 - β₂, game], Adam's there at a rate of 1
+    by_second_moment: Array  # [1 - β₂, game], Adam's there at a rate of 1
     updates: Array  # [], of a game
 
 
 class Game(NamedTuple):
-    """A lane; a seed of -1 plays in turn."""
+    """A run; a seed of -1 plays in turn."""
 
     rate: Array
     momentum: Array
-    memory: Array
+    second_moment: Array
     large: Array
     small: Array
     period: Array
@@ -92,7 +92,7 @@ def _play(name, config, game):
     hyper = learn.Hyper(
         plain if name == "sgd" else game.rate,
         game.momentum,
-        game.memory,
+        game.second_moment,
         epsilon=0.0,
         final_lr=plain,
     )
@@ -107,16 +107,16 @@ def _play(name, config, game):
         x = jnp.clip(x, -1, 1)
         return (x, state), x
 
-    def look(carry, k):
-        drawn = jax.random.bernoulli(jax.random.fold_in(key, k), 0.01, (config.look,))
-        turns = (k * config.look + jnp.arange(config.look)) % game.period.astype(
+    def evaluate(carry, k):
+        drawn = jax.random.bernoulli(jax.random.fold_in(key, k), 0.01, (config.every,))
+        turns = (k * config.every + jnp.arange(config.every)) % game.period.astype(
             int
         ) == 0
         carry, places = jax.lax.scan(one, carry, jnp.where(game.seed < 0, turns, drawn))
         return carry, jnp.mean(places)
 
     start = jnp.zeros(()), optimizer.init(jnp.zeros(()))
-    return jax.lax.scan(look, start, jnp.arange(100))[1][-1]
+    return jax.lax.scan(evaluate, start, jnp.arange(100))[1][-1]
 
 
 def _games(rows):
@@ -125,7 +125,7 @@ def _games(rows):
 
 
 def study(config, keep):
-    """One program a method, and one for Adam by its memory."""
+    """One program a method, and one for Adam by its β₂."""
     seeds = [-1, *randomness.seeds(config.seed, config.seeds)]
     stretched = [(0.5, 0.0, 1 / (1 + c**2), c, 1.0, 3, -1) for c in STRETCHES]
     played = [
@@ -133,7 +133,7 @@ def study(config, keep):
     ]
     remembered = [
         (1.0, 0.9, 1 - short, 1010, 10, 101, seed)
-        for short in MEMORIES
+        for short in FORGETTING
         for seed in seeds
     ]
 
@@ -143,12 +143,14 @@ def study(config, keep):
     with jax.enable_x64(True):
         games = _games(stretched + played)
         places = np.stack([keep(name, partial(play, name, games)) for name in METHODS])
-        memories = keep("memories", partial(play, "adam", _games(remembered)))
+        by_second_moment = keep(
+            "by_second_moment", partial(play, "adam", _games(remembered))
+        )
     return Result(
         places[:, : len(STRETCHES)],
         places[:, len(STRETCHES) :].reshape(-1, len(RATES), len(seeds)),
-        memories.reshape(-1, len(seeds)),
-        np.array(100 * config.look),
+        by_second_moment.reshape(-1, len(seeds)),
+        np.array(100 * config.every),
     )
 
 
@@ -162,7 +164,7 @@ def _in_turn(result):
     where a win is.
     """
     setting = (
-        f"{PLACES}, slopes C, -1, -1 in turn for C = 2.5, 3, 5 and 10, β₁ = 0, β₂ = "
+        f"{PLACES}, gradients C, -1, -1 in turn for C = 2.5, 3, 5 and 10, β₁ = 0, β₂ = "
         f"1/(1 + C²), rates falling as 1/√t, {result.updates:,} updates"
     )
     loss, win = (
@@ -175,8 +177,8 @@ def _in_turn(result):
         rows.append(
             role(
                 "C111",
-                f"As small slopes outweigh the rare one, {NAMES[method]} ends nearer "
-                "the worst point than the best.",
+                f"As small gradients outweigh the rare one, {NAMES[method]} ends "
+                "nearer the worst point than the best.",
                 record.certain(stretched[method].min()),
                 loss,
                 unit="weight",
@@ -186,7 +188,7 @@ def _in_turn(result):
     rows.append(
         record.supporting(
             "C111",
-            "RAdam, which never rectifies at so short a memory and so is SGD, ends "
+            "RAdam, which never rectifies at so small a β₂ and so is SGD, ends "
             "nearer the best point.",
             record.certain(stretched["radam"].max()),
             win,
@@ -236,8 +238,8 @@ def _at_random(result):
         rows.append(
             role(
                 "C111" if loses else "C112",
-                f"Where large slopes are rare and random, {NAMES[method]} ends nearer "
-                f"{end}.",
+                f"Where large gradients are rare and random, {NAMES[method]} ends "
+                f"nearer {end}.",
                 record.bootstrap(_tuned_place, played[:, 1:].T),
                 loss if loses else win,
                 unit="weight",
@@ -248,10 +250,8 @@ def _at_random(result):
 
 
 def _remembered(result):
-    """Adam at a rate of 1 by the length of its memory; beside C111, which has β₁ =
-    0.
-    """
-    random = result.memories[:, 1:]
+    """Adam at a rate of 1 by its β₂; beside C111, which has β₁ = 0."""
+    random = result.by_second_moment[:, 1:]
     setting = f"{PLACES}, {RANDOM}, β₁ = 0.9, η = 1/√t, {result.updates:,} updates"
     return (
         record.supporting(
@@ -298,20 +298,20 @@ def _failing(places):
     """The log of the least 1 - β₂ at which the mean of places `[game, 1 - β₂]` is above
     0, over CRITICAL.
     """
-    failing = np.min(MEMORIES[places.mean(axis=0) > 0], initial=1.0)
+    failing = np.min(FORGETTING[places.mean(axis=0) > 0], initial=1.0)
     return np.log(failing / CRITICAL)
 
 
 def figures(result):
-    """Places in the random game by rate, and Adam's by its memory."""
+    """Places in the random game by rate, and Adam's by its β₂."""
     figure, axes = panels(1, 2, width=5.0)
     for name, places in zip(METHODS, result.played[:, :, 1:].mean(axis=2), strict=True):
         axes[0].semilogx(RATES, places, label=name, markevery=1)
     for places, kind in (
-        (result.memories[:, 0], "in turn"),
-        (result.memories[:, 1:].mean(axis=1), "at random"),
+        (result.by_second_moment[:, 0], "in turn"),
+        (result.by_second_moment[:, 1:].mean(axis=1), "at random"),
     ):
-        axes[1].semilogx(MEMORIES, places, label=kind, markevery=1)
+        axes[1].semilogx(FORGETTING, places, label=kind, markevery=1)
     axes[1].axvline(CRITICAL, color="0.4", linestyle=":", label="2E[g]E[g²]/E[g³]")
     label(
         axes[0],

@@ -1,7 +1,7 @@
 """Does accuracy start low, peak and fall when the learning rate climbs?
 
 In a range test one run's rate climbs steadily, here by a constant factor an update from
-1e-4 to 100, and held-out accuracy is looked at on the way. The course says that it
+1e-4 to 100, and held-out accuracy is evaluated on the way. The course says that it
 starts low, climbs to a peak, and falls again. It says so of a network; two are tested,
 a dense one on digits and a convolutional one on clothing, under SGD with a momentum of
 0.9. Every unit has initial weights, an order and a split of its own.
@@ -10,8 +10,8 @@ A unit shows the claim if its peak is above one half and both its first and its 
 accuracy are below half of its peak. It does not if accuracy stays flat, if it never
 falls, or if it is high from the start; the claim is refuted if most units do not show
 it. After a divergence, when outputs are no numbers, accuracy counts as 0. The negative
-control is the same look at runs whose rate stays at the best of nine constant ones:
-they start low and climb too, and must not fall.
+control is the same evaluation of runs whose rate stays at the best of nine constant
+ones: they start low and climb too, and must not fall.
 
 Beside it stands the use that the course makes of it: the best constant rate, tuned by
 the last accuracy on units of their own, against the rate at which accuracy peaks. A
@@ -82,7 +82,7 @@ SMOKE = Config(
 )
 
 
-class Looks(NamedTuple):
+class Accuracies(NamedTuple):
     """Held-out accuracy on one data set, 0 after a divergence. Units that tune come
     first.
 
@@ -108,8 +108,8 @@ class Looks(NamedTuple):
 class Result(NamedTuple):
     """What was seen, by data set in the order of DATA."""
 
-    digits: Looks
-    clothing: Looks
+    digits: Accuracies
+    clothing: Accuracies
 
 
 class Point(NamedTuple):
@@ -146,8 +146,8 @@ def study(config: Config, keep: Keep) -> Result:
     )
     pictures = _pictures(config)
     return Result(
-        _looks(config, "digits", digits, config.lanes, keep),
-        _looks(config, "clothing", pictures, config.picture_lanes, keep),
+        _accuracies(config, "digits", digits, config.lanes, keep),
+        _accuracies(config, "clothing", pictures, config.picture_lanes, keep),
     )
 
 
@@ -161,7 +161,9 @@ def _pictures(config: Config) -> Workload:
     )
 
 
-def _looks(config: Config, name: str, work: Workload, lanes: int, keep: Keep) -> Looks:
+def _accuracies(
+    config: Config, name: str, work: Workload, lanes: int, keep: Keep
+) -> Accuracies:
     """Range tests, and constant rates on the same units."""
     seen = work._replace(measures={"accuracy": work.measures["accuracy"]})
     climb_first = np.arange(1 + len(RATES)) == 0
@@ -183,7 +185,7 @@ def _looks(config: Config, name: str, work: Workload, lanes: int, keep: Keep) ->
     )[name]
     accuracy = _accuracy(found)
     last = (found.updates - 1) / (config.steps - 1)
-    return Looks(
+    return Accuracies(
         climb=accuracy[0],
         rates=LOW * (HIGH / LOW) ** last,
         constant=accuracy[1:],
@@ -204,14 +206,14 @@ def _accuracy(contest: learn.Contest) -> np.ndarray:
 def findings(result: Result) -> tuple[Assertion, ...]:
     """The shape of range tests decides; the control and the best rate stand beside."""
     found = []
-    for looks, data in zip(result, DATA, strict=True):
+    for curves, data in zip(result, DATA, strict=True):
         setting = (
-            f"{data} of {looks.weights:,} weights, {looks.examples:,} examples drawn "
-            f"anew in each unit, SGD with momentum, {looks.steps:,} updates"
+            f"{data} of {curves.weights:,} weights, {curves.examples:,} examples drawn "
+            f"anew in each unit, SGD with momentum, {curves.steps:,} updates"
         )
-        found.append(_shape(looks, setting))
-        found.append(_control(looks, setting))
-        found.append(_best_rate(looks, setting))
+        found.append(_shape(curves, setting))
+        found.append(_control(curves, setting))
+        found.append(_best_rate(curves, setting))
     return tuple(found)
 
 
@@ -224,22 +226,22 @@ def rises_and_falls(accuracy: np.ndarray) -> np.ndarray:
     return low & (peak > 0.5)
 
 
-def _shape(looks: Looks, setting: str) -> Assertion:
+def _shape(curves: Accuracies, setting: str) -> Assertion:
     return record.deciding(
         "C114",
         "In most range tests the accuracy on held-out pictures climbs from less than "
         "half of its peak to a peak above one half, and falls to less than half of it.",
-        record.proportion(rises_and_falls(looks.climb), of=looks.climb),
+        record.proportion(rises_and_falls(curves.climb), of=curves.climb),
         record.above(0.5),
         unit="fraction",
         setting=f"{setting}, a rate that climbs from 1e-4 to 100",
     )
 
 
-def _control(looks: Looks, setting: str) -> Assertion:
-    tuning = int(looks.tuning)
-    best = learn.chosen(-looks.constant[..., -1], tuning)
-    held = looks.constant[best, tuning:]
+def _control(curves: Accuracies, setting: str) -> Assertion:
+    tuning = int(curves.tuning)
+    best = learn.chosen(-curves.constant[..., -1], tuning)
+    held = curves.constant[best, tuning:]
     return record.supporting(
         "C114",
         "The control: in most runs at the best constant rate the accuracy on held-out "
@@ -251,16 +253,16 @@ def _control(looks: Looks, setting: str) -> Assertion:
     )
 
 
-def _best_rate(looks: Looks, setting: str) -> Assertion:
+def _best_rate(curves: Accuracies, setting: str) -> Assertion:
     """Logarithm of the best constant rate over the rate of the peak."""
-    accuracy = looks.constant[..., -1]
+    accuracy = curves.constant[..., -1]
     rates = np.broadcast_to(np.log(RATES)[:, None], accuracy.shape)
-    peaks = np.log(looks.rates[np.argmax(looks.climb, axis=-1)])
+    peaks = np.log(curves.rates[np.argmax(curves.climb, axis=-1)])
     measured = record.tuned(
         record.mean_difference,
         Arm(rates, scores=-accuracy),
         Arm(peaks[None]),
-        tuning=int(looks.tuning),
+        tuning=int(curves.tuning),
     )
     return record.supporting(
         "C114",
@@ -276,9 +278,9 @@ def _best_rate(looks: Looks, setting: str) -> Assertion:
 def figures(result: Result) -> dict[str, Figure]:
     """Accuracy by rate: on the way up, and at the end of constant rates."""
     figure, axes = panels(1, 2)
-    for panel, looks, data in zip(axes, result, DATA, strict=True):
-        _band(panel, looks.rates, looks.climb.T, "range test, at that rate")
-        last = looks.constant[..., -1]
+    for panel, curves, data in zip(axes, result, DATA, strict=True):
+        _band(panel, curves.rates, curves.climb.T, "range test, at that rate")
+        last = curves.constant[..., -1]
         _band(panel, RATES, last, "constant rate, at the end")
         panel.set_xscale("log")
         label(panel, data.split(",")[0], "rate η", "accuracy on held-out pictures")

@@ -1,8 +1,8 @@
 """Is RAdam anything but Adam with a warm-up that is fixed in advance?
 
 Both are given the same random gradients, of sizes from a thousandth to a thousand, and
-their steps are compared coordinate by coordinate: the ratio is held against the paper's
-rectifier, which no gradient enters.
+their steps are compared coordinate by coordinate: the ratio is compared with the
+paper's rectifier, which no gradient enters.
 
 Claims: C118, C119.
 Sources: Liu et al. 2020, arXiv:1908.03265, algorithm 2; Ma and Yarats 2021,

@@ -8,7 +8,7 @@ clothing, with a penalty of 0.001 ‖θ‖² so that long runs do not overfit an
 not die. Each is tuned over nine rates that step by 1.5, on 20 units, and judged on 30
 others; every unit draws its own initial weights, order, and examples to train on and to
 be judged by. Rates fall linearly to 0, before and after the switch. Intervals contain
-the tuning. 2,000 updates are twice the memory 1/(1 - β₂) of the average.
+the tuning. 2,000 updates are twice the time constant 1/(1 - β₂) of the average.
 
 "Once the rate has settled" needs a tolerance that can be met: γ is about 0.3 here and
 scatters as much from batch to batch, so an update is within 1e-3 of the average once in
@@ -23,8 +23,8 @@ training loss to a level that both reach in a seventh of the run (0.1 nats on di
 is the margin, less than a step of the grid. If it has the final quality of SGD, its
 test loss ends less than 0.02 nats above that of SGD with momentum, 2 % of the
 probability of the right class; half of that on either side is the margin. A switch to a
-bad rate would end higher. Whether there is a quality of SGD that Adam lacks is looked
-at beside. Speed and quality are each asked at the rate that is best for it, not both at
+bad rate would end higher. Whether there is a quality of SGD that Adam lacks is measured
+beside. Speed and quality are each asked at the rate that is best for it, not both at
 one.
 
 A first study of this gave SWATS 1,000 updates, one split and one tuned rate for all

@@ -168,7 +168,7 @@ def _price(*losses: np.ndarray) -> float:
 
 
 def _dearer(*losses: np.ndarray) -> float:
-    """The price of the first four arms less that of the others."""
+    """The price of the first four arms minus that of the others."""
     return _price(*losses[:4]) - _price(*losses[4:])
 
 
@@ -219,7 +219,7 @@ def _edges(result: Result) -> np.ndarray:
 
 
 def _judged(result: Result, values: np.ndarray, *, sign: int) -> record.Interval:
-    """AdamW less Adam, each tuned over the plane by what is judged."""
+    """AdamW minus Adam, each tuned over the plane by what is judged."""
     edges = _edges(result)
     adam, adamw = values.reshape(len(TUNED), edges.size, -1)
     return record.tuned(

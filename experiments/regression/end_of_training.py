@@ -47,8 +47,8 @@ from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
 from jaxml.types import Batch, Keep, Params
 
-LOOKS = 16  # at each training, equally far apart; the first quarter of them is FIRST
-FIRST = LOOKS // 4
+EVALUATIONS = 16  # of each training, equally far apart; the first quarter is FIRST
+FIRST = EVALUATIONS // 4
 VANISHED = 1e-8  # the norm of a gradient that counts as zero
 LITTLE = 0.01  # the fraction of the loss by which a training that stands still falls
 POOR = 2.0  # the loss of a training that ends badly, in those of the best
@@ -113,8 +113,8 @@ class Ends(NamedTuple):
         updates: of each training.
     """
 
-    loss: Float[np.ndarray, "network look"]
-    gradient: Float[np.ndarray, "network look"]
+    loss: Float[np.ndarray, "network evaluation"]
+    gradient: Float[np.ndarray, "network evaluation"]
     lowest: Float[np.ndarray, " network"]
     highest: Float[np.ndarray, " network"]
     updates: Int[np.ndarray, ""]
@@ -184,21 +184,27 @@ def _draws(total: int, count: int, seeds: Sequence[int]) -> np.ndarray:
 
 
 def _trained(setting: Setting, runs: Runs, batch: Batch) -> tuple[jax.Array, ...]:
-    """By run: losses and gradient norms at every look, and the Hessian at the end."""
+    """By run: losses and gradient norms at every evaluation, and the Hessian at the
+    end.
+    """
     task = setting.task
     objective = problem.objective(task.model, task.loss, task.penalty)
     sgd = learn.sgd(learn.Hyper(lr=setting.rate))
-    descend = partial(learn.descend, objective, sgd, steps=setting.updates // LOOKS)
+    descend = partial(
+        learn.descend, objective, sgd, steps=setting.updates // EVALUATIONS
+    )
 
     def train(run: Runs) -> tuple[jax.Array, ...]:
         own = jax.tree.map(lambda field: field[run.rows], batch)
 
-        def look(params: Params, _: None) -> tuple[Params, tuple[jax.Array, jax.Array]]:
+        def evaluate(
+            params: Params, _: None
+        ) -> tuple[Params, tuple[jax.Array, jax.Array]]:
             params = descend(params, own).params
             loss, gradient = jax.value_and_grad(objective)(params, own)
             return params, (loss, tree.norm(gradient))
 
-        params, (losses, norms) = jax.lax.scan(look, run.params, length=LOOKS)
+        params, (losses, norms) = jax.lax.scan(evaluate, run.params, length=EVALUATIONS)
         product = curvature.hessian_product(objective, params, own)
         return losses, norms, curvature.dense(product, params)
 
@@ -319,7 +325,7 @@ def figures(result: Result) -> dict[str, Figure]:
         "digits": result.digits,
     }
     for name, ends in settings.items():
-        updates = np.arange(1, LOOKS + 1) / LOOKS
+        updates = np.arange(1, EVALUATIONS + 1) / EVALUATIONS
         vanished = np.mean(ends.gradient <= VANISHED, axis=0)
         time.plot(updates, vanished, label=f"{name}, of {ends.updates:,}")
     time.set_ylim(-0.05, 1.4)

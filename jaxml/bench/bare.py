@@ -24,8 +24,8 @@ class Rule(NamedTuple):
     """An optimizer by hand.
 
     Attributes:
-        begin: `weights -> memory`.
-        update: `(weights, gradients, memory, count, rate) -> (weights, memory)`,
+        begin: `weights -> state`.
+        update: `(weights, gradients, state, count, rate) -> (weights, state)`,
             updates counted from 1.
     """
 
@@ -159,15 +159,15 @@ def train(
     def step(
         carried: tuple[Weights, Any, jax.Array], drawn: Drawn | None
     ) -> tuple[tuple[Weights, Any, jax.Array], jax.Array]:
-        weights, memory, count = carried
+        weights, state, count = carried
         if drawn is None:
             batch = inputs, targets, jnp.ones(len(inputs), inputs.dtype)
         else:
             batch = inputs[drawn.places], targets[drawn.places], drawn.weights
         loss, gradients = jax.value_and_grad(mean)(weights, *batch)
         count = count + 1
-        weights, memory = setting.rule.update(weights, gradients, memory, count, rate)
-        return (weights, memory, count), loss
+        weights, state = setting.rule.update(weights, gradients, state, count, rate)
+        return (weights, state, count), loss
 
     carried = weights, setting.rule.begin(weights), jnp.int32(0)
     (weights, _, _), losses = jax.lax.scan(step, carried, drawn, length=setting.steps)
@@ -204,11 +204,11 @@ def _momentum(
 def _adam(
     weights: Params,
     gradients: Params,
-    memory: tuple[Params, Params],
+    state: tuple[Params, Params],
     count: jax.Array,
     rate: jax.Array,
 ) -> tuple[Params, tuple[Params, Params]]:
-    mean, square = memory
+    mean, square = state
     mean = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, mean, gradients)
     square = jax.tree.map(lambda s, g: 0.999 * s + 0.001 * g**2, square, gradients)
     turn = count.astype(jnp.float32)

@@ -228,7 +228,7 @@ def memory(size: Size, columns: int) -> Row:
             to="the matrix",
             target=Target("ratio", "at most", 3.0),
             note="in a fresh process: its resident memory at the peak (VmHWM; on an "
-            "accelerator the device's own count) less what it held once all was "
+            "accelerator the device's own count) minus what it held once all was "
             "compiled (VmRSS)",
         )
     )

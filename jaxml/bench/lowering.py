@@ -110,7 +110,7 @@ def curvatures() -> Iterator[tuple[Any, ...]]:
     params = jax.tree.map(lambda leaf: np.asarray(leaf[0]), problem.networks(task, [0]))
     batch = jax.tree.map(np.asarray, task.batch)
     product = partial(curvature.hessian_product, objective)
-    ways = {
+    methods = {
         "descent on the gradient norm": partial(
             curvature.gradient_norm_descent, iterations=5
         ),
@@ -141,13 +141,13 @@ def curvatures() -> Iterator[tuple[Any, ...]]:
     yield "Lanczos", krylov, params, batch
     yield "ends of the spectrum", ends, params, batch
     yield "certificate", partial(curvature.certify, objective), params, batch
-    for name, way in ways.items():
-        yield f"{name}, certified", partial(certified, way, objective), params, batch
+    for name, method in methods.items():
+        yield f"{name}, certified", partial(certified, method, objective), params, batch
 
 
-def certified(way: Any, objective: Objective, params: Params, batch: Batch) -> Any:
+def certified(method: Any, objective: Objective, params: Params, batch: Batch) -> Any:
     """The certificate of what a search finds from one start."""
-    return curvature.certify(objective, way(objective, params, batch).params, batch)
+    return curvature.certify(objective, method(objective, params, batch).params, batch)
 
 
 def main(path: Path) -> int:

@@ -60,12 +60,12 @@ class Size(NamedTuple):
 
     Attributes:
         rates: learning rates of the grid.
-        seeds: of the grid; rates times seeds are its lanes.
-        steps: updates of a lane.
+        seeds: of the grid; rates times seeds are its runs.
+        steps: updates of a run.
         width: of the hidden layer.
         batch: examples of a batch.
         torch_steps: updates measured in PyTorch.
-        growth: numbers of lanes whose time and memory are compared.
+        growth: numbers of runs whose time and memory are compared.
         rounds: repetitions.
     """
 
@@ -170,10 +170,10 @@ def one_by_one(
     Args:
         training: the whole run.
         single: the same of one step.
-        grid: of which the first lane is taken.
+        grid: of which the first run is taken.
     """
-    lane = Hyper(*(np.asarray(column)[0] for column in grid))
-    state = jax.jit(partial(learn.first_state, training))(lane)
+    point = Hyper(*(np.asarray(column)[0] for column in grid))
+    state = jax.jit(partial(learn.first_state, training))(point)
     scan, scan_seconds = compiled(training.run, state, training.data)
     step, step_seconds = compiled(single.run, state, single.data)
 

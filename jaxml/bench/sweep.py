@@ -28,12 +28,12 @@ class Size(NamedTuple):
 
     Attributes:
         rates: learning rates of the grid.
-        seeds: of the grid; rates times seeds are its lanes.
-        steps: updates of a lane.
+        seeds: of the grid; rates times seeds are its runs.
+        steps: updates of a run.
         points: of the curve.
         batch: examples of the smaller batch.
-        loop_lanes: runs measured of the Python loop.
-        scan_lanes: runs measured of the scans in turn.
+        loop_runs: runs measured of the Python loop.
+        scan_runs: runs measured of the scans in turn.
         torch_steps: updates measured in PyTorch.
         rounds: repetitions.
     """
@@ -43,13 +43,13 @@ class Size(NamedTuple):
     steps: int = 2000
     points: int = 64
     batch: int = 8
-    loop_lanes: int = 4
-    scan_lanes: int = 10
+    loop_runs: int = 4
+    scan_runs: int = 10
     torch_steps: int = 500
     rounds: int = 3
 
 
-class Lane(NamedTuple):
+class Run(NamedTuple):
     """What a plain training loop carries from one update to the next."""
 
     params: Params
@@ -58,7 +58,7 @@ class Lane(NamedTuple):
 
 
 ON_CPU = Size()
-ON_ACCELERATOR = Size(loop_lanes=1, scan_lanes=2, torch_steps=100)
+ON_ACCELERATOR = Size(loop_runs=1, scan_runs=2, torch_steps=100)
 """There a launch takes longer than its arithmetic, and run after run takes minutes."""
 
 
@@ -134,76 +134,74 @@ def experiment(batches: Batches, size: Size) -> learn.Training:
 def python_loop(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
     """A jitted update, called once a step."""
     step = jax.jit(update(batches))
-    lanes = [start(batches, hypers, index) for index in range(size.loop_lanes)]
+    runs = [start(batches, hypers, index) for index in range(size.loop_runs)]
 
-    def train(lane: Lane, key: Key, rate: jax.Array, *, steps: int) -> tuple[Lane, Any]:
+    def train(run: Run, key: Key, rate: jax.Array, *, steps: int) -> tuple[Run, Any]:
         loss = None
         for _ in range(steps):
-            lane, loss = step(lane, key, rate, batches.data)
-        return lane, loss
+            run, loss = step(run, key, rate, batches.data)
+        return run, loss
 
-    _, seconds = once(lambda: train(*lanes[0], steps=1))
+    _, seconds = once(lambda: train(*runs[0], steps=1))
     return Entrant(
         "Python loop of jitted steps",
-        lambda: [train(*lane, steps=size.steps) for lane in lanes],
-        parts=len(hypers.lr) / size.loop_lanes,
+        lambda: [train(*run, steps=size.steps) for run in runs],
+        parts=len(hypers.lr) / size.loop_runs,
         compile_seconds=seconds,
         target=Target("ratio", "at least", 4.0),
-        note=f"runs measured: {size.loop_lanes}, scaled to all; compiled once, its "
+        note=f"runs measured: {size.loop_runs}, scaled to all; compiled once, its "
         "rate is traced",
         role="alternative",
     )
 
 
 def scans_in_turn(batches: Batches, hypers: Hyper, size: Size) -> Entrant:
-    """A jitted scan over the updates, called once a lane."""
+    """A jitted scan over the updates, called once a run."""
     step = update(batches)
-    lanes = [start(batches, hypers, index) for index in range(size.scan_lanes)]
+    runs = [start(batches, hypers, index) for index in range(size.scan_runs)]
 
     def train(
-        lane: Lane, key: Key, rate: jax.Array, data: Batch
-    ) -> tuple[Lane, jax.Array]:
+        run: Run, key: Key, rate: jax.Array, data: Batch
+    ) -> tuple[Run, jax.Array]:
         return jax.lax.scan(
-            lambda lane, _: step(lane, key, rate, data), lane, length=size.steps
+            lambda run, _: step(run, key, rate, data), run, length=size.steps
         )
 
-    program, seconds = compiled(train, *lanes[0], batches.data)
+    program, seconds = compiled(train, *runs[0], batches.data)
     return Entrant(
         "jitted scans, one after another",
-        lambda: [program(*lane, batches.data) for lane in lanes],
-        parts=len(hypers.lr) / size.scan_lanes,
+        lambda: [program(*run, batches.data) for run in runs],
+        parts=len(hypers.lr) / size.scan_runs,
         compile_seconds=seconds,
-        note=f"runs measured: {size.scan_lanes}, scaled to all; compiled once, its "
+        note=f"runs measured: {size.scan_runs}, scaled to all; compiled once, its "
         "rate is traced",
         role="alternative",
     )
 
 
-def start(batches: Batches, hypers: Hyper, index: int) -> tuple[Lane, Key, jax.Array]:
-    """Lane `index` of the grid before its first step, the key of its batches, and its
+def start(batches: Batches, hypers: Hyper, index: int) -> tuple[Run, Key, jax.Array]:
+    """Run `index` of the grid before its first step, the key of its batches, and its
     learning rate.
     """
     key = jax.random.key(hypers.seed[index])
     rate = jnp.float32(hypers.lr[index])
     params, _ = MODEL.init(jax.random.fold_in(key, 0), batches.data.inputs)
     opt_state = learn.momentum(Hyper(lr=rate)).init(params)
-    return Lane(params, opt_state, jnp.int32(0)), jax.random.fold_in(key, 1), rate
+    return Run(params, opt_state, jnp.int32(0)), jax.random.fold_in(key, 1), rate
 
 
 def update(
     batches: Batches,
-) -> Callable[[Lane, Key, jax.Array, Batch], tuple[Lane, jax.Array]]:
+) -> Callable[[Run, Key, jax.Array, Batch], tuple[Run, jax.Array]]:
     """The update of a training loop that records the loss and nothing else."""
     objective = problem.objective(MODEL, problem.mse)
 
-    def step(
-        lane: Lane, key: Key, rate: jax.Array, data: Batch
-    ) -> tuple[Lane, jax.Array]:
-        batch = batches.draw(data, key, lane.step)
-        loss, grads = jax.value_and_grad(objective)(lane.params, batch)
+    def step(run: Run, key: Key, rate: jax.Array, data: Batch) -> tuple[Run, jax.Array]:
+        batch = batches.draw(data, key, run.step)
+        loss, grads = jax.value_and_grad(objective)(run.params, batch)
         optimizer = learn.momentum(Hyper(lr=rate))
-        params, opt_state = learn.update(optimizer, grads, lane.opt_state, lane.params)
-        return Lane(params, opt_state, lane.step + 1), loss
+        params, opt_state = learn.update(optimizer, grads, run.opt_state, run.params)
+        return Run(params, opt_state, run.step + 1), loss
 
     return step
 
@@ -211,7 +209,7 @@ def update(
 def torch_loop(
     torch: ModuleType, data: Batch, hypers: Hyper, examples: int, size: Size
 ) -> Entrant:
-    """PyTorch's own layers and optimizer, eager, from the weights of the first lane."""
+    """PyTorch's own layers and optimizer, eager, from the weights of the first run."""
     first, _, rate = start(learn.full(data), hypers, 0)
     place = peers.accelerator(torch)
     inputs, targets = (

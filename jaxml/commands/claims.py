@@ -16,7 +16,7 @@ from jaxml.record.answers import Answer, Evidence, answers, stance
 from jaxml.record.pages.tables import (
     MARKS,
     by_topic,
-    held_against,
+    compared_with,
     held_in,
     markdown_tally,
     measured,
@@ -118,8 +118,8 @@ def _findings(console: Console, title: str, evidence: Sequence[Evidence]) -> Non
             finding = each.finding
             verdict = Text(f"  {MARKS[stance(each)]} ", COLOURS.get(stance(each), ""))
             number = (
-                f"{measured(finding)} {finding.unit}, held against "
-                f"{held_against(finding)}"
+                f"{measured(finding)} {finding.unit}, compared with "
+                f"{compared_with(finding)}"
             )
             again = f", held again {held_in(each)}" if each.held.times else ""
             console.print(

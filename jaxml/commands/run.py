@@ -18,7 +18,7 @@ from jaxml.commands.devices import backend
 from jaxml.commands.variants import Overrides, configured, variants
 from jaxml.commands.words import RUN
 from jaxml.record import Study, list_runs, load, load_run
-from jaxml.record.pages.tables import held_against, measured
+from jaxml.record.pages.tables import compared_with, measured
 from jaxml.record.store import Needed, execute
 from jaxml.source import Description
 from jaxml.types import InputError
@@ -161,7 +161,7 @@ def show(folders: Sequence[Path]) -> None:
     """Prints the findings of runs, and where their reports are."""
     console = wide_console()
     table = Table(
-        "claim", "verdict", "statement", "measured [low, high]", "held against", "n"
+        "claim", "verdict", "statement", "measured [low, high]", "compared with", "n"
     )
     loaded = [load_run(folder) for folder in folders]
     for run_ in loaded:
@@ -171,7 +171,7 @@ def show(folders: Sequence[Path]) -> None:
             number = f"{measured(each)} {each.unit}"
             claim = each.claim if each.role == "deciding" else f"({each.claim})"
             table.add_row(
-                claim, verdict, each.statement, number, held_against(each), str(each.n)
+                claim, verdict, each.statement, number, compared_with(each), str(each.n)
             )
     console.print(table)
     if any(

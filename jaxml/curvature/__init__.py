@@ -43,7 +43,7 @@ from jaxml.curvature.ratio import (
     sampling_ratio,
 )
 from jaxml.curvature.search import Candidates, certified, search
-from jaxml.curvature.ways import (
+from jaxml.curvature.methods import (
     Search,
     after,
     eigenvector_following,

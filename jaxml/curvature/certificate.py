@@ -157,11 +157,11 @@ def length_scale(size: Any, dtype: Any) -> Any:
 def _measure(
     objective: Objective, params: Params, batch: Any, reach: jax.Array, zero: jax.Array
 ) -> Certificate:
-    flat, fold = tree.ravel(params)
+    flat, unravel = tree.ravel(params)
 
     def both(x: jax.Array) -> tuple[jax.Array, jax.Array]:
         return jax.value_and_grad(
-            lambda x: jnp.asarray(objective(fold(x), batch), x.dtype)
+            lambda x: jnp.asarray(objective(unravel(x), batch), x.dtype)
         )(x)
 
     size = jnp.linalg.norm(flat)

@@ -61,10 +61,10 @@ def flat_change(
     (a ReLU network's plateau).
 
     The unit is the rounding of L, as measured and as estimated; what the relaxation
-    leaves; the slope that is left at θ, which the certificate judges by itself and the
-    change is measured without; and uᵀHu/2 itself where it is positive, which is what
-    eigenvalues below the tolerance may explain. Where it is negative a fall is no less
-    a fall: there |f(u) - L| is measured.
+    leaves; the gradient that is left at θ, which the certificate judges by itself and
+    the change is measured without; and uᵀHu/2 itself where it is positive, which is
+    what eigenvalues below the tolerance may explain. Where it is negative a fall is no
+    less a fall: there |f(u) - L| is measured.
 
     Args:
         local: the point, with its eigenvalues and eigenvectors.

@@ -103,7 +103,7 @@ def outcome(certificate: Certificate, criteria: Criteria = Criteria()) -> np.nda
     largest = np.max(np.abs(c.eigenvalues), axis=-1)
     finite = np.isfinite(c.loss) & np.isfinite(c.gradient_norm) & np.isfinite(largest)
     kinked = finite & _kinked(c, criteria)
-    certified = finite & ~kinked & _still(c, criteria, largest)
+    certified = finite & ~kinked & _stationary(c, criteria, largest)
     inertia = signs(c, criteria)
     negative, zero = np.asarray(inertia.negative), np.asarray(inertia.zero)
     explained = (zero == 0) | (c.flat_change <= criteria.flat_change)
@@ -171,7 +171,7 @@ def _kinked(c: Certificate, criteria: Criteria) -> Any:
     return (jumps | beside) & (c.persistence > criteria.persistence)
 
 
-def _still(c: Certificate, criteria: Criteria, largest: Any) -> Any:
+def _stationary(c: Certificate, criteria: Criteria, largest: Any) -> Any:
     """Gradient and Newton step are 0 up to rounding.
 
     Where θ is 0 it has no length to compare a step with: there either the step itself

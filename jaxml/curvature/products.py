@@ -97,10 +97,10 @@ def _generalised(
     params: Params,
     batch: Any,
 ) -> Matvec:
-    network, slope = jax.jit(outputs), jax.jit(jax.grad(criterion))
+    network, gradient = jax.jit(outputs), jax.jit(jax.grad(criterion))
     with jax.default_matmul_precision("highest"):
         predicted, pull = jax.vjp(lambda point: network(point, batch), params)
-        _, bend = jax.linearize(lambda point: slope(point, batch), predicted)
+        _, bend = jax.linearize(lambda point: gradient(point, batch), predicted)
     return jax.tree_util.Partial(_jacobian_product, pull, bend, predicted)
 
 

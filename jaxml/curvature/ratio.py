@@ -74,14 +74,14 @@ def sampling_ratio(
         raise InputError(f"{pairs} pairs of neighbours give no ratio: take 1 or more.")
     check_space(params)
     check_deterministic(objective, params, batch)
-    flat, fold = tree.ravel(params)
+    flat, unravel = tree.ravel(params)
     draws = jax.random.normal(key, (pairs, flat.size), jnp.float32).astype(flat.dtype)
     steps = (
         jnp.asarray(radius, flat.dtype)
         * draws
         / jnp.linalg.norm(draws, axis=1, keepdims=True)
     )
-    losses = jax.vmap(lambda step: objective(fold(flat + step), batch))(
+    losses = jax.vmap(lambda step: objective(unravel(flat + step), batch))(
         jnp.concatenate([steps, -steps])
     )
     here = objective(params, batch)
@@ -110,11 +110,11 @@ def layerwise_gauss_newton_ratio(
         InputError: no leaf is a kernel.
     """
     with jax.default_matmul_precision("highest"):
-        slopes = jax.tree.leaves(jax.jacfwd(outputs)(params, batch))
+        jacobians = jax.tree.leaves(jax.jacfwd(outputs)(params, batch))
         leaves = jax.tree.leaves(params)
         layers = [
-            s.reshape(-1, leaf.size)
-            for s, leaf in zip(slopes, leaves, strict=True)
+            jacobian.reshape(-1, leaf.size)
+            for jacobian, leaf in zip(jacobians, leaves, strict=True)
             if leaf.ndim > 1
         ]
         if not layers:

@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxml import tree
 from jaxml.curvature.certificate import Certificate, certify
+from jaxml.curvature.methods import Method
 from jaxml.curvature.outcomes import MINIMUM, SADDLE, Criteria, outcome
 from jaxml.curvature.programs import mapped
 from jaxml.curvature.space import check_deterministic
-from jaxml.curvature.ways import Way
 from jaxml.types import InputError, Objective
 
 
@@ -29,19 +29,19 @@ class Candidates(NamedTuple):
     certificate: Certificate
 
 
-def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidates:
+def search(method: Method, objective: Objective, starts: Any, batch: Any) -> Candidates:
     """Searches from every start and certifies what is found, as many at once as there
     are devices.
 
     Args:
-        way: `(objective, start, batch) -> Search`; one of `ways`, or a composition
-            such as training first.
+        method: `(objective, start, batch) -> Search`; one of `methods`, or a
+            composition such as training first.
         objective: `(params, batch) -> scalar`.
         starts: a pytree with a leading axis, one start a network: parameters, or
-            whatever the way unpacks.
+            whatever the method unpacks.
         batch: passed to the objective.
 
-    Outside `jit` the program is kept: another search by the same way, objective and
+    Outside `jit` the program is kept: another search by the same method, objective and
     shapes compiles nothing.
 
     Raises:
@@ -54,14 +54,14 @@ def search(way: Way, objective: Objective, starts: Any, batch: Any) -> Candidate
             "starts, one row a network, so that every leaf has the same leading axis "
             "(leaf[None] for one network)."
         )
-    return mapped(_search, (way, objective), starts, batch)
+    return mapped(_search, (method, objective), starts, batch)
 
 
-def _search(way: Way, objective: Objective, start: Any, batch: Any) -> Candidates:
+def _search(method: Method, objective: Objective, start: Any, batch: Any) -> Candidates:
     once = jax.jit(
         objective
     )  # traced and lowered once, though differentiated in many places
-    found = way(once, start, batch)
+    found = method(once, start, batch)
     check_deterministic(objective, found.params, batch)
     return Candidates(
         tree.ravel(found.params)[0],
@@ -72,5 +72,5 @@ def _search(way: Way, objective: Objective, start: Any, batch: Any) -> Candidate
 
 def certified(candidates: Candidates, criteria: Criteria = Criteria()) -> Candidates:  # noqa: B008  # immutable
     """The rows that are minima or saddles, on the host."""
-    sure = np.isin(outcome(candidates.certificate, criteria), (MINIMUM, SADDLE))
-    return jax.tree.map(lambda column: np.asarray(column)[sure], candidates)
+    passed = np.isin(outcome(candidates.certificate, criteria), (MINIMUM, SADDLE))
+    return jax.tree.map(lambda column: np.asarray(column)[passed], candidates)

@@ -2,7 +2,7 @@
 traced horizon.
 
 The rate is `lr * shape(step, horizon)`; steps are counted from 0 and the horizon in
-updates. Because both are traced numbers, lanes that train for different lengths share
+updates. Because both are traced numbers, runs that train for different lengths share
 one program, which schedules closed over a Python integer cannot do. A shape with
 parameters of its own is bound by `functools.partial`.
 """

@@ -23,7 +23,7 @@ minus the level of supporting intervals.
 
 
 class Assertion(NamedTuple):
-    """A claim held against a measurement, not yet judged. Make one by `deciding` or
+    """A claim compared with a measurement, not yet judged. Make one by `deciding` or
     `supporting`.
 
     Attributes:
@@ -32,7 +32,7 @@ class Assertion(NamedTuple):
         statement: the claim, or a part of it, as a directional sentence that stands
             alone, fixed before the run.
         measured: the quantity.
-        rule: what it is held against.
+        rule: what it is compared with.
         unit: of the quantity, one of UNITS.
         setting: on what it was measured: data, model, budget.
         figure: the name of the study's figure that shows it; "" is its first.
@@ -49,7 +49,7 @@ class Assertion(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A claim held against what was measured, with the verdict that follows.
+    """A claim compared with what was measured, with the verdict that follows.
 
     Attributes:
         claim: the claim's id in the ledger.
@@ -64,7 +64,7 @@ class Finding(NamedTuple):
         unit: of the quantity.
         n: independent units behind it.
         dtype: of the arrays that it was computed from.
-        rule: what the interval was held against.
+        rule: what the interval was compared with.
         verdict: as `verdict` says.
         figure: the name of the figure that shows it; "" is the study's first.
     """

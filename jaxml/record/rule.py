@@ -1,4 +1,4 @@
-"""What a measured interval is held against, and the verdict that follows."""
+"""What a measured interval is compared with, and the verdict that follows."""
 
 import math
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -13,7 +13,7 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 class Rule(NamedTuple):
-    """What an interval is held against. Make one by `above`, `below`, `near` or
+    """What an interval is compared with. Make one by `above`, `below`, `near` or
     `at_most`.
 
     Attributes:

@@ -139,7 +139,7 @@ def _units(arrays: list[np.ndarray]) -> int:
     (n,) = lengths
     if not all(np.isfinite(array).all() for array in arrays):
         raise InputError(
-            "A sample holds NaN or infinity: leave out the diverged lanes by their "
+            "A sample holds NaN or infinity: leave out the diverged runs by their "
             "mask first."
         )
     return n

@@ -43,14 +43,14 @@ def _mean(sample: Array) -> float:
 
 def first_passage(falling: Array, values: Array, level: float | np.floating) -> float:
     """The value of one curve where another first falls to a level, by lines between
-    looks; nan if never.
+    evaluations; nan if never.
 
     Compares runs at equal training loss, where at equal times one has only come
     further.
 
     Args:
-        falling: `[look]`, such as training losses.
-        values: `[look]`, what was seen beside them.
+        falling: `[evaluation]`, such as training losses.
+        values: `[evaluation]`, what was seen beside them.
         level: to be reached.
 
     >>> first_passage(np.array([4.0, 2.0, 1.0]), np.array([0.0, 10.0, 20.0]), 3.0)

@@ -19,7 +19,7 @@ WIDTHS = (1, 10, 10, 1)
 INPUTS = np.linspace(-1, 1, 20, dtype=np.float32)[:, None]
 
 
-def folded(vector):
+def unraveled(vector):
     return {"a": vector[:2], "b": {"c": vector[2:8].reshape(3, 2), "d": vector[8:]}}
 
 
@@ -61,7 +61,9 @@ def test_columns_are_images_of_unit_vectors(chunk, dtype):
     with jax.enable_x64(dtype is np.float64):
         matrix = jnp.asarray(MATRIX, dtype)
         found = np.asarray(
-            dense(lambda v: folded(matrix @ flat(v)), folded(matrix[0]), chunk=chunk)
+            dense(
+                lambda v: unraveled(matrix @ flat(v)), unraveled(matrix[0]), chunk=chunk
+            )
         )
     assert found.dtype == dtype
     np.testing.assert_array_equal(found, MATRIX.astype(dtype))

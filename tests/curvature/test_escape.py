@@ -180,7 +180,7 @@ def test_vmapped_escapes_are_those_of_each():
 
 
 @pytest.mark.identity
-def test_the_drop_is_the_loss_before_less_the_loss_there():
+def test_the_drop_is_the_loss_before_minus_the_loss_there():
     with jax.enable_x64(True):
         params = {"a": jnp.asarray(0.2), "b": jnp.asarray(-0.1)}
         found = escape(

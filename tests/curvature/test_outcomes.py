@@ -184,8 +184,10 @@ def test_separable_labels_lead_to_infinity_and_to_no_kink():
         )
 
     starts = DRAW.normal(size=(4, 2, 2))
-    way = partial(curvature.eigenvector_following, index=0, iterations=1000, radius=3.0)
-    found = curvature.search(way, loss, starts, None)
+    method = partial(
+        curvature.eigenvector_following, index=0, iterations=1000, radius=3.0
+    )
+    found = curvature.search(method, loss, starts, None)
     assert (np.asarray(found.certificate.loss) < 1e-10).all()
     assert (
         np.asarray(found.certificate.jump) > 1e-8
@@ -261,8 +263,8 @@ def test_float32_names_the_saddles_that_float64_names():
 
     draw = partial(jax.random.normal, dtype=jnp.float32)
     starts = {"w": draw(keys[0], (10, 2, 3)), "v": draw(keys[1], (10, 3, 1))}
-    way = partial(curvature.eigenvector_following, index=1)
-    single = curvature.search(way, loss, starts, draw(keys[2], (100, 2)))
+    method = partial(curvature.eigenvector_following, index=1)
+    single = curvature.search(method, loss, starts, draw(keys[2], (100, 2)))
     assert (curvature.outcome(single.certificate) == SADDLE).all()
     assert (np.asarray(curvature.signs(single.certificate).negative) == 1).all()
 
@@ -280,8 +282,8 @@ def test_inputs_far_from_zero_do_not_hide_a_minimum():
         )
 
     starts = {"w": DRAW.normal(size=(3, 3)), "b": np.zeros(3)}
-    way = partial(curvature.eigenvector_following, index=0)
-    found = curvature.search(way, loss, starts, (inputs, targets))
+    method = partial(curvature.eigenvector_following, index=0)
+    found = curvature.search(method, loss, starts, (inputs, targets))
     assert (curvature.outcome(found.certificate) == MINIMUM).all()
 
 
@@ -304,14 +306,14 @@ def test_normalised_weights_that_run_into_zero_are_not_certified():
 
 def certificate(**changes):
     """A minimum without flat directions, but for the changes."""
-    still = {
+    stationary = {
         "loss": 1.0,
         "gradient_norm": 0.0,
         "parameter_norm": 1.0,
         "newton_step": 0.0,
         "alignment": 1.0,
     }
-    fields = still | {"jump": 0.0, "eigenvalues": np.array([1.0, 4.0])} | changes
+    fields = stationary | {"jump": 0.0, "eigenvalues": np.array([1.0, 4.0])} | changes
     return Certificate(**fields)
 
 
@@ -397,10 +399,10 @@ def test_images_by_symmetry_are_one_point_and_all_others_stay():
     starts = jax.tree.map(
         lambda *leaves: np.stack(leaves), plain, swapped, flipped, zero
     )
-    way = partial(
+    method = partial(
         curvature.eigenvector_following, index=0
     )  # leaves a critical point where it is
-    found = curvature.search(way, loss, starts, None).certificate
+    found = curvature.search(method, loss, starts, None).certificate
     assert curvature.outcome(found).tolist() == [MINIMUM, MINIMUM, MINIMUM, SADDLE]
     negative = np.asarray(curvature.signs(found).negative)
     assert curvature.distinct(found.loss, negative).tolist() == [0, 3]
@@ -423,10 +425,10 @@ def test_neither_the_unit_of_the_loss_nor_the_order_of_the_points_matters():
     assert len(rows) == len(set(zip(loss.tolist(), index.tolist(), strict=True)))
     assert curvature.distinct(1e-9 * loss, index).tolist() == rows.tolist()
     order = DRAW.permutation(40)
-    turned = order[curvature.distinct(loss[order], index[order])]
+    reordered = order[curvature.distinct(loss[order], index[order])]
     pairs = [
         set(zip(loss[each].tolist(), index[each].tolist(), strict=True))
-        for each in (rows, turned)
+        for each in (rows, reordered)
     ]
     assert pairs[0] == pairs[1]
 

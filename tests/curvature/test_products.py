@@ -33,8 +33,8 @@ class Case(NamedTuple):
 
 def quadratic(params, batch):
     point, _ = ravel_pytree(params)
-    matrix, slope = batch
-    return point @ matrix @ point / 2 + slope @ point
+    matrix, gradient = batch
+    return point @ matrix @ point / 2 + gradient @ point
 
 
 def toy(params, _):
@@ -101,7 +101,7 @@ def softmax_curvature(logits):
     )
 
 
-def folded(theta):
+def unraveled(theta):
     bias1, kernel1, bias2, kernel2 = unfolded(theta)
     return {
         "first": {"bias": bias1, "kernel": kernel1},
@@ -131,7 +131,7 @@ CASES = {
     ),
     "network": Case(
         lambda params, batch: squared_error(network(params, batch), batch),
-        folded(THETA),
+        unraveled(THETA),
         BATCH,
         differences(numpy_gradient, THETA),
     ),
@@ -207,7 +207,7 @@ def test_gauss_newton_product_is_its_matrix(criterion, dtype):
         criterion
     ]
     with jax.enable_x64(dtype is np.float64):
-        params, batch = cast(folded(THETA), dtype), cast(batch, dtype)
+        params, batch = cast(unraveled(THETA), dtype), cast(batch, dtype)
         matrix = columns(of_gauss_newton(network, criterion), params, batch)
     assert matrix.dtype == dtype
     np.testing.assert_allclose(
@@ -234,7 +234,7 @@ PRODUCTS = {
 @pytest.mark.invariance
 @pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS.keys())
 def test_product_inside_jit_and_map_is_the_product_outside(product):
-    params, batch = cast(folded(THETA), np.float32), cast(BATCH, np.float32)
+    params, batch = cast(unraveled(THETA), np.float32), cast(BATCH, np.float32)
     outside = product(params, batch)(params)
     networks = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
     inside = jax.jit(
@@ -250,7 +250,7 @@ def test_product_inside_jit_and_map_is_the_product_outside(product):
 @pytest.mark.invariance
 @pytest.mark.parametrize("product", PRODUCTS.values(), ids=PRODUCTS.keys())
 def test_precision_does_not_depend_on_the_default(product):
-    params, batch = cast(folded(THETA), np.float32), cast(BATCH, np.float32)
+    params, batch = cast(unraveled(THETA), np.float32), cast(BATCH, np.float32)
     with jax.default_matmul_precision("bfloat16"):
         program = str(jax.make_jaxpr(lambda p, v: product(p, batch)(v))(params, params))
     count = program.count("dot_general[")
@@ -266,7 +266,7 @@ def test_objective_is_traced_once_for_all_products():
         traces.append(None)
         return CASES["network"].objective(params, batch)
 
-    params, batch = cast(folded(THETA), np.float32), cast(BATCH, np.float32)
+    params, batch = cast(unraveled(THETA), np.float32), cast(BATCH, np.float32)
     product = hessian_product(objective, params, batch)
     for _ in range(3):
         product(params)
@@ -317,7 +317,7 @@ def test_stacked_program_does_not_grow_with_the_batches():
         )
         product = of_hessian(stacked(objective, jnp.full(count, 1 / count)))
         return jax.jit(lambda at, data: product(at, data)(at)).lower(
-            cast(folded(THETA), np.float32), batches
+            cast(unraveled(THETA), np.float32), batches
         )
 
     small, large = program(2), program(24)
@@ -333,7 +333,7 @@ def test_stacked_program_does_not_grow_with_the_batches():
 def test_stacked_refuses_fractions_that_do_not_fit():
     batches, fractions = parts(3)
     with pytest.raises(InputError, match="stack one batch for each fraction"):
-        stacked(CASES["network"].objective, fractions[:2])(folded(THETA), batches)
+        stacked(CASES["network"].objective, fractions[:2])(unraveled(THETA), batches)
 
 
 @pytest.mark.device
@@ -359,7 +359,7 @@ def test_functions_with_a_rule_for_the_reverse_mode_alone_have_products():
     product = gauss_newton_product(
         lambda w, x: x * squash(w), lambda z, _: half_square(z), point, inputs
     )
-    slopes = inputs * (1 - np.tanh(np.asarray(point)) ** 2)
+    jacobian = inputs * (1 - np.tanh(np.asarray(point)) ** 2)
     np.testing.assert_allclose(
-        product(jnp.array([1.0, 3.0])), slopes**2 * np.array([1.0, 3.0]), rtol=1e-5
+        product(jnp.array([1.0, 3.0])), jacobian**2 * np.array([1.0, 3.0]), rtol=1e-5
     )

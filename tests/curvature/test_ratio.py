@@ -32,18 +32,20 @@ def outputs(params, inputs):
 
 
 def layer_spectra(params, inputs):
-    """Eigenvalues of JₗᵀJₗ, the slopes of a network of one tanh layer written by
+    """Eigenvalues of JₗᵀJₗ, the Jacobians of a network of one tanh layer written by
     hand.
     """
     hidden = np.tanh(inputs @ params["first"]["kernel"] + params["first"]["bias"])
     behind = (1 - hidden**2) * params["second"]["kernel"][:, 0]
     first = (inputs[:, :, None] * behind[:, None, :]).reshape(len(inputs), -1)
-    return [scipy.linalg.eigvalsh(slope.T @ slope) for slope in (first, hidden)]
+    return [
+        scipy.linalg.eigvalsh(jacobian.T @ jacobian) for jacobian in (first, hidden)
+    ]
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_share_counts_what_is_above_zero_in_the_dtype_that_it_gets(dtype):
+def test_the_fraction_counts_what_is_above_zero_in_the_dtype_that_it_gets(dtype):
     tiny = np.finfo(dtype).smallest_normal
     values = np.array([[-1, 0, tiny, 2], [-1, -tiny, -2, 0]], dtype)
     np.testing.assert_array_equal(positive_fraction(values), [0.5, 0.0])
@@ -53,8 +55,8 @@ def test_share_counts_what_is_above_zero_in_the_dtype_that_it_gets(dtype):
 @pytest.mark.statistics
 @pytest.mark.parametrize("steepness", [0.1, 1.0, 7.0])
 def test_neighbours_of_a_saddle_of_two_parameters(steepness):
-    """w₁² c > w₂² on directions within atan √c of the first axis: a share of 2 atan(√c)
-    / π.
+    """w₁² c > w₂² on directions within atan √c of the first axis: a fraction of 2
+    atan(√c) / π.
     """
     pairs = 4000
     found = sampling_ratio(
@@ -65,8 +67,8 @@ def test_neighbours_of_a_saddle_of_two_parameters(steepness):
         pairs=pairs,
         key=KEY,
     )
-    share = 2 * np.arctan(np.sqrt(steepness)) / np.pi
-    assert abs(float(found) - share) < 4 * np.sqrt(share * (1 - share) / pairs)
+    fraction = 2 * np.arctan(np.sqrt(steepness)) / np.pi
+    assert abs(float(found) - fraction) < 4 * np.sqrt(fraction * (1 - fraction) / pairs)
 
 
 @pytest.mark.statistics
@@ -87,16 +89,16 @@ def test_directions_are_uniform_whatever_the_shapes_of_the_parameters():
         pairs=pairs,
         key=KEY,
     )
-    share = scipy.special.fdtrc(3, 2, 4 / 3)
-    assert abs(float(found) - share) < 4 * np.sqrt(share * (1 - share) / pairs)
+    fraction = scipy.special.fdtrc(3, 2, 4 / 3)
+    assert abs(float(found) - fraction) < 4 * np.sqrt(fraction * (1 - fraction) / pairs)
 
 
 @pytest.mark.identity
 @pytest.mark.parametrize("radius", [1e-3, 1.0, 100.0])
 def test_exactly_half_lies_higher_on_a_slope(radius):
-    slope = DRAW.normal(size=7).astype(np.float32)
+    gradient = DRAW.normal(size=7).astype(np.float32)
     found = sampling_ratio(
-        lambda w, s: w @ s, jnp.zeros(7), slope, radius=radius, pairs=31, key=KEY
+        lambda w, g: w @ g, jnp.zeros(7), gradient, radius=radius, pairs=31, key=KEY
     )
     assert float(found) == 0.5
 
@@ -108,16 +110,16 @@ def test_the_radius_is_a_distance():
     def ring(w, _):
         return jnp.where(jnp.abs(jnp.linalg.norm(w) - 1.5) < 0.5, 1.0, 0.0)
 
-    shares = [
+    fractions = [
         float(sampling_ratio(ring, jnp.zeros(5), None, radius=r, pairs=9, key=KEY))
         for r in (0.9, 1.1, 1.9, 2.1)
     ]
-    assert shares == [0.0, 1.0, 1.0, 0.0]
+    assert fractions == [0.0, 1.0, 1.0, 0.0]
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("examples", [3, 40])
-def test_layers_against_slopes_by_hand(examples):
+def test_layers_against_jacobians_by_hand(examples):
     """With 3 examples the first layer has rank 3 of 6; its zeros may come out with
     either sign.
     """
@@ -125,9 +127,9 @@ def test_layers_against_slopes_by_hand(examples):
     with jax.enable_x64(True):
         found = float(layerwise_gauss_newton_ratio(outputs, PARAMS, inputs))
     values = np.concatenate(layer_spectra(PARAMS, inputs))
-    sure, zero = np.sum(values > 1e-10), np.sum(np.abs(values) <= 1e-10)
+    positive, zero = np.sum(values > 1e-10), np.sum(np.abs(values) <= 1e-10)
     assert zero == (3 if examples == 3 else 0)
-    assert sure / 9 - 1e-12 <= found <= (sure + zero) / 9 + 1e-12
+    assert positive / 9 - 1e-12 <= found <= (positive + zero) / 9 + 1e-12
 
 
 @pytest.mark.oracle
@@ -150,20 +152,20 @@ def test_a_network_without_kernels_is_refused():
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize(("slope", "share"), [(0.0, 0.0), (1e-3, 0.5)])
-def test_neighbours_are_compared_in_the_precision_of_the_parameters(slope, share):
+@pytest.mark.parametrize(("gradient", "fraction"), [(0.0, 0.0), (1e-3, 0.5)])
+def test_neighbours_are_compared_in_the_precision_of_the_parameters(gradient, fraction):
     """In float32 a neighbour at 1e-9 is the point itself."""
     with jax.enable_x64(True):
         found = sampling_ratio(
-            lambda w, s: s * jnp.sum(w),
+            lambda w, g: g * jnp.sum(w),
             jnp.ones((2, 3)),
-            jnp.asarray(slope),
+            jnp.asarray(gradient),
             radius=1e-9,
             pairs=4,
             key=KEY,
         )
         assert found.dtype == np.dtype(float)
-    assert float(found) == share
+    assert float(found) == fraction
 
 
 @pytest.mark.identity

@@ -51,8 +51,10 @@ def double():
 @pytest.mark.oracle
 @pytest.mark.parametrize("index", [0, 1, 3])
 def test_eigenvector_following_reaches_the_index_that_it_climbs_to(index):
-    way = partial(curvature.eigenvector_following, index=index)
-    found = curvature.search(way, cosines, starts(-1.0, 1.0, (6, 3), seed=index), None)
+    method = partial(curvature.eigenvector_following, index=index)
+    found = curvature.search(
+        method, cosines, starts(-1.0, 1.0, (6, 3), seed=index), None
+    )
     assert (
         curvature.outcome(found.certificate) == (SADDLE if index else MINIMUM)
     ).all()
@@ -153,7 +155,7 @@ def test_each_outcome_is_named_on_a_function_that_has_it():
 
 
 @pytest.mark.oracle
-def test_a_still_point_on_a_kink_is_no_saddle():
+def test_a_stationary_point_on_a_kink_is_no_saddle():
     """v relu(w) at 0: the gradient vanishes and the Hessian of either side has or has
     not a way out.
     """

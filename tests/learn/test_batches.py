@@ -53,9 +53,9 @@ def test_permuted_sends_every_position_everywhere_equally_often():
     sent = np.asarray(
         jax.vmap(lambda key: learn.permuted(jnp.arange(length), length, key=key))(keys)
     )
-    share = np.stack([(sent == value).mean(axis=0) for value in range(length)])
+    fraction = np.stack([(sent == value).mean(axis=0) for value in range(length)])
     error = np.sqrt((1 / length) * (1 - 1 / length) / draws)
-    assert np.abs(share - 1 / length).max() < 4 * error
+    assert np.abs(fraction - 1 / length).max() < 4 * error
 
 
 @pytest.mark.statistics
@@ -117,10 +117,10 @@ def test_with_replacement_draws_uniformly():
     drawn = jax.vmap(
         lambda step: batches.draw(batches.data, jax.random.key(3), step).inputs
     )(jnp.arange(2000))
-    share = (
+    fraction = (
         np.bincount(np.asarray(drawn).astype(int).ravel(), minlength=ROWS) / drawn.size
     )
-    assert np.abs(share - 1 / ROWS).max() < 4 * np.sqrt(
+    assert np.abs(fraction - 1 / ROWS).max() < 4 * np.sqrt(
         1 / ROWS * (1 - 1 / ROWS) / drawn.size
     )
 

@@ -204,7 +204,7 @@ def test_the_one_cycle_of_pytorch(total):
 @pytest.mark.parametrize("drops", [1, 2, 3, 6, 9])
 def test_step_decay_drops_exactly_at_its_boundaries(drops):
     """In float32, at every step of every horizon that divides into whole parts, also
-    where lanes are vmapped and the compiler turns a division by the horizon into a
+    where runs are vmapped and the compiler turns a division by the horizon into a
     product with its reciprocal.
     """
     horizons = (drops + 1) * np.arange(1, LONGEST // (drops + 1) + 1)
@@ -309,7 +309,7 @@ def test_horizons_and_lengths_are_one_trace():
 
 
 @pytest.mark.invariance
-def test_lanes_of_unequal_horizons_equal_a_loop():
+def test_runs_of_unequal_horizons_equal_a_loop():
     horizons, lengths = (
         np.array([3.0, 50.0, 675.0], np.float32),
         np.array([0.0, 5.0, 67.0], np.float32),

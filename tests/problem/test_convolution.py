@@ -13,7 +13,9 @@ from jaxml.problem import convolve, convolve_native, convolve_patches
 
 pytestmark = pytest.mark.oracle
 
-WAYS = pytest.mark.parametrize("way", [convolve, convolve_native, convolve_patches])
+METHODS = pytest.mark.parametrize(
+    "method", [convolve, convolve_native, convolve_patches]
+)
 IMAGES = np.random.default_rng(0).normal(size=(2, 5, 6, 3))
 
 
@@ -34,62 +36,66 @@ def _loop(images, kernel):
 
 
 @pytest.mark.device
-@WAYS
+@METHODS
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(np.float32, 3e-6), (np.float64, 1e-13)]
 )
 @pytest.mark.parametrize("shape", [(3, 3), (1, 1), (5, 3), (2, 4)])
-def test_every_pixel(way, dtype, tolerance, shape):
+def test_every_pixel(method, dtype, tolerance, shape):
     kernel = _kernel(*shape)
     with jax.enable_x64(dtype is np.float64):
-        maps = np.asarray(way(jnp.asarray(IMAGES, dtype), jnp.asarray(kernel, dtype)))
+        maps = np.asarray(
+            method(jnp.asarray(IMAGES, dtype), jnp.asarray(kernel, dtype))
+        )
     assert maps.dtype == dtype
     np.testing.assert_allclose(
         maps, _loop(IMAGES, kernel), rtol=tolerance, atol=10 * tolerance
     )
 
 
-def _scanned(way):
+def _scanned(method):
     def step(carry, _):
-        return way(carry, jnp.asarray(_kernel(3, 3)[..., :3], carry.dtype)), jnp.sum(
+        return method(carry, jnp.asarray(_kernel(3, 3)[..., :3], carry.dtype)), jnp.sum(
             carry
         )
 
-    return lambda images, kernel: way(jax.lax.scan(step, images, length=3)[0], kernel)
+    return lambda images, kernel: method(
+        jax.lax.scan(step, images, length=3)[0], kernel
+    )
 
 
-def _gradients(way):
+def _gradients(method):
     return jax.grad(
-        lambda images, kernel: jnp.sum(jnp.sin(way(images, kernel))), (0, 1)
+        lambda images, kernel: jnp.sum(jnp.sin(method(images, kernel))), (0, 1)
     )
 
 
 TRANSFORMED = {
-    "jit": lambda way: way,
+    "jit": lambda method: method,
     "scan": _scanned,
-    "vmap over kernels": lambda way: (
-        lambda images, kernel: jax.vmap(way, (None, 0))(
+    "vmap over kernels": lambda method: (
+        lambda images, kernel: jax.vmap(method, (None, 0))(
             images, jnp.stack([kernel, kernel[::-1]])
         )
     ),
-    "vmap over both": lambda way: (
-        lambda images, kernel: jax.vmap(way)(
+    "vmap over both": lambda method: (
+        lambda images, kernel: jax.vmap(method)(
             jnp.stack([images, images[::-1]]), jnp.stack([kernel, kernel[::-1]])
         )
     ),
-    "jvp": lambda way: (
+    "jvp": lambda method: (
         lambda images, kernel: jax.jvp(
-            way, (images, kernel), (images[::-1], kernel[::-1])
+            method, (images, kernel), (images[::-1], kernel[::-1])
         )
     ),
     "grad": _gradients,
-    "grad of grad": lambda way: (
+    "grad of grad": lambda method: (
         lambda images, kernel: jax.jvp(
-            lambda k: _gradients(way)(images, k), (kernel,), (kernel[::-1],)
+            lambda k: _gradients(method)(images, k), (kernel,), (kernel[::-1],)
         )
     ),
-    "vmap of grad": lambda way: (
-        lambda images, kernel: jax.vmap(_gradients(way), (None, 0))(
+    "vmap of grad": lambda method: (
+        lambda images, kernel: jax.vmap(_gradients(method), (None, 0))(
             images, jnp.stack([kernel, kernel[::-1]])
         )
     ),
@@ -98,15 +104,15 @@ TRANSFORMED = {
 
 @pytest.mark.invariance
 @pytest.mark.parametrize("name", TRANSFORMED)
-def test_both_ways_agree_and_the_cpu_takes_patches(name):
+def test_both_methods_agree_and_the_cpu_takes_patches(name):
     with jax.enable_x64(True):
         images, kernel = (
             jnp.asarray(IMAGES, jnp.float64),
             jnp.asarray(_kernel(3, 3), jnp.float64),
         )
         chosen, native, patches = (
-            jax.jit(TRANSFORMED[name](way)).lower(images, kernel).compile()
-            for way in (convolve, convolve_native, convolve_patches)
+            jax.jit(TRANSFORMED[name](method)).lower(images, kernel).compile()
+            for method in (convolve, convolve_native, convolve_patches)
         )
         results = [
             jax.tree.map(np.asarray, program(images, kernel))

@@ -99,7 +99,7 @@ def test_weights_are_floating_point_and_values_are_known():
         jax.jit(lambda x: examples(x, labels))(inputs)
 
 
-def test_the_number_of_classes_is_held_against_the_labels():
+def test_the_number_of_classes_is_compared_with_the_labels():
     inputs, labels = np.zeros((3, 1), np.float32), np.array([0, 3, 1])
     assert examples(inputs, labels, classes=4).targets is labels
     with pytest.raises(InputError, match="Label 3 in row 1"):

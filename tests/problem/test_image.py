@@ -91,9 +91,9 @@ def test_the_derivatives_of_a_pool_are_those_of_a_maximum_with_equal_maxima_too(
     def plain(images):
         return jnp.max(images[:, :, :4].reshape(2, 3, 2, 2, 2, 3), axis=(2, 4))
 
-    for way in (jax.jvp, lambda f, x, t: jax.vjp(f, x[0])[1](f(t[0]))):
-        found = way(problem.max_pool, (images,), (moved,))
-        expected = way(plain, (images,), (moved,))
+    for mode in (jax.jvp, lambda f, x, t: jax.vjp(f, x[0])[1](f(t[0]))):
+        found = mode(problem.max_pool, (images,), (moved,))
+        expected = mode(plain, (images,), (moved,))
         jax.tree.map(np.testing.assert_array_equal, found, expected)
 
 
@@ -119,8 +119,8 @@ def _descend(loss):
     """Three steps of gradient descent in a scan, for each of a stack of parameters."""
 
     def step(params, batch):
-        slope = jax.grad(loss)(params, batch)
-        return jax.tree.map(lambda p, g: p - jnp.float32(0.1) * g, params, slope)
+        gradient = jax.grad(loss)(params, batch)
+        return jax.tree.map(lambda p, g: p - jnp.float32(0.1) * g, params, gradient)
 
     def run(params, batch):
         return jax.lax.scan(

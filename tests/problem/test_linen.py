@@ -177,14 +177,14 @@ def test_tokens_are_embedded(dtype, tolerance):
         data = problem.examples(tokens, LABELS, dtype=dtype)
         params, _ = model.init(jax.random.key(0), data.inputs)
         loss = problem.objective(model, problem.cross_entropy)
-        value, slope = jax.jit(jax.value_and_grad(loss))(params, data)
+        value, gradient = jax.jit(jax.value_and_grad(loss))(params, data)
         table = np.asarray(params["Embed_0"]["embedding"])
         kernel, bias = (
             np.asarray(params["Dense_0"][name]) for name in ("kernel", "bias")
         )
         logits = table[tokens].mean(1) @ kernel + bias
         each = np.log(np.exp(logits).sum(1)) - logits[np.arange(20), LABELS]
-    assert {leaf.dtype for leaf in jax.tree.leaves((params, slope, value))} == {
+    assert {leaf.dtype for leaf in jax.tree.leaves((params, gradient, value))} == {
         np.dtype(dtype)
     }
     np.testing.assert_allclose(value, each.mean(), rtol=10 * tolerance)

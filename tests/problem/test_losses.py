@@ -175,10 +175,10 @@ def test_a_huber_loss_bends_above_zero(delta):
 
 def test_training_on_labels_one_too_high_cannot_look_like_success():
     outputs, labels = jnp.zeros((4, 3)), jnp.array([1, 2, 3, 1])
-    value, slope = jax.jit(
+    value, gradient = jax.jit(
         jax.value_and_grad(lambda z, y: jnp.mean(cross_entropy(z, y)))
     )(outputs, labels)
-    assert np.isnan(value) and np.all(np.isfinite(slope))
+    assert np.isnan(value) and np.all(np.isfinite(gradient))
 
 
 def test_the_cat_car_frog_example_of_the_lecture():
@@ -191,7 +191,7 @@ def test_the_cat_car_frog_example_of_the_lecture():
 
 
 @pytest.mark.parametrize(
-    ("logits", "cross", "cross_slope", "square", "square_slope"),
+    ("logits", "cross", "cross_norm", "square", "square_norm"),
     [
         ((-10, 10), 20.0, 1.414, 2.0, 1.17e-8),
         ((-5, 5), 10.0, 1.414, 2.0, 2.6e-4),
@@ -199,11 +199,11 @@ def test_the_cat_car_frog_example_of_the_lecture():
     ],
 )
 def test_square_error_is_flat_where_the_lecture_says(
-    logits, cross, cross_slope, square, square_slope
+    logits, cross, cross_norm, square, square_norm
 ):
-    for loss, value, slope in (
-        (cross_entropy, cross, cross_slope),
-        (softmax_mse, square, square_slope),
+    for loss, value, norm in (
+        (cross_entropy, cross, cross_norm),
+        (softmax_mse, square, square_norm),
     ):
         with jax.enable_x64(True):
             at = jnp.asarray([[*logits, -1000.0]], jnp.float64)
@@ -212,7 +212,7 @@ def test_square_error_is_flat_where_the_lecture_says(
             )(at)
             gradient = np.asarray(gradient)
         np.testing.assert_allclose(np.asarray(found), value, rtol=1e-3)
-        np.testing.assert_allclose(np.linalg.norm(gradient), slope, rtol=2e-2)
+        np.testing.assert_allclose(np.linalg.norm(gradient), norm, rtol=2e-2)
 
 
 @pytest.mark.device
@@ -235,15 +235,15 @@ def test_cross_entropy_is_stable_and_its_gradient_is_softmax_minus_label(
 
 def test_gradients_at_a_zero_residual_and_in_the_tail():
     residuals = jnp.array([[-3.0], [-0.2], [0.0], [0.2], [3.0]])
-    slopes = {
+    gradients = {
         loss: jax.grad(lambda r, loss=loss: jnp.sum(loss(r, jnp.zeros((5, 1)))))(
             residuals
         )[:, 0]
         for loss in (mse, mae, huber)
     }
-    np.testing.assert_allclose(slopes[mse], [-6.0, -0.4, 0.0, 0.4, 6.0])
-    np.testing.assert_allclose(slopes[mae], [-1.0, -1.0, 0.0, 1.0, 1.0])
-    np.testing.assert_allclose(slopes[huber], [-1.0, -0.2, 0.0, 0.2, 1.0])
+    np.testing.assert_allclose(gradients[mse], [-6.0, -0.4, 0.0, 0.4, 6.0])
+    np.testing.assert_allclose(gradients[mae], [-1.0, -1.0, 0.0, 1.0, 1.0])
+    np.testing.assert_allclose(gradients[huber], [-1.0, -0.2, 0.0, 0.2, 1.0])
     bend = jax.vmap(jax.hessian(lambda r: huber(r[None, None], jnp.zeros((1, 1)))[0]))(
         residuals[:, 0]
     )
@@ -261,13 +261,13 @@ def test_penalties_and_their_curvature(dtype, tolerance):
         }
         found = [np.asarray(penalty(params)) for penalty in (l1(0.3), l2(0.3), none)]
         hessian = np.asarray(jax.jit(jax.hessian(l2(0.3)))(jnp.asarray(values, dtype)))
-        slope = np.asarray(jax.grad(l1(0.3))(jnp.asarray([-2.0, 0.0, 2.0], dtype)))
+        gradient = np.asarray(jax.grad(l1(0.3))(jnp.asarray([-2.0, 0.0, 2.0], dtype)))
     assert all(value.dtype == dtype for value in found)
     np.testing.assert_allclose(
         found[:2], [0.3 * np.abs(values).sum(), 0.3 * (values**2).sum()], rtol=tolerance
     )
     assert found[2] == 0
-    np.testing.assert_allclose(slope, [-0.3, 0.0, 0.3], rtol=tolerance)
+    np.testing.assert_allclose(gradient, [-0.3, 0.0, 0.3], rtol=tolerance)
     np.testing.assert_allclose(hessian, 0.6 * np.eye(7), rtol=tolerance)
 
 

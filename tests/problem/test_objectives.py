@@ -63,7 +63,7 @@ def test_padding_changes_nothing_and_halves_add_up(dtype, tolerance):
     with jax.enable_x64(dtype is np.float64):
         whole = _batch(dtype)
         params = _drawn(model, whole.inputs)
-        slope = jax.jit(
+        gradient = jax.jit(
             jax.value_and_grad(problem.objective(model, problem.cross_entropy))
         )
         rows = [0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 3, 3]
@@ -71,16 +71,16 @@ def test_padding_changes_nothing_and_halves_add_up(dtype, tolerance):
         padded = _batch(dtype, rows)._replace(
             weights=present * WEIGHTS[rows].astype(dtype)
         )
-        expected, found = slope(params, whole), slope(params, padded)
+        expected, found = gradient(params, whole), gradient(params, padded)
         early = np.arange(9) < 5
         first, second = (
             whole._replace(weights=whole.weights * half) for half in (early, ~early)
         )
-        share = float(WEIGHTS[:5].sum() / WEIGHTS.sum())
+        fraction = float(WEIGHTS[:5].sum() / WEIGHTS.sum())
         halves = jax.tree.map(
-            lambda a, b: share * a + (1 - share) * b,
-            slope(params, first),
-            slope(params, second),
+            lambda a, b: fraction * a + (1 - fraction) * b,
+            gradient(params, first),
+            gradient(params, second),
         )
         for other in (found, halves):
             jax.tree.map(
@@ -167,11 +167,11 @@ def test_start_is_the_same_alone_mapped_and_vmapped():
     keys = jax.random.split(jax.random.key(0), 3)
     mapped, _ = jax.jit(lambda keys: jax.lax.map(begin, keys))(keys)
     vmapped, _ = jax.jit(jax.vmap(begin))(keys)
-    for lane in range(3):
-        alone, _ = begin(keys[lane])
+    for run in range(3):
+        alone, _ = begin(keys[run])
         for together in (mapped, vmapped):
             jax.tree.map(
-                lambda a, b, i=lane: np.testing.assert_array_equal(a, b[i]),
+                lambda a, b, i=run: np.testing.assert_array_equal(a, b[i]),
                 alone,
                 together,
             )

@@ -18,19 +18,19 @@ def _ours(examples, kernel):
     return product(examples, kernel, DIMENSIONS)
 
 
-def _gradients(way):
-    return jax.grad(lambda x, w: jnp.sum(jnp.sin(way(x, w))), (0, 1))
+def _gradients(multiply):
+    return jax.grad(lambda x, w: jnp.sum(jnp.sin(multiply(x, w))), (0, 1))
 
 
 TRANSFORMED = {
-    "itself": lambda way: way,
-    "jvp": lambda way: lambda x, w: jax.jvp(way, (x, w), (x[::-1], w[::-1])),
+    "itself": lambda multiply: multiply,
+    "jvp": lambda multiply: lambda x, w: jax.jvp(multiply, (x, w), (x[::-1], w[::-1])),
     "grad": _gradients,
-    "Hessian product": lambda way: (
-        lambda x, w: jax.jvp(_gradients(way), (x, w), (x[::-1], w[::-1]))
+    "Hessian multiply": lambda multiply: (
+        lambda x, w: jax.jvp(_gradients(multiply), (x, w), (x[::-1], w[::-1]))
     ),
-    "vmap of grad": lambda way: (
-        lambda x, w: jax.vmap(_gradients(way))(
+    "vmap of grad": lambda multiply: (
+        lambda x, w: jax.vmap(_gradients(multiply))(
             jnp.stack([x, x[::-1]]), jnp.stack([w, w[::-1]])
         )
     ),

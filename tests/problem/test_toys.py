@@ -85,10 +85,10 @@ def test_descent_on_the_parabola_follows_the_lecture():
 
 def test_x_sin_x_has_the_lecture_extremes():
     with jax.enable_x64(True):
-        slope = jax.jit(lambda x: jax.grad(x_sin_x)(x, None))
+        derivative = jax.jit(lambda x: jax.grad(x_sin_x)(x, None))
         brackets = [(1.5, 2.5), (4.5, 5.5), (7.5, 8.5), (10.5, 11.5), (13.5, 14.5)]
         roots = [
-            brentq(lambda x: float(slope(jnp.asarray(x, jnp.float64))), *bracket)
+            brentq(lambda x: float(derivative(jnp.asarray(x, jnp.float64))), *bracket)
             for bracket in brackets
         ]
         values = [

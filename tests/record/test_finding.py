@@ -108,7 +108,7 @@ def test_the_dtype_is_that_of_the_arrays():
         (proportion(np.array([True]), of=np.ones(1)), "nats", "measured as 'fraction'"),
     ],
 )
-def test_units_are_held_against_what_was_measured(measured, unit, words):
+def test_units_are_compared_with_what_was_measured(measured, unit, words):
     with pytest.raises(InputError, match=words):
         deciding("C048", "s", measured, above(0.0), unit=unit, setting="t")
 
@@ -203,7 +203,7 @@ def test_supporting_and_deterministic_findings_cost_no_error():
     assert {finding.level for finding in together[21:]} == {None}
 
 
-def test_a_finding_records_all_that_it_was_held_against():
+def test_a_finding_records_all_that_it_was_compared_with():
     rule = above(0.1, margin=0.05, reason=REASON)
     (finding,) = judged(
         [deciding("A3", "s", INTERVAL, rule, unit="nats", setting="t", figure="paths")]

@@ -18,28 +18,28 @@ def _bounded(scaling):
     √t and over lr.
     """
 
-    def apply(u, g, p, memory, t, h):
-        scale, memory = scaling.apply(jnp.ones_like(u), g, p, memory, t, h)
+    def apply(u, g, p, state, t, h):
+        scale, state = scaling.apply(jnp.ones_like(u), g, p, state, t, h)
         lr = jnp.maximum(h.lr, jnp.finfo(u.dtype).tiny)
         low, high = _bounds(t, h)
         return jnp.clip(lr * scale, low, high) / jnp.sqrt(
             jnp.asarray(t, u.dtype)
-        ) / lr * u, memory
+        ) / lr * u, state
 
-    return Rule(scaling.remember, apply)
+    return Rule(scaling.init, apply)
 
 
 def _unbiased_bounded(scaling):
     """The same without √t, the correction of both biases within the bounds."""
 
-    def apply(u, g, p, memory, t, h):
-        scale, memory = scaling.apply(jnp.ones_like(u), g, p, memory, t, h)
+    def apply(u, g, p, state, t, h):
+        scale, state = scaling.apply(jnp.ones_like(u), g, p, state, t, h)
         correction = jnp.sqrt(1 - h.second_moment**t) / (1 - h.momentum**t)
         lr = jnp.maximum(h.lr, jnp.finfo(u.dtype).tiny)
         low, high = _bounds(t, h)
-        return jnp.clip(lr * correction * scale, low, high) / lr * u, memory
+        return jnp.clip(lr * correction * scale, low, high) / lr * u, state
 
-    return Rule(scaling.remember, apply)
+    return Rule(scaling.init, apply)
 
 
 bounded_root = _bounded(root_of_moving_mean)

@@ -18,12 +18,10 @@ Direction: TypeAlias = Callable[[Any], optax.GradientTransformation]
 
 
 class RulesState(NamedTuple):
-    """The updates so far, and for each leaf of the parameters what the rules
-    remember.
-    """
+    """The updates so far, and the rules' state for each leaf of the parameters."""
 
     step: jax.Array
-    memory: Any
+    states: Any
 
 
 def by(*parts: Rule) -> Direction:
@@ -32,8 +30,8 @@ def by(*parts: Rule) -> Direction:
 
     def direction(hyper: Any) -> optax.GradientTransformation:
         def init(params: Params) -> RulesState:
-            memories = [rule.remember(leaf) for leaf in jax.tree.leaves(params)]
-            return RulesState(jnp.zeros((), jnp.int32), memories)
+            states = [rule.init(leaf) for leaf in jax.tree.leaves(params)]
+            return RulesState(jnp.zeros((), jnp.int32), states)
 
         def apply(
             updates: Params, state: Any, params: Any = None
@@ -42,11 +40,11 @@ def by(*parts: Rule) -> Direction:
             points = leaves if params is None else jax.tree.leaves(params)
             count = state.step + 1
             stepped = [
-                rule.apply(g, g, p, memory, count, hyper)
-                for g, p, memory in zip(leaves, points, state.memory, strict=True)
+                rule.apply(g, g, p, own, count, hyper)
+                for g, p, own in zip(leaves, points, state.states, strict=True)
             ]
-            updates, memories = zip(*stepped, strict=True)
-            return treedef.unflatten(updates), RulesState(count, list(memories))
+            updates, states = zip(*stepped, strict=True)
+            return treedef.unflatten(updates), RulesState(count, list(states))
 
         return optax.GradientTransformation(init, apply)
 

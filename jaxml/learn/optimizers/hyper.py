@@ -25,7 +25,7 @@ class Hyper(NamedTuple):
             that reads none accepts.
         warmup: the length of the warm-up in updates; 0 is none.
         period: updates between two meetings: Lookahead's k, SAM's 2, an average's
-            points, SOAP's turns.
+            points, SOAP's rotations.
         pull: Lookahead's α, how far a slow step goes.
         radius: SAM's ρ, the length of its climb.
         average_from: the update from which weights are averaged.
@@ -137,11 +137,11 @@ def _fields(hyper: Any) -> dict[str, Any]:
 
 
 def _together(horizon: np.ndarray, rise: np.ndarray) -> list[np.ndarray]:
-    """Both, one a lane."""
+    """Both, one a run."""
     if horizon.size != rise.size and 1 not in (horizon.size, rise.size):
         raise InputError(
-            f"horizon has {horizon.size} lanes and warmup {rise.size}: make the grid "
-            "by `learn.grid`, which gives each field one number a lane."
+            f"horizon has {horizon.size} numbers and warmup {rise.size}: make the grid "
+            "by `learn.grid`, which gives each field one number a run."
         )
     return list(np.broadcast_arrays(horizon, rise))
 

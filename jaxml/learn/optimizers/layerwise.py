@@ -77,12 +77,12 @@ def shampoo(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation
 def soap(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
     """Adam in the eigenvectors of Shampoo's moments.
 
-    Update: Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], turned every `period`
+    Update: Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], rotated every `period`
     updates, + weight_decay θ.
 
     Reads: lr, warmup, weight_decay, momentum, second_moment, epsilon, period.
     Source: Vyas et al. 2024, arXiv:2409.11321, algorithms 3 and 4. Its code counts a
-    period from the second gradient, so turns its bases one gradient later, and skips
+    period from the second gradient, so rotates its bases one gradient later, and skips
     the first update altogether, where this one already decays.
     """
     return decoupled(by(matrices.kronecker_basis))(hyper, shape)

@@ -17,29 +17,29 @@ NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 ADAM = in_turn(unbiased_average, unbiased_root)
 
 
-def _decay(u, g, p, memory, t, h):
-    return u + h.weight_decay * p, memory
+def _decay(u, g, p, state, t, h):
+    return u + h.weight_decay * p, state
 
 
-def _local_rate(u, g, p, memory, t, h):
-    size, slope = jnp.linalg.norm(p), jnp.linalg.norm(g)
-    whole = slope + h.weight_decay * size
+def _local_rate(u, g, p, state, t, h):
+    size, grad = jnp.linalg.norm(p), jnp.linalg.norm(g)
+    whole = grad + h.weight_decay * size
     rate = jnp.where(
-        (size > 0) & (slope > 0), h.trust * size / jnp.where(whole > 0, whole, 1), 1
+        (size > 0) & (grad > 0), h.trust * size / jnp.where(whole > 0, whole, 1), 1
     )
-    return rate * (u + h.weight_decay * p), memory
+    return rate * (u + h.weight_decay * p), state
 
 
-def _trust_ratio(u, g, p, memory, t, h):
+def _trust_ratio(u, g, p, state, t, h):
     size, length = jnp.linalg.norm(p), jnp.linalg.norm(u)
     return jnp.where(
         (size > 0) & (length > 0), size / jnp.where(length > 0, length, 1), 1
-    ) * u, memory
+    ) * u, state
 
 
-def _orthogonal(u, g, p, memory, t, h):
+def _orthogonal(u, g, p, state, t, h):
     if not u.size:
-        return u, memory
+        return u, state
     matrix = _flattened(u)
     inputs, outputs = matrix.shape
     x = matrix.T if inputs > outputs else matrix
@@ -49,7 +49,7 @@ def _orthogonal(u, g, p, memory, t, h):
         square = x @ x.T
         x = a * x + (b * square + c * square @ square) @ x
     x = x.T if inputs > outputs else x
-    return (x * max(1.0, outputs / inputs) ** 0.5).reshape(u.shape), memory
+    return (x * max(1.0, outputs / inputs) ** 0.5).reshape(u.shape), state
 
 
 def _factors(leaf):
@@ -65,58 +65,58 @@ def _flattened(leaf):
     return leaf.reshape(math.prod(leaf.shape[:-1]), leaf.shape[-1])
 
 
-def _preconditioned(u, g, p, memory, t, h):
+def _preconditioned(u, g, p, state, t, h):
     if not u.size:
-        return u, memory
-    step, slope = _flattened(u), _flattened(g)
-    if slope.ndim == 1:
-        total = memory[0] + jnp.outer(slope, slope)
+        return u, state
+    step, grad = _flattened(u), _flattened(g)
+    if grad.ndim == 1:
+        total = state[0] + jnp.outer(grad, grad)
         return (_power(total, -1 / 2, h) @ step).reshape(u.shape), (total,)
-    left, right = memory[0] + slope @ slope.T, memory[1] + slope.T @ slope
+    left, right = state[0] + grad @ grad.T, state[1] + grad.T @ grad
     step = _power(left, -1 / 4, h) @ step @ _power(right, -1 / 4, h)
     return step.reshape(u.shape), (left, right)
 
 
 def _basis(leaf):
-    """Adam's memory, and for each axis of the leaf as a matrix a covariance and its
+    """Adam's state, and for each axis of the leaf as a matrix a covariance and its
     basis.
     """
     if leaf.ndim < 2:
-        return ADAM.remember(leaf)
+        return ADAM.init(leaf)
     matrix = jnp.zeros_like(_flattened(leaf))
     squares = tuple(jnp.zeros((n, n), leaf.dtype) for n in matrix.shape)
     return (matrix, matrix, squares, squares)
 
 
-def _rotated(u, g, p, memory, t, h):
+def _rotated(u, g, p, state, t, h):
     if not u.size:
-        return u, memory
+        return u, state
     if u.ndim < 2:
-        return ADAM.apply(u, g, p, memory, t, h)
-    mean, square, (left, right), (rows, columns) = memory
-    slope, first, made = _flattened(u), t == 1, jnp.maximum(t - 1, 1)
+        return ADAM.apply(u, g, p, state, t, h)
+    mean, square, (left, right), (rows, columns) = state
+    grad, first, made = _flattened(u), t == 1, jnp.maximum(t - 1, 1)
     keep, decay = h.momentum, h.second_moment
-    mean = jnp.where(first, mean, keep * mean + (1 - keep) * slope)
+    mean = jnp.where(first, mean, keep * mean + (1 - keep) * grad)
     square = jnp.where(
-        first, square, decay * square + (1 - decay) * (rows.T @ slope @ columns) ** 2
+        first, square, decay * square + (1 - decay) * (rows.T @ grad @ columns) ** 2
     )
     root = jnp.sqrt(square / (1 - decay**made)) + h.epsilon
     step = rows @ (rows.T @ mean @ columns / (1 - keep**made) / root) @ columns.T
     grown = (
-        decay * left + (1 - decay) * slope @ slope.T,
-        decay * right + (1 - decay) * slope.T @ slope,
+        decay * left + (1 - decay) * grad @ grad.T,
+        decay * right + (1 - decay) * grad.T @ grad,
     )
     choice = jnp.where(
         first, 0, jnp.where(t % jnp.asarray(h.period, jnp.int32) == 0, 1, 2)
     )
     bases = tuple(
-        jax.lax.switch(choice, TURNS, *pair)
+        jax.lax.switch(choice, BASIS_UPDATES, *pair)
         for pair in zip(grown, (rows, columns), strict=True)
     )
     return jnp.where(first, 0, step).reshape(u.shape), (mean, square, grown, bases)
 
 
-TURNS = (
+BASIS_UPDATES = (
     lambda covariance, basis: jnp.linalg.eigh(covariance)[1][:, ::-1].astype(
         basis.dtype
     ),
@@ -161,12 +161,12 @@ More than two axes count as a matrix of the last. Gupta, Koren and Singer 2018,
 arXiv:1802.09568.
 """
 kronecker_basis = Rule(_basis, _rotated)
-"""Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], which every `period` updates turn by
-a step of QR.
+"""Adam in the eigenvectors of E[g gᵀ] and E[gᵀ g], which every `period` updates
+rotate by a step of QR.
 
 The first gradient only chooses them; vectors get Adam. O(n³) an axis. Vyas et al. 2024,
 arXiv:2409.11321, whose code counts a period from the second gradient, so that its bases
-turn one gradient later than these.
+rotate one gradient later than these.
 """
 
 
@@ -177,6 +177,6 @@ def on_matrices(matrix: Rule, other: Rule) -> Rule:
         return matrix if jnp.ndim(leaf) >= 2 else other
 
     return Rule(
-        lambda leaf: choice(leaf).remember(leaf),
-        lambda u, g, p, memory, t, h: choice(u).apply(u, g, p, memory, t, h),
+        lambda leaf: choice(leaf).init(leaf),
+        lambda u, g, p, state, t, h: choice(u).apply(u, g, p, state, t, h),
     )

@@ -1,10 +1,10 @@
 """What an optimizer does to a gradient, one leaf at a time: how momentum is formed, how
 the step is scaled.
 
-A *rule* takes `(u, g, p, memory, t, h)`: the step u that the rules before it have made,
-the gradient g (of the loss and an L2 decay), the parameters p, what it has remembered
-of this leaf, the updates so far counted from 1, and the hyperparameters. It returns the
-new step and its new memory. An optimizer is a sequence of rules, so a new one is a new
+A *rule* takes `(u, g, p, state, t, h)`: the step u that the rules before it have made,
+the gradient g (of the loss and an L2 decay), the parameters p, its own state for this
+leaf, the updates so far counted from 1, and the hyperparameters. It returns the new
+step and its new state. An optimizer is a sequence of rules, so a new one is a new
 combination: `(velocity, root_of_moving_mean)` remembers the raw gradients and scales by
 them, `(root_of_moving_mean, velocity)` remembers the scaled ones.
 """
@@ -14,32 +14,32 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
 
-Memory: TypeAlias = tuple[Any, ...]
+State: TypeAlias = tuple[Any, ...]
 
 
 class Rule(NamedTuple):
     """A part of an optimizer.
 
     Attributes:
-        remember: `leaf -> memory`, a tuple of arrays, before the first update.
-        apply: `(u, g, p, memory, t, h) -> (u, memory)`.
+        init: `leaf -> state`, a tuple of arrays, before the first update.
+        apply: `(u, g, p, state, t, h) -> (u, state)`.
     """
 
-    remember: Callable[[Any], Memory]
-    apply: Callable[..., tuple[Any, Memory]]
+    init: Callable[[Any], State]
+    apply: Callable[..., tuple[Any, State]]
 
 
-def once(leaf: Any) -> Memory:
+def once(leaf: Any) -> State:
     """One array of zeros."""
     return (jnp.zeros_like(leaf),)
 
 
-def twice(leaf: Any) -> Memory:
+def twice(leaf: Any) -> State:
     """Two arrays of zeros."""
     return (jnp.zeros_like(leaf), jnp.zeros_like(leaf))
 
 
-def stateless(leaf: Any) -> Memory:
+def stateless(leaf: Any) -> State:
     """Nothing."""
     del leaf
     return ()
@@ -48,40 +48,40 @@ def stateless(leaf: Any) -> Memory:
 # How momentum is formed.
 
 
-def _velocity(u, g, p, memory, t, h):
-    m = h.momentum * memory[0] + u
+def _velocity(u, g, p, state, t, h):
+    m = h.momentum * state[0] + u
     return m, (m,)
 
 
-def _nesterov_velocity(u, g, p, memory, t, h):
-    m = h.momentum * memory[0] + u
+def _nesterov_velocity(u, g, p, state, t, h):
+    m = h.momentum * state[0] + u
     return h.momentum * m + u, (m,)
 
 
-def _average(u, g, p, memory, t, h):
-    m = h.momentum * memory[0] + (1 - h.momentum) * u
+def _average(u, g, p, state, t, h):
+    m = h.momentum * state[0] + (1 - h.momentum) * u
     return m, (m,)
 
 
-def _nesterov_average(u, g, p, memory, t, h):
-    m = h.momentum * memory[0] + (1 - h.momentum) * u
+def _nesterov_average(u, g, p, state, t, h):
+    m = h.momentum * state[0] + (1 - h.momentum) * u
     return h.momentum * m + (1 - h.momentum) * u, (m,)
 
 
-def _unbiased_average(u, g, p, memory, t, h):
-    m = h.momentum * memory[0] + (1 - h.momentum) * u
+def _unbiased_average(u, g, p, state, t, h):
+    m = h.momentum * state[0] + (1 - h.momentum) * u
     return m / (1 - h.momentum**t), (m,)
 
 
-def _unbiased_nesterov_average(u, g, p, memory, t, h):
-    m = h.momentum * memory[0] + (1 - h.momentum) * u
+def _unbiased_nesterov_average(u, g, p, state, t, h):
+    m = h.momentum * state[0] + (1 - h.momentum) * u
     ahead, now = 1 - h.momentum ** (t + 1), 1 - h.momentum**t
     return h.momentum * m / ahead + (1 - h.momentum) * u / now, (m,)
 
 
-def _interpolation(u, g, p, memory, t, h):
-    step = h.momentum * memory[0] + (1 - h.momentum) * u
-    return step, (h.second_moment * memory[0] + (1 - h.second_moment) * u,)
+def _interpolation(u, g, p, state, t, h):
+    step = h.momentum * state[0] + (1 - h.momentum) * u
+    return step, (h.second_moment * state[0] + (1 - h.second_moment) * u,)
 
 
 velocity = Rule(once, _velocity)
@@ -105,13 +105,13 @@ interpolation = Rule(once, _interpolation)
 # How the step is scaled.
 
 
-def _root_of_sum(u, g, p, memory, t, h):
-    total = memory[0] + g**2
+def _root_of_sum(u, g, p, state, t, h):
+    total = state[0] + g**2
     return u / (jnp.sqrt(total) + h.epsilon), (total,)
 
 
-def _root_of_mean(u, g, p, memory, t, h):
-    total = memory[0] + g**2
+def _root_of_mean(u, g, p, state, t, h):
+    total = state[0] + g**2
     return u / (jnp.sqrt(total / t) + h.epsilon), (total,)
 
 
@@ -119,40 +119,40 @@ def _mean_square(g, v, h):
     return h.second_moment * v + (1 - h.second_moment) * g**2
 
 
-def _root_of_moving_mean(u, g, p, memory, t, h):
-    v = _mean_square(g, memory[0], h)
+def _root_of_moving_mean(u, g, p, state, t, h):
+    v = _mean_square(g, state[0], h)
     return u / (jnp.sqrt(v) + h.epsilon), (v,)
 
 
-def _root_of_moving_mean_and_epsilon(u, g, p, memory, t, h):
-    v = _mean_square(g, memory[0], h)
+def _root_of_moving_mean_and_epsilon(u, g, p, state, t, h):
+    v = _mean_square(g, state[0], h)
     return u / jnp.sqrt(v + h.epsilon), (v,)
 
 
-def _unbiased_root(u, g, p, memory, t, h):
-    v = _mean_square(g, memory[0], h)
+def _unbiased_root(u, g, p, state, t, h):
+    v = _mean_square(g, state[0], h)
     return u / (jnp.sqrt(v / (1 - h.second_moment**t)) + h.epsilon), (v,)
 
 
-def _root_of_largest(u, g, p, memory, t, h):
-    v = _mean_square(g, memory[0], h)
-    largest = jnp.maximum(memory[1], v)
+def _root_of_largest(u, g, p, state, t, h):
+    v = _mean_square(g, state[0], h)
+    largest = jnp.maximum(state[1], v)
     return u / (jnp.sqrt(largest) + h.epsilon), (v, largest)
 
 
-def _unbiased_root_of_largest(u, g, p, memory, t, h):
-    v = _mean_square(g, memory[0], h)
-    largest = jnp.maximum(memory[1], v)
+def _unbiased_root_of_largest(u, g, p, state, t, h):
+    v = _mean_square(g, state[0], h)
+    largest = jnp.maximum(state[1], v)
     return u / (jnp.sqrt(largest) / jnp.sqrt(1 - h.second_moment**t) + h.epsilon), (
         v,
         largest,
     )
 
 
-def _ratio_of_moving_means(u, g, p, memory, t, h):
-    v = _mean_square(g, memory[0], h)
-    step = jnp.sqrt(memory[1] + h.epsilon) / jnp.sqrt(v + h.epsilon) * u
-    return step, (v, _mean_square(step, memory[1], h))
+def _ratio_of_moving_means(u, g, p, state, t, h):
+    v = _mean_square(g, state[0], h)
+    step = jnp.sqrt(state[1] + h.epsilon) / jnp.sqrt(v + h.epsilon) * u
+    return step, (v, _mean_square(step, state[1], h))
 
 
 def _rectified(long_enough):
@@ -160,8 +160,8 @@ def _rectified(long_enough):
     before.
     """
 
-    def apply(u, g, p, memory, t, h):
-        v = _mean_square(g, memory[0], h)
+    def apply(u, g, p, state, t, h):
+        v = _mean_square(g, state[0], h)
         limit = 2 / (1 - h.second_moment) - 1
         power = h.second_moment**t
         length = limit - 2 * t * power / (1 - power)
@@ -178,8 +178,8 @@ def _rectified(long_enough):
     return apply
 
 
-def _sign(u, g, p, memory, t, h):
-    return jnp.sign(u), memory
+def _sign(u, g, p, state, t, h):
+    return jnp.sign(u), state
 
 
 root_of_sum = Rule(once, _root_of_sum)
@@ -221,16 +221,16 @@ sign = Rule(stateless, _sign)
 
 
 def in_turn(*rules: Rule) -> Rule:
-    """The rule that applies others one after another, each with its own memory."""
+    """The rule that applies others one after another, each with its own state."""
 
-    def remember(leaf):
-        return tuple(rule.remember(leaf) for rule in rules)
+    def init(leaf):
+        return tuple(rule.init(leaf) for rule in rules)
 
-    def apply(u, g, p, memory, t, h):
+    def apply(u, g, p, state, t, h):
         after = []
-        for rule, own in zip(rules, memory, strict=True):
+        for rule, own in zip(rules, state, strict=True):
             u, own = rule.apply(u, g, p, own, t, h)
             after.append(own)
         return u, tuple(after)
 
-    return Rule(remember, apply)
+    return Rule(init, apply)

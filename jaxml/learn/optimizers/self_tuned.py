@@ -70,9 +70,9 @@ def swats(hyper: Any, shape: Shape = constant) -> optax.GradientTransformation:
         )
         velocity = jax.tree.map(lambda v, g: beta * v + g, state.velocity, updates)
         velocity = tree.where(state.switched, velocity, state.velocity)
-        descent = tree.scale(-(1 - beta) * state.rate, velocity)
+        plain = tree.scale(-(1 - beta) * state.rate, velocity)
         rate = jnp.where(state.switched, state.rate, unbiased)
-        step = tree.where(state.switched, descent, step)
+        step = tree.where(state.switched, plain, step)
         after = SwitchState(
             count, mean, square, velocity, estimate, rate, state.switched | settled
         )

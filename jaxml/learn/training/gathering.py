@@ -1,4 +1,4 @@
-"""Outputs of chunks of lanes, whatever their pytrees, as plain arrays that can be
+"""Outputs of chunks of runs, whatever their pytrees, as plain arrays that can be
 stored and joined.
 
 A pytree of any class that is registered with JAX (an NNX State, an Equinox module, a
@@ -26,25 +26,25 @@ def plain(outputs: Any) -> dict[str, np.ndarray]:
     }
 
 
-def bytes_of(shapes: Any, lanes: int) -> int:
-    """Bytes of that many lanes of a program's outputs.
+def bytes_of(shapes: Any, runs: int) -> int:
+    """Bytes of that many runs of a program's outputs.
 
     Args:
         shapes: of one chunk's outputs, a pytree of `jax.ShapeDtypeStruct` with a
-            leading axis of lanes.
-        lanes: how many.
+            leading axis of runs.
+        runs: how many.
     """
     each = (
         leaf.dtype.itemsize * int(np.prod(leaf.shape[1:]))
         for leaf in jax.tree.leaves(_raw(shapes))
     )
-    return lanes * sum(each)
+    return runs * sum(each)
 
 
-def empty(shapes: Any, lanes: int) -> dict[str, np.ndarray]:
-    """Arrays by place for the outputs of that many lanes, not yet filled."""
+def empty(shapes: Any, runs: int) -> dict[str, np.ndarray]:
+    """Arrays by place for the outputs of that many runs, not yet filled."""
     return {
-        place: np.empty((lanes, *leaf.shape[1:]), leaf.dtype)
+        place: np.empty((runs, *leaf.shape[1:]), leaf.dtype)
         for place, leaf in _places(shapes).items()
     }
 
@@ -52,7 +52,7 @@ def empty(shapes: Any, lanes: int) -> dict[str, np.ndarray]:
 def place(
     gathered: dict[str, np.ndarray], chunk: Any, shapes: Any, start: int, stage: str
 ) -> None:
-    """Copies a chunk to its lanes, from `start` on; lanes beyond the last are padding,
+    """Copies a chunk to its runs, from `start` on; runs beyond the last are padding,
     and dropped.
 
     Raises:
@@ -74,8 +74,8 @@ def place(
             "of its own, or run again with --again."
         )
     for name, whole in gathered.items():
-        lanes = whole[start : start + len(found[name])]
-        lanes[...] = found[name][: len(lanes)]
+        rows = whole[start : start + len(found[name])]
+        rows[...] = found[name][: len(rows)]
 
 
 def restored(gathered: dict[str, np.ndarray], shapes: Any) -> Any:

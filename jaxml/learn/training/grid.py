@@ -1,4 +1,4 @@
-"""A grid of hyperparameters: every combination of the given values, one a lane."""
+"""A grid of hyperparameters: every combination of the given values, one a run."""
 
 import itertools
 import math
@@ -18,9 +18,9 @@ _LARGEST = int(np.iinfo(np.int32).max)
 
 def grid(kind: type[Hypers], **axes: Any) -> Hypers:
     """Every combination of the given values, as one `kind` whose fields are arrays
-    `[lanes]`.
+    `[runs]`.
 
-    Lanes come in C order of the keywords, so results reshape to the lengths of the
+    Runs come in C order of the keywords, so results reshape to the lengths of the
     axes; fields not named keep their default. An axis is one number or any ordered
     collection of numbers. Fields that are whole by default or annotation are int32, the
     others floating point of the precision that holds where `grid` is called: float64
@@ -42,12 +42,12 @@ def grid(kind: type[Hypers], **axes: Any) -> Hypers:
         raise InputError(
             f"the axis {empty[0]} of the grid is empty: give at least one value."
         )
-    lanes = list(itertools.product(*values.values()))
-    columns = dict(zip(values, zip(*lanes, strict=True), strict=True)) if axes else {}
+    runs = list(itertools.product(*values.values()))
+    columns = dict(zip(values, zip(*runs, strict=True), strict=True)) if axes else {}
     filled: dict[str, np.ndarray] = {}
     for name, value in _filled(kind, columns).items():
         row = value if name in columns else _default(name, value)
-        filled[name] = _column(kind, name, row, len(lanes))
+        filled[name] = _column(kind, name, row, len(runs))
     return validate(kind(**filled))
 
 
@@ -75,8 +75,8 @@ def _filled(kind: Any, columns: Mapping[str, Any]) -> dict[str, Any]:
     return kind(**columns)._asdict()
 
 
-def lanes_of(hypers: Any) -> int:
-    """How many lanes a grid has.
+def runs_of(hypers: Any) -> int:
+    """How many runs a grid has.
 
     Raises:
         InputError: `hypers` is no NamedTuple of columns of one length, or a column
@@ -92,7 +92,7 @@ def lanes_of(hypers: Any) -> int:
         if np.ndim(column) != 1:
             raise InputError(
                 f"{name} has the shape {np.shape(column)} where a grid has one "
-                f"number a lane: make the grid by `learn.grid({kind.__name__}, "
+                f"number a run: make the grid by `learn.grid({kind.__name__}, "
                 f"{name}=[...])`."
             )
         if counts(kind, name):
@@ -104,9 +104,9 @@ def lanes_of(hypers: Any) -> int:
             min(lengths, key=lengths.__getitem__),
         )
         raise InputError(
-            f"{longest} has {lengths[longest]} lanes and {shortest} "
+            f"{longest} has {lengths[longest]} numbers and {shortest} "
             f"{lengths[shortest]}: make the grid by `learn.grid`, which gives each "
-            "field one number a lane."
+            "field one number a run."
         )
     return next(iter(lengths.values()), 0)
 
@@ -164,7 +164,7 @@ def _row(name: str, axis: Any) -> list[Any]:
         if not _is_number(value):
             raise InputError(
                 f"the axis {name} of the grid holds {_told(value)}, which is no "
-                "number: give a list of numbers, in the order of the lanes."
+                "number: give a list of numbers, in the order of the runs."
             )
     return values
 
@@ -195,16 +195,16 @@ def _default(name: str, value: Any) -> tuple[Any, ...]:
     row = _row(name, value)
     if len(row) != 1:
         raise InputError(
-            f"the default of {name} is {_told(value)}, and a lane has one number a "
+            f"the default of {name} is {_told(value)}, and a run has one number a "
             "field: declare one field a number."
         )
     return tuple(row)
 
 
-def _column(kind: Any, name: str, row: tuple[Any, ...], lanes: int) -> np.ndarray:
-    """One value a lane; int32 for fields that count, else floating point."""
+def _column(kind: Any, name: str, row: tuple[Any, ...], runs: int) -> np.ndarray:
+    """One value a run; int32 for fields that count, else floating point."""
     numbers = _whole(name, row) if counts(kind, name) else _real(name, row)
-    return np.array(np.broadcast_to(numbers, (lanes,)))
+    return np.array(np.broadcast_to(numbers, (runs,)))
 
 
 def _whole(name: str, row: tuple[Any, ...]) -> np.ndarray:

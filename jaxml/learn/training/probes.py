@@ -30,11 +30,11 @@ def gradient_norm(objective: Objective, batch: Any) -> Probe:
     """The probe of ‖∇L‖ on one fixed batch, such as all the data, where a step sees
     only its own.
     """
-    gradient = jax.grad(objective)
+    grad = jax.grad(objective)
 
     def apply(state: Any, train: TrainState) -> tuple[Any, jax.Array]:
-        slope = gradient(train.params, batch)
-        return state, tree.norm(slope)
+        gradient = grad(train.params, batch)
+        return state, tree.norm(gradient)
 
     return Probe(_stateless, apply)
 

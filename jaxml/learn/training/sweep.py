@@ -15,23 +15,23 @@ from jaxml import memory, parallel
 from jaxml.learn.optimizers.evaluation import evaluation_params
 from jaxml.learn.optimizers.hyper import validate
 from jaxml.learn.training import gathering
-from jaxml.learn.training.grid import lanes_of, require_precision
+from jaxml.learn.training.grid import require_precision, runs_of
 from jaxml.learn.training.state import Trace, Training, start_key
 from jaxml.parallel import Program
 from jaxml.types import InputError, Keep, Params, compute_now
 
 
 class Runs(NamedTuple):
-    """What a sweep leaves: NumPy arrays whose leading axis is the lane, in the order of
+    """What a sweep leaves: NumPy arrays whose leading axis is the run, in the order of
     the grid.
 
     Attributes:
         hyper: the grid.
         params: the evaluation parameters at the end, or the last finite ones of a
-            diverged lane.
+            diverged run.
         model_state: likewise.
-        diverged_at: `[lanes]`, the step at which a lane diverged, or -1.
-        trace: losses and gradient norms `[lanes, steps]`, and what the probe observed.
+        diverged_at: `[run]`, the step at which a run diverged, or -1.
+        trace: losses and gradient norms `[run, step]`, and what the probe observed.
     """
 
     hyper: Any
@@ -64,27 +64,27 @@ def sweep(
     *,
     lanes: int,
     devices: int | None = None,
-    name: str = "lanes",
+    name: str = "runs",
     keep: Keep = compute_now,
 ) -> Runs:
-    """Runs every lane of a grid; one compilation, whatever the values in it.
+    """Trains every run of a grid; one compilation, whatever the values in it.
 
     A chunk of `lanes` runs advances together under `vmap` on one device, and all
     devices work at once, of which a CPU has one a core: in chunks of 32 or fewer, 64
-    runs occupy two. A grid that is no multiple is padded with copies of its last lane,
+    runs occupy two. A grid that is no multiple is padded with copies of its last run,
     which are dropped. With `lanes` = 1 a chunk is one run: right for code with early
     stopping. Each seed is initialised once, by a program of its own that sweeps from
     one `start` share. The number of lanes changes rounding, so it belongs in a Config;
     the number of devices changes no bit.
 
     Memory: a chunk at its peak on each device, and the initial parameters and the
-    outputs of all lanes, which are gathered as the chunks end. Cores share the host's
+    outputs of all runs, which are gathered as the chunks end. Cores share the host's
     memory, so as many compute at once as fit in it.
 
     Args:
         training: the experiment. Parameters, model state and probe may be any pytrees.
         hypers: a grid, as `learn.grid` gives it.
-        lanes: how many lanes advance together on a device.
+        lanes: how many runs advance together on a device.
         devices: how many compute at once; all that there are when not given.
         name: of the stages that `keep` is given; each sweep of a study needs its own.
         keep: `(name, compute) -> value`, called once a chunk: where storage, resuming
@@ -95,7 +95,7 @@ def sweep(
         InputError: `lanes` or `devices` is not positive, there are fewer accelerators,
             `hypers` is no grid, a hyperparameter breaks its rule, a schedule outlasts
             the run, the grid is less precise than the parameters, a chunk does not fit
-            in a device's memory (the sentence says how many lanes do) or the gathered
+            in a device's memory (the sentence says how many runs do) or the gathered
             outputs in the host's, or `keep` returns a chunk of another program.
     """
     return sweeping(training, hypers, lanes=lanes, devices=devices)(name, keep)
@@ -125,10 +125,10 @@ def run(
     training: Training,
     hypers: Any,
     *,
-    name: str = "lanes",
+    name: str = "runs",
     keep: Keep = compute_now,
 ) -> Runs:
-    """Runs every lane of a grid by a program that is compiled already, whatever grid
+    """Trains every run of a grid by a program that is compiled already, whatever grid
     that was for.
 
     Raises:
@@ -160,7 +160,7 @@ def _compiling(
     """`compiled`, in the background."""
     if lanes < 1:
         raise InputError(f"{lanes} lanes cannot advance together: choose 1 or more.")
-    total = lanes_of(hypers)
+    total = runs_of(hypers)
     width = min(lanes, total)
 
     def one(beginning: Beginnings, data: Any) -> Outputs:
@@ -201,7 +201,7 @@ def _run(
     keep: Keep,
 ) -> Runs:
     """All runs, chunk after chunk."""
-    total, width = lanes_of(beginnings.hyper), program.width
+    total, width = runs_of(beginnings.hyper), program.width
     _require_room(program, total)
     gathered = gathering.empty(program.outputs, total)
     with parallel.computing(program, beginnings, training.data, total) as outputs:
@@ -225,8 +225,8 @@ def _beginnings(
     shapes = jax.eval_shape(jax.vmap(training.start), _keys(seeds))
     memory.require(
         gathering.bytes_of(shapes, len(seeds) + len(place_of)),
-        f"What {len(place_of)} lanes begin with",
-        "sweep fewer lanes at a time, or train a smaller model",
+        f"What {len(place_of)} runs begin with",
+        "sweep fewer runs at a time, or train a smaller model",
         free=memory.host_bytes(),
     )
     platform = parallel.devices(devices)[0].platform
@@ -271,17 +271,17 @@ def _require_room(program: Program, total: int) -> None:
         len(program.places) * (computed + waiting)
         + initial
         + gathering.bytes_of(program.outputs, total),
-        f"A sweep of {total} lanes, whose outputs are gathered,",
-        "sweep fewer lanes at a time, or record less",
+        f"A sweep of {total} runs, whose outputs are gathered,",
+        "sweep fewer runs at a time, or record less",
         free=memory.host_bytes(),
     )
 
 
 def _checked(training: Training, hypers: Any) -> int:
-    """How many lanes a grid has, if it makes sense, is read, and its schedules end
+    """How many runs a grid has, if it makes sense, is read, and its schedules end
     within the run.
     """
-    total = lanes_of(hypers)
+    total = runs_of(hypers)
     validate(hypers)
     for field in ("horizon", "warmup"):
         length = np.max(getattr(hypers, field, 0))

@@ -38,7 +38,7 @@ def training(
     every: int | None = None,
     probe: Probe = nothing,
 ) -> Training:
-    """Minibatch descent for a fixed number of updates, everything else traced.
+    """Minibatch training for a fixed number of updates, everything else traced.
 
     Keys: `fold_in(key(seed), 0)` initialises, stream 1 draws batches, stream 2 feeds
     the loss, stream 3 chooses the run's own data; streams 1 and 2 are folded with the

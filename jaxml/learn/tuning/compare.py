@@ -16,7 +16,7 @@ from jaxml import randomness
 from jaxml.learn.batches import split_anew
 from jaxml.learn.optimizers.hyper import validate
 from jaxml.learn.optimizers.rates import Family
-from jaxml.learn.training.grid import lanes_of
+from jaxml.learn.training.grid import runs_of
 from jaxml.learn.training.probes import evaluating
 from jaxml.learn.training.state import Training
 from jaxml.learn.training.sweep import Runs, sweeping
@@ -64,7 +64,7 @@ class Contest(NamedTuple):
         final: by quantity `[point, unit]`, what the probe saw last; nan where the run
             diverged.
         curves: by quantity `[point, unit, evaluation]`, all that the probe saw.
-        updates: `[evaluation]`, after how many updates it looked.
+        updates: `[evaluation]`, after how many updates it came.
         diverged_at: `[point, unit]`, the update at which a run diverged, or -1.
         params: with leading axes `[point, unit]`, where each run is to be evaluated;
             the last finite ones of a run that diverged.
@@ -143,7 +143,7 @@ def compare(
             that its entrant does not read. All grids are looked at before the first is
             run.
     """
-    sizes = {name: lanes_of(each.grid) for name, each in entrants.items()}
+    sizes = {name: runs_of(each.grid) for name, each in entrants.items()}
     if not sizes or min(units) < 1:
         raise InputError(
             "A comparison needs entrants, and units that tune and that judge: give at "
@@ -183,9 +183,9 @@ def _require_entrant(name: str, grid: Any, training: Training) -> None:
 
 def _every_unit(grid: Any, seeds: np.ndarray) -> Any:
     """The grid with every seed at every point, points before seeds."""
-    points = np.repeat(np.arange(lanes_of(grid)), len(seeds))
+    points = np.repeat(np.arange(runs_of(grid)), len(seeds))
     rows = type(grid)(*(np.asarray(column)[points] for column in grid))
-    return rows._replace(seed=np.tile(seeds, lanes_of(grid)))
+    return rows._replace(seed=np.tile(seeds, runs_of(grid)))
 
 
 def _contest(runs: Runs, grid: Any, every: int, units: Units) -> Contest:
@@ -196,8 +196,8 @@ def _contest(runs: Runs, grid: Any, every: int, units: Units) -> Contest:
             '`learn.measuring({"loss": ...})` or `learn.evaluating` as its probe.'
         )
 
-    def by_unit(lanes: Any) -> np.ndarray:
-        return np.asarray(lanes).reshape(-1, sum(units), *np.shape(lanes)[1:])
+    def by_unit(values: Any) -> np.ndarray:
+        return np.asarray(values).reshape(-1, sum(units), *np.shape(values)[1:])
 
     curves = {quantity: by_unit(seen) for quantity, seen in probed.items()}
     diverged_at = by_unit(runs.diverged_at)
@@ -206,13 +206,13 @@ def _contest(runs: Runs, grid: Any, every: int, units: Units) -> Contest:
         last = seen[:, :, -1]
         ended = np.expand_dims(diverged_at < 0, tuple(range(2, last.ndim)))
         final[quantity] = np.where(ended, last, np.nan)
-    looks = np.shape(runs.trace.loss)[1] // every
+    evaluations = np.shape(runs.trace.loss)[1] // every
     return Contest(
         grid=grid,
         tuning=units.tuning,
         final=final,
         curves=curves,
-        updates=every * np.arange(1, looks + 1),
+        updates=every * np.arange(1, evaluations + 1),
         diverged_at=diverged_at,
         params=jax.tree.map(by_unit, runs.params),
     )

@@ -15,7 +15,7 @@ import optax
 from jaxml import randomness
 from jaxml.learn.optimizers.rates import Family, as_family
 from jaxml.learn.schedules import constant
-from jaxml.learn.training.grid import grid, lanes_of
+from jaxml.learn.training.grid import grid, runs_of
 from jaxml.learn.training.state import Training
 from jaxml.learn.training.sweep import Runs, compiled, run, sweep
 from jaxml.learn.tuning import smoothing
@@ -79,7 +79,7 @@ def range_test(
         hyper: one point; its rate, horizon, warm-up and seed are replaced.
         low: the first rate.
         high: the last one.
-        seeds: runs, as lanes of one program.
+        seeds: runs of one program.
         seed: moves all seeds, as `randomness.seeds` says.
 
     Raises:
@@ -108,12 +108,12 @@ def range_test(
     _require_finite(training.data)
     _require_rate(hyper)
     climb = experiment(_climbing(held, low / high, steps))
-    point = partial(_lanes, hyper, steps, randomness.seeds(seed, seeds))
+    point = partial(_runs, hyper, steps, randomness.seeds(seed, seeds))
     training.check(_two_rates(point(low), point(high)))
     loss = _losses(sweep(climb, point(high), lanes=seeds))
     rates = np.geomspace(low, high, steps)
     capped = _capped(loss)
-    smoothed = smoothing.two_sided(capped, _memory(rates))
+    smoothed = smoothing.two_sided(capped, _decay(rates))
     turn = int(np.argmin(smoothed))
     fall = smoothed[0] - smoothed[turn]
     if not (fall > 0 and np.min(capped) < capped[0]):
@@ -138,7 +138,7 @@ def _require_rate(hyper: Any) -> None:
 
 
 def _two_rates(low: Any, high: Any) -> Any:
-    """The grid of the first lane at both rates: a family that does not read the rate is
+    """The grid of the first run at both rates: a family that does not read the rate is
     to refuse it.
     """
     return type(low)(
@@ -201,7 +201,7 @@ def _flat(step: Any, horizon: Any) -> Scalar:
     return constant(step, horizon)
 
 
-def _lanes(hyper: Any, steps: int, seeds: range, rate: float) -> Any:
+def _runs(hyper: Any, steps: int, seeds: range, rate: float) -> Any:
     """One point at that rate, on each seed."""
     fields = {name: [value] for name, value in hyper._asdict().items()}
     given = {"lr": [rate], "horizon": [steps], "warmup": [0.0], "seed": seeds}
@@ -222,7 +222,7 @@ def _trained(
     rate, program = max(turn / 2, low), None
     while True:
         hypers = point(rate)
-        program = program or compiled(training, hypers, lanes=lanes_of(hypers))
+        program = program or compiled(training, hypers, lanes=runs_of(hypers))
         loss = _losses(run(program, training, hypers))
         ends = np.mean(loss[:, -max(1, training.steps // 10) :], axis=1)
         if (
@@ -271,7 +271,7 @@ def _capped(loss: np.ndarray) -> np.ndarray:
     return np.minimum(median, 2 * median[0] - np.min(median))
 
 
-def _memory(rates: np.ndarray) -> float:
+def _decay(rates: np.ndarray) -> float:
     """What the weight of the average falls by in a step, if by e over a tenth of a
     decade.
     """

@@ -61,7 +61,7 @@ def networks(task: Task, seeds: Sequence[int]) -> Params:
 
 
 def unravel(task: Task) -> Callable[[jax.Array], Params]:
-    """The function that folds a vector `[p]`, in the order of `tree.ravel`, into the
+    """The function that unravels a vector `[p]`, in the order of `tree.ravel`, into the
     task's parameters.
     """
     params, _ = jax.eval_shape(task.model.init, jax.random.key(0), task.batch.inputs)
@@ -74,10 +74,10 @@ def objective_of_vector(task: Task) -> Objective:
     """The task's objective as a function of a vector `[p]`, in the order of
     `tree.ravel`, and a batch.
     """
-    fold, of_params = unravel(task), objective(task.model, task.loss, task.penalty)
+    params, of_params = unravel(task), objective(task.model, task.loss, task.penalty)
 
     def of_vector(vector: jax.Array, batch: Batch) -> jax.Array:
-        return of_params(fold(vector), batch)
+        return of_params(params(vector), batch)
 
     return of_vector
 

@@ -157,7 +157,7 @@ def _write(
         marks=tables.MARKS,
         scope=tables.scope,
         measured=tables.measured,
-        held_against=tables.held_against,
+        compared_with=tables.compared_with,
         units=tables.units,
         held_in=tables.held_in,
         stance=stance,

@@ -40,7 +40,7 @@ def measured(finding: Finding) -> str:
     >>> numbers = 0.99996, 0.99991, 0.99998, 0.95
     >>> judged = "ratio", 9, "float32", Rule("<", 1.0), "supported", ""
     >>> one = Finding("C001", "deciding", "s", "t", *numbers, *judged)
-    >>> measured(one), held_against(one)
+    >>> measured(one), compared_with(one)
     ('0.99996 [0.99991, 0.99998]', '< 1')
     """
     value, low, high, _, _ = _digits(finding)
@@ -49,7 +49,7 @@ def measured(finding: Finding) -> str:
     return f"{value} [{low}, {high}]"
 
 
-def held_against(finding: Finding) -> str:
+def compared_with(finding: Finding) -> str:
     """The rule: sign, threshold, and the margin around it."""
     _, _, _, threshold, margin = _digits(finding)
     around = f" ± {margin}" if finding.rule.margin else ""

@@ -9,7 +9,7 @@ from jaxml.record.pages.tables import (
     MARKS,
     by_topic,
     capitalised,
-    held_against,
+    compared_with,
     held_in,
     markdown_tally,
     measured,
@@ -30,7 +30,7 @@ A claim's answer follows by rule from its deciding findings; supporting findings
 shown and decide nothing. The measured number comes with its interval, its unit, the
 count n of independent units behind it and the level of confidence, which exceeds 95 %
 where several findings of a study decide together (Holm 1979); "deterministic" means
-that nothing random entered. "Held against" is the rule: `> t ± m` is supported where
+that nothing random entered. "Compared with" is the rule: `> t ± m` is supported where
 the whole interval lies beyond t + m, refuted beneath t - m, without effect within, and
 undecided otherwise; `< t ± m` likewise; `≈ t ± m` is supported within; `≤ t` holds the
 largest error of an equation against a tolerance. "Held again" counts further runs from
@@ -38,7 +38,7 @@ fresh seeds, or with other rounding, in which the verdict was the same."""
 """How the tables of findings are read."""
 
 _HEADER = (
-    "| Verdict | Finding, and its setting | Measured | Held against | Held again "
+    "| Verdict | Finding, and its setting | Measured | Compared with | Held again "
     "| Study |"
 )
 
@@ -143,7 +143,7 @@ def _finding(evidence: Evidence, links: Links) -> str:
         f"{MARKS[finding.verdict]} {finding.verdict}",
         f"{finding.statement}<br><sub>{finding.setting}</sub>",
         f"{measured(finding)} {units(finding)}",
-        held_against(finding),
+        compared_with(finding),
         f"{held_in(evidence)}{lost}",
         _linked(evidence.study, links),
     )

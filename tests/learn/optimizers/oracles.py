@@ -9,13 +9,13 @@ import numpy as np
 
 def walk(direction, gradient, start, rates, l2=0.0, decay=0.0):
     """theta <- theta - rate (direction(t, g + l2 theta, theta, s) + decay theta), s the
-    memory of a leaf.
+    state of a leaf.
     """
-    theta, memory, path = dict(start), {name: defaultdict(float) for name in start}, []
+    theta, state, path = dict(start), {name: defaultdict(float) for name in start}, []
     for t, rate in enumerate(rates, 1):
         g = gradient(theta)
         step = {
-            k: direction(t, g[k] + l2 * w, w, memory[k]) + decay * w
+            k: direction(t, g[k] + l2 * w, w, state[k]) + decay * w
             for k, w in theta.items()
         }
         theta = {k: w - rate * step[k] for k, w in theta.items()}
@@ -311,12 +311,10 @@ def swats(gradient, start, rates, h):
     for all.
     """
     b1, b2, average, scale = h.momentum, h.second_moment, 0.0, None
-    theta, memory, path = dict(start), {k: defaultdict(float) for k in start}, []
+    theta, state, path = dict(start), {k: defaultdict(float) for k in start}, []
     velocity = dict.fromkeys(start, 0.0)
     for t, rate in enumerate(rates, 1):
-        g = {
-            k: slope + h.weight_decay * theta[k] for k, slope in gradient(theta).items()
-        }
+        g = {k: grad + h.weight_decay * theta[k] for k, grad in gradient(theta).items()}
         if scale is not None:  # the SGD phase
             velocity = {k: b1 * velocity[k] + g[k] for k in g}
             theta = {
@@ -326,7 +324,7 @@ def swats(gradient, start, rates, h):
         else:
             p = {}
             for k in theta:
-                m, a = moments(g[k], memory[k], h)
+                m, a = moments(g[k], state[k], h)
                 p[k] = (
                     -h.lr
                     * np.sqrt(1 - b2**t)
@@ -376,10 +374,10 @@ def lars(gradient, start, rates, h):
     """
 
     def direction(t, g, w, s):
-        size, slope = np.linalg.norm(w), np.linalg.norm(g)
+        size, grad = np.linalg.norm(w), np.linalg.norm(g)
         local = (
-            h.trust * size / (slope + h.weight_decay * size)
-            if size > 0 and slope > 0
+            h.trust * size / (grad + h.weight_decay * size)
+            if size > 0 and grad > 0
             else 1.0
         )
         s["m"] = h.momentum * s["m"] + local * (g + h.weight_decay * w)
@@ -394,10 +392,10 @@ def lars_inside(gradient, start, rates, h):
     """
 
     def direction(t, g, w, s):
-        size, slope = np.linalg.norm(w), np.linalg.norm(g)
+        size, grad = np.linalg.norm(w), np.linalg.norm(g)
         local = (
-            h.trust * size / (slope + h.weight_decay * size)
-            if size > 0 and slope > 0
+            h.trust * size / (grad + h.weight_decay * size)
+            if size > 0 and grad > 0
             else 1.0
         )
         s["v"] = h.momentum * s["v"] + rates[t - 1] * local * (g + h.weight_decay * w)

@@ -19,7 +19,7 @@ from jaxml.types import InputError
 INTEGERS = ("period", "average_from", "seed")
 
 
-def twelve_lanes():
+def twelve_runs():
     hypers = learn.grid(
         learn.Hyper,
         lr=[0.01, 0.05],
@@ -44,8 +44,8 @@ def twelve_lanes():
         learn.Hyper(lr=0.1, pull=0.0),
         learn.Hyper(lr=0.1, pull=1.0),
         learn.Hyper(lr=0.1, horizon=10.0, warmup=10.0),
-        twelve_lanes(),
-        jax.tree.map(jnp.asarray, twelve_lanes()),
+        twelve_runs(),
+        jax.tree.map(jnp.asarray, twelve_runs()),
     ],
 )
 def test_validate_lets_pass(good):

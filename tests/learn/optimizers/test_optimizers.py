@@ -35,54 +35,54 @@ UNDECAYED = HYPER._replace(weight_decay=0.0)
 assert_close = functools.partial(np.testing.assert_allclose, rtol=1e-11, atol=1e-12)
 
 
-# The equations: (gradient, parameters, memory, updates counted from 1, hyper) ->
-# (direction, memory).
+# The equations: (gradient, parameters, state, updates counted from 1, hyper) ->
+# (direction, state).
 
 
-def sgd(g, x, memory, t, h):
-    return g + h.weight_decay * x, memory
+def sgd(g, x, state, t, h):
+    return g + h.weight_decay * x, state
 
 
-def momentum(g, x, memory, t, h):
-    m = h.momentum * memory[0] + g + h.weight_decay * x
+def momentum(g, x, state, t, h):
+    m = h.momentum * state[0] + g + h.weight_decay * x
     return m, (m,)
 
 
-def nag(g, x, memory, t, h):
+def nag(g, x, state, t, h):
     g = g + h.weight_decay * x
-    m = h.momentum * memory[0] + g
+    m = h.momentum * state[0] + g
     return g + h.momentum * m, (m,)
 
 
-def adagrad(g, x, memory, t, h):
+def adagrad(g, x, state, t, h):
     g = g + h.weight_decay * x
-    total = memory[0] + g**2
+    total = state[0] + g**2
     return g / (np.sqrt(total) + h.epsilon), (total,)
 
 
-def mean_square_adagrad(g, x, memory, t, h):
-    total = memory[0] + g**2
+def mean_square_adagrad(g, x, state, t, h):
+    total = state[0] + g**2
     return g / (np.sqrt(total / t) + h.epsilon), (total,)
 
 
-def rmsprop(g, x, memory, t, h):
+def rmsprop(g, x, state, t, h):
     g = g + h.weight_decay * x
-    v = h.second_moment * memory[0] + (1 - h.second_moment) * g**2
+    v = h.second_moment * state[0] + (1 - h.second_moment) * g**2
     return g / (np.sqrt(v) + h.epsilon), (v,)
 
 
-def adam(g, x, memory, t, h):
-    return adaptive(g + h.weight_decay * x, memory, t, h)
+def adam(g, x, state, t, h):
+    return adaptive(g + h.weight_decay * x, state, t, h)
 
 
-def adamw(g, x, memory, t, h):
-    direction, memory = adaptive(g, memory, t, h)
-    return direction + h.weight_decay * x, memory
+def adamw(g, x, state, t, h):
+    direction, state = adaptive(g, state, t, h)
+    return direction + h.weight_decay * x, state
 
 
-def adaptive(g, memory, t, h):
-    m = h.momentum * memory[0] + (1 - h.momentum) * g
-    v = h.second_moment * memory[1] + (1 - h.second_moment) * g**2
+def adaptive(g, state, t, h):
+    m = h.momentum * state[0] + (1 - h.momentum) * g
+    v = h.second_moment * state[1] + (1 - h.second_moment) * g**2
     unbiased_m, unbiased_v = m / (1 - h.momentum**t), v / (1 - h.second_moment**t)
     return unbiased_m / (np.sqrt(unbiased_v) + h.epsilon), (m, v)
 
@@ -103,9 +103,9 @@ every_mechanism = pytest.mark.parametrize(
 
 def path(direction, h, rates, jitter=lambda x: x):
     """The parameters after each update, `[len(rates), 12]`."""
-    x, memory, visited = START, (0.0, 0.0), []
+    x, state, visited = START, (0.0, 0.0), []
     for t, rate in enumerate(rates, 1):
-        d, memory = direction(gradient(jitter(x)), x, memory, t, h)
+        d, state = direction(gradient(jitter(x)), x, state, t, h)
         x = jitter(x - rate * d)
         visited.append(x)
     return np.array(visited)
@@ -115,9 +115,9 @@ def lookahead_path(direction, h, rates, jitter=lambda x: x):
     """Zhang et al. 2019, algorithm 1: the fast and the slow weights after each
     update.
     """
-    fast, slow, memory, visited = START, START, (0.0, 0.0), []
+    fast, slow, state, visited = START, START, (0.0, 0.0), []
     for t, rate in enumerate(rates, 1):
-        d, memory = direction(gradient(jitter(fast)), fast, memory, t, h)
+        d, state = direction(gradient(jitter(fast)), fast, state, t, h)
         fast = jitter(fast - rate * d)
         if t % h.period == 0:
             fast = slow = slow + h.pull * (fast - slow)
@@ -185,7 +185,7 @@ def gradient(z):
     return np.append(MATRIX @ x - VECTOR, np.sin(y) + y * np.cos(y) + 0.3 * neighbours)
 
 
-def folded(z, dtype):
+def unraveled(z, dtype):
     z = jnp.asarray(z, dtype)
     return {"bowl": z[:6], "waves": z[6:].reshape(2, 3)}
 
@@ -247,7 +247,7 @@ def walk(name, hyper, shape=learn.constant, dtype="float64"):
     """Parameters, and parameters to evaluate, `[2, STEPS, 12]`."""
     with jax.enable_x64(dtype == "float64"):
         params, evaluated = compiled(name, shape)[0](
-            cast(hyper, dtype), folded(START, dtype)
+            cast(hyper, dtype), unraveled(START, dtype)
         )
     return np.array([flat(params), flat(evaluated)])
 
@@ -393,8 +393,8 @@ def test_momentum_multiplies_terminal_speed():
 def test_momentum_as_a_moving_average_is_a_rescaled_rate():
     """C077: m = mu m + g at rate lr is m = mu m + (1 - mu) g at rate lr / (1 - mu)."""
 
-    def moving_average(g, x, memory, t, h):
-        m = h.momentum * memory[0] + (1 - h.momentum) * g
+    def moving_average(g, x, state, t, h):
+        m = h.momentum * state[0] + (1 - h.momentum) * g
         return m, (m,)
 
     expected = path(
@@ -479,7 +479,7 @@ def test_decoupled_decay_shrinks_geometrically():
     step.
     """
     with jax.enable_x64(True):
-        start = folded(START, jnp.float64)
+        start = unraveled(START, jnp.float64)
         still = jax.tree.map(jnp.zeros_like, start)
         hyper = cast(HYPER, jnp.float64)
         params = flat(trajectory(learn.adamw, lambda p, t: still, hyper, start, 10)[0])
@@ -499,7 +499,7 @@ def test_lookahead_at_the_ends_of_its_pull():
 @pytest.mark.identity
 @every_family
 def test_before_the_first_update_one_evaluates_the_start(name):
-    start = folded(START, jnp.float32)
+    start = unraveled(START, jnp.float32)
     evaluated = learn.evaluation_params(
         FAMILIES[name](learn.Hyper(lr=0.1)).init(start), start
     )
@@ -522,7 +522,7 @@ def test_a_family_written_by_the_user():
     )
 
 
-def twelve_lanes():
+def twelve_runs():
     hypers = learn.grid(
         learn.Hyper,
         lr=[0.01, 0.05],
@@ -537,7 +537,7 @@ def twelve_lanes():
     )
 
 
-def lane(tree, i):
+def at(tree, i):
     return jax.tree.map(lambda x: x[i], tree)
 
 
@@ -547,18 +547,18 @@ def test_a_grid_is_one_trace(name):
     run, traces = compiled(name, learn.cosine)
     with jax.enable_x64(True):
         for i in range(12):
-            run(cast(lane(twelve_lanes(), i), jnp.float64), folded(START, jnp.float64))
+            run(cast(at(twelve_runs(), i), jnp.float64), unraveled(START, jnp.float64))
     assert traces.count("float64") == 1
 
 
 @pytest.mark.invariance
 @every_mechanism
-def test_vmapped_lanes_equal_a_loop(name):
+def test_vmapped_runs_equal_a_loop(name):
     run, _ = compiled(name, learn.cosine)
     with jax.enable_x64(True):
-        hypers, start = cast(twelve_lanes(), jnp.float64), folded(START, jnp.float64)
+        hypers, start = cast(twelve_runs(), jnp.float64), unraveled(START, jnp.float64)
         together = jax.jit(jax.vmap(run, in_axes=(0, None)))(hypers, start)
-        alone = [run(lane(hypers, i), start) for i in range(12)]
+        alone = [run(at(hypers, i), start) for i in range(12)]
     for ours, loop in zip(together, zip(*alone, strict=True), strict=True):
         assert_close(flat(ours), [flat(x) for x in loop])
 
@@ -569,10 +569,10 @@ def test_jit_changes_nothing(name):
     hyper = hyper_for(name, "warm_cosine")
     with jax.enable_x64(True):
         optimizer = FAMILIES[name](cast(hyper, jnp.float64), learn.cosine)
-        params = folded(START, jnp.float64)
+        params = unraveled(START, jnp.float64)
         opt_state = optimizer.init(params)
         for _ in range(hyper.period):
-            grads = folded(gradient(flat(params)), jnp.float64)
+            grads = unraveled(gradient(flat(params)), jnp.float64)
             params, opt_state = learn.update(optimizer, grads, opt_state, params)
         actual = [flat(params), flat(learn.evaluation_params(opt_state, params))]
     assert_close(actual, walk(name, hyper, learn.cosine)[:, hyper.period - 1])
@@ -594,7 +594,7 @@ def test_update_keeps_every_dtype(name, numbers, dtype):
     numbers.
     """
     with jax.enable_x64(True):
-        start = folded(START, dtype)
+        start = unraveled(START, dtype)
         hyper = HYPER if numbers == "python" else cast(HYPER, numbers)
         optimizer = FAMILIES[name](hyper, learn.cosine)
 

@@ -29,10 +29,10 @@ def fed(name, hyper, start, gradients):
     """Where a family goes on a given sequence of gradients, and where its oracle
     goes.
     """
-    turns = iter(gradients)
+    following = iter(gradients)
     h = SimpleNamespace(**hyper._asdict())
     theirs = oracles.ORACLES[name](
-        lambda theta: next(turns), start, np.full(len(gradients), hyper.lr), h
+        lambda theta: next(following), start, np.full(len(gradients), hyper.lr), h
     )
     with jax.enable_x64(True):
         optimizer, params = (
@@ -40,9 +40,9 @@ def fed(name, hyper, start, gradients):
             jax.tree.map(jnp.asarray, start),
         )
         opt_state = learn.begin(optimizer, params)
-        for gradient in gradients:
-            slopes = jax.tree.map(jnp.asarray, gradient)
-            params, opt_state = learn.update(optimizer, slopes, opt_state, params)
+        for each in gradients:
+            gradient = jax.tree.map(jnp.asarray, each)
+            params, opt_state = learn.update(optimizer, gradient, opt_state, params)
         return jax.tree.map(np.asarray, params), theirs[-1]
 
 
@@ -78,9 +78,9 @@ def test_muon_has_the_spectral_norm_of_optax(shape, factor):
     assert 0.65 * factor < values.min() and values.max() < 1.25 * factor
     if len(shape) == 2:
         theirs = optax.contrib.muon(1.0, adam_b1=0.9)
-        slopes = {"k": jnp.asarray(gradient["k"], jnp.float32)}
+        single = {"k": jnp.asarray(gradient["k"], jnp.float32)}
         with jax.numpy_dtype_promotion("standard"):
-            updates, _ = theirs.update(slopes, theirs.init(slopes), slopes)
+            updates, _ = theirs.update(single, theirs.init(single), single)
         np.testing.assert_allclose(
             np.linalg.norm(updates["k"], 2), values.max(), rtol=1e-3
         )
@@ -100,13 +100,13 @@ def test_a_layer_whose_norm_is_zero_has_the_ratio_one(name, decay):
         "still": rng.normal(size=4),
         "off": np.zeros(3),
     }
-    slopes = {
+    gradients = {
         "w": rng.normal(size=(3, 2)),
         "b": rng.normal(size=2),
         "still": np.zeros(4),
         "off": np.zeros(3),
     }
-    ours, theirs = fed(name, HYPER._replace(weight_decay=decay), start, [slopes] * 3)
+    ours, theirs = fed(name, HYPER._replace(weight_decay=decay), start, [gradients] * 3)
     for leaf in start:
         np.testing.assert_allclose(
             ours[leaf], theirs[leaf], rtol=1e-10, atol=1e-14, err_msg=leaf
@@ -165,21 +165,24 @@ def test_bfloat16_parameters_get_the_updates_of_float32_rounded(name):
     single = {
         "w": jnp.asarray(rng.normal(size=(3, 2)), jnp.bfloat16).astype(jnp.float32)
     }
-    slopes = {
+    gradients = {
         "w": jnp.asarray(rng.normal(size=(3, 2)), jnp.bfloat16).astype(jnp.float32)
     }
     optimizer = learn.OPTIMIZERS[name](learn.Hyper(lr=jnp.float32(0.1)))
 
-    def updates(params, slopes):
+    def updates(params, gradients):
         with jax.numpy_dtype_promotion("standard"):
             opt_state = optimizer.init(params)
-            first, opt_state = optimizer.update(slopes, opt_state, params)
-            return first, optimizer.update(slopes, opt_state, params)[0]
+            first, opt_state = optimizer.update(gradients, opt_state, params)
+            return first, optimizer.update(gradients, opt_state, params)[0]
 
     narrow = jax.jit(updates)(
-        *(jax.tree.map(lambda x: x.astype(jnp.bfloat16), x) for x in (single, slopes))
+        *(
+            jax.tree.map(lambda x: x.astype(jnp.bfloat16), x)
+            for x in (single, gradients)
+        )
     )
-    wide = jax.jit(updates)(single, slopes)
+    wide = jax.jit(updates)(single, gradients)
     for ours, theirs in zip(
         jax.tree.leaves(narrow), jax.tree.leaves(wide), strict=True
     ):

@@ -149,7 +149,7 @@ def test_whole_numbers_written_as_floats_count():
     [
         (
             lambda hypers: learn.Hyper(lr=0.1),
-            r"lr has the shape \(\) where a grid has one number a lane",
+            r"lr has the shape \(\) where a grid has one number a run",
         ),
         (
             lambda hypers: hypers._replace(lr=np.ones((2, 1))),
@@ -157,7 +157,7 @@ def test_whole_numbers_written_as_floats_count():
         ),
         (
             lambda hypers: hypers._replace(lr=np.ones(3)),
-            "lr has 3 lanes and momentum 2",
+            "lr has 3 numbers and momentum 2",
         ),
         (
             lambda hypers: hypers._replace(seed=np.array([5, 2**32 + 5])),

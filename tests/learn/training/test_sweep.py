@@ -88,7 +88,7 @@ def experiment(begin, apply, **given):
         residual = apply(params, batch.inputs) - batch.targets
         return jnp.mean(residual**2), {"keys": jax.random.split(state["keys"][0], 2)}
 
-    def look(state, train):
+    def observe(state, train):
         return state, Seen(
             loss(train.params, train.model_state, DATA, None)[0], train.params
         )
@@ -98,7 +98,7 @@ def experiment(begin, apply, **given):
         loss,
         learn.adam,
         learn.shuffled(DATA, 4),
-        **{"steps": STEPS, "every": 4, "probe": learn.Probe(lambda params: (), look)}
+        **{"steps": STEPS, "every": 4, "probe": learn.Probe(lambda params: (), observe)}
         | given,
     )
 
@@ -177,7 +177,7 @@ def test_typed_keys_of_every_implementation_are_gathered(implementation):
 @pytest.mark.parametrize("stored", [None, {}, [1], {"0 [0]": np.ones(2)}])
 def test_a_chunk_of_another_program_is_refused_in_a_sentence(stored):
     training = experiment(*NETWORKS["module"])
-    with pytest.raises(InputError, match="'lanes 0-1' is of another program"):
+    with pytest.raises(InputError, match="'runs 0-1' is of another program"):
         learn.sweep(
             training,
             learn.grid(learn.Hyper, lr=[0.1, 0.2]),
@@ -224,7 +224,7 @@ def recording(entries, steps=4):
     )
 
 
-def lanes(count):
+def seeded(count):
     return learn.grid(learn.Hyper, lr=[0.1], seed=range(count))
 
 
@@ -236,11 +236,11 @@ def test_the_bytes_of_a_program_are_those_of_its_arrays():
 
 
 @pytest.mark.oracle
-def test_gathered_bytes_count_every_lane():
+def test_gathered_bytes_count_every_run():
     """Parameters, divergence, loss and gradient norm of 4 steps, and 4 x 100 numbers:
-    of each lane.
+    of each run.
     """
-    program = learn.compiled(recording(100), lanes(2), lanes=2)
+    program = learn.compiled(recording(100), seeded(2), lanes=2)
     assert gathering.bytes_of(program.outputs, 10) == 10 * 4 * (1 + 1 + 4 + 4 + 4 * 100)
 
 
@@ -251,7 +251,7 @@ def test_a_sweep_needs_a_chunk_at_its_peak_one_that_waits_and_the_outputs_of_all
     """With a byte less it is refused, before the first chunk; with as much it runs. All
     initial parameters wait on the host too.
     """
-    training, hypers = recording(1000), lanes(10)
+    training, hypers = recording(1000), seeded(10)
     program = learn.compiled(training, hypers, lanes=2, devices=1)
     each = 4 * (1 + 1 + 4 + 4 + 4 * 1000)
     needed = program.bytes + 2 * each + 10 * (each + 4)
@@ -264,7 +264,7 @@ def test_a_sweep_needs_a_chunk_at_its_peak_one_that_waits_and_the_outputs_of_all
         return compute()
 
     with pytest.raises(
-        InputError, match=r"A sweep of 10 lanes.*sweep fewer lanes at a time"
+        InputError, match=r"A sweep of 10 runs.*sweep fewer runs at a time"
     ):
         learn.run(program, training, hypers, keep=keep)
     assert names == []
@@ -308,7 +308,7 @@ print(said, kernel("VmHWM:") - before)
 
 @pytest.mark.statistics
 def test_the_memory_that_a_sweep_says_is_what_it_takes():
-    """12 lanes of 16 MiB in chunks of 4, in a process of its own: within a third of the
+    """12 runs of 16 MiB in chunks of 4, in a process of its own: within a third of the
     kernel's peak.
     """
     command = [sys.executable, "-c", MEASURED]

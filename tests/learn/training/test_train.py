@@ -1,4 +1,4 @@
-"""Training and sweeps: scans equal loops, lanes do not touch, a run continued is a run
+"""Training and sweeps: scans equal loops, runs do not touch, a run continued is a run
 uninterrupted.
 """
 
@@ -128,7 +128,7 @@ def test_lanes_under_vmap_equal_runs_alone():
 
 @pytest.mark.device
 @pytest.mark.invariance
-def test_chunks_and_their_padding_do_not_change_a_lane():
+def test_chunks_and_their_padding_do_not_change_a_run():
     chunked, whole = (
         sweep(4, lr=[0.01, 0.1], seed=range(3)),
         sweep(4, lr=[0.01], seed=range(3)),
@@ -139,7 +139,7 @@ def test_chunks_and_their_padding_do_not_change_a_lane():
 
 @pytest.mark.device
 @pytest.mark.invariance
-def test_a_diverged_lane_is_frozen_and_its_neighbours_keep_their_bits():
+def test_a_diverged_run_is_frozen_and_its_neighbours_keep_their_bits():
     training = learn.training(
         start, loss, learn.sgd, learn.shuffled(data(), 4), steps=STEPS
     )
@@ -200,8 +200,8 @@ def test_a_chain_that_skips_bad_steps_goes_on(family):
         x, y = inputs[index], targets[index]
         if np.isfinite(x).all():
             residual = x @ params["w"] + params["b"] - y
-            slopes = {"w": 2 * x.T @ residual / len(x), "b": 2 * residual.mean(0)}
-            params = {name: params[name] - 0.05 * slopes[name] for name in params}
+            gradients = {"w": 2 * x.T @ residual / len(x), "b": 2 * residual.mean(0)}
+            params = {name: params[name] - 0.05 * gradients[name] for name in params}
     for name, leaf in params.items():
         np.testing.assert_allclose(runs.params[name][0], leaf, rtol=1e-4, atol=1e-6)
 
@@ -334,7 +334,7 @@ def test_a_grid_of_hyperparameters_traces_its_loss_once_a_program():
     )
     sweep(4, training, lr=[0.01, 0.1, 0.2], momentum=[0.0, 0.9], seed=range(2))
     assert len(traces) == 1, (
-        "12 lanes in 3 chunks must share one trace: look for a Python number in the "
+        "12 runs in 3 chunks must share one trace: look for a Python number in the "
         "family"
     )
 
@@ -405,7 +405,7 @@ def test_every_chunk_passes_through_keep():
 
     grid = learn.grid(learn.Hyper, lr=[0.1], horizon=[STEPS], seed=range(5))
     learn.sweep(experiment(), grid, lanes=2, keep=keep)
-    assert names == ["lanes 0-1", "lanes 2-3", "lanes 4-4"]
+    assert names == ["runs 0-1", "runs 2-3", "runs 4-4"]
 
 
 @pytest.mark.identity

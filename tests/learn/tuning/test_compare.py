@@ -94,12 +94,12 @@ def test_every_unit_runs_at_every_point_as_numpy_finds(contests):
 
 
 @pytest.mark.oracle
-def test_updates_to_a_target_are_counted_where_the_probe_looks(contests):
+def test_updates_to_a_target_are_counted_where_the_probe_evaluates(contests):
     contest = contests["descent"]
     found = learn.updates_to(contest, "loss", 0.01)
     for point, unit in np.ndindex(found.shape):
-        looks = np.flatnonzero(contest.curves["loss"][point, unit] <= 0.01)
-        expected = EVERY * (looks[0] + 1) if len(looks) else np.inf
+        evaluations = np.flatnonzero(contest.curves["loss"][point, unit] <= 0.01)
+        expected = EVERY * (evaluations[0] + 1) if len(evaluations) else np.inf
         assert found[point, unit] == expected
     assert np.isinf(learn.updates_to(contest, "loss", -1.0)).all()
 
@@ -246,7 +246,7 @@ def never(name, compute):
             entrant(learn.sgd, RATES[:2], clip=[0.1, 1.0]),
             "clip, which the optimizer does not read",
         ),
-        (learn.Entrant(learn.sgd, learn.Hyper(lr=0.1)), "one number a lane"),
+        (learn.Entrant(learn.sgd, learn.Hyper(lr=0.1)), "one number a run"),
         (
             learn.Entrant(
                 learn.sgd, learn.grid(learn.Hyper, lr=RATES)._replace(lr=-np.ones(4))

@@ -44,11 +44,11 @@ def descended(points, curvatures, rates):
     return np.stack(losses, axis=1)
 
 
-def averaged(values, memory):
+def averaged(values, decay):
     """The mean of all values, each weighted by the power of its distance."""
     out = []
     for i in range(len(values)):
-        weights = [memory ** abs(i - j) for j in range(len(values))]
+        weights = [decay ** abs(i - j) for j in range(len(values))]
         out.append(np.average(values, weights=weights))
     return np.array(out)
 
@@ -97,18 +97,18 @@ def test_a_climb_and_its_recommendation_are_those_of_numpy(seeds, decades):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("memory", [0.0, 0.3, 0.99])
-def test_an_average_on_both_sides_weighs_by_distance(memory):
+@pytest.mark.parametrize("decay", [0.0, 0.3, 0.99])
+def test_an_average_on_both_sides_weighs_by_distance(decay):
     values = np.random.default_rng(0).normal(size=37)
     np.testing.assert_allclose(
-        two_sided(values, memory), averaged(values, memory), rtol=1e-10
+        two_sided(values, decay), averaged(values, decay), rtol=1e-10
     )
 
 
 @pytest.mark.identity
 def test_an_average_on_both_sides_does_not_lag():
     """The lowest point of a valley stays where it is; an average of the past alone
-    moves it by its memory.
+    moves it by its lag.
     """
     valley = np.abs(np.arange(101.0) - 50)
     assert int(np.argmin(two_sided(valley, 0.95))) == 50

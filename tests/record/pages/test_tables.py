@@ -9,7 +9,7 @@ from jaxml.record.answers import answers
 from jaxml.record.finding import Finding
 from jaxml.record.pages.tables import (
     capitalised,
-    held_against,
+    compared_with,
     markdown_answers,
     measured,
 )
@@ -58,7 +58,7 @@ def test_numbers_have_as_many_digits_as_tell_them_apart(
     value, low, high = numbers
     one = finding(value, low, high, rule)
     assert measured(one) == quantity
-    assert held_against(one) == against
+    assert compared_with(one) == against
 
 
 NEIGHBOURS = [1.0, 0.3, 1e-300, 5e-324, 123456789.0, -0.7, 1e22, -2.5e17]

@@ -1,7 +1,7 @@
-"""Ways of searching for critical points of any index, for networks small enough for a
-dense spectrum.
+"""Methods of searching for critical points of any index, for networks small enough for
+a dense spectrum.
 
-Each way samples other points, so their yields are never pooled. Both need the whole
+Each method samples other points, so their yields are never pooled. Both need the whole
 spectrum at every iteration, p Hessian products and one symmetric eigendecomposition of
 O(p³), and stop early: `search` runs each network by itself; inside a program use
 `jax.lax.map`, not `vmap`.
@@ -32,21 +32,23 @@ class Search(NamedTuple):
     iterations: jax.Array
 
 
-Way: TypeAlias = Callable[[Objective, Any, Any], Search]
+Method: TypeAlias = Callable[[Objective, Any, Any], Search]
 """`(objective, start, batch) -> Search`."""
 
 
-def after(minimise: Callable[[Objective, Params, Any], Params], way: Way) -> Way:
-    """The way that minimises first, by whatever optimiser it is given, and searches
+def after(
+    minimise: Callable[[Objective, Params, Any], Params], method: Method
+) -> Method:
+    """The method that minimises first, by whatever optimiser it is given, and searches
     from there.
     """
-    return lambda objective, params, batch: way(
+    return lambda objective, params, batch: method(
         objective, minimise(objective, params, batch), batch
     )
 
 
 def stay(objective: Objective, params: Params, batch: Any) -> Search:
-    """The way that searches nothing, to certify points that come from elsewhere."""
+    """The method that searches nothing, to certify points that come from elsewhere."""
     grads = jax.grad(objective)(params, batch)
     return Search(params, tree.norm(grads), jnp.int32(0))
 
@@ -89,12 +91,12 @@ def gradient_norm_descent(
     arXiv:2003.10397.
     """
     check_space(params)
-    flat, fold = tree.ravel(params)
+    flat, unravel = tree.ravel(params)
     least = _tolerance(tolerance, flat)
     dampings = jnp.logspace(-16, 2, 24, dtype=flat.dtype)
 
     def grade(x: jax.Array) -> jax.Array:
-        return jnp.linalg.norm(tree.ravel(jax.grad(objective)(fold(x), batch))[0])
+        return jnp.linalg.norm(tree.ravel(jax.grad(objective)(unravel(x), batch))[0])
 
     def improving(
         carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
@@ -104,7 +106,7 @@ def gradient_norm_descent(
 
     def iterate(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]):
         x, norm, count, _ = carry
-        modes = _modes(objective, fold(x), batch)
+        modes = _modes(objective, unravel(x), batch)
         largest = jnp.max(modes.values**2)
 
         def attempt(damping: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -131,7 +133,7 @@ def gradient_norm_descent(
     norm = grade(flat)
     start = (flat, norm, jnp.int32(0), norm > 0)
     x, norm, count, _ = jax.lax.while_loop(improving, iterate, start)
-    return Search(fold(x), norm, count)
+    return Search(unravel(x), norm, count)
 
 
 def eigenvector_following(
@@ -183,7 +185,7 @@ def eigenvector_following(
             f"There are no {index} modes to climb among {size} parameters: take 0 to "
             f"{size}."
         )
-    flat, fold = tree.ravel(params)
+    flat, unravel = tree.ravel(params)
     climbs = jnp.arange(size) < index
     flat = jnp.where((index >= 0) & (index <= size), flat, jnp.nan)
     floor, least = (
@@ -192,7 +194,7 @@ def eigenvector_following(
     )
 
     def gradient_norm(x: jax.Array) -> jax.Array:
-        return jnp.linalg.norm(tree.ravel(jax.grad(objective)(fold(x), batch))[0])
+        return jnp.linalg.norm(tree.ravel(jax.grad(objective)(unravel(x), batch))[0])
 
     def searching(
         carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array],
@@ -202,7 +204,7 @@ def eigenvector_following(
 
     def iterate(carry: tuple[jax.Array, jax.Array, jax.Array, jax.Array]):
         x, _, _, count = carry
-        modes = _modes(objective, fold(x), batch)
+        modes = _modes(objective, unravel(x), batch)
         sizes = jnp.abs(modes.values)
         largest = jnp.max(sizes)
         smallest = floor * largest + jnp.asarray(jnp.finfo(dtype).tiny, dtype)
@@ -213,7 +215,7 @@ def eigenvector_following(
 
     start = (flat, gradient_norm(flat), jnp.zeros((), dtype), jnp.int32(0))
     x, norm, _, count = jax.lax.while_loop(searching, iterate, start)
-    return Search(fold(x), norm, count)
+    return Search(unravel(x), norm, count)
 
 
 def _tolerance(tolerance: float, like: jax.Array) -> jax.Array:
