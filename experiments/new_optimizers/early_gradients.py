@@ -29,11 +29,10 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxml import learn, randomness, record
+from jaxml import learn, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, panels
 from jaxml.types import Keep
@@ -102,13 +101,10 @@ def study(config: Config, keep: Keep) -> Result:
 
 
 def _scripts(config: Config) -> Scripts:
-    step = np.arange(config.steps)
-    (seed,) = randomness.seeds(config.seed, 1)
-    shape = (config.drawn, config.steps)
-    exponents = np.random.default_rng(seed).uniform(-6, 6, shape)
-    sizes = np.array(SIZES)[:, None]
-    sized = np.where(step == config.early, sizes, 1.0)
-    return Scripts(sized, 10**exponents)
+    return Scripts(
+        sized=problem.one_large(config.steps, config.early, np.array(SIZES)),
+        drawn=problem.over_decades(config.drawn, config.steps, seed=config.seed),
+    )
 
 
 def _steps(name: str, scripts: Scripts) -> Scripts:
@@ -118,16 +114,10 @@ def _steps(name: str, scripts: Scripts) -> Scripts:
 
 
 def _walk(name: str, gradients: Float[jax.Array, " step"]) -> Float[jax.Array, " step"]:
-    """Steps at η = 1; where the parameter stands does not matter, so it stays at 0."""
+    """Steps at η = 1."""
     hyper = learn.Hyper(lr=1.0, momentum=0.0, second_moment=BETA, epsilon=0.0)
     optimizer = learn.OPTIMIZERS[name](hyper)
-    zero = jnp.zeros(())
-
-    def one(state: object, gradient: jax.Array) -> tuple[object, jax.Array]:
-        step, state = learn.update(optimizer, gradient, state, zero)
-        return state, -step
-
-    return jax.lax.scan(one, optimizer.init(zero), gradients)[1]
+    return -learn.steps_along(optimizer, gradients)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:

@@ -48,7 +48,7 @@ from jaxtyping import Float
 from jaxml import learn, problem, randomness, record
 from jaxml.learn import Family, Training, TrainState
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, boxes, label, panels
 from jaxml.types import Batch, Keep, Key, Params, Workload
 
 CLASSES = 10
@@ -111,9 +111,9 @@ SMOKE = Config(
     test=20,
     steps=4,
     batch=4,
-    tuning=2,
+    tuning=1,
     judging=2,
-    lanes=200,
+    lanes=120,
 )
 
 
@@ -191,12 +191,10 @@ def _losses(
     for aid in AIDS.values():
         axes = {**aid.strengths, "lr": _rates(aid)}
         grids.append(learn.grid(Point, horizon=[config.steps], **axes))
-    columns = zip(*grids, strict=True)
-    grid = Point(*(np.concatenate(column) for column in columns))
     family = partial(learn.momentum, shape=learn.linear)
     contests = learn.compare(
         partial(_of_family, of_point),
-        {name: learn.Entrant(family, grid)},
+        {name: learn.Entrant(family, learn.joined(grids))},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
@@ -297,11 +295,13 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 def _edges(name: str) -> np.ndarray:
     """Ends of the rates, and the greatest strength where more might do better."""
-    rates = len(_rates(AIDS[name]))
-    point = np.arange(len(FINE_RATES))
-    ends = np.isin(point % rates, [0, rates - 1])
-    greatest = (rates < len(point)) & (point >= len(point) - rates)
-    return ends | (greatest & ("before" not in AIDS[name].strengths))
+    aid = AIDS[name]
+    rates = _rates(aid)
+    ends = np.isin(rates, [LOWEST, HIGHEST])
+    if rates is FINE_RATES:
+        return ends
+    strengths = [False, False, "before" not in aid.strengths]
+    return np.logical_or.outer(strengths, ends).ravel()
 
 
 def _setting(result: Result, network: int) -> str:
@@ -316,11 +316,13 @@ def _setting(result: Result, network: int) -> str:
 def figures(result: Result) -> dict[str, Figure]:
     """Last losses of the judging units at each aid's tuned point."""
     figure, axes = panels(1, len(result.train), width=5.0)
+    tuning = int(result.tuning)
     for axis, losses, depth in zip(axes, result.train, result.depths, strict=True):
-        points = [learn.chosen(values, int(result.tuning)) for values in losses]
-        judged = losses[np.arange(len(AIDS)), points, result.tuning :]
-        ended = [values[np.isfinite(values)] for values in judged]
-        axis.boxplot(ended, orientation="horizontal", tick_labels=list(AIDS))
+        judged = {}
+        for name, values in zip(AIDS, losses, strict=True):
+            best = learn.chosen(values, tuning)
+            judged[name] = values[best, tuning:]
+        boxes(axis, judged)
         axis.set(xscale="log")
         label(axis, f"hidden layers: {depth}", "last training loss (nats)", "aid")
     return {"aids": figure}

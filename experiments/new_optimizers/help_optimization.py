@@ -43,13 +43,14 @@ from jaxtyping import Float
 from jaxml import learn, problem, record
 from jaxml.learn import Family, Training, TrainState
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, boxes, label, panels
 from jaxml.types import Batch, Dataset, Keep, Key, Workload
 
 CLASSES = 10
 LOWEST, HIGHEST = 0.04, 0.04 * 1.5**7  # rates
 RATES = np.geomspace(LOWEST, HIGHEST, 8)  # of an aid with three strengths
 FINE_RATES = np.geomspace(LOWEST, HIGHEST, 24)  # of one without
+GREATEST = (False, False, True)  # of three strengths
 
 
 class Aid(NamedTuple):
@@ -184,12 +185,10 @@ def _losses(
     for aid in AIDS.values():
         axes = {**aid.strengths, "lr": _rates(aid)}
         grids.append(learn.grid(Point, horizon=[config.steps], **axes))
-    columns = zip(*grids, strict=True)
-    grid = Point(*(np.concatenate(column) for column in columns))
     family = learn.noisy(partial(learn.momentum, shape=learn.linear))
     contests = learn.compare(
         partial(_training, config, work),
-        {name: learn.Entrant(family, grid)},
+        {name: learn.Entrant(family, learn.joined(grids))},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
@@ -250,20 +249,19 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         for name, aid in AIDS.items():
             if aid.subject:
                 role = record.supporting if name == CONTROL else record.deciding
-                pair = (arms[name], arms[aid.against])
-                measured = lower(*pair)
+                measured = lower(arms[name], arms[aid.against])
                 statement = f"{aid.subject} lets training end at a lower loss."
-                finding = role("C124", statement, measured, LOWER, **about)
-                found.append(finding)
+                found.append(role("C124", statement, measured, LOWER, **about))
     return tuple(found)
 
 
 def _edges(name: str) -> np.ndarray:
     """Ends of the rates, and the greatest strength."""
-    rates = len(_rates(AIDS[name]))
-    point = np.arange(len(FINE_RATES))
-    ends = np.isin(point % rates, [0, rates - 1])
-    return ends | ((rates < len(point)) & (point >= len(point) - rates))
+    rates = _rates(AIDS[name])
+    ends = np.isin(rates, [LOWEST, HIGHEST])
+    if rates is FINE_RATES:
+        return ends
+    return np.logical_or.outer(GREATEST, ends).ravel()
 
 
 def _setting(result: Result, network: int) -> str:
@@ -278,11 +276,13 @@ def _setting(result: Result, network: int) -> str:
 def figures(result: Result) -> dict[str, Figure]:
     """Last losses of the judging units at each aid's tuned point."""
     figure, axes = panels(1, len(result.train), width=5.0)
+    tuning = int(result.tuning)
     for axis, losses, depth in zip(axes, result.train, result.depths, strict=True):
-        points = [learn.chosen(values, int(result.tuning)) for values in losses]
-        judged = losses[np.arange(len(AIDS)), points, result.tuning :]
-        ended = [values[np.isfinite(values)] for values in judged]
-        axis.boxplot(ended, orientation="horizontal", tick_labels=list(AIDS))
+        judged = {}
+        for name, values in zip(AIDS, losses, strict=True):
+            best = learn.chosen(values, tuning)
+            judged[name] = values[best, tuning:]
+        boxes(axis, judged)
         axis.set(xscale="log")
         label(axis, f"hidden layers: {depth}", "last training loss (nats)", "aid")
     return {"aids": figure}

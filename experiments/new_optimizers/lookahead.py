@@ -10,19 +10,19 @@ Steadier: the mean rise of the logarithm of the training loss from one evaluatio
 next, over the whole run. A loss that falls at each of them has none, however fast it
 falls, and its size does not count. It is compared where wrapping is all that changes
 (both at the rate that is best for the plain optimizer), as the claim has it, and where
-both are tuned, which supports alone: it did not hold from fresh seeds. Since α = 1/2
-halves the way of a round, a further line gives the plain optimizer half of Lookahead's
-rate. The control is the plain optimizer at half of its own rate, whose shorter steps
-must be seen to be calmer.
+both are tuned, which supports alone: it did not hold from other seeds. Since α = 1/2
+halves the distance of a round, a further line gives the plain optimizer half of
+Lookahead's rate. The control is the plain optimizer at half of its own rate, whose
+shorter steps must be seen to be calmer.
 
 Outcomes: a ratio below 0.9 supports, one above 1.1 refutes, one between is no effect;
 the margin is a tenth, since a tenth of the rises cannot be seen in a curve. Units:
 initial weights, order and split are drawn anew; twenty tune, twenty others judge, and
-the tuning is resampled. Rates step by √2. Grids and lengths were placed by a coarse
-look at the losses of another seed (100), which also showed rises: at equal rates they
-were smaller. A first version looked at the absolute change of the loss, which counts
-falling as unsteady, and all its units shared one split and one tuned rate. Whether the
-minima are flatter is asked by the study lookahead_flatness.
+the tuning is resampled. Rates step by √2. Grids and lengths were placed by the losses
+of coarse runs from another seed (100), which also showed rises: at equal rates they
+were smaller. A first version took the absolute change of the loss, which counts falling
+as unsteady, and all its units had one split and one tuned rate. Whether the minima are
+flatter is asked by the study lookahead_flatness.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610.
@@ -33,13 +33,14 @@ Run: jaxml run lookahead
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, problem, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import Figure, by_rate, label, panels
 from jaxml.types import Keep, Workload
 
 LOWEST = {"momentum": 0.004, "adam": 0.001}  # rates of the grids
@@ -63,6 +64,7 @@ class Config:
     clothing: int = 10_000  # pictures to draw from; 0 takes digits in their place
     steps: int = 600
     batch: int = 20
+    methods: int = 2  # of LOWEST, the first ones
     rates: int = 11
     tuning: int = 20
     judging: int = 20
@@ -76,6 +78,7 @@ SMOKE = Config(
     clothing=0,
     steps=30,
     batch=1,
+    methods=1,
     rates=6,
     tuning=2,
     judging=2,
@@ -84,7 +87,9 @@ SMOKE = Config(
 
 
 class Found(NamedTuple):
-    """What became of all runs on one data set, by method of LOWEST, kind of PULLS."""
+    """What became of all runs on one data set, by method, in the order of LOWEST as far
+    as they take part, and kind of PULLS.
+    """
 
     train: Float[np.ndarray, "method kind rate unit round"]
     test: Float[np.ndarray, "method kind rate unit"]  # last, nan where it diverged
@@ -92,7 +97,7 @@ class Found(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Both data sets, and what they share."""
+    """Both data sets, and what they have in common."""
 
     digits: Found
     clothing: Found
@@ -114,10 +119,14 @@ def study(config: Config, keep: Keep) -> Result:
     return Result(
         digits=digits,
         clothing=clothing,
-        rates=np.stack([_rates(config, method) for method in LOWEST]),
+        rates=np.stack([_rates(config, method) for method in _methods(config)]),
         tuning=np.array(config.tuning),
         setting=np.array([config.examples, config.steps]),
     )
+
+
+def _methods(config: Config) -> list[str]:
+    return list(LOWEST)[: config.methods]
 
 
 def _rates(config: Config, method: str) -> np.ndarray:
@@ -129,7 +138,7 @@ def _found(config: Config, name: str, work: Workload, keep: Keep) -> Found:
     measures = {each: work.measures[each] for each in ("train", "test")}
     work = work._replace(measures=measures)
     entrants = {}
-    for method in LOWEST:
+    for method in _methods(config):
         rates, pulls = _rates(config, method), list(PULLS.values())
         grid = learn.grid(learn.Hyper, pull=pulls, lr=rates, period=[K])
         family = learn.lookahead(learn.OPTIMIZERS[method])
@@ -144,7 +153,7 @@ def _found(config: Config, name: str, work: Workload, keep: Keep) -> Found:
     )
     train = np.stack([each.curves["train"] for each in contests.values()])
     test = np.stack([each.final["test"] for each in contests.values()])
-    by_arm = len(LOWEST), len(PULLS), config.rates
+    by_arm = config.methods, len(PULLS), config.rates
     return Found(
         train=train.reshape(*by_arm, *train.shape[2:]),
         test=test.reshape(*by_arm, -1),
@@ -164,6 +173,7 @@ class _Pair(NamedTuple):
 
     plain: _Arm
     ahead: _Arm
+    name: str  # of the method
     setting: str
     figure: str
 
@@ -173,17 +183,16 @@ def _pairs(result: Result) -> Iterator[_Pair]:
     examples, updates = result.setting
     found = {"digits": result.digits, "clothing": result.clothing}
     for name, seen in found.items():
-        for index, method in enumerate(LOWEST):
-            plain, ahead = (
-                _Arm(test, _rises(train, test))
-                for train, test in zip(seen.train[index], seen.test[index], strict=True)
-            )
+        for method, train, test in zip(LOWEST, seen.train, seen.test, strict=False):
+            rises = map(_rises, train, test)
+            plain, ahead = map(_Arm, test, rises)
+            words = NAMES[method]
             setting = (
                 f"{PICTURES[name]} ({examples:,} for training), "
                 f"dense network of {seen.weights:,} weights, {updates:,} updates, "
-                f"{NAMES[method]}, k = 5 and α = 1/2"
+                f"{words}, k = 5 and α = 1/2"
             )
-            yield _Pair(plain, ahead, setting, name)
+            yield _Pair(plain, ahead, words, setting, name)
 
 
 def _rises(train: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -206,37 +215,34 @@ def _ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
     return record.ratio_of_means(ours, theirs) if np.any(theirs) else float("nan")
 
 
-def _wrapped(pair: _Pair, tuning: int):
+def _wrapped(pair: _Pair, tuning: int) -> tuple[record.Assertion, ...]:
     """At the plain optimizer's rate, and both tuned."""
     plain, ahead = pair.plain, pair.ahead
     without = record.Arm(plain.rises, scores=plain.test)
     unchanged = record.Arm(ahead.rises, scores=plain.test)
     tuned = record.Arm(ahead.rises, scores=ahead.test)
+    ratio = partial(record.tuned, _ratio, tuning=tuning)
+    decided = partial(record.deciding, "C120", unit="ratio", figure=pair.figure)
+    beside = partial(record.supporting, "C120", unit="ratio", figure=pair.figure)
     return (
-        record.deciding(
-            "C120",
+        decided(
             "Wrapped in Lookahead at an unchanged rate the optimizer has smaller rises "
             "of the logarithm of the training loss from round to round.",
-            record.tuned(_ratio, unchanged, without, tuning=tuning),
+            ratio(unchanged, without),
             CALMER,
-            unit="ratio",
             setting=f"{pair.setting}, both at the rate tuned for the plain optimizer",
-            figure=pair.figure,
         ),
-        record.supporting(
-            "C120",
+        beside(
             "With Lookahead the logarithm of the training loss rises less from round "
             "to round than without.",
-            record.tuned(_ratio, tuned, without, tuning=tuning),
+            ratio(tuned, without),
             CALMER,
-            unit="ratio",
             setting=f"{pair.setting}, both rates tuned",
-            figure=pair.figure,
         ),
     )
 
 
-def _shorter(pair: _Pair, tuning: int):
+def _shorter(pair: _Pair, tuning: int) -> tuple[record.Assertion, ...]:
     """Against the plain optimizer at half of Lookahead's rate; the control."""
     plain, ahead = pair.plain, pair.ahead
     by_ahead, by_plain = ahead.test[HALF:], plain.test[HALF:]
@@ -244,62 +250,46 @@ def _shorter(pair: _Pair, tuning: int):
     at_half = record.Arm(plain.rises[:-HALF], scores=by_ahead)
     usual = record.Arm(plain.rises[HALF:], scores=by_plain)
     slower = record.Arm(plain.rises[:-HALF], scores=by_plain)
+    ratio = partial(record.tuned, _ratio, tuning=tuning)
+    beside = partial(record.supporting, "C120", unit="ratio", figure=pair.figure)
     return (
-        record.supporting(
-            "C120",
+        beside(
             "With Lookahead the logarithm of the training loss rises less from round "
             "to round than without at half the rate.",
-            record.tuned(_ratio, whole, at_half, tuning=tuning),
+            ratio(whole, at_half),
             CALMER,
-            unit="ratio",
             setting=f"{pair.setting}, Lookahead's rate tuned",
-            figure=pair.figure,
         ),
-        record.supporting(
-            "C120",
+        beside(
             "Without Lookahead the logarithm of the training loss rises less from "
             "round to round at half the rate (the control).",
-            record.tuned(_ratio, slower, usual, tuning=tuning),
+            ratio(slower, usual),
             CALMER,
-            unit="ratio",
             setting=f"{pair.setting}, the plain rate tuned",
-            figure=pair.figure,
         ),
     )
 
 
-def figures(result: Result):
+def figures(result: Result) -> dict[str, Figure]:
     """By rate, a data set each: rises, and the last test loss."""
     digits, clothing = _draw(result, "digits"), _draw(result, "clothing")
     return {"digits": digits, "clothing": clothing}
 
 
-def _draw(result: Result, name: str):
+def _draw(result: Result, name: str) -> Figure:
     pairs = [pair for pair in _pairs(result) if pair.figure == name]
-    figure, axes = panels(len(LOWEST), 2)
+    figure, axes = panels(len(pairs), 2)
     words = {
         "rises": "mean rise of ln training loss a round",
         "test": "last test loss (nats)",
     }
-    rows = zip(NAMES.values(), pairs, result.rates, strict=True)
-    for row, (method, pair, rates) in enumerate(rows):
+    for row, (pair, rates) in enumerate(zip(pairs, result.rates, strict=True)):
         for column, (quantity, shown) in enumerate(words.items()):
             axis = axes[row * len(words) + column]
             for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
                 best = learn.chosen(arm.test, int(result.tuning))
                 judged = getattr(arm, quantity)[:, int(result.tuning) :]
-                _draw_by_rate(axis, rates, judged, best, kind)
+                by_rate(axis, rates, judged, best, kind)
             axis.legend(fontsize=8)
-            label(axis, method, "rate η (line: tuned)", shown)
+            label(axis, pair.name, "rate η (line: tuned)", shown)
     return figure
-
-
-def _draw_by_rate(axis, rates: np.ndarray, values: np.ndarray, best: int, kind: str):
-    """Median and range of the units at rates where none diverged; the tuned rate."""
-    whole = np.all(np.isfinite(values), axis=1)
-    shown, values = rates[whole], values[whole]
-    (line,) = axis.semilogx(shown, np.median(values, axis=1), label=kind, markevery=1)
-    colour = line.get_color()
-    lowest, highest = np.min(values, axis=1), np.max(values, axis=1)
-    axis.fill_between(shown, lowest, highest, color=colour, alpha=0.15)
-    axis.axvline(rates[best], color=colour, marker="")

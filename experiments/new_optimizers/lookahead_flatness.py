@@ -11,14 +11,14 @@ where the training loss first falls to a level, by lines between ten evaluations
 nats on digits and 0.7 on clothing, which all runs near the best rates reach. That is on
 the way to a minimum, since the loss has none at a finite distance. The control is the
 plain optimizer at twice its rate, which should be flatter if the instrument can tell;
-at the first look it was for momentum alone, so Adam's rows decide nothing.
+in the first run it was for momentum alone, so Adam's rows decide nothing.
 
 Outcomes: a ratio below 0.9 supports, one above 1.1 refutes, one between is no effect;
 the margin is a tenth, since that moves the largest stable rate by a tenth, a quarter of
 a step of the grid. Units: initial weights, order and split are drawn anew; twenty tune,
 twenty others judge, and the tuning is resampled. Rates step by √2. Grids, levels and
-lengths were placed by a coarse look at the losses of another seed (100); no eigenvalue
-was looked at. In a first version all units shared one split and one tuned rate.
+lengths were placed by the losses of coarse runs from another seed (100), without any
+eigenvalue. In a first version all units had one split and one tuned rate.
 
 Claims: C120.
 Sources: Zhang, Lucas, Hinton and Ba 2019, arXiv:1907.08610.
@@ -29,13 +29,14 @@ Run: jaxml run lookahead_flatness
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxml import curvature, learn, problem, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import Figure, by_rate, label, panels
 from jaxml.types import Dataset, Keep, Params, Workload
 
 Measure = Callable[[Params, Dataset], Any]
@@ -69,6 +70,7 @@ class Config:
     every: int = 60  # updates between evaluations
     depth: int = 12  # of Lanczos' iteration
     batch: int = 20
+    methods: int = 2  # of LOWEST, the first ones
     rates: int = 11
     tuning: int = 20
     judging: int = 20
@@ -84,6 +86,7 @@ SMOKE = Config(
     steps=60,
     every=4,
     depth=2,
+    methods=1,
     rates=6,
     tuning=2,
     judging=2,
@@ -92,7 +95,9 @@ SMOKE = Config(
 
 
 class Found(NamedTuple):
-    """What became of all runs on one data set, by method of LOWEST, kind of PULLS."""
+    """What became of all runs on one data set, by method, in the order of LOWEST as far
+    as they take part, and kind of PULLS.
+    """
 
     test: Float[np.ndarray, "method kind rate unit"]  # last, nan where it diverged
     sharpness: Float[np.ndarray, "method kind rate unit"]  # at the level, nan if never
@@ -101,7 +106,7 @@ class Found(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Both data sets, and what they share."""
+    """Both data sets, and what they have in common."""
 
     digits: Found
     clothing: Found
@@ -123,10 +128,14 @@ def study(config: Config, keep: Keep) -> Result:
     return Result(
         digits=digits,
         clothing=clothing,
-        rates=np.stack([_rates(config, method) for method in LOWEST]),
+        rates=np.stack([_rates(config, method) for method in _methods(config)]),
         tuning=np.array(config.tuning),
         setting=np.array([config.examples, config.steps]),
     )
+
+
+def _methods(config: Config) -> list[str]:
+    return list(LOWEST)[: config.methods]
 
 
 def _rates(config: Config, method: str) -> np.ndarray:
@@ -135,14 +144,10 @@ def _rates(config: Config, method: str) -> np.ndarray:
 
 def _found(config: Config, work: Workload, level: float, keep: Keep) -> Found:
     """All runs on one data set."""
-    on_train = work.measures["train"]
-    measures = {
-        "train": on_train,
-        "test": work.measures["test"],
-        "sharpness": _sharpness(config, on_train),
-    }
+    measures = {name: work.measures[name] for name in ("train", "test")}
+    measures["sharpness"] = _sharpness(config, measures["train"])
     entrants = {}
-    for method in LOWEST:
+    for method in _methods(config):
         rates, pulls = _rates(config, method), list(PULLS.values())
         grid = learn.grid(learn.Hyper, pull=pulls, lr=rates, period=[K])
         family = learn.lookahead(learn.OPTIMIZERS[method])
@@ -160,7 +165,7 @@ def _found(config: Config, work: Workload, level: float, keep: Keep) -> Found:
         seed=config.seed,
         keep=keep,
     )
-    by_arm = len(LOWEST), len(PULLS), config.rates, -1
+    by_arm = config.methods, len(PULLS), config.rates, -1
     sharpness = np.stack([_at(level, each) for each in contests.values()])
     test = np.stack([each.final["test"] for each in contests.values()])
     return Found(
@@ -188,8 +193,8 @@ def _at(level: float, contest: learn.Contest) -> np.ndarray:
     it never does, or did before the first evaluation.
     """
     train, sharpness = contest.curves["train"], contest.curves["sharpness"]
-    passage = np.vectorize(record.first_passage, signature="(n),(n),()->()")
-    return np.where(train[..., 0] > level, passage(train, sharpness, level), np.nan)
+    passed = record.first_passages(train, sharpness, level)
+    return np.where(train[..., 0] > level, passed, np.nan)
 
 
 class _Arm(NamedTuple):
@@ -204,6 +209,7 @@ class _Pair(NamedTuple):
 
     plain: _Arm
     ahead: _Arm
+    name: str  # of the method
     setting: str
     level: str
     figure: str
@@ -215,21 +221,17 @@ def _pairs(result: Result) -> Iterator[_Pair]:
     examples, updates = result.setting
     found = {"digits": result.digits, "clothing": result.clothing}
     for name, seen in found.items():
-        for index, method in enumerate(LOWEST):
-            plain, ahead = (
-                _Arm(test, sharpness)
-                for test, sharpness in zip(
-                    seen.test[index], seen.sharpness[index], strict=True
-                )
-            )
+        rows = zip(LOWEST, seen.test, seen.sharpness, strict=False)
+        for method, test, sharpness in rows:
+            plain, ahead = map(_Arm, test, sharpness)
+            words = NAMES[method]
             setting = (
                 f"{PICTURES[name]} ({examples:,} for training), "
                 f"dense network of {seen.weights:,} weights, {updates:,} updates, "
-                f"{NAMES[method]}, k = 5 and α = 1/2"
+                f"{words}, k = 5 and α = 1/2"
             )
             level = f"where the training loss is first at {seen.level:g} nats"
-            decides = method in DECIDING
-            yield _Pair(plain, ahead, setting, level, name, decides)
+            yield _Pair(plain, ahead, words, setting, level, name, method in DECIDING)
 
 
 def findings(result: Result) -> tuple[record.Assertion, ...]:
@@ -241,34 +243,30 @@ def findings(result: Result) -> tuple[record.Assertion, ...]:
     return tuple(found)
 
 
-def _compared(pair: _Pair, tuning: int):
+def _compared(pair: _Pair, tuning: int) -> tuple[record.Assertion, ...]:
     """The highest eigenvalue at equal training loss, and the last test loss."""
     plain, ahead = pair.plain, pair.ahead
     compared = record.deciding if pair.decides else record.supporting
+    at_level = f"{pair.setting}, both rates tuned, {pair.level}"
+    sharp_plain = record.Arm(plain.sharpness, scores=plain.test)
+    sharp_ahead = record.Arm(ahead.sharpness, scores=ahead.test)
+    tuned = partial(record.tuned, tuning=tuning)
     return (
         compared(
             "C120",
             "At equal training loss the Hessian's highest eigenvalue is lower with "
             "Lookahead than without.",
-            record.tuned(
-                record.ratio_of_means,
-                record.Arm(ahead.sharpness, scores=ahead.test),
-                record.Arm(plain.sharpness, scores=plain.test),
-                tuning=tuning,
-            ),
+            tuned(record.ratio_of_means, sharp_ahead, sharp_plain),
             FLATTER,
             unit="ratio",
-            setting=f"{pair.setting}, both rates tuned, {pair.level}",
+            setting=at_level,
             figure=pair.figure,
         ),
         record.supporting(
             "C120",
             "With Lookahead training ends at a lower test loss than without.",
-            record.tuned(
-                record.mean_difference,
-                record.Arm(ahead.test),
-                record.Arm(plain.test),
-                tuning=tuning,
+            tuned(
+                record.mean_difference, record.Arm(ahead.test), record.Arm(plain.test)
             ),
             LOWER,
             unit="nats",
@@ -298,33 +296,21 @@ def _control(pair: _Pair, tuning: int) -> record.Assertion:
     )
 
 
-def figures(result: Result):
+def figures(result: Result) -> dict[str, Figure]:
     """Sharpness at equal loss by rate, a data set each."""
     digits, clothing = _draw(result, "digits"), _draw(result, "clothing")
     return {"digits": digits, "clothing": clothing}
 
 
-def _draw(result: Result, name: str):
+def _draw(result: Result, name: str) -> Figure:
     pairs = [pair for pair in _pairs(result) if pair.figure == name]
     figure, axes = panels(1, len(pairs))
-    rows = zip(axes, NAMES.values(), pairs, result.rates, strict=True)
-    for axis, method, pair, rates in rows:
+    for axis, pair, rates in zip(axes, pairs, result.rates, strict=True):
         for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
             best = learn.chosen(arm.test, int(result.tuning))
             judged = arm.sharpness[:, int(result.tuning) :]
-            _draw_by_rate(axis, rates, judged, best, kind)
+            by_rate(axis, rates, judged, best, kind)
         axis.legend(fontsize=8)
         shown = "highest eigenvalue at equal loss (nats)"
-        label(axis, method, "rate η (line: tuned)", shown)
+        label(axis, pair.name, "rate η (line: tuned)", shown)
     return figure
-
-
-def _draw_by_rate(axis, rates: np.ndarray, values: np.ndarray, best: int, kind: str):
-    """Median and range of the units at rates where all have one; the tuned rate."""
-    whole = np.all(np.isfinite(values), axis=1)
-    shown, values = rates[whole], values[whole]
-    (line,) = axis.semilogx(shown, np.median(values, axis=1), label=kind, markevery=1)
-    colour = line.get_color()
-    lowest, highest = np.min(values, axis=1), np.max(values, axis=1)
-    axis.fill_between(shown, lowest, highest, color=colour, alpha=0.15)
-    axis.axvline(rates[best], color=colour, marker="")

@@ -1,4 +1,4 @@
-"""Does a rare gradient get through an optimizer that divides by its memory?
+"""Does a rare gradient get through an optimizer that divides by its state?
 
 Optimizers are given scripts of gradients at β₁ = 0, β₂ = 0.999, ε = 0 and a constant η:
 1 for some steps, once 1e5, then 1 again. Steps are in η. Nothing is random but the
@@ -27,11 +27,10 @@ from functools import partial
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxml import learn, randomness, record
+from jaxml import learn, problem, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
 from jaxml.types import Keep
@@ -97,14 +96,11 @@ def study(config: Config, keep: Keep) -> Result:
 
 
 def _scripts(config: Config) -> Scripts:
-    step = np.arange(config.steps)
-    (seed,) = randomness.seeds(config.seed, 1)
-    shape = (config.drawn, config.steps)
-    exponents = np.random.default_rng(seed).uniform(-6, 6, shape)
+    steps = config.steps
     return Scripts(
-        usual=np.where(step == config.usual, LARGE, 1.0),
-        late=np.where(step == config.late, LARGE, 1.0),
-        drawn=10**exponents,
+        usual=problem.one_large(steps, config.usual, LARGE),
+        late=problem.one_large(steps, config.late, LARGE),
+        drawn=problem.over_decades(config.drawn, steps, seed=config.seed),
     )
 
 
@@ -118,16 +114,10 @@ def _steps(name: str, scripts: Scripts) -> Scripts:
 
 
 def _walk(name: str, gradients: Float[jax.Array, " step"]) -> Float[jax.Array, " step"]:
-    """Steps at η = 1; where the parameter stands does not matter, so it stays at 0."""
+    """Steps at η = 1."""
     hyper = learn.Hyper(lr=1.0, momentum=0.0, second_moment=BETA, epsilon=0.0)
     optimizer = learn.OPTIMIZERS[name](hyper)
-    zero = jnp.zeros(())
-
-    def one(state: object, gradient: jax.Array) -> tuple[object, jax.Array]:
-        step, state = learn.update(optimizer, gradient, state, zero)
-        return state, -step
-
-    return jax.lax.scan(one, optimizer.init(zero), gradients)[1]
+    return -learn.steps_along(optimizer, gradients)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -182,27 +172,27 @@ def _many_small_ones(result: Result) -> tuple[Assertion, ...]:
 
 
 def _together(moved: np.ndarray, past: int) -> np.floating:
-    """The way of all steps before the large gradient, in terms of the step at it."""
+    """How far all steps before the large gradient lead, in terms of the step at it."""
     before = moved[:past].sum()
     return before / moved[past]
 
 
 def _bound(result: Result) -> Assertion:
-    """The excess of all steps over η/√(1 - β₂), in all scripts and both methods."""
+    """How far steps go beyond η/√(1 - β₂), in all scripts and by both methods."""
     largest = []
     for moved in result.moved:
         method = _by_method(moved)
         largest.append(np.abs(method["adam"]).max())
         largest.append(np.abs(method["rmsprop"]).max())
     bound = 1 / (1 - BETA) ** 0.5
-    excess = np.array(largest) / bound - 1
+    beyond = np.array(largest) / bound - 1
     drawn, steps = result.moved.drawn.shape[1:]
     others = "two of gradients of 1 but for one of 1e5"
     setting = f"{drawn} drawn scripts and {others}, of {steps:,} gradients; {CONSTANTS}"
     return record.deciding(
         "C111",
         "No step of Adam or RMSProp exceeds η/√(1 - β₂).",
-        record.largest(np.maximum(excess, 0)),
+        record.largest(np.maximum(beyond, 0)),
         record.at_most(ROUNDING),
         unit="relative error",
         setting=setting,

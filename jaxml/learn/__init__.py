@@ -12,7 +12,7 @@ from jaxml.learn.batches import (
     updates_per_epoch,
     with_replacement,
 )
-from jaxml.learn.training.grid import grid
+from jaxml.learn.training.grid import grid, joined
 from jaxml.learn.optimizers.hyper import Hyper, validate
 from jaxml.learn.optimizers.composition import by, coupled, decoupled, within
 from jaxml.learn.optimizers.door import begin, update
@@ -54,6 +54,7 @@ from jaxml.learn.optimizers.momenta import (
     sgd,
     sgdw,
 )
+from jaxml.learn.optimizers.scripts import steps_along
 from jaxml.learn.optimizers.self_tuned import prodigy, swats
 from jaxml.learn.optimizers.table import OPTIMIZERS
 from jaxml.learn.optimizers.rates import (

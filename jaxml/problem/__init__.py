@@ -87,6 +87,10 @@ from jaxml.problem.tasks.networks import (
     tanh_sinc,
     unravel,
 )
+from jaxml.problem.tasks.scripts import (
+    one_large,
+    over_decades,
+)
 from jaxml.problem.tasks.variants import (
     after_the_sum,
     before_the_block,

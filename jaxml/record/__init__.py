@@ -19,6 +19,7 @@ from jaxml.record.statistics import (
 from jaxml.record.summaries import (
     correlation,
     first_passage,
+    first_passages,
     mean_difference,
     ratio_of_means,
 )

@@ -10,6 +10,7 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import SymmetricalLogLocator
 
 from jaxml.types import InputError
@@ -113,6 +114,60 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_title(title, fontsize=11, loc="left")
     axes.set_xlabel(x, fontsize=10)
     axes.set_ylabel(y, fontsize=10)
+
+
+def band(
+    axes: Axes, x: np.ndarray, values: np.ndarray, name: str, *, within: float = 0.8
+) -> Line2D:
+    """A line through the medians over units, and a band that holds a fraction of them.
+
+    Args:
+        axes: a panel.
+        x: `[point]`.
+        values: `[point, unit]`, all of them numbers.
+        name: of the line, for the legend.
+        within: the fraction of the units that the band holds, as many beyond it on
+            either side; 1 is their range.
+
+    Returns:
+        The line.
+    """
+    beyond = (1 - within) / 2
+    low, middle, high = np.quantile(values, [beyond, 0.5, 1 - beyond], axis=-1)
+    (line,) = axes.plot(x, middle, label=name)
+    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2)
+    return line
+
+
+def by_rate(
+    axes: Axes, rates: np.ndarray, values: np.ndarray, tuned: int, name: str
+) -> None:
+    """Median and range of the units at each rate at which none diverged, and a vertical
+    line at the tuned rate.
+
+    Args:
+        axes: a panel.
+        rates: `[point]`, shown on a logarithmic axis.
+        values: `[point, unit]`, not finite where a run diverged.
+        tuned: the point that was chosen.
+        name: of the line, for the legend.
+    """
+    whole = np.all(np.isfinite(values), axis=1)
+    line = band(axes, rates[whole], values[whole], name, within=1.0)
+    line.set_markevery(1)
+    axes.axvline(rates[tuned], color=line.get_color(), marker="")
+    axes.set_xscale("log")
+
+
+def boxes(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
+    """One horizontal box a family: median, quartiles, and points beyond the whiskers.
+
+    Args:
+        axes: a panel.
+        samples: of each family, `[unit]`; those that are not finite are left out.
+    """
+    finite = [values[np.isfinite(values)] for values in samples.values()]
+    axes.boxplot(finite, orientation="horizontal", tick_labels=list(samples))
 
 
 def stacked_fractions(

@@ -69,6 +69,19 @@ def first_passage(falling: Array, values: Array, level: float | np.floating) -> 
     return float(values[before] + fraction * gained)
 
 
+def first_passages(
+    falling: Array, values: Array, level: float | np.floating
+) -> np.ndarray:
+    """`first_passage` of every curve, whatever axes come before the last.
+
+    >>> falling = np.array([[4.0, 2.0], [4.0, 3.5]])
+    >>> first_passages(falling, np.array([0.0, 10.0]), 3.0).tolist()
+    [5.0, nan]
+    """
+    passage = np.vectorize(first_passage, signature="(n),(n),()->()")
+    return passage(falling, values, level)
+
+
 def known_unit(statistic: Callable[..., float]) -> str:
     """The unit that a statistic knows of its value, else ""."""
     return _UNITS.get(statistic, "")

@@ -17,6 +17,8 @@ from jaxml.problem import (
     mlp,
     objective,
     objective_of_vector,
+    one_large,
+    over_decades,
     parity_digits,
     pokemon_cp,
     pokemon_line,
@@ -136,3 +138,24 @@ def test_characters_are_windows_of_blocks_that_share_none() -> None:
 def test_a_text_shorter_than_a_block_is_refused() -> None:
     with pytest.raises(InputError, match="give a longer text"):
         characters_workload(text=b"short", block=10)
+
+
+@pytest.mark.identity
+def test_scripts_are_of_ones_but_for_one_gradient_each() -> None:
+    scripts = one_large(5, 3, np.array([10.0, 0.5]))
+    assert scripts.tolist() == [[1, 1, 1, 10, 1], [1, 1, 1, 0.5, 1]]
+    assert scripts.dtype == np.float64
+    for at in (-1, 5):
+        with pytest.raises(InputError, match="more steps"):
+            one_large(5, at, 10.0)
+
+
+@pytest.mark.statistics
+def test_drawn_gradients_are_uniform_in_their_logarithm() -> None:
+    """A uniform number on ±6 has mean 0 and variance 12."""
+    exponents = np.log10(over_decades(20, 500, seed=0))
+    assert exponents.shape == (20, 500)
+    assert np.max(np.abs(exponents)) <= 6
+    assert abs(np.mean(exponents)) < 4 * np.sqrt(12 / exponents.size)
+    assert not np.array_equal(over_decades(20, 500, seed=1), 10**exponents)
+    assert np.max(np.abs(np.log10(over_decades(3, 50, decades=2, seed=1)))) <= 2

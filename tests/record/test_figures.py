@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxml.record.figures import STYLES, label, panels, save
+from jaxml.record.figures import STYLES, band, boxes, by_rate, label, panels, save
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.identity
@@ -75,3 +75,33 @@ def test_an_axis_needs_a_name(names):
     _, (axes,) = panels()
     with pytest.raises(InputError, match="unit"):
         label(axes, "title", *names)
+
+
+def test_a_band_holds_the_fraction_of_the_units_that_it_says():
+    _, (axes,) = panels()
+    values = np.stack([np.arange(11.0), 2 * np.arange(11.0)])
+    line = band(axes, np.array([1.0, 2.0]), values, "x", within=0.8)
+    assert line.get_ydata().tolist() == [5, 10] and line.get_label() == "x"
+    (filled,) = axes.collections
+    corners = filled.get_paths()[0].vertices
+    for x, low, high in ((1, 1, 9), (2, 2, 18)):
+        at = corners[corners[:, 0] == x, 1]
+        np.testing.assert_allclose([at.min(), at.max()], [low, high])
+
+
+def test_rates_at_which_a_unit_diverged_are_not_drawn():
+    _, (axes,) = panels()
+    values = np.array([[1.0, 2.0, 9.0], [3.0, 3.0, 3.0], [4.0, np.nan, 5.0]])
+    by_rate(axes, np.array([0.1, 0.2, 0.4]), values, 1, "plain")
+    medians, tuned = axes.lines
+    assert medians.get_xdata().tolist() == [0.1, 0.2]
+    assert medians.get_ydata().tolist() == [2, 3]
+    assert set(tuned.get_xdata()) == {0.2} and axes.get_xscale() == "log"
+
+
+def test_boxes_leave_out_what_is_not_finite():
+    _, (axes,) = panels()
+    boxes(axes, {"a": np.array([1.0, 2.0, 3.0]), "b": np.array([5.0, np.inf, 5.0])})
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
+    medians = [line.get_xdata()[0] for line in axes.lines if line.get_color() == "C1"]
+    assert medians == [2, 5]

@@ -7,7 +7,12 @@ from jaxml.record.statistics import (
     certain,
     proportion,
 )
-from jaxml.record.summaries import correlation, first_passage, mean_difference
+from jaxml.record.summaries import (
+    correlation,
+    first_passage,
+    first_passages,
+    mean_difference,
+)
 from jaxml.types import InputError
 
 RNG = np.random.default_rng(7)
@@ -144,6 +149,17 @@ def test_first_passage_reads_one_curve_where_another_falls_to_a_level(dtype):
     assert (
         first_passage(bumpy, np.arange(4.0), 2.0) == 0.5
     )  # the first time, not the last
+
+
+@pytest.mark.identity
+def test_first_passages_are_those_of_each_curve():
+    falling = np.exp(-np.random.default_rng(0).uniform(size=(3, 4, 5)).cumsum(axis=2))
+    values = np.arange(5.0)
+    found = first_passages(falling, values, 0.3)
+    assert found.shape == (3, 4)
+    for place in np.ndindex(3, 4):
+        alone = first_passage(falling[place], values, 0.3)
+        np.testing.assert_array_equal(found[place], alone)
 
 
 @pytest.mark.identity

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -49,6 +49,27 @@ def grid(kind: type[Hypers], **axes: Any) -> Hypers:
         row = value if name in columns else _default(name, value)
         filled[name] = _column(kind, name, row, len(runs))
     return validate(kind(**filled))
+
+
+def joined(grids: Sequence[Hypers]) -> Hypers:
+    """Grids of one kind, one after another, as one grid.
+
+    >>> from jaxml.learn.optimizers.hyper import Hyper
+    >>> joined([grid(Hyper, lr=[0.1, 0.2]), grid(Hyper, lr=[0.3], seed=[1])]).seed
+    array([0, 0, 1], dtype=int32)
+
+    Raises:
+        InputError: no grids, or grids of more than one kind.
+    """
+    kinds = {type(each) for each in grids}
+    if len(kinds) != 1:
+        raise InputError(
+            f"{len(grids)} grids of {len(kinds)} kinds cannot be joined: give one grid "
+            "or more, all of one kind."
+        )
+    (kind,) = kinds
+    columns = [np.concatenate(column) for column in zip(*grids, strict=True)]
+    return kind(*columns)
 
 
 def _check_axes(kind: Any, axes: Mapping[str, Any]) -> None:

@@ -1,1 +1,3 @@
-"""Fixed problems: networks whose curvature is studied, workloads of optimizers."""
+"""Fixed problems: networks whose curvature is studied, workloads of optimizers, scripts
+of gradients.
+"""

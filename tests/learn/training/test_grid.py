@@ -217,3 +217,24 @@ def test_different_seeds_are_different_runs():
     seeds = [0, 1, 2**31 - 2, 2**31 - 1]
     params = sweep(learn.grid(learn.Hyper, lr=[0.0], seed=seeds)).params
     assert len(np.unique(params[:, 0])) == 4
+
+
+@pytest.mark.identity
+def test_joined_grids_follow_one_another():
+    first = learn.grid(learn.Hyper, lr=[0.1, 0.2], seed=[3])
+    second = learn.grid(learn.Hyper, lr=[0.4], weight_decay=[0.5])
+    both = learn.joined([first, second])
+    for name in learn.Hyper._fields:
+        column = getattr(both, name)
+        assert column.dtype == getattr(first, name).dtype
+        assert column[:2].tolist() == getattr(first, name).tolist()
+        assert column[2:].tolist() == getattr(second, name).tolist()
+
+
+@pytest.mark.identity
+def test_grids_of_two_kinds_or_none_at_all_are_not_joined():
+    own = learn.grid(Own, lr=[0.1], turns=[1], width=[2])
+    with pytest.raises(InputError, match="2 grids of 2 kinds"):
+        learn.joined([own, learn.grid(learn.Hyper, lr=[0.1])])
+    with pytest.raises(InputError, match="give one grid or more"):
+        learn.joined([])
