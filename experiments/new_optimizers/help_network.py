@@ -49,13 +49,14 @@ from jaxml import learn, problem, randomness, record
 from jaxml.learn import Family, Training, TrainState
 from jaxml.record import Arm, Assertion
 from jaxml.record.figures import Figure, boxes, label, panels
-from jaxml.types import Batch, Keep, Key, Params, Workload
+from jaxml.types import Batch, Keep, Params, Workload
 
 CLASSES = 10
 LOWEST, HIGHEST = 0.04, 0.04 * 1.5**7  # rates
 RATES = np.geomspace(LOWEST, HIGHEST, 8)  # of an aid with three strengths
 FINE_RATES = np.geomspace(LOWEST, HIGHEST, 24)  # of one without
 RATE_BEFORE = 0.03  # of the learning on other digits
+OTHER = 4  # stream of keys of that learning, beside the four of training
 
 
 class Aid(NamedTuple):
@@ -216,8 +217,8 @@ def _of_family(of_point: Callable[..., Training], family: Family) -> Training:
     is read by the optimizer, so a grid over the others is right.
     """
 
-    def init(point: Point) -> TrainState:
-        return of_point(point, family).init(point)
+    def init(point: Point, params: Params, model_state: Any) -> TrainState:
+        return of_point(point, family).init(point, params, model_state)
 
     def run(state: TrainState, data: Batch) -> Any:
         return of_point(state.hyper, family).run(state, data)
@@ -234,14 +235,21 @@ def _training(
     split = learn.split_anew(
         work.data, train=work.train, test=work.test, size=config.batch
     )
-    return learn.training(
-        partial(_start, config, work, other, point),
+    training = learn.training(
+        work.start,
         work.loss,
         family,
         split,
         steps=config.steps,
         probe=learn.evaluating(work.measures),
     )
+
+    def init(point: Point, params: Params, model_state: Any) -> TrainState:
+        before = params, model_state
+        learned = _learned(work, other, point, before, batch=config.batch)
+        return training.init(point, learned, model_state)
+
+    return training._replace(init=init)
 
 
 def _workload(config: Config, depth: int, own: Batch, point: Point) -> Workload:
@@ -253,24 +261,26 @@ def _workload(config: Config, depth: int, own: Batch, point: Point) -> Workload:
     return problem.workload(model, loss, own, train=config.train, test=config.test)
 
 
-def _start(
-    config: Config, work: Workload, other: Batch, point: Point, key: Key
-) -> tuple[Params, Any]:
+def _learned(
+    work: Workload, other: Batch, point: Point, start: tuple[Params, Any], *, batch: int
+) -> Params:
     """Initial weights whose hidden layers have learned pairs of other digits."""
-    params, state = work.start(key)
+    key = jax.random.fold_in(jax.random.key(point.seed), OTHER)
+    pairs_key, order_key = jax.random.split(key)
     count = len(other.weights)
-    drawn = jax.random.randint(key, (count,), 0, CLASSES // 2, jnp.int32)
+    drawn = jax.random.randint(pairs_key, (count,), 0, CLASSES // 2, jnp.int32)
     pairs = jnp.where(point.random > 0, drawn, other.targets // 2)
-    batches = learn.shuffled(other._replace(targets=pairs), config.batch)
+    batches = learn.shuffled(other._replace(targets=pairs), batch)
     before = learn.training(work.start, work.loss, learn.momentum, batches, steps=1)
 
     def update(index: Any, state: TrainState) -> TrainState:
-        return before.step(state, batches.draw(batches.data, key, index))[0]
+        return before.step(state, batches.draw(batches.data, order_key, index))[0]
 
-    initial = before.init(point._replace(lr=RATE_BEFORE))
+    params, model_state = start
+    initial = before.init(point._replace(lr=RATE_BEFORE), params, model_state)
     learned = jax.lax.fori_loop(0, point.before, update, initial).params
     last = max(params)
-    return {**learned, last: params[last]}, state
+    return {**learned, last: params[last]}
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
