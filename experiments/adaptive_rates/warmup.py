@@ -17,8 +17,8 @@ momentum, as many as ResNet's. What each outcome would look like:
 SGD with momentum, of which C117 does not speak, stands beside Adam in the second
 question. A run that diverged counts as guessing, log 10.
 
-A unit draws its initial weights, its split and its order anew; 10 units tune by the
-last training loss, 10 others judge. The margin is 5 % of the loss: a loss that falls
+A unit draws its initial weights, its split and its order anew; 20 units tune by the
+last training loss, 20 others judge (with 10 and 10 nothing was decided). The margin is 5 % of the loss: a loss that falls
 with the inverse root of the updates falls by as much with a tenth more of them. The
 grids of rates were placed by the tuning units of seed 100, which is judged nowhere.
 
@@ -77,8 +77,8 @@ class Config:
     steps: tuple[int, ...] = (4000, 2000)  # by method
     warmups: tuple[int, ...] = (2000, 400)
     batch: int = 20
-    tuning: int = 10
-    judging: int = 10
+    tuning: int = 20
+    judging: int = 20
     lanes: int = 20
     seed: int = 0
 
