@@ -43,7 +43,10 @@ from jaxml.record import Arm, Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
 from jaxml.types import Keep, Workload
 
-RATE, BETA_1, BETA_2, EPSILON = 0.001, 0.9, 0.999, 1e-8
+RATE = 0.001
+BETA_1 = 0.9
+BETA_2 = 0.999
+EPSILON = 1e-8
 RATES = RATE * 1.5 ** np.arange(-1, 13)
 MIDDLE = RATES[5:12]  # tuned over together with another setting
 DATA = ("8x8 digits", "14x14 pictures of clothing")
