@@ -86,6 +86,8 @@ from jaxml.problem.tasks.networks import (
     square_wave,
     tanh_sinc,
     unravel,
+    untrained_logits,
+    wider_inputs,
 )
 from jaxml.problem.tasks.scripts import (
     one_large,
