@@ -77,6 +77,7 @@ from jaxml.problem.tasks.line import (
 from jaxml.problem.tasks.networks import (
     Task,
     deep_relu,
+    initial_vectors,
     networks,
     objective_of_vector,
     output_errors,

@@ -21,6 +21,7 @@ from jaxml.types import Array, Batch, Key, Model, Objective, Params
 __all__ = [
     "Task",
     "deep_relu",
+    "initial_vectors",
     "networks",
     "objective_of_vector",
     "output_errors",
@@ -60,6 +61,15 @@ def networks(task: Task, seeds: Sequence[int]) -> Params:
         return task.model.init(jax.random.key(seed), task.batch.inputs)[0]
 
     return jax.lax.map(params, jnp.asarray(np.asarray(seeds)))
+
+
+def initial_vectors(task: Task, seeds: Sequence[int]) -> jax.Array:
+    """`networks` as vectors `[network, p]`, each in the order of `tree.ravel`."""
+
+    def vector(params: Params) -> jax.Array:
+        return tree.ravel(params)[0]
+
+    return jax.vmap(vector)(networks(task, seeds))
 
 
 def unravel(task: Task) -> Callable[[jax.Array], Params]:
