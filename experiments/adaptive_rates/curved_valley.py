@@ -181,8 +181,8 @@ def _setting(result: Result, valley: str) -> str:
 def _fewest(arrivals: Array) -> Mapping[str, np.ndarray]:
     """Updates at the best rate from each start, at least one."""
     fewest = np.min(arrivals, axis=-1)
-    at_least_one = np.maximum(fewest, 1)
-    return dict(zip(METHODS, at_least_one, strict=True))
+    some = np.maximum(fewest, 1)
+    return dict(zip(METHODS, some, strict=True))
 
 
 def _compared(
@@ -224,7 +224,8 @@ def _inside(result: Result) -> Assertion:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Updates at the best rate by method, a point a start, and medians by rate."""
-    figure, (best, rates) = panels(1, 2, width=4.8)
+    figure, axes = panels(1, 2, width=4.8)
+    best, rates = axes
     labels = [f"α = {alpha}" for alpha in ALPHAS] + ["mean of all"]
     curved = _fewest(result.curved)
     medians = np.median(result.curved, axis=1)

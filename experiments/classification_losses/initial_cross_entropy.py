@@ -70,7 +70,8 @@ def study(config: Config, keep: Keep) -> Result:
 
 
 def _compute(config: Config) -> Result:
-    first, second = jax.random.split(randomness.key(config.seed))
+    key = randomness.key(config.seed)
+    first, second = jax.random.split(key)
     normal = 10 * jax.random.normal(first, (config.vectors, 10))
     common = normal[:, 0]  # a logit that all ten classes are given
     keys = jax.random.split(second, config.seeds)
@@ -95,18 +96,22 @@ def _start(
     few = logits[..., :classes]
     scales = jnp.array(SCALES)[:, None, None, None]
     scaled = scales * few[None]
-    own = jnp.broadcast_to((labels % classes)[None], scaled.shape[:3])
+    own = labels % classes
+    both = jnp.broadcast_to(own[None], scaled.shape[:3])
     flat = scaled.reshape(-1, classes)
-    losses = problem.cross_entropy(flat, own.ravel())
-    means = losses.reshape(own.shape).mean(axis=2)
+    losses = problem.cross_entropy(flat, both.ravel())
+    means = losses.reshape(both.shape).mean(axis=2)
     return means / np.log(classes)
 
 
 def _equal(common: Float[jax.Array, " vector"]) -> Float[jax.Array, " vector"]:
     logits = jnp.tile(common[:, None], 10)
-    entropy = jnp.log(jnp.asarray(10, common.dtype))
-    losses = problem.cross_entropy(logits, jnp.zeros(len(common), int))
-    return (losses - entropy) / (jnp.abs(common) + entropy)
+    ten = jnp.asarray(10, common.dtype)
+    entropy = jnp.log(ten)
+    labels = jnp.zeros(len(common), int)
+    losses = problem.cross_entropy(logits, labels)
+    size = jnp.abs(common) + entropy
+    return (losses - entropy) / size
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
