@@ -19,7 +19,7 @@ at a hundredth of the default rate, which must be farther off. β₁ = 0, β₂ 
 where all gradients of the run weigh about the same, and ε = 1e-8 are natural ends of
 their grids; the others are edges, at which nothing is decided.
 
-The range of the rates was placed by a coarse look at other seeds (100 and above, steps
+The range of the rates was placed by a coarse grid at other seeds (100 and above, steps
 of 2, three or four units). The first run had 10 units of each kind, with which five of
 ten intervals were too wide to tell, and no β₂ below 0.9, which was best on clothing.
 
@@ -35,7 +35,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -44,14 +43,12 @@ from jaxml.record import Arm, Assertion
 from jaxml.record.figures import Axes, Figure, label, panels
 from jaxml.types import Keep, Workload
 
-RATE, BETA_1, BETA_2, EPSILON = 0.001, 0.9, 0.999, 1e-8
+RATE = 0.001
+BETA_1 = 0.9
+BETA_2 = 0.999
+EPSILON = 1e-8
 RATES = RATE * 1.5 ** np.arange(-1, 13)
 MIDDLE = RATES[5:12]  # tuned over together with another setting
-OTHERS = {  # values beside the default, the one that is an edge last
-    "β₁": (0.0, 0.5, 0.95, 0.98),
-    "β₂": (0.9999, 0.99, 0.9, 0.5),
-    "ε": (1e-6, 1e-4, 1e-2),
-}
 DATA = ("8x8 digits", "14x14 pictures of clothing")
 
 UNIT = "accuracy difference"
@@ -60,11 +57,30 @@ GOOD = record.near(
 )
 
 
+class Other(NamedTuple):
+    """A setting beside the rate.
+
+    Attributes:
+        field: of `Point`.
+        values: beside the default, the one that is an edge last.
+    """
+
+    field: str
+    values: tuple[float, ...]
+
+
+OTHERS = {
+    "β₁": Other("beta_1", (0.0, 0.5, 0.95, 0.98)),
+    "β₂": Other("beta_2", (0.9999, 0.99, 0.9, 0.5)),
+    "ε": Other("epsilon", (1e-6, 1e-4, 1e-2)),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Units and budgets; `clothing` examples of 0 take digits instead.
+    """Units and budgets; `clothing` examples of 0 repeat what became of digits.
 
-    Units are of each kind: as many tune as judge.
+    Units are of each kind: as many tune as judge. In `lanes` runs advance together.
     """
 
     digits: int = 500  # to train on
@@ -80,7 +96,7 @@ class Config:
 
 
 SMOKE = Config(
-    clothing=0, digits=40, test=20, units=2, width=4, short=10, long=20, lanes=368
+    clothing=0, digits=40, test=20, units=1, width=4, short=5, long=10, lanes=1
 )
 
 
@@ -134,13 +150,13 @@ class Point(NamedTuple):
 
 def _points() -> list[Point]:
     """The control and all rates, then the middle rates with one other setting."""
-    points = [Point(RATE / 100), *(Point(float(rate)) for rate in RATES)]
-    fields = dict(zip(OTHERS, ("beta_1", "beta_2", "epsilon"), strict=True))
-    for name, values in OTHERS.items():
-        for value in values:
-            for rate in MIDDLE:
-                point = Point(float(rate), other=name, edge=value == values[-1])
-                points.append(point._replace(**{fields[name]: value}))
+    points = [Point(RATE / 100)]
+    points += [Point(rate) for rate in RATES]
+    for name, other in OTHERS.items():
+        for value in other.values:
+            edge = value == other.values[-1]
+            point = Point(RATE, other=name, edge=edge)._replace(**{other.field: value})
+            points += [point._replace(rate=rate) for rate in MIDDLE]
     return points
 
 
@@ -172,27 +188,24 @@ DEFAULT = Untuned(
 
 def study(config: Config, keep: Keep) -> Result:
     """One program a data set and budget."""
-    digits = problem.digits_workload(
+    work = problem.digits_workload(
         train=config.digits, test=config.test, width=config.width
     )
-    clothing = _clothing(config) if config.clothing else digits
-    return Result(
-        _ends(config, digits, "digits", keep),
-        _ends(config, clothing, "clothing", keep),
-    )
+    digits = _ends(config, work, "digits", keep)
+    if not config.clothing:
+        return Result(digits, digits)
+    clothing = _ends(config, _clothing(config), "clothing", keep)
+    return Result(digits, clothing)
 
 
 def _clothing(config: Config) -> Workload:
-    """Clothing, its pixels averaged over blocks of 2 by 2, and a dense network."""
-    images = problem.clothing_workload(pool=20_000, block=2).data
-    rows = np.asarray(images.inputs).reshape(len(images.inputs), -1)
-    return problem.workload(
-        problem.mlp((config.width, 10), jax.nn.relu),
-        problem.cross_entropy,
-        images._replace(inputs=rows),
+    """Clothing, its pixels averaged over blocks of 2 by 2."""
+    return problem.small_clothing_workload(
+        pool=20_000,
         train=config.clothing,
         test=config.test,
-        held_out={"accuracy": problem.accuracy},
+        width=config.width,
+        block=2,
     )
 
 
@@ -219,11 +232,12 @@ def _accuracy(
     """The last accuracy, `[point, unit]`."""
     settings = np.array([point[:4] for point in points], np.float32)
     rate, beta_1, beta_2, epsilon = settings.T
-    one_each = learn.grid(learn.Hyper, lr=rate, horizon=[steps])
-    grid = one_each._replace(momentum=beta_1, second_moment=beta_2, epsilon=epsilon)
+    rates = learn.grid(learn.Hyper, lr=rate, horizon=[steps])
+    grid = rates._replace(momentum=beta_1, second_moment=beta_2, epsilon=epsilon)
+    adam = partial(learn.adam, shape=learn.linear)
     found = learn.compare(
         learn.experiment(work, batch=config.batch, steps=steps),
-        {name: learn.Entrant(partial(learn.adam, shape=learn.linear), grid)},
+        {name: learn.Entrant(adam, grid)},
         lanes=config.lanes,
         units=learn.Units(config.units, config.units),
         seed=config.seed,
@@ -266,23 +280,30 @@ def _rate(ends: Ends, accuracy: np.ndarray, kind: Untuned, setting: str) -> Asse
 
 
 def _other(ends: Ends, other: str, setting: str) -> Assertion:
-    alone = [POINTS.index(Point(float(rate))) for rate in MIDDLE]
-    together = [k for k, each in enumerate(POINTS) if each.other == other]
+    alone = [POINTS.index(Point(rate)) for rate in MIDDLE]
+    both = _arm(ends.short, [*alone, *_together(other)])
     return _compared(
         ends,
         f"Adam with its rate tuned and {other} at its default ends within a point of "
         f"the accuracy that it reaches with both tuned: with {other} tuned minus "
         "without.",
-        (_arm(ends.short, [*alone, *together]), _arm(ends.short, alone)),
+        (both, _arm(ends.short, alone)),
         setting,
     )
 
 
+def _together(other: str) -> list[int]:
+    """Points at which this setting is not at its default."""
+    return [point for point, each in enumerate(POINTS) if each.other == other]
+
+
 def _arm(accuracy: np.ndarray, chosen: list[int]) -> Arm:
     """These points; edges are those of the middle rates and of the other setting."""
-    ends = (float(MIDDLE[0]), float(MIDDLE[-1]))
-    edges = [POINTS[k].edge or POINTS[k].rate in ends for k in chosen]
-    return Arm(accuracy[chosen], scores=-accuracy[chosen], edges=np.array(edges))
+    points = [POINTS[point] for point in chosen]
+    ends = (MIDDLE[0], MIDDLE[-1])
+    edges = [point.edge or point.rate in ends for point in points]
+    held_out = accuracy[chosen]
+    return Arm(held_out, scores=-held_out, edges=np.array(edges))
 
 
 def _compared(
@@ -302,12 +323,11 @@ def figures(result: Result) -> dict[str, Figure]:
     """
     figure, axes = panels(1, 2)
     for panel, ends, data in zip(axes, result, DATA, strict=True):
-        for steps, accuracy in zip(ends.steps, (ends.short, ends.long), strict=True):
-            _band(panel, RATES, accuracy[1:FIRST], f"{steps:,} updates, defaults")
+        short, long = ends.steps
+        _band(panel, ends.short, f"{short:,} updates, defaults")
+        _band(panel, ends.long, f"{long:,} updates, defaults")
         for other in OTHERS:
-            own = [k for k, each in enumerate(POINTS) if each.other == other]
-            by_value = np.mean(ends.short[own], axis=1).reshape(-1, len(MIDDLE))
-            panel.plot(MIDDLE, np.max(by_value, axis=0), label=f"short, best {other}")
+            panel.plot(MIDDLE, _best(ends, other), label=f"short, best {other}")
         panel.axvline(RATE, color="#777777")
         panel.set_xscale("log")
         label(panel, data, "rate η (line: default)", "held-out accuracy")
@@ -315,8 +335,15 @@ def figures(result: Result) -> dict[str, Figure]:
     return {"defaults": figure}
 
 
-def _band(axes: Axes, x: np.ndarray, values: np.ndarray, name: str) -> None:
-    """The median over units, the last axis, and a band of four in five of them."""
-    low, middle, high = np.quantile(np.nan_to_num(values), [0.1, 0.5, 0.9], axis=-1)
-    (line,) = axes.plot(x, middle, label=name)
-    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2)
+def _best(ends: Ends, other: str) -> np.ndarray:
+    """Mean accuracy at each middle rate, with the best value of one other setting."""
+    means = np.mean(ends.short[_together(other)], axis=1)
+    return np.max(means.reshape(-1, len(MIDDLE)), axis=0)
+
+
+def _band(axes: Axes, accuracy: np.ndarray, name: str) -> None:
+    """The median over units by rate, and a band of four in five of them."""
+    known = np.nan_to_num(accuracy[1:FIRST])
+    low, middle, high = np.quantile(known, [0.1, 0.5, 0.9], axis=-1)
+    (line,) = axes.plot(RATES, middle, label=name)
+    axes.fill_between(RATES, low, high, color=line.get_color(), alpha=0.2)

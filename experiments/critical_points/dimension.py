@@ -5,14 +5,14 @@ it says of random matrices is in `random_matrices`; here are tanh networks with 
 of five widths, on SINC and on the parity of digits.
 
 A search is Adam for a number of updates drawn anew, up to 1,000, even in its
-logarithm, so that searches begin at all heights; then descent on the gradient norm,
-which prescribes no index. From random weights, without Adam, SINC is searched a second
-time. (A pilot at another seed, of which only the yields were looked at, found from
-there nothing on parity but the origin, where all weights are zero.) The searches favour
-points with a wide basin of the gradient norm, and those near the path of Adam, which
-leads to low losses. A narrow network's few points are found over and over, a wide one's
-are sampled, and the rarely found ones are missing. All is said of points that are
-found, not of all that exist.
+logarithm, so that searches begin at all heights of the loss; then the gradient norm is
+descended, which prescribes no index. From random weights, without Adam, SINC is
+searched a second time. (A pilot at another seed, of which only the yields were read,
+found from there nothing on parity but the origin, where all weights are zero.) The
+searches favour points with a wide basin of the gradient norm, and those near the path
+of Adam, which leads to low losses. A narrow network's few points are found over and
+over, a wide one's are sampled, and the rarely found ones are missing. All is said of
+points that are found, not of all that exist.
 
 Outcomes: the claim is right where the fraction of minima, among distinct certified
 points, is lower in the two widest networks than in the two narrowest; wrong where it is
@@ -43,15 +43,15 @@ Run: jaxml run dimension
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cache, partial
+from typing import NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from jaxml import curvature, learn, problem, randomness, record, tree
-from jaxml.curvature import FLAT, MINIMUM, SADDLE, Certificate
+from jaxml import curvature, learn, problem, randomness, record
+from jaxml.curvature import MINIMUM, Certificate
 from jaxml.parallel import rows
 from jaxml.problem import Task
 from jaxml.record import Assertion
@@ -61,19 +61,23 @@ from jaxml.record.figures import (
     label,
     panels,
 )
-from jaxml.types import Array, Batch, Keep, Key, Objective
+from jaxml.types import Array, Batch, Keep, Objective
 
 DECAY = 1e-3
 EXAMPLES = 100  # of a data set
-INPUTS = 6  # components of digits, and copies of the control's input
-RATE = 0.02  # of Adam
+RATE = 0.02
+ADAM = learn.adam(learn.Hyper(lr=RATE))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Networks, data sets, searches on each, and how long they are."""
+    """Networks, data sets, searches on each, and how long they are.
+
+    `inputs` are components of digits, and copies of the control's input.
+    """
 
     widths: tuple[int, ...] = (1, 2, 3, 4, 6)
+    inputs: int = 6
     datasets: int = 16
     searches: int = 16
     updates: int = 1000  # of Adam, at most
@@ -81,7 +85,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(widths=(1,), datasets=3, searches=2, updates=20, iterations=20)
+SMOKE = Config(widths=(1,), inputs=1, datasets=3, searches=2, updates=20, iterations=20)
 
 
 class Found(NamedTuple):
@@ -108,10 +112,11 @@ class Result(NamedTuple):
     untrained: Found
     control: Found
     widths: Int[np.ndarray, " width"]
+    inputs: Int[np.ndarray, ""]
 
 
 class Start(NamedTuple):
-    """Where one search begins."""
+    """Where one search begins: a vector, updates of Adam to come, and a data set."""
 
     params: Array
     updates: Array
@@ -120,109 +125,104 @@ class Start(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """Each width in one program, with Adam and without."""
-
-    def found(
-        name: str, tasks: list[Task], objectives: list[Objective], updates: int
-    ) -> Found:
-        columns = []
-        for task, objective in zip(tasks, objectives, strict=True):
-            search = partial(_searched, config, task, objective, updates)
-            columns.append(keep(f"{name} {len(columns)}", search))
-        return Found(*(np.stack(column) for column in zip(*columns, strict=True)))
-
+    found = partial(_found, config, keep)
+    middle = config.widths[len(config.widths) // 2]
     with jax.enable_x64(True):
-        sinc = [_sinc(width) for width in config.widths]
-        parity = [_parity(width) for width in config.widths]
-        of_sinc, of_parity = _objectives(sinc), _objectives(parity)
-        middle = len(sinc) // 2
-        alike = [of_parity[middle]]  # a function of as many inputs and units
-        copied = [_copied(sinc[middle])]
+        sinc = {width: _sinc(width) for width in config.widths}
+        parity = {width: _parity(config.inputs, width) for width in config.widths}
+        copied = problem.wider_inputs(sinc[middle], config.inputs)
         return Result(
-            sinc=found("sinc", sinc, of_sinc, config.updates),
-            parity=found("parity", parity, of_parity, config.updates),
-            untrained=found("untrained", sinc, of_sinc, 0),
-            control=found("control", copied, alike, config.updates),
+            sinc=found("sinc", sinc, config.updates),
+            parity=found("parity", parity, config.updates),
+            untrained=found("untrained", sinc, 0),
+            control=found("control", {middle: copied}, config.updates),
             widths=np.array(config.widths),
+            inputs=np.array(config.inputs),
         )
-
-
-def _objectives(tasks: list[Task]) -> list[Objective]:
-    return [jax.jit(problem.objective_of_vector(task)) for task in tasks]
 
 
 def _sinc(width: int) -> Task:
     return problem.tanh_sinc(width, decay=DECAY, scale=2.0, points=1000)
 
 
-def _parity(width: int) -> Task:
-    return problem.parity_digits(width, components=INPUTS, decay=DECAY)
+def _parity(inputs: int, width: int) -> Task:
+    return problem.parity_digits(width, components=inputs, decay=DECAY)
 
 
-def _copied(task: Task) -> Task:
-    """Inputs x/√6, six times over, and kernels that start as those of one input do."""
-    root = np.sqrt(INPUTS)
-    inputs = np.tile(task.batch.inputs, INPUTS) / root
-
-    def init(key: Key, inputs: Array) -> tuple[Any, Any]:
-        params, state = task.model.init(key, inputs)
-        params["layer_00"]["kernel"] *= root
-        return params, state
-
-    model = task.model._replace(init=init)
-    return task._replace(model=model, batch=task.batch._replace(inputs=inputs))
-
-
-def _starts(config: Config, task: Task, updates: int) -> Start:
-    """Data sets one after another; a network has one seed at all widths."""
-    count, total = config.datasets * config.searches, len(task.batch.weights)
-    networks = problem.networks(task, randomness.seeds(config.seed, count))
-    vectors = jax.vmap(lambda params: tree.ravel(params)[0])(networks)
-    draw = np.random.default_rng(config.seed)
-    orders = [draw.permutation(total)[:EXAMPLES] for _ in range(config.datasets)]
-    data = rows(task.batch, np.repeat(orders, config.searches, axis=0))
-    drawn = np.expm1(draw.uniform(0, np.log1p(updates), count))
-    return Start(np.asarray(vectors), drawn.astype(np.int32), data)
+def _found(
+    config: Config, keep: Keep, name: str, tasks: dict[int, Task], updates: int
+) -> Found:
+    """Searches of all widths."""
+    found = []
+    for width, task in tasks.items():
+        inputs = task.batch.inputs.shape[1]
+        objective = _objective(inputs, width)
+        search = partial(_searched, config, task, objective, updates)
+        found.append(keep(f"{name}, {width} units", search))
+    return Found(*map(np.stack, zip(*found, strict=True)))
 
 
 def _searched(config: Config, task: Task, objective: Objective, updates: int) -> Found:
     """All searches of one width, each by itself."""
     starts = _starts(config, task, updates)
-    measured = curvature.mapped(_search, (config, objective), starts, None)
-    certificate = jax.tree.map(np.asarray, measured)
-    outcome, values = curvature.outcome(certificate), certificate.eigenvalues
-    shape = config.datasets, config.searches
-    dataset = np.repeat(np.arange(config.datasets), config.searches)
-    negative = np.asarray(curvature.signs(certificate).negative)
-    point = 1000 * dataset + negative  # no two data sets share any
-    sure = np.flatnonzero(np.isin(outcome, (MINIMUM, SADDLE, FLAT)))
-    first = sure[curvature.distinct(certificate.loss[sure], point[sure])]
-    lowest = values[:, 0] / np.max(np.abs(values), axis=1)
-    return Found(
-        outcome=outcome.reshape(shape),
-        distinct=np.isin(np.arange(len(outcome)), first).reshape(shape),
-        loss=certificate.loss.reshape(shape),
-        lowest=lowest.reshape(shape),
+    fixed = (config.iterations, objective)
+    measured = curvature.mapped(_search, fixed, starts, None)
+    return _judged(config, jax.tree.map(np.asarray, measured))
+
+
+def _starts(config: Config, task: Task, updates: int) -> Start:
+    """Data sets one after another; a network has one seed at all widths."""
+    count = config.datasets * config.searches
+    seeds = randomness.seeds(config.seed, count)
+    vectors = problem.initial_vectors(task, seeds)
+    draw = np.random.default_rng(config.seed)
+    total = len(task.batch.weights)
+    orders = [draw.permutation(total) for _ in range(config.datasets)]
+    chosen = np.array(orders)[:, :EXAMPLES]
+    each = np.repeat(chosen, config.searches, axis=0)
+    logarithm = draw.uniform(0, np.log1p(updates), count)
+    return Start(
+        params=np.asarray(vectors),
+        updates=np.expm1(logarithm).astype(np.int32),
+        data=rows(task.batch, each),
     )
 
 
-def _search(config: Config, objective: Objective, start: Start, _: None) -> Certificate:
+@cache
+def _objective(inputs: int, width: int) -> Objective:
+    """Networks of as many inputs and units share it, whatever their data, and so the
+    program of their searches.
+    """
+    of_vector = problem.objective_of_vector(_parity(inputs, width))
+    return jax.jit(of_vector)
+
+
+def _search(
+    iterations: int, objective: Objective, start: Start, _: None
+) -> Certificate:
     """Adam, descent on the gradient norm, and what is measured there."""
-    adam = learn.adam(learn.Hyper(lr=RATE))
-
-    def loss(params: Array) -> Array:
-        return objective(params, start.data)
-
-    def step(_: Any, carry: tuple[Any, Any]) -> tuple[Any, Any]:
-        params, state = carry
-        value, gradient = jax.value_and_grad(loss)(params)
-        return learn.update(adam, gradient, state, params, value=value, value_fn=loss)
-
-    first = (start.params, learn.begin(adam, start.params))
-    params, _ = jax.lax.fori_loop(0, start.updates, step, first)
+    params = learn.descended(
+        objective, ADAM, start.params, start.data, steps=start.updates
+    )
     found = curvature.gradient_norm_descent(
-        objective, params, start.data, iterations=config.iterations
+        objective, params, start.data, iterations=iterations
     )
     return curvature.certify(objective, found.params, start.data)
+
+
+def _judged(config: Config, certificate: Certificate) -> Found:
+    """Outcomes, and which points are found for the first time on their data set."""
+    shape = (config.datasets, config.searches)
+    dataset, _ = np.indices(shape)
+    values = certificate.eigenvalues
+    largest = np.max(np.abs(values), axis=1)
+    searches = Found(
+        outcome=curvature.outcome(certificate),
+        distinct=curvature.discoveries(certificate, dataset.ravel()),
+        loss=certificate.loss,
+        lowest=values[:, 0] / largest,
+    )
+    return jax.tree.map(lambda column: column.reshape(shape), searches)
 
 
 class Counts(NamedTuple):
@@ -233,8 +233,9 @@ class Counts(NamedTuple):
 
 
 def _counts(found: Found) -> Counts:
-    minima = found.distinct & (found.outcome == MINIMUM)
-    return Counts(np.sum(minima, axis=2).T, np.sum(found.distinct, axis=2).T)
+    points = found.distinct
+    minima = points & (found.outcome == MINIMUM)
+    return Counts(minima.sum(axis=2).T, points.sum(axis=2).T)
 
 
 def _fraction(minima: Array, points: Array) -> float:
@@ -243,9 +244,10 @@ def _fraction(minima: Array, points: Array) -> float:
 
 
 def _change(minima: Array, points: Array) -> float:
-    """The fraction in the two widest networks less that in the two narrowest."""
+    """The fraction in the two widest networks minus that in the two narrowest."""
     wide = _fraction(minima[:, -END:], points[:, -END:])
-    return wide - _fraction(minima[:, :END], points[:, :END])
+    narrow = _fraction(minima[:, :END], points[:, :END])
+    return wide - narrow
 
 
 END = 2  # widths at either end
@@ -254,46 +256,43 @@ RARER = record.below(
     margin=0.1,
     reason="one point in ten changes little for a short search",
 )
-SINC = f"sin(5πx)/(5πx) at {EXAMPLES} random points, decay {DECAY}"
-PARITY = (
-    f"parity of {EXAMPLES} random 8x8 digits from {INPUTS} components, decay {DECAY}"
-)
 DESCENT = "descent on the gradient norm"
 PARTLY = f"{DESCENT} after up to 1,000 updates of Adam at {RATE}"
-SETTINGS = {
-    "sinc": f"{SINC}, {PARTLY}",
-    "parity": f"{PARITY}, {PARTLY}",
-    "untrained": f"{SINC}, {DESCENT} from random weights",
-}
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Searches that begin at all heights decide; those from random weights support."""
-    wide = " or ".join(map(str, result.widths[-END:]))
-    narrow = " or ".join(map(str, result.widths[:END]))
-    statement = (
-        "Of distinct critical points that a search finds, a smaller fraction are "
-        f"minima in networks of {wide} tanh units than of {narrow}."
+    sinc = f"sin(5πx)/(5πx) at {EXAMPLES} random points, decay {DECAY}"
+    parity = (
+        f"parity of {EXAMPLES} random 8x8 digits from {result.inputs} components, "
+        f"decay {DECAY}"
     )
-    judge = partial(_judged, result, statement)
+    rarer = partial(_rarer, result.widths)
     return (
-        judge(record.deciding, "sinc"),
-        judge(record.deciding, "parity"),
-        judge(record.supporting, "untrained"),
+        rarer(record.deciding, result.sinc, f"{sinc}, {PARTLY}"),
+        rarer(record.deciding, result.parity, f"{parity}, {PARTLY}"),
+        rarer(
+            record.supporting,
+            result.untrained,
+            f"{sinc}, {DESCENT} from random weights",
+        ),
     )
 
 
-def _judged(
-    result: Result, statement: str, role: Callable[..., Assertion], name: str
+def _rarer(
+    widths: Array, role: Callable[..., Assertion], found: Found, setting: str
 ) -> Assertion:
-    change = record.bootstrap(_change, *_counts(getattr(result, name)))
+    names = [str(width) for width in widths]
+    wide = " or ".join(names[-END:])
+    narrow = " or ".join(names[:END])
     return role(
         "C052",
-        statement,
-        change,
+        "Of distinct critical points that a search finds, a smaller fraction are "
+        f"minima in networks of {wide} tanh units than of {narrow}.",
+        record.bootstrap(_change, *_counts(found)),
         RARER,
         unit="fraction difference",
-        setting=SETTINGS[name],
+        setting=setting,
     )
 
 
@@ -307,23 +306,27 @@ TITLES = {
 def figures(result: Result) -> dict[str, Figure]:
     """By width: each data set, and all of them with 95 %."""
     figure, axes = panels(1, 3)
-    for axis, name in zip(axes, SETTINGS, strict=True):
+    for axis, (name, title) in zip(axes, TITLES.items(), strict=True):
         _draw(axis, _counts(getattr(result, name)), result.widths)
         axis.set_xticks(result.widths)
-        label(axis, TITLES[name], "tanh units", "fraction of minima")
+        label(axis, title, "tanh units", "fraction of minima")
     handles = axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=2, fontsize=9)
     return {"fractions": figure}
 
 
 def _draw(axis: Axes, counts: Counts, widths: Array) -> None:
-    """A data set a grey dot, moved aside; all of them a line."""
+    """A data set a grey dot, moved aside; all of them a line and a band."""
     each = counts.minima / np.maximum(counts.points, 1)
-    aside = np.linspace(-0.25, 0.25, len(each))[:, None] + widths[None]
+    moved = np.linspace(-0.25, 0.25, len(each))
+    aside = np.add.outer(moved, widths)
     axis.scatter(aside, each, s=8, color="0.5", label="a data set")
-    columns = zip(counts.minima.T, counts.points.T, strict=True)
-    spread = [record.bootstrap(_fraction, *column) for column in columns]
-    middle = np.array([each.estimate for each in spread])
-    ends = np.array([(each.low, each.high) for each in spread]).clip(0, 1).T
-    axis.errorbar(widths, middle, np.abs(ends - middle), capsize=3, label="all, 95 %")
+    intervals = []
+    for minima, points in zip(counts.minima.T, counts.points.T, strict=True):
+        intervals.append(record.bootstrap(_fraction, minima, points))
+    estimate = [interval.estimate for interval in intervals]
+    low = [interval.low for interval in intervals]
+    high = [interval.high for interval in intervals]
+    axis.plot(widths, estimate, label="all, 95 %")
+    axis.fill_between(widths, low, high, alpha=0.2)
     axis.set_ylim(-0.03, 1.03)

@@ -23,6 +23,7 @@ from jaxml.curvature.outcomes import (
     OUTCOMES,
     SADDLE,
     Criteria,
+    discoveries,
     distinct,
     outcome,
     signs,

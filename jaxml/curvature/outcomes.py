@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from jaxml.curvature.certificate import DOUBLE, ZERO, Certificate, length_scale
 from jaxml.curvature.inertia import Inertia, inertia_from_eigenvalues
@@ -157,6 +157,28 @@ def distinct(
     apart = np.diff(loss[order]) > tolerance * np.max(np.abs(loss))
     begins = np.append(True, apart | (np.diff(index[order]) != 0))
     return np.sort(np.minimum.reduceat(order, np.flatnonzero(begins)))
+
+
+def discoveries(
+    certificate: Certificate, group: Int[np.ndarray, " n"]
+) -> Bool[np.ndarray, " n"]:
+    """Whether a search is the first of its group to find a certified point.
+
+    Certified are minima, saddles and points flat to second order; points of a group are
+    the same as `distinct` says, those of two groups never are.
+
+    Args:
+        certificate: one entry a search.
+        group: of each search, such as the number of its data set.
+    """
+    found = np.isin(outcome(certificate), (MINIMUM, SADDLE, FLAT))
+    index = np.asarray(signs(certificate).negative)
+    parameters = np.shape(certificate.eigenvalues)[-1]
+    kind = (parameters + 1) * group + index
+    rows = np.flatnonzero(found)
+    loss = np.asarray(certificate.loss)
+    first = rows[distinct(loss[rows], kind[rows])]
+    return np.isin(np.arange(len(found)), first)
 
 
 def _scaled(limit: float, dtype: np.dtype, power: float) -> float:

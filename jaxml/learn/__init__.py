@@ -92,7 +92,7 @@ from jaxml.learn.optimizers.wrappers import (
     sharpness_aware,
 )
 from jaxml.learn.training.sweep import Program, Runs, compiled, run, sweep
-from jaxml.learn.training.descent import Descent, descend, minimiser
+from jaxml.learn.training.descent import Descent, descend, descended, minimiser
 from jaxml.learn.training.state import (
     Info,
     Probe,

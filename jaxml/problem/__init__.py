@@ -77,6 +77,7 @@ from jaxml.problem.tasks.line import (
 from jaxml.problem.tasks.networks import (
     Task,
     deep_relu,
+    initial_vectors,
     networks,
     objective_of_vector,
     output_errors,
@@ -86,6 +87,8 @@ from jaxml.problem.tasks.networks import (
     square_wave,
     tanh_sinc,
     unravel,
+    untrained_logits,
+    wider_inputs,
 )
 from jaxml.problem.tasks.scripts import (
     one_large,

@@ -434,6 +434,26 @@ def test_neither_the_unit_of_the_loss_nor_the_order_of_the_points_matters():
 
 
 @pytest.mark.identity
+def test_discoveries_are_the_first_certified_searches_of_their_group():
+    ends = jnp.array([[0.0, 0.0], [0.5, 0.5], [0.0, 0.0], [0.0, 0.0], [1.0, 1.0]])
+
+    def certificate(point):
+        return curvature.certify(saddle_and_bowl, point, None)
+
+    found = jax.lax.map(certificate, ends)
+    outcome = curvature.outcome(found).tolist()
+    assert outcome == [SADDLE, NOT_CONVERGED, SADDLE, SADDLE, MINIMUM]
+    group = np.array([0, 0, 0, 1, 1])
+    first = curvature.discoveries(found, group)
+    assert first.tolist() == [True, False, False, True, True]
+
+
+def saddle_and_bowl(w, _):
+    """(x² - 1)² + (y - x)²: minima at ±(1, 1), a saddle at 0."""
+    return (w[0] ** 2 - 1) ** 2 + (w[1] - w[0]) ** 2
+
+
+@pytest.mark.identity
 def test_no_points_are_no_distinct_ones_and_what_diverged_is_refused():
     assert curvature.distinct(np.zeros(0), np.zeros(0, int)).tolist() == []
     with pytest.raises(InputError, match="one of each"):

@@ -12,9 +12,12 @@ from jaxml.problem import (
     before_the_block,
     characters_workload,
     difficulty,
+    digits,
     examples,
+    initial_vectors,
     layer_normalised,
     mlp,
+    networks,
     objective,
     objective_of_vector,
     one_large,
@@ -25,7 +28,9 @@ from jaxml.problem import (
     residual,
     switched_mlp,
     tanh_sinc,
+    untrained_logits,
     weights,
+    wider_inputs,
 )
 from jaxml.types import InputError
 
@@ -49,6 +54,59 @@ def test_the_objective_of_a_vector_is_that_of_the_tree() -> None:
         whole = objective(task.model, task.loss, task.penalty)(params, task.batch)
         vector = objective_of_vector(task)(tree.ravel(params)[0], task.batch)
     assert float(vector) == float(whole)
+
+
+@pytest.mark.identity
+def test_initial_vectors_are_the_networks_of_the_same_seeds() -> None:
+    task = tanh_sinc(3, dtype=np.float32)
+    vectors = initial_vectors(task, [4, 7])
+    for row, vector in enumerate(vectors):
+        own = jax.tree.map(lambda leaf, row=row: leaf[row], networks(task, [4, 7]))
+        np.testing.assert_array_equal(vector, tree.ravel(own)[0])
+
+
+@pytest.mark.identity
+def test_wider_inputs_give_the_same_functions_and_the_same_index() -> None:
+    copies, decay = 3, 1e-2
+    with jax.enable_x64(True):
+        task = tanh_sinc(2, decay=decay)
+        wide = wider_inputs(task, copies)
+        params, _ = task.model.init(jax.random.key(0), task.batch.inputs)
+        first = params["layer_00"]
+        kernel = jax.numpy.tile(first["kernel"], (copies, 1)) / np.sqrt(copies)
+        tied = {**params, "layer_00": {**first, "kernel": kernel}}
+        value, found = _value_and_eigenvalues(task, params)
+        wide_value, wide_found = _value_and_eigenvalues(wide, tied)
+        drawn = np.asarray(networks(wide, range(200))["layer_00"]["kernel"])
+    np.testing.assert_allclose(wide_value, value)
+    added = np.full(2 * (copies - 1), 2 * decay)  # the penalty's curvature alone
+    expected = np.sort(np.append(found, added))
+    np.testing.assert_allclose(wide_found, expected, atol=1e-12)
+    assert abs(np.std(drawn) - 1) < 4 / np.sqrt(2 * drawn.size)
+
+
+def _value_and_eigenvalues(task: Any, params: Any) -> tuple[float, np.ndarray]:
+    vector, _ = tree.ravel(params)
+    loss = objective_of_vector(task)
+    hessian = jax.hessian(loss)(vector, task.batch)
+    return float(loss(vector, task.batch)), np.linalg.eigvalsh(hessian)
+
+
+@pytest.mark.oracle
+def test_untrained_logits_are_linear_in_digits_drawn_anew() -> None:
+    count, total = 300, 0.0
+    with jax.enable_x64(True):
+        data = digits(dtype=np.float64)
+        for key in jax.random.split(jax.random.key(0), 20):
+            logits, labels = untrained_logits(count, key=key)
+            chosen = np.asarray(jax.random.randint(key, (count,), 0, 1797))
+            inputs = data.inputs[chosen]
+            np.testing.assert_array_equal(labels, data.targets[chosen])
+            kernel = np.linalg.lstsq(inputs, np.asarray(logits))[0]
+            np.testing.assert_allclose(inputs @ kernel, logits, atol=1e-9)
+            total += float(np.mean(np.square(logits) / np.sum(inputs**2, 1)[:, None]))
+    assert len(np.unique(chosen)) < count, "with replacement"
+    assert abs(total / 20 - 1) < 4 * np.sqrt(2 / 200), "kernels of variance 1"
 
 
 @pytest.mark.oracle

@@ -37,22 +37,51 @@ def descend(
     `observe(params)` is stacked over the steps, before each update:
     `observe=lambda params: params` records the path.
     """
+    one = _update(objective, optimizer, batch)
+
+    def observed(
+        carry: tuple[Params, Any], _: None
+    ) -> tuple[tuple[Params, Any], tuple[jax.Array, Any]]:
+        after, value = one(carry)
+        params, _ = carry
+        return after, (value, observe(params))
+
+    (params, _), (losses, seen) = jax.lax.scan(
+        observed, (params, begin(optimizer, params)), length=steps
+    )
+    return Descent(params, losses, seen)
+
+
+def descended(
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    params: Params,
+    batch: Any,
+    *,
+    steps: Any,
+) -> Params:
+    """The parameters after `steps` updates of `descend`; their number may be traced."""
+    one = _update(objective, optimizer, batch)
+    first = (params, begin(optimizer, params))
+    params, _ = jax.lax.fori_loop(0, steps, lambda _, carry: one(carry)[0], first)
+    return params
+
+
+def _update(
+    objective: Objective, optimizer: optax.GradientTransformation, batch: Any
+) -> Callable[[tuple[Params, Any]], tuple[tuple[Params, Any], jax.Array]]:
+    """One update of parameters and optimizer state, and the loss before it."""
 
     def loss(params: Params) -> jax.Array:
         return objective(params, batch)
 
-    def one(
-        carry: tuple[Params, Any], _: None
-    ) -> tuple[tuple[Params, Any], tuple[jax.Array, Any]]:
+    def one(carry: tuple[Params, Any]) -> tuple[tuple[Params, Any], jax.Array]:
         params, opt_state = carry
         value, grads = jax.value_and_grad(loss)(params)
         after = update(optimizer, grads, opt_state, params, value=value, value_fn=loss)
-        return after, (value, observe(params))
+        return after, value
 
-    (params, _), (losses, observed) = jax.lax.scan(
-        one, (params, begin(optimizer, params)), length=steps
-    )
-    return Descent(params, losses, observed)
+    return one
 
 
 def minimiser(

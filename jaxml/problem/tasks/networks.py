@@ -3,7 +3,7 @@ networks.
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,13 @@ from jaxml.problem.data.embedded import digits, sinc
 from jaxml.problem.data.examples import examples
 from jaxml.problem.losses import Penalty, cross_entropy, l2, mse, none
 from jaxml.problem.models.dense import mlp, units
-from jaxml.problem.objectives import Loss, objective, outputs
-from jaxml.types import Batch, Model, Objective, Params
+from jaxml.problem.objectives import Loss, objective, outputs, start
+from jaxml.types import Array, Batch, Key, Model, Objective, Params
 
 __all__ = [
     "Task",
     "deep_relu",
+    "initial_vectors",
     "networks",
     "objective_of_vector",
     "output_errors",
@@ -30,6 +31,8 @@ __all__ = [
     "square_wave",
     "tanh_sinc",
     "unravel",
+    "untrained_logits",
+    "wider_inputs",
 ]
 
 
@@ -60,6 +63,15 @@ def networks(task: Task, seeds: Sequence[int]) -> Params:
     return jax.lax.map(params, jnp.asarray(np.asarray(seeds)))
 
 
+def initial_vectors(task: Task, seeds: Sequence[int]) -> jax.Array:
+    """`networks` as vectors `[network, p]`, each in the order of `tree.ravel`."""
+
+    def vector(params: Params) -> jax.Array:
+        return tree.ravel(params)[0]
+
+    return jax.vmap(vector)(networks(task, seeds))
+
+
 def unravel(task: Task) -> Callable[[jax.Array], Params]:
     """The function that unravels a vector `[p]`, in the order of `tree.ravel`, into the
     task's parameters.
@@ -74,7 +86,8 @@ def objective_of_vector(task: Task) -> Objective:
     """The task's objective as a function of a vector `[p]`, in the order of
     `tree.ravel`, and a batch.
     """
-    params, of_params = unravel(task), objective(task.model, task.loss, task.penalty)
+    params = unravel(task)
+    of_params = objective(task.model, task.loss, task.penalty)
 
     def of_vector(vector: jax.Array, batch: Batch) -> jax.Array:
         return of_params(params(vector), batch)
@@ -165,6 +178,52 @@ def parity_digits(
     whitened = (inputs, parity[:, None], images.weights)
     batch = Batch(*(field.astype(dtype) for field in whitened))
     return Task(mlp((width, 1), jnp.tanh), mse, l2(decay), batch)
+
+
+def wider_inputs(task: Task, copies: int) -> Task:
+    """The same functions from more parameters: inputs x/√k, written k times over.
+
+    A kernel with k equal copies u acts as √k u on x, and an l2 penalty of both is the
+    same. Under such a penalty copies are equal at every critical point, and its index
+    is that of the task on x.
+
+    Args:
+        task: a network of dense layers, the first `layer_00`; its kernels start as
+            large as those of x.
+        copies: k, 1 or more.
+
+    >>> wider_inputs(tanh_sinc(2), 4).batch.inputs.shape
+    (64, 4)
+    """
+    root = np.sqrt(copies)
+    inputs = np.tile(task.batch.inputs, copies) / root
+    batch = task.batch._replace(inputs=inputs)
+
+    def init(key: Key, inputs: Array) -> tuple[Params, Any]:
+        params, state = task.model.init(key, inputs)
+        params["layer_00"]["kernel"] *= root
+        return params, state
+
+    model = task.model._replace(init=init)
+    return task._replace(model=model, batch=batch)
+
+
+def untrained_logits(count: int, *, key: Key) -> tuple[jax.Array, jax.Array]:
+    """Logits Wᵀx `[count, 10]` of a linear classifier before training, and labels.
+
+    W has entries of variance 1, normal and truncated as those of `mlp`, and x are 8x8
+    digits drawn anew with replacement, in float64.
+
+    Args:
+        count: digits.
+        key: of the digits and of W.
+    """
+    data = digits(dtype=np.float64)
+    chosen = jax.random.randint(key, (count,), 0, len(data.targets))
+    batch = jax.tree.map(lambda leaf: jnp.asarray(leaf)[chosen], data)
+    model = mlp((10,), jnp.tanh, scale=8.0)  # over the root of 64 inputs: variance 1
+    params, _ = start(model, batch.inputs)(jax.random.fold_in(key, 1))
+    return outputs(model)(params, batch), batch.targets
 
 
 def square_wave(count: int, *, dtype: DTypeLike = jnp.float64) -> Batch:

@@ -171,6 +171,7 @@ def small_clothing_workload(
     train: int = 500,
     test: int = 1000,
     width: int = 32,
+    block: int = 4,
     penalty: Penalty = none,
 ) -> Workload:
     """Pictures of clothing, their 4x4 blocks averaged to 7x7 pixels, and the network of
@@ -181,12 +182,13 @@ def small_clothing_workload(
         train: examples that train a unit.
         test: others that judge it, of the same pool.
         width: of the hidden layer.
+        block: side of the blocks of pixels that are averaged; 2 gives 14x14.
         penalty: of the parameters, in training alone.
     """
     return workload(
         mlp((width, 10), jax.nn.relu),
         cross_entropy,
-        small_clothing(pool),
+        small_clothing(pool, block=block),
         train=train,
         test=test,
         penalty=penalty,

@@ -87,6 +87,24 @@ def test_gradient_descent_on_least_squares_follows_its_closed_recursion():
     np.testing.assert_allclose(descent.params, w, rtol=1e-5)
 
 
+@pytest.mark.invariance
+def test_descended_for_a_traced_number_of_steps_ends_where_descend_passes():
+    def objective(params, scale):
+        return jnp.sum(scale * params**4)
+
+    momentum = learn.momentum(learn.Hyper(lr=0.1))
+    first, scale = jnp.array([1.0, -0.5]), jnp.array([1.0, 2.0])
+
+    def end(steps):
+        return learn.descended(objective, momentum, first, scale, steps=steps)
+
+    counts = jnp.array([0, 1, 7])
+    path = learn.descend(
+        objective, momentum, first, scale, steps=8, observe=lambda p: p
+    ).observed
+    np.testing.assert_allclose(jax.vmap(end)(counts), path[counts], rtol=1e-6)
+
+
 @pytest.mark.device
 @pytest.mark.invariance
 def test_the_scan_equals_a_python_loop_of_steps():
