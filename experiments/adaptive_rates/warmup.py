@@ -18,9 +18,10 @@ SGD with momentum, of which C117 does not speak, stands beside Adam in the secon
 question. A run that diverged counts as guessing, log 10.
 
 A unit draws its initial weights, its split and its order anew; 20 units tune by the
-last training loss, 20 others judge (with 10 and 10 nothing was decided). The margin is 5 % of the loss: a loss that falls
-with the inverse root of the updates falls by as much with a tenth more of them. The
-grids of rates were placed by the tuning units of seed 100, which is judged nowhere.
+last training loss, 20 others judge (with 10 and 10 nothing was decided). The margin is
+5 % of the loss: a loss that falls with the inverse root of the updates falls by as much
+with a tenth more of them. The grids of rates were placed by the tuning units of seed
+100, which is judged nowhere.
 
 Not tested: attention, batch normalisation, convolution, and networks of a size at which
 Transformers fail without a warm-up. What happens to the distribution of gradients is

@@ -245,8 +245,7 @@ def _training(
     )
 
     def init(point: Point, params: Params, model_state: Any) -> TrainState:
-        before = params, model_state
-        learned = _learned(work, other, point, before, batch=config.batch)
+        learned = _learned(config, work, other, point, (params, model_state))
         return training.init(point, learned, model_state)
 
     return training._replace(init=init)
@@ -262,22 +261,25 @@ def _workload(config: Config, depth: int, own: Batch, point: Point) -> Workload:
 
 
 def _learned(
-    work: Workload, other: Batch, point: Point, start: tuple[Params, Any], *, batch: int
+    config: Config,
+    work: Workload,
+    other: Batch,
+    point: Point,
+    start: tuple[Params, Any],
 ) -> Params:
     """Initial weights whose hidden layers have learned pairs of other digits."""
     key = jax.random.fold_in(jax.random.key(point.seed), OTHER)
-    pairs_key, order_key = jax.random.split(key)
-    count = len(other.weights)
-    drawn = jax.random.randint(pairs_key, (count,), 0, CLASSES // 2, jnp.int32)
+    shape = other.targets.shape
+    drawn = jax.random.randint(key, shape, 0, CLASSES // 2, jnp.int32)
     pairs = jnp.where(point.random > 0, drawn, other.targets // 2)
-    batches = learn.shuffled(other._replace(targets=pairs), batch)
+    batches = learn.shuffled(other._replace(targets=pairs), config.batch)
     before = learn.training(work.start, work.loss, learn.momentum, batches, steps=1)
 
     def update(index: Any, state: TrainState) -> TrainState:
-        return before.step(state, batches.draw(batches.data, order_key, index))[0]
+        return before.step(state, batches.draw(batches.data, state.key, index))[0]
 
-    params, model_state = start
-    initial = before.init(point._replace(lr=RATE_BEFORE), params, model_state)
+    params, _ = start
+    initial = before.init(point._replace(lr=RATE_BEFORE), *start)
     learned = jax.lax.fori_loop(0, point.before, update, initial).params
     last = max(params)
     return {**learned, last: params[last]}
