@@ -217,8 +217,8 @@ def _of_family(of_point: Callable[..., Training], family: Family) -> Training:
     is read by the optimizer, so a grid over the others is right.
     """
 
-    def init(point: Point, params: Params, model_state: Any) -> TrainState:
-        return of_point(point, family).init(point, params, model_state)
+    def init(point: Point, *start: Any) -> TrainState:
+        return of_point(point, family).init(point, *start)
 
     def run(state: TrainState, data: Batch) -> Any:
         return of_point(state.hyper, family).run(state, data)
@@ -244,9 +244,9 @@ def _training(
         probe=learn.evaluating(work.measures),
     )
 
-    def init(point: Point, params: Params, model_state: Any) -> TrainState:
-        learned = _learned(config, work, other, point, (params, model_state))
-        return training.init(point, learned, model_state)
+    def init(point: Point, *start: Any) -> TrainState:
+        state = training.init(point, *start)
+        return state._replace(params=_learned(config, work, other, state))
 
     return training._replace(init=init)
 
@@ -260,15 +260,10 @@ def _workload(config: Config, depth: int, own: Batch, point: Point) -> Workload:
     return problem.workload(model, loss, own, train=config.train, test=config.test)
 
 
-def _learned(
-    config: Config,
-    work: Workload,
-    other: Batch,
-    point: Point,
-    start: tuple[Params, Any],
-) -> Params:
+def _learned(config: Config, work: Workload, other: Batch, state: TrainState) -> Params:
     """Initial weights whose hidden layers have learned pairs of other digits."""
-    key = jax.random.fold_in(jax.random.key(point.seed), OTHER)
+    point = state.hyper
+    key = jax.random.fold_in(state.key, OTHER)
     shape = other.targets.shape
     drawn = jax.random.randint(key, shape, 0, CLASSES // 2, jnp.int32)
     pairs = jnp.where(point.random > 0, drawn, other.targets // 2)
@@ -278,11 +273,10 @@ def _learned(
     def update(index: Any, state: TrainState) -> TrainState:
         return before.step(state, batches.draw(batches.data, state.key, index))[0]
 
-    params, _ = start
-    initial = before.init(point._replace(lr=RATE_BEFORE), *start)
+    initial = state._replace(hyper=point._replace(lr=jnp.float32(RATE_BEFORE)))
     learned = jax.lax.fori_loop(0, point.before, update, initial).params
-    last = max(params)
-    return {**learned, last: params[last]}
+    last = max(learned)
+    return {**learned, last: state.params[last]}
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
