@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from jaxml.record.answers import REPLIES, Answer, Evidence, stance
@@ -19,6 +20,9 @@ MARKS = {
     "not yet tested": "–",
 }
 """A mark for each reply; words always stand beside it."""
+
+NAMED = 2
+"""Settings of a side that the README names; its topic's page names all."""
 
 
 def capitalised(text: str) -> str:
@@ -120,6 +124,69 @@ def scope(answer: Answer) -> str:
     return "; ".join(f"{side}: {sides[side]}" for side in REPLIES if side in sides)
 
 
+def brief(answer: Answer) -> str:
+    """The scope in fewer words: what all settings begin with is said once, and of each
+    side at most two are named; findings that disagree in one setting are counted.
+
+    >>> from jaxml.claims import Claim
+    >>> claim = Claim("C001", "topic", "empirical", "A claim.")
+    >>> sides = {"supported": ("digits, Adam",), "refuted": ("digits, SGD", "digits")}
+    >>> brief(Answer(claim, "depends", sides, (), ()))
+    'digits: supported: Adam; refuted: SGD | digits'
+    >>> brief(Answer(claim, "supported", {"supported": ("a", "b", "c", "d")}, (), ()))
+    'a | b | and 2 more'
+    """
+    settings = [setting for named in answer.sides.values() for setting in named]
+    shared = shared_beginning(settings)
+    told = []
+    for side in REPLIES:
+        named = [_beyond(shared, setting) for setting in answer.sides.get(side, ())]
+        if side == "depends":
+            counts = [
+                _counted(answer, setting) for setting in answer.sides.get(side, ())
+            ]
+            named = [
+                f"{name} ({count})" for name, count in zip(named, counts, strict=True)
+            ]
+        if len(named) > NAMED:
+            named[NAMED:] = [f"and {len(named) - NAMED} more"]
+        if named:
+            told.append((side, " | ".join(named)))
+    if len(told) == 1:
+        ((_, only),) = told
+        return f"{shared}: {only}" if shared else only
+    sides = "; ".join(f"{side}: {named}" for side, named in told)
+    return f"{shared}: {sides}" if shared else sides
+
+
+def shared_beginning(settings: Sequence[str]) -> str:
+    """The leading parts, between commas, that two or more settings have in common.
+
+    >>> shared_beginning(["digits, 500 updates, Adam", "digits, 500 updates, SGD"])
+    'digits, 500 updates'
+    >>> shared_beginning(["digits, 500 updates"])
+    ''
+    """
+    if len(settings) < 2:
+        return ""
+    columns = zip(*(setting.split(", ") for setting in settings), strict=False)
+    common = takewhile(lambda parts: len(set(parts)) == 1, columns)
+    return ", ".join(first for first, *_ in common)
+
+
+def _beyond(shared: str, setting: str) -> str:
+    """What a setting says beyond a shared beginning, or all of it."""
+    return setting.removeprefix(shared).removeprefix(", ") or setting
+
+
+def _counted(answer: Answer, setting: str) -> str:
+    """How many deciding findings in one setting have which verdict."""
+    members = [each for each in answer.deciding if each.finding.setting == setting]
+    stances = [stance(each) for each in members]
+    counts = [f"{stances.count(each)} {each}" for each in REPLIES if each in stances]
+    return "of what was asked there, " + ", ".join(counts)
+
+
 def parts(answer: Answer, setting: str) -> str:
     """What the deciding findings in one setting say, verdict by verdict."""
     members = [each for each in answer.deciding if each.finding.setting == setting]
@@ -165,7 +232,7 @@ def _answer_line(answer: Answer) -> str:
         answer.claim.id,
         answer.claim.claim,
         f"{MARKS[answer.reply]} {answer.reply}",
-        scope(answer),
+        brief(answer),
         ", ".join(studies),
     )
     return row(cells)
