@@ -40,7 +40,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Figure, band, label, panels
 from jaxml.types import Keep, Workload
 
 RATE = 0.001
@@ -318,14 +318,16 @@ def _compared(
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Accuracy by rate: at the defaults in both budgets, and at the best other values
-    in the short one.
+    """Accuracy by rate: at the defaults in both budgets, with a band of four in five
+    units, and at the best other values in the short one.
     """
     figure, axes = panels(1, 2)
     for panel, ends, data in zip(axes, result, DATA, strict=True):
         short, long = ends.steps
-        _band(panel, ends.short, f"{short:,} updates, defaults")
-        _band(panel, ends.long, f"{long:,} updates, defaults")
+        at_rates = np.nan_to_num(ends.short[1:FIRST])
+        band(panel, RATES, at_rates, f"{short:,} updates, defaults")
+        at_rates = np.nan_to_num(ends.long[1:FIRST])
+        band(panel, RATES, at_rates, f"{long:,} updates, defaults")
         for other in OTHERS:
             panel.plot(MIDDLE, _best(ends, other), label=f"short, best {other}")
         panel.axvline(RATE, color="#777777")
@@ -339,11 +341,3 @@ def _best(ends: Ends, other: str) -> np.ndarray:
     """Mean accuracy at each middle rate, with the best value of one other setting."""
     means = np.mean(ends.short[_together(other)], axis=1)
     return np.max(means.reshape(-1, len(MIDDLE)), axis=0)
-
-
-def _band(axes: Axes, accuracy: np.ndarray, name: str) -> None:
-    """The median over units by rate, and a band of four in five of them."""
-    known = np.nan_to_num(accuracy[1:FIRST])
-    low, middle, high = np.quantile(known, [0.1, 0.5, 0.9], axis=-1)
-    (line,) = axes.plot(RATES, middle, label=name)
-    axes.fill_between(RATES, low, high, color=line.get_color(), alpha=0.2)

@@ -158,15 +158,9 @@ def _adapting(
     """Updates after the change of the gradient until the step has adapted."""
     hyper = learn.Hyper(lr=1.0, second_moment=alpha, epsilon=0.0)
     optimizer = family(hyper, learn.constant)
-    zero = jnp.zeros(())
-
-    def one(state: object, update: jax.Array) -> tuple[object, jax.Array]:
-        gradient = jnp.where(update < script.past, 1.0, script.ratio)
-        step, state = learn.update(optimizer, gradient, state, zero)
-        return state, -step
-
     updates = jnp.arange(10_000 + config.script_steps)
-    _, steps = jax.lax.scan(one, optimizer.init(zero), updates)
+    gradients = jnp.where(updates < script.past, 1.0, script.ratio)
+    steps = -learn.steps_along(optimizer, gradients)
     adapted = (jnp.abs(steps - 1) <= ADAPTED) & (updates >= script.past)
     first = jnp.argmax(adapted) - script.past
     return jnp.where(jnp.any(adapted), first, config.script_steps)

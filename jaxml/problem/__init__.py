@@ -13,9 +13,7 @@ from jaxml.problem.data.examples import (
     examples,
     split,
 )
-from jaxml.problem.data.idx import (
-    read_idx,
-)
+from jaxml.problem.data.idx import read_idx
 from jaxml.problem.data.image_sets import (
     fashion_mnist,
     mnist,
@@ -25,9 +23,7 @@ from jaxml.problem.data.text import (
     shakespeare,
     windows,
 )
-from jaxml.problem.labels import (
-    check_labels,
-)
+from jaxml.problem.labels import check_labels
 from jaxml.problem.losses import (
     accuracy,
     cross_entropy,
@@ -56,12 +52,8 @@ from jaxml.problem.models.image import (
     cnn,
     max_pool,
 )
-from jaxml.problem.models.linen import (
-    from_linen,
-)
-from jaxml.problem.models.nnx import (
-    from_nnx,
-)
+from jaxml.problem.models.linen import from_linen
+from jaxml.problem.models.nnx import from_nnx
 from jaxml.problem.objectives import (
     criterion,
     evaluation,
