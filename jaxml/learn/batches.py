@@ -14,9 +14,8 @@ from jaxtyping import Int
 from jaxml.types import Batch, Dataset, InputError, Key
 
 ROUNDS = 10
-"""Of the Feistel network that shuffles, each of them two keyed half-rounds. With four
-the commonest of the 720 orders of six positions came twice as often as a mean one.
-"""
+"""Of the Feistel network that shuffles, of two keyed half-rounds each. With four the
+commonest of the 720 orders of six positions came twice as often as a mean one."""
 
 GOLDEN = 0x9E3779B9
 """2³² over the golden ratio: its multiples are far apart modulo 2³²."""
@@ -204,11 +203,10 @@ def split_anew(data: Batch, *, train: int, test: int, size: int) -> Batches:
 def split_blocks_anew(
     data: Batch, *, block: int, train: int, test: int, size: int
 ) -> Batches:
-    """As `split_anew`, by whole blocks of neighbouring examples: none of a block that a
-    run trains on is held out.
+    """As `split_anew`, by whole blocks of neighbours, such as windows of a text: none of
+    a block that a run trains on is held out.
 
-    For examples that resemble their neighbours, such as the windows of a text. Within
-    its own blocks a run's batches are shuffled example by example.
+    Within its own blocks a run's batches are shuffled example by example.
 
     Args:
         data: all examples, block after block.
