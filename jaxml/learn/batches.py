@@ -203,8 +203,8 @@ def split_anew(data: Batch, *, train: int, test: int, size: int) -> Batches:
 def split_blocks_anew(
     data: Batch, *, block: int, train: int, test: int, size: int
 ) -> Batches:
-    """As `split_anew`, by whole blocks of neighbours, such as windows of a text: none of
-    a block that a run trains on is held out.
+    """As `split_anew`, by whole blocks of neighbours, such as windows of a text: no
+    block that a run trains on is held out.
 
     Within its own blocks a run's batches are shuffled example by example.
 
