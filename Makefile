@@ -16,7 +16,7 @@ BIN := $(VENV)/bin
 .PHONY: study test stress bench tables accelerator wheels clean
 
 study: $(VENV)/installed
-	$(BIN)/jaxml run toy_saddle critical_points minimum_ratio escape
+	$(BIN)/jaxml run end_of_training minimum_ratio escape barriers
 	$(BIN)/jaxml report
 
 test: $(VENV)/installed

@@ -15,7 +15,7 @@ small values is asked beside it, by the mean of log2 |g|. Whether the loss suffe
 the question of `warmup`.
 
 A unit draws its initial weights, its split and its order anew; `warmup`'s tuning units
-choose the rate, which is chosen anew in each resample, and 10 others judge. The margin
+choose the rate, which is chosen anew in each resample, and its others judge. The margin
 is a twentieth of the weights, less than one sees in a histogram. The rate stays
 constant after the warm-up; in ten updates of `warmup`'s 4,000 it would fall by 0.25 %.
 
@@ -65,7 +65,7 @@ class Config:
     """The networks and data, updates before an evaluation and of the warm-up, and
     units.
 
-    The rates and the units that tune are those of `warmup`.
+    The rates and the units are those of `warmup`.
     """
 
     width: int = 16
@@ -76,7 +76,6 @@ class Config:
     steps: int = 10
     warmup: int = 2000
     batch: int = 20
-    judging: int = 10
     lanes: int = 20
     seed: int = 0
 
@@ -88,7 +87,6 @@ SMOKE = Config(
     clothing=0,
     train=20,
     steps=2,
-    judging=2,
     lanes=64,
 )
 
@@ -184,13 +182,14 @@ def _measured(
 ) -> dict[str, np.ndarray]:
     """QUANTITIES, `[rise, rate, unit, ...]` each."""
     rates = warmup.rates[0]
+    tuning = int(warmup.tuning)
     grid = learn.grid(Point, rise=[0, config.warmup], lr=rates)
     stage = f"normalised {norm}"
     contests = learn.compare(
         training,
         {stage: learn.Entrant(_rising_adam, grid)},
         lanes=config.lanes,
-        units=learn.Units(int(warmup.tuning), config.judging),
+        units=learn.Units(tuning, warmup.train.shape[-1] - tuning),
         seed=config.seed,
         keep=keep,
     )

@@ -12,7 +12,7 @@ from jaxml.bench.race import once
 from jaxml.bench.rows import Row, Target, judged, spread
 from jaxml.types import InputError
 
-STUDIES = ("toy_saddle", "critical_points", "minimum_ratio", "escape")
+STUDIES = ("end_of_training", "minimum_ratio", "escape", "barriers")
 COLD, WARM = Target("seconds", "at most", 120.0), Target("seconds", "at most", 60.0)
 
 
