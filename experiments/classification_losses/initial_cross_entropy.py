@@ -11,7 +11,7 @@ Beside it the loss itself: of ten equal logits it must be ln 10 to rounding, how
 large they are, in float64 and in float32. Networks and trained weights are not tested.
 
 Claims: C096.
-Cost: 5 seconds on 2 cores, compilation included.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: ln K within 1 %.
 Run: jaxml run initial_cross_entropy
 """

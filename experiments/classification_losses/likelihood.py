@@ -14,7 +14,7 @@ the first and leave on the second. Momentum and Adam stand beside it. All is in 
 but for what says float32. Training of networks is not tested.
 
 Claims: C092.
-Cost: 5 seconds on 2 cores, compilation included.
+Cost: 4 seconds on 2 cores, compilation included.
 Expect: formulas to rounding; Adam leaves the flat region.
 Run: jaxml run likelihood
 """
