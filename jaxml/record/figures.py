@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
-from jaxml.record.legible import plain_ticks, thin_markers, words, wrapped
+from jaxml.record.legible import plain_ticks, room, thin_markers, words, wrapped
 from jaxml.types import InputError
 
 DPI = 150
@@ -123,8 +123,7 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
             f"An axis of the panel {title!r} has no name: say what it shows and in "
             "which unit."
         )
-    room = axes.get_window_extent()
-    width, height = room.width / axes.figure.dpi, room.height / axes.figure.dpi
+    width, height = room(axes)
     axes.set_title(wrapped(title, width, 11.0), fontsize=11, loc="left")
     axes.set_xlabel(wrapped(x, width, 10.0), fontsize=10)
     axes.set_ylabel(wrapped(y, height, 10.0), fontsize=10)
@@ -229,7 +228,9 @@ def strips(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
         if len(finite):
             middle = np.median(finite)
             axes.hlines(middle, place - 0.4, place + 0.4, color="#994455", linewidth=2)
-    axes.set_xticks(range(len(samples)), list(samples))
+    each = room(axes)[0] / max(len(samples), 1)
+    names = [wrapped(name, 0.85 * each, 8.0) for name in samples]
+    axes.set_xticks(range(len(samples)), names, fontsize=8)
     axes.grid(visible=False, axis="x")
 
 

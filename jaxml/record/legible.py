@@ -16,7 +16,7 @@ points.
 MANY = 16
 """Points of a line beyond which not each has a marker."""
 
-CHARACTER = 0.0075
+CHARACTER = 0.007
 """Width of a character of text of one point, in inches."""
 
 PLAIN = (1e-4, 1e5)
@@ -26,6 +26,22 @@ FEW, HARDLY = 1.5, 0.7
 """Decades of a logarithmic axis that needs ticks between them, and that is read like a
 linear one.
 """
+
+
+AROUND = 0.75
+"""Inches of a panel that its axes and titles take, in either direction."""
+
+
+def room(axes: Axes) -> tuple[float, float]:
+    """Inches of width and height that a panel has, without what is written around
+    it.
+    """
+    grid = axes.get_gridspec()
+    rows, columns = grid.get_geometry() if grid else (1, 1)
+    whole = axes.figure.bbox
+    inches = 1 / axes.figure.dpi
+    width, height = whole.width * inches, whole.height * inches
+    return float(width / columns - AROUND), float(height / rows - AROUND)
 
 
 def wrapped(text: str, inches: float, size: float) -> str:
