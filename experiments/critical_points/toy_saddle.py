@@ -275,7 +275,7 @@ def figures(result: Result) -> dict[str, Figure]:
     steps.locator_params(axis="x", nbins=5)
     label(steps, "A step from the saddle", "ε", "loss")
     law = 2 * (valley**2 + valley**-2)
-    spectrum.scatter(valley, law, marker="|", s=60, label="2(w₁² + w₂²)")
+    spectrum.scatter(valley, law, marker="|", color="#994455", label="2(w₁² + w₂²)")
     spectrum.plot(valley, result.valley_eigenvalues, "k.", label="computed, both")
     spectrum.set_yscale("symlog")
     label(spectrum, "Minima, one eigenvalue 0", "w₁ on w₁w₂ = 1", "eigenvalues")

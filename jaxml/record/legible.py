@@ -50,9 +50,12 @@ def wrapped(text: str, inches: float, size: float) -> str:
 
 
 def thin_markers(axes: Axes) -> None:
-    """Sets the markers of lines of many points apart, to tell the lines apart."""
+    """Sets the markers of lines of many points apart, to tell the lines apart; points
+    without a line all count.
+    """
     for line in axes.lines:
-        if line.get_markevery() is None and np.size(line.get_xdata()) > MANY:
+        many = line.get_linestyle() != "None" and np.size(line.get_xdata()) > MANY
+        if many and line.get_markevery() is None:
             line.set_markevery(MARKS_APART)
 
 
