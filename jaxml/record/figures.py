@@ -16,7 +16,7 @@ from matplotlib.ticker import NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from jaxml.record.legible import plain_ticks, room, thin_markers, words, wrapped
-from jaxml.types import InputError
+from jaxml.types import Array, InputError
 
 DPI = 150
 """Pixels an inch of a saved figure."""
@@ -160,7 +160,7 @@ def shared_legend(figure: Figure, *, columns: int = 3) -> None:
 
 
 def band(
-    axes: Axes, x: np.ndarray, values: np.ndarray, name: str, *, within: float = 0.8
+    axes: Axes, x: Array, values: Array, name: str, *, within: float = 0.8
 ) -> Line2D:
     """A line through the medians over units, and a band that holds a fraction of them.
 
@@ -213,7 +213,7 @@ def boxes(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
     axes.boxplot(finite, orientation="horizontal", tick_labels=list(samples))
 
 
-def strips(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
+def strips(axes: Axes, samples: Mapping[str, Array]) -> None:
     """One column of points a family, a point a unit in the order of the units, with a
     bar at their median.
 
