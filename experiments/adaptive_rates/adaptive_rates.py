@@ -34,7 +34,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
@@ -233,20 +233,27 @@ def _ledgers(result: Result) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Updates until close for good against the angle, and against the rate."""
-    figure, (angles, rates) = panels(1, 2, width=4.8)
-    runs = dict(zip(METHODS, result.methods, strict=True))
-    for name, each in runs.items():
-        short = name.split(" and")[0]
+    """Updates until close for good against the angle, and against the rate; and until
+    first close at the ledger's rates.
+    """
+    figure, (angles, rates, ledger) = panels(1, 3, height=3.8)
+    for name, each in zip(METHODS, result.methods, strict=True):
         fewest = _fewest(result, each.settled)
-        angles.semilogy(DEGREES, fewest, markevery=1, label=short)
+        angles.semilogy(DEGREES, fewest, label=name.split(" and")[0])
     for column, angle in enumerate(DEGREES):
         settled = result.methods.adam.settled[:, column]
-        rates.loglog(WIDE, settled, markevery=1, label=f"{angle:g}°")
-    angles.axhline(float(result.updates), color="0.4", linestyle=":", label="budget")
-    angles.legend(fontsize=7)
-    rates.legend(fontsize=8, title="rotated by", title_fontsize=8)
-    what = "updates until close for good"
-    label(angles, "At each method's best rate", "angle of the surface (°)", what)
-    label(rates, "Adam", "rate η", what)
+        rates.loglog(WIDE, settled, markevery=1, label=f"rotated by {angle:g}°")
+    for runs, (name, printed) in zip(
+        (result.adagrad, result.adam), PRINTED.items(), strict=True
+    ):
+        ledger.semilogy(DEGREES, runs.steps[0], label=f"{name}, computed")
+        degrees = DEGREES[: len(printed)]
+        ledger.scatter(degrees, printed, s=80, marker="x", label=f"{name}, ledger")
+    for axis in (angles, rates, ledger):
+        axis.axhline(float(result.updates), color="0.4", linestyle=":", label="budget")
+        legend_below(axis)
+    what, angle = "updates until close for good", "angle of the surface (°)"
+    label(angles, "At each method's best rate", angle, what)
+    label(rates, "Adam, a line an angle", "rate η", what)
+    label(ledger, "At the ledger's rates", angle, "updates until first close")
     return {"rotations": figure}

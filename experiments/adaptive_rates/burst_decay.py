@@ -35,7 +35,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxml import record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Array, Keep
 
 NEEDS = ("bursts",)
@@ -198,20 +198,27 @@ def _control(result: Result) -> Assertion:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Bursts that are left by start, and rates at which runs arrive."""
-    figure, (counts, arrivals) = panels(1, 2, width=5.0)
+    figure, (counts, arrivals) = panels(1, 2, width=5.2, height=4.0)
     names = (CONSTANT, *DECAYS)
     for row, name in enumerate(names):
         runs = _at(result.decayed, row - 1) if row else result.constant
         left = _bursts(result, runs, runs)
         height = row + np.linspace(-0.25, 0.25, len(left))
-        counts.scatter(left, height, s=8, color="black")
+        others = "a drawn start" if row == 0 else None
+        courses = "the course's start" if row == 0 else None
+        counts.scatter(left[1:], height[1:], s=8, color="0.4", label=others)
+        counts.scatter(left[0], row, s=50, marker="D", color="#994455", label=courses)
         arrived = np.mean(runs.arrived, axis=0)
-        arrivals.plot(RATES, arrived, markevery=1, label=name)
+        arrivals.plot(RATES, arrived, label=name)
+    ledger = "ledger: 21 with a cosine"
+    counts.scatter(21, len(DECAYS), s=60, marker="x", color="black", label=ledger)
     counts.set_yticks(range(len(names)), labels=names, fontsize=8)
     counts.set_xscale("symlog")
+    counts.set_xlim(-0.5, 1000)
     counts.invert_yaxis()
     label(counts, "Bursts that are left, a point a start", "bursts", "rate")
     arrivals.set_xscale("log")
-    arrivals.legend(fontsize=7)
     label(arrivals, "Runs that arrive", "first rate η", "fraction of starts")
+    for axis in (counts, arrivals):
+        legend_below(axis)
     return {"burst_decay": figure}

@@ -35,7 +35,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, parallel, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import label, legend_below, panels
 from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
@@ -274,20 +274,26 @@ def _ledgers(result: Result, runs: Runs) -> Assertion:
     )
 
 
-def figures(result: Result) -> dict[str, Figure]:
+def figures(result: Result) -> dict:
     """The distance of w from the course's start at rate 1, and bursts by start."""
-    figure, (distance, counts) = panels(1, 2, width=5.0)
+    figure, (distance, counts) = panels(1, 2)
     edges = np.linspace(0, float(result.steps), WINDOWS + 1)
-    for name, marker in ((CONSTANT, "o"), (ADAGRAD, "x")):
+    for name, marker in ((CONSTANT, "o"), (ADAGRAD, "s")):
         runs = _of(result, name)
         distance.semilogy(edges[1:], runs.envelope[0, ONE], label=name, marker="")
         places = np.broadcast_to(RATES, runs.bursts.shape)
         counts.scatter(places, runs.bursts, marker=marker, label=name)
-    distance.axhline(FAR, color="0.4", linestyle=":")
-    distance.legend(fontsize=8)
-    title = "Rate 1, from the course's start"
-    label(distance, title, "update", "largest |w - w*| since the last point")
+    distance.axhline(FAR, color="0.4", label="a burst: beyond 1")
+    label(
+        distance,
+        "Rate 1, from the course's start",
+        "update",
+        "largest |w - w*| since the last",
+    )
+    ledger = 1.15 * RATES[: len(COUNTED)]
+    counts.scatter(ledger, COUNTED, marker="x", label="ledger")
     counts.set_xscale("log")
-    counts.legend(fontsize=8)
-    label(counts, "All starts", "rate η", "bursts")
+    label(counts, "All starts, a point a start", "rate η", "bursts")
+    legend_below(distance)
+    legend_below(counts)
     return {"bursts": figure}

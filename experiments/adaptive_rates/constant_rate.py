@@ -35,7 +35,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Array, Keep, Objective
 
 LINE = problem.pokemon_line()
@@ -265,22 +265,23 @@ def _oscillation(result: Result) -> tuple[Assertion, ...]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """The squared error by rate after the course's updates, and updates until close."""
-    figure, (errors, updates) = panels(1, 2)
+    figure, (errors, updates) = panels(1, 2, height=3.8)
     name = f"after {result.steps:,} updates"
-    errors.loglog(STABLE, result.suboptimality, markevery=1, label=name)
+    errors.loglog(STABLE, result.suboptimality, label=name)
     errors.axhline(CLOSE, color="0.4", linestyle=":", label="close to the optimum")
     surfaces = {"lecture's surface": result.arrivals, "κ = 1": result.control}
     for what, arrivals in surfaces.items():
         seen = np.where(arrivals, arrivals, np.nan)
-        updates.loglog(STABLE, seen, markevery=1, label=what)
-    updates.axhline(
-        float(result.steps), color="0.4", linestyle=":", label="lecture's budget"
-    )
+        updates.loglog(STABLE, seen, label=what)
+    budget = float(result.steps)
+    updates.axhline(budget, color="0.4", linestyle=":", label="lecture's budget")
     for axis in (errors, updates):
-        axis.axvline(LARGEST, color="0.7", label="2/λ")
-        axis.legend(fontsize=8)
+        largest = f"stable below 2/λ = {LARGEST:.4g}"
+        axis.axvline(LARGEST, color="0.4", linestyle="--", label=largest)
+        legend_below(axis)
     title = "Squared error above the least"
     label(errors, title, "rate η", "squared error (combat power²)")
     errors.set_ylim(50, 3e4)
-    label(updates, "Until within 100 of the least", "rate η", "updates")
+    title = "Until close (no point: never)"
+    label(updates, title, "rate η", "updates to 100 above the least")
     return {"constant_rate": figure}

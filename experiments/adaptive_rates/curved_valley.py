@@ -38,7 +38,7 @@ from jaxtyping import Float, Int
 from jaxml import learn, parallel, randomness, record
 from jaxml.parallel import Program
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, band, label, panels, shared_legend, strips
 from jaxml.types import Array, Keep, Objective
 
 RATES = 1e-4 * 1.5 ** np.arange(24)
@@ -223,19 +223,20 @@ def _inside(result: Result) -> Assertion:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Updates at the best rate by method, a point a start, and medians by rate."""
-    figure, axes = panels(1, 2, width=4.8)
-    best, rates = axes
-    labels = [f"α = {alpha}" for alpha in ALPHAS] + ["mean of all"]
-    curved = _fewest(result.curved)
-    medians = np.median(result.curved, axis=1)
-    for name, method, median in zip(labels, METHODS, medians, strict=True):
-        updates = curved[method]
-        names = [name] * len(updates)
-        best.scatter(names, updates, s=14, color="black")
-        rates.loglog(RATES, median, markevery=1, label=name)
-    best.set_yscale("log")
-    rates.legend(fontsize=8)
+    """Updates at the best rate by method, a point a start, and by rate the median and
+    the quartiles of the starts.
+    """
+    figure, (best, rates) = panels(1, 2, width=4.8)
+    names = [f"α = {alpha}" for alpha in ALPHAS] + ["mean of all"]
+    fewest = _fewest(result.curved)
+    strips(best, {n: fewest[method] for n, method in zip(names, METHODS, strict=True)})
+    for name, curved in zip(names, result.curved, strict=True):
+        band(rates, RATES, curved.T, name, within=0.5)
+    rates.set_xscale("log")
+    for axis in (best, rates):
+        axis.set_yscale("log")
+        axis.axhline(float(result.steps), color="0.4", linestyle=":", label="budget")
     label(best, "At each start's best rate", "rule", "updates until below 0.01")
-    label(rates, "Median of the starts", "rate η", "updates until below 0.01")
+    label(rates, "Half of the starts", "rate η", "updates until below 0.01")
+    shared_legend(figure, columns=5)
     return {"valley": figure}

@@ -40,7 +40,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Figure, band, label, panels
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Keep, Workload
 
 RATE = 0.001
@@ -321,7 +321,7 @@ def figures(result: Result) -> dict[str, Figure]:
     """Accuracy by rate: at the defaults in both budgets, with a band of four in five
     units, and at the best other values in the short one.
     """
-    figure, axes = panels(1, 2)
+    figure, axes = panels(1, 2, height=3.7)
     for panel, ends, data in zip(axes, result, DATA, strict=True):
         short, long = ends.steps
         at_rates = np.nan_to_num(ends.short[1:FIRST])
@@ -330,10 +330,10 @@ def figures(result: Result) -> dict[str, Figure]:
         band(panel, RATES, at_rates, f"{long:,} updates, defaults")
         for other in OTHERS:
             panel.plot(MIDDLE, _best(ends, other), label=f"short, best {other}")
-        panel.axvline(RATE, color="#777777")
+        panel.axvline(RATE, color="0.4", linestyle="--", label="default rate")
         panel.set_xscale("log")
-        label(panel, data, "rate η (line: default)", "held-out accuracy")
-        panel.legend(fontsize=7)
+        label(panel, data, "rate η", "held-out accuracy (fraction)")
+    shared_legend(figure)
     return {"defaults": figure}
 
 

@@ -37,7 +37,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Axes, Figure, label, panels, shared_legend
 from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
@@ -282,18 +282,19 @@ def figures(result: Result) -> dict[str, Figure]:
     straight, rotated = axes
     _draw(straight, "The lecture's surface", result.straight)
     mesh = _draw(rotated, "Rotated by 45 degrees", result.rotated)
-    figure.colorbar(mesh, ax=axes, label="log₁₀ of updates until close")
+    name = "log₁₀ of updates until close"
+    figure.colorbar(mesh, ax=axes, label=f"{name}\n(white: more than {LONGEST:,})")
+    shared_legend(figure)
     return {"pairs": figure}
 
 
 def _draw(axis: Axes, title: str, counts: Counts) -> Any:
     b, w = counts.rates
-    updates = np.log10(counts.pairs.T)
-    mesh = axis.pcolormesh(b, w, updates, cmap="Greys", vmin=1, vmax=7)
-    axis.plot(w, w, marker="", color="#994455", label="one rate")
+    updates = np.where(counts.pairs < LONGEST, np.log10(counts.pairs), np.nan).T
+    mesh = axis.pcolormesh(b, w, updates, cmap="Greys", vmin=-1, vmax=9)
+    axis.plot(w, w, "--", marker="", color="#994455", label="one rate for both")
     axis.scatter(*_best_pair(counts), marker="x", color="#994455", label="best pair")
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.legend(fontsize=8, loc="lower left")
     label(axis, title, "rate of the first parameter", "rate of the second")
     return mesh

@@ -26,7 +26,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
@@ -169,15 +169,21 @@ def _slide() -> Assertion:
 
 def figures(result: Result) -> dict[str, Figure]:
     """The path of gradient descent on the contours, over the lecture's axes."""
-    figure, (axis,) = panels(width=5.5, height=4.0)
+    figure, (axis,) = panels(width=6.0, height=4.6)
     b, w = np.meshgrid(np.linspace(-200, -100, 80), np.linspace(-5, 5, 80))
     offset = np.stack([b, w], axis=-1) - LINE.best
     suboptimality = 0.5 * np.einsum("...i,ij,...j", offset, LINE.hessian, offset)
     height = np.log10(suboptimality + 1)
-    axis.contour(b, w, height, levels=12, colors="0.7", linewidths=0.7)
-    axis.plot(*result.path.T, label="gradient descent at η = 1e-7")
-    axis.scatter(*LINE.best, marker="x", color="black", zorder=3, label="optimum")
-    axis.scatter(-123.7, 2.483, marker="s", color="0.4", label="end on the slide")
-    axis.legend(fontsize=8, loc="lower left")
-    label(axis, "The squared error of a line", "b (combat power)", "w (1)")
+    axis.contour(b, w, height, levels=12, colors="0.6", linewidths=0.7)
+    path = "gradient descent, η = 1e-7, 100,000 updates"
+    axis.plot(*result.path.T, marker="", linewidth=2.5, label=path)
+    axis.scatter(*LINE.start, color="black", label="start (-120, -4)")
+    axis.scatter(*LINE.best, marker="x", color="black", label="optimum, computed")
+    slide = {"s": 120, "facecolors": "none", "edgecolors": "#994455", "zorder": 3}
+    axis.scatter(-188.433, 2.66945, label="optimum (-188.43, 2.67), ledger", **slide)
+    end = "end (-123.7, 2.483) on the slide"
+    axis.scatter(-123.7, 2.483, marker="s", label=end, **slide)
+    legend_below(axis)
+    title = "The squared error of a line through ten Pokémon"
+    label(axis, title, "b (combat power)", "w (without unit)")
     return {"surface": figure}

@@ -35,7 +35,7 @@ from jaxtyping import Bool, Float, Int
 
 from jaxml import learn, parallel, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels, strips
 from jaxml.types import Array, Keep
 
 NEEDS = ("bursts",)
@@ -288,20 +288,30 @@ def _ledgers(result: Result) -> tuple[Assertion, ...]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Updates until close by rate, and how much longer the way becomes."""
-    figure, (updates, longer) = panels(1, 2)
+    figure, (updates, longer) = panels(1, 2, height=3.7)
     kinds = {"as it is": result.adagrad, "first gradient × 1000": result.huge}
-    for (name, runs), marker in zip(kinds.items(), ("o", "x"), strict=True):
+    for (name, runs), aside in zip(kinds.items(), (0.9, 1.1), strict=True):
         seen = np.where(runs.arrival >= 0, runs.arrival, np.nan)
-        rates = np.broadcast_to(RATES, seen.shape)
-        updates.scatter(rates, seen, marker=marker, s=14, label=name)
+        rates = np.broadcast_to(aside * RATES, seen.shape)
+        marker = "o" if runs is result.adagrad else "s"
+        updates.scatter(rates, seen, marker=marker, s=12, label=name)
+    ledger = "ledger, course's start: 1,734"
+    updates.scatter(RATES[TEN], 1734, marker="x", s=70, color="black", label=ledger)
     updates.set_xscale("log")
     updates.set_yscale("log")
-    updates.legend(fontsize=8)
-    label(updates, "Adagrad, a point a start", "rate η", "updates until close")
-    for name, runs in (("× 1000", result.huge), ("/ 1000", result.tiny)):
-        ratio = _longer(result, runs)
-        longer.scatter(np.full(len(ratio), name), ratio, s=14)
+    legend_below(updates)
+    title = "Adagrad, a point a start that arrives"
+    label(updates, title, "rate η", "updates until close")
+    strips(
+        longer,
+        {
+            "× 1000": _longer(result, result.huge),
+            "/ 1000": _longer(result, result.tiny),
+        },
+    )
+    longer.axhline(1, color="0.4", linestyle=":", label="as long as without")
     longer.set_yscale("log")
+    legend_below(longer)
     title = "At each start's best rate"
     label(longer, title, "first gradient", "updates over those without")
     return {"adagrad": figure}

@@ -34,7 +34,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Array, Keep
 
 LINE = problem.pokemon_line()
@@ -266,7 +266,7 @@ def _cycles(result: Result) -> tuple[Assertion, ...]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Updates to adapt by the change of the gradient."""
-    figure, (axis,) = panels(width=5.5, height=3.8)
+    figure, (axis,) = panels(width=6.0, height=4.4)
     updates = _by_method(result.adapting)
     for name, marker in zip(METHODS, ("o", "s", "^", "x"), strict=True):
         axis.scatter(result.ratio, updates[name], marker=marker, s=16, label=name)
@@ -274,7 +274,7 @@ def figures(result: Result) -> dict[str, Figure]:
     axis.axhline(budget, color="0.4", linestyle=":", label="budget")
     axis.set_xscale("log")
     axis.set_yscale("log")
-    axis.legend(fontsize=7, loc="center")
     title = "After a change of the gradient, a point a script"
     label(axis, title, "second gradient over the first", "updates to adapt the step")
+    legend_below(axis)
     return {"slope_changes": figure}

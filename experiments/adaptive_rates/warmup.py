@@ -44,7 +44,7 @@ from jaxtyping import Float
 
 from jaxml import learn, problem, record
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Batch, Keep, Workload
 
 METHODS = {"adam": "Adam", "momentum": "SGD with momentum"}
@@ -243,24 +243,19 @@ def _setting(result: Result, norm: int, method: int) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Losses against the rate, by network and method."""
+    """Losses against the rate, by network and method: the median and the quartiles of
+    the judged units.
+    """
     figure, axes = panels(len(result.train), len(METHODS), width=5.0)
     cells = np.ndindex(result.train.shape[:2])
     for axis, (norm, method) in zip(axes, cells, strict=True):
         name = list(METHODS)[method]
         for warm, losses in zip(WARMUPS, result.train[norm, method], strict=True):
             judged = losses[:, result.tuning :]
-            _band(axis, RATES[name], judged, f"{warm} a warm-up")
-        axis.legend(fontsize=8)
+            band(axis, RATES[name], judged, f"{warm} a warm-up", within=0.5)
+        axis.set_xscale("log")
+        axis.set_yscale("log")
         title = f"{METHODS[name]}, normalised {list(NORMS)[norm]}"
         label(axis, title, "peak rate η", "training loss (nats)")
+    shared_legend(figure)
     return {"losses": figure}
-
-
-def _band(
-    axis: Axes, x: np.ndarray, losses: Float[np.ndarray, "rate unit"], name: str
-) -> None:
-    """Median and quartiles over units."""
-    low, middle, high = np.quantile(losses, [0.25, 0.5, 0.75], axis=1)
-    (line,) = axis.loglog(x, middle, label=name)
-    axis.fill_between(x, low, high, color=line.get_color(), alpha=0.2)

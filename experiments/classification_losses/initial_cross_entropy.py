@@ -28,7 +28,7 @@ from jaxtyping import Float
 
 from jaxml import problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, panels, shared_legend, strips
 from jaxml.types import Array, Keep
 
 CLASSES = (2, 5, 10)
@@ -157,15 +157,16 @@ def _equals(errors: Array) -> Assertion:
 
 def figures(result: Result) -> dict[str, Figure]:
     """A point a classifier."""
-    figure, (axis,) = panels(width=5.0)
-    points = np.repeat(CLASSES, result.start.shape[2])
-    kinds = zip(SCALES, result.start, COLOURS, "os", strict=True)
-    for scale, starts, colour, marker in kinds:
-        name = f"kernels {scale}·randn"
-        values = starts.ravel()
-        axis.scatter(points, values, label=name, s=8, color=colour, marker=marker)
+    figure, (axis,) = panels(width=6.5, height=3.6)
+    samples = {}
+    for scale, starts in zip(SCALES, result.start, strict=True):
+        for classes, values in zip(CLASSES, starts, strict=True):
+            samples[f"K = {classes}, {scale}·randn"] = values
+    strips(axis, samples)
+    equal = "ln K, which is 2.303 for K = 10"
+    axis.axhline(1, color="0.4", linestyle=":", label=equal)
     axis.set_yscale("log")
-    axis.axhline(1, color="0.4", linestyle=":", label="ln K")
-    axis.legend(fontsize=8)
-    label(axis, "New classifiers", "classes K", "cross-entropy / ln K")
+    title = "New classifiers, a point each"
+    label(axis, title, "classes and kernels", "cross-entropy / ln K")
+    shared_legend(figure)
     return {"initial_cross_entropy": figure}

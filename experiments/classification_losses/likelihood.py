@@ -31,7 +31,7 @@ from jaxtyping import Float
 
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Axes, Figure, label, legend_below, panels
 from jaxml.types import Array, Keep
 
 LOSSES = (problem.cross_entropy, problem.softmax_mse)
@@ -230,15 +230,20 @@ def _stuck(paths: Array) -> list[Assertion]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Gradients, and how the paths leave the corner."""
-    figure, (gradients, paths) = panels(1, 2)
+    figure, (gradients, paths) = panels(1, 2, height=3.9)
     for loss in (CE, SE):
         _draw_gradients(gradients, loss, result.random)
         _draw_paths(paths, loss, result.paths)
+    corners = result.corners[SE, VALUE]
+    ledger = {"marker": "x", "s": 80, "color": "#003366", "label": "ledger, at corners"}
+    gradients.scatter(corners, COMPUTED, **ledger)
     gradients.set_yscale("log")
-    label(gradients, "Random logits", "squared error", "‖gradient by the logits‖")
+    y = "‖gradient by the logits‖"
+    label(gradients, "Random logits, a point a draw", "squared error", y)
+    paths.axhline(0.9, color="0.4", linestyle="--", label="learned: 0.9")
     label(paths, "From logits (-10, 10)", "update", "probability of the label")
-    gradients.legend(fontsize=8)
-    paths.legend(fontsize=8)
+    legend_below(gradients)
+    legend_below(paths)
     return {"likelihood": figure}
 
 

@@ -270,55 +270,75 @@ def _methods(result):
     )
 
 
+FAMILIES = {
+    "relu": "20 ReLUs, random start",
+    "tanh": "5 tanh units, random start",
+    "narrow_tanh": "2 tanh units, random start",
+    "followed_tanh": "10 tanh units, prescribed index",
+    "trained_relu": "20 ReLUs, trained",
+    "digits": "digits, trained",
+    "embedded_digits": "digits, a zero unit added",
+}
+
+
 def figures(result):
     """Loss against index by family, how the searches ended, and three spectra with
     their zero blocks.
     """
-    families = result._asdict()
-    del families["embedded_theory"]
     codes = {
-        name: curvature.outcome(each.certificate) for name, each in families.items()
+        name: curvature.outcome(getattr(result, name).certificate) for name in FAMILIES
     }
     return {
-        "loss_against_index": _scatter(families),
+        "loss_against_index": _scatter(result),
         "outcomes": _outcomes(codes),
-        "spectra": _spectra(families, codes),
+        "spectra": _spectra(result, codes),
     }
 
 
-def _scatter(families):
-    """Every certified point, images included, which lie upon each other."""
+def _scatter(result):
+    """Every certified point, images included, moved aside in the order of the
+    networks.
+    """
     figure, axes = panels(1, 3)
     for axis, name in zip(axes, ("narrow_tanh", "tanh", "followed_tanh"), strict=True):
-        axis.scatter(*_index_and_loss(families[name]), alpha=0.2, color="black")
+        index, loss = _index_and_loss(getattr(result, name))
+        aside = index + np.linspace(-0.3, 0.3, len(index))
+        axis.scatter(aside, loss, s=10, alpha=0.5, color="black", linewidths=0)
         axis.set_xticks(range(6))
-        title = name.replace("_", " ")
-        label(axis, title, "index (negative eigenvalues)", "loss (mean squared error)")
+        x = "index (negative eigenvalues), a point a network"
+        label(axis, FAMILIES[name], x, "loss (mean squared error)")
     return figure
 
 
 def _outcomes(codes):
     """The fraction of networks of each family by how its search ended."""
-    figure, (axis,) = panels(width=8.0)
+    figure, (axis,) = panels(width=9.0, height=4.2)
     fractions = {}
     for name, ended in codes.items():
         count = np.bincount(ended, minlength=len(OUTCOMES))
-        fractions[name] = count / np.sum(count)
+        fractions[f"{FAMILIES[name]} ({len(ended)})"] = count / np.sum(count)
     stacked_fractions(axis, fractions, OUTCOMES)
-    label(axis, "", "fraction of networks searched", "family")
+    axis.axvline(0.5, color="#994455", linestyle="--", linewidth=2)
+    x = "fraction of networks searched (dashed: one half)"
+    label(axis, "", x, "family (networks)")
     return figure
 
 
-def _spectra(families, codes):
-    """The spectrum of the first certified point of three families."""
+def _spectra(result, codes):
+    """The spectrum of the first certified point of three families, and what theory
+    gives the embedded one.
+    """
     figure, axes = panels(1, 3)
     for axis, name in zip(
         axes, ("tanh", "trained_relu", "embedded_digits"), strict=True
     ):
         first = np.argmax(codes[name] <= curvature.SADDLE)
-        values = families[name].certificate.eigenvalues[first]
-        axis.scatter(range(len(values)), values, s=8, color="black")
-        symmetric_log(axis, 1e-9 * np.abs(values).max())
-        title = f"{name.replace('_', ' ')}: the first certified"
-        label(axis, title, "rank", "eigenvalue of the Hessian")
+        values = getattr(result, name).certificate.eigenvalues[first]
+        axis.scatter(range(len(values)), values, s=8, color="black", label="computed")
+        if name == "embedded_digits":
+            theory = np.sort(result.embedded_theory[first])
+            axis.plot(theory, color="#994455", marker="", label="closed form")
+            axis.legend(fontsize=8, loc="center right")
+        symmetric_log(axis, 1e-8)
+        label(axis, f"{FAMILIES[name]}: one spectrum", "rank", "eigenvalue")
     return figure

@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from jaxml import curvature, problem, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import band, label, panels, shared_legend
 from jaxml.types import Array
 
 COSTS = ("gradient", "Hessian product", "20 Lanczos steps", "whole Hessian")
@@ -188,12 +188,22 @@ def _ratio(over, under):
 
 
 def figures(result, timings):
-    """Cost against size."""
-    figure, (axis,) = panels(width=6.0)
-    for name, seconds in zip(COSTS, np.moveaxis(timings.seconds, 1, 0), strict=True):
-        axis.plot(result.parameters, np.median(seconds, axis=1), label=name)
-    axis.set_xscale("log")
-    axis.set_yscale("log")
-    axis.legend(fontsize=8)
-    label(axis, "500 digits, float64", "parameters", "seconds, median")
+    """Cost against size, in seconds and in gradients: the median and the range of the
+    repetitions.
+    """
+    figure, (seconds, ratios) = panels(1, 2)
+    gradients = np.median(timings.seconds[:, 0], axis=-1)
+    for place, name in enumerate(COSTS):
+        cost = timings.seconds[:, place]
+        band(seconds, result.parameters, cost, name, within=1.0)
+        band(ratios, result.parameters, cost / gradients[:, None], name, within=1.0)
+    ratios.axhline(DEAR, color="0.4", linestyle="--", label="dear: 1,000 gradients")
+    ratios.axhline(10, color="0.4", linestyle=":", label="10 gradients")
+    for axis in (seconds, ratios):
+        axis.set_xscale("log")
+        axis.set_yscale("log")
+    title = "500 digits, float64"
+    label(seconds, title, "parameters", "seconds (median and range)")
+    label(ratios, f"{title}, in gradients", "parameters", "cost (median gradients)")
+    shared_legend(figure)
     return {"cost": figure}

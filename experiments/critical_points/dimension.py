@@ -55,12 +55,7 @@ from jaxml.curvature import MINIMUM, Certificate
 from jaxml.parallel import rows
 from jaxml.problem import Task
 from jaxml.record import Assertion
-from jaxml.record.figures import (
-    Axes,
-    Figure,
-    label,
-    panels,
-)
+from jaxml.record.figures import Axes, Figure, label, panels, shared_legend
 from jaxml.types import Array, Batch, Keep, Objective
 
 DECAY = 1e-3
@@ -310,8 +305,7 @@ def figures(result: Result) -> dict[str, Figure]:
         _draw(axis, _counts(getattr(result, name)), result.widths)
         axis.set_xticks(result.widths)
         label(axis, title, "tanh units", "fraction of minima")
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2, fontsize=9)
+    shared_legend(figure)
     return {"fractions": figure}
 
 
@@ -320,13 +314,13 @@ def _draw(axis: Axes, counts: Counts, widths: Array) -> None:
     each = counts.minima / np.maximum(counts.points, 1)
     moved = np.linspace(-0.25, 0.25, len(each))
     aside = np.add.outer(moved, widths)
-    axis.scatter(aside, each, s=8, color="0.5", label="a data set")
+    axis.scatter(aside, each, s=8, color="0.4", label="a data set")
     intervals = []
     for minima, points in zip(counts.minima.T, counts.points.T, strict=True):
         intervals.append(record.bootstrap(_fraction, minima, points))
     estimate = [interval.estimate for interval in intervals]
     low = [interval.low for interval in intervals]
     high = [interval.high for interval in intervals]
-    axis.plot(widths, estimate, label="all, 95 %")
+    axis.plot(widths, estimate, label="all data sets, with 95 %")
     axis.fill_between(widths, low, high, alpha=0.2)
     axis.set_ylim(-0.03, 1.03)

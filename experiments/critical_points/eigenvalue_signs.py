@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from jaxml import curvature, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Array, Keep, Objective
 
 ROUNDING = 20 * float(np.finfo(np.float64).eps)
@@ -180,17 +180,20 @@ def figures(result: Result) -> dict[str, Figure]:
     neighbours.
     """
     figure, (seen, spectrum) = panels(1, 2)
-    names = ["(1 - w₁w₂)²", "(x - 1)² + 1", "w⁴", "w³"]
+    places = np.arange(len(result))
+    left, right = places - 0.12, places + 0.12
     above = [around.above for around in result]
     below = [around.below for around in result]
-    seen.scatter(names, above, marker="^", s=60, label="above")
-    seen.scatter(names, below, marker="v", s=20, zorder=3, label="below")
-    seen.legend(fontsize=8, loc="upper left")
+    seen.scatter(left, above, marker="^", s=40, label="above")
+    seen.scatter(right, below, marker="v", s=40, label="below")
     label(seen, "Neighbours within 0.01", "loss", "fraction of neighbours")
     lowest = [around.lowest for around in result]
     highest = [around.highest for around in result]
-    spectrum.scatter(names, highest, marker="^", s=60, label="highest")
-    spectrum.scatter(names, lowest, marker="v", s=20, zorder=3, label="lowest")
-    spectrum.legend(fontsize=8)
+    spectrum.scatter(left, highest, marker="^", s=40, label="highest")
+    spectrum.scatter(right, lowest, marker="v", s=40, label="lowest")
     label(spectrum, "Curvature at the point", "loss", "eigenvalue of the Hessian")
+    for axis in (seen, spectrum):
+        axis.set_xticks(places, ["(1 - w₁w₂)²", "(x - 1)² + 1", "w⁴", "w³"])
+        axis.axhline(0, color="0.4", linewidth=0.8)
+        legend_below(axis)
     return {"points": figure}

@@ -43,7 +43,7 @@ from jaxtyping import Float, Int
 
 from jaxml import curvature, learn, problem, randomness, record, tree
 from jaxml.record import Assertion
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import band, label, panels, shared_legend
 from jaxml.types import Array, Batch, Key, Objective
 
 NEEDS = ("negative_curvature",)
@@ -274,27 +274,38 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Any]:
-    """The loss on its way down: the median, and where 8 of 10 points lie."""
-    figure, axes = panels(1, 3)
-    for kind, axis in enumerate(axes):
+    """The loss on its way down: the median, and where 8 of 10 points lie; and by when
+    how many have left.
+    """
+    figure, axes = panels(2, 3)
+    for kind in (TRANSITION, ZERO_UNIT, LOWEST):
         own = result.kind == kind
-        axis.axhline(-0.5, color="0.4", linewidth=0.8)
-        for method, name in NAMES.items():
-            values = result.change[own, METHODS.index(method)]
-            if np.any(own):
-                _band(axis, values, name)
-        axis.set_ylim(-2, 1)
-        title = f"{np.sum(own)} {KINDS[kind]}"
-        x = "updates, in e-folds of the saddles' lowest eigenvalue"
-        label(axis, title, x, "loss minus the point's, in drops")
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=2)
+        if np.any(own):
+            _draw(axes[kind :: len(KINDS)], result, own)
+        label(
+            axes[kind],
+            f"{np.sum(own)} {KINDS[kind]}",
+            UPDATES,
+            "loss minus the point's (drops)",
+        )
+        label(axes[kind + len(KINDS)], "", UPDATES, "fraction that has left")
+    shared_legend(figure)
     return {"escapes": figure}
 
 
-def _band(axis: Any, values: Array, name: str) -> None:
-    """A line for the median of units, a band for 8 of 10."""
-    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9], axis=0)
-    folds = np.arange(len(middle)) / PER_FOLD
-    (line,) = axis.plot(folds, middle, label=name)
-    axis.fill_between(folds, low, high, color=line.get_color(), alpha=0.2)
+UPDATES = "updates (e-folds of the lowest eigenvalue)"
+
+
+def _draw(axes: Any, result: Result, own: Array) -> None:
+    """Both methods from one kind of point: their losses, and how many have left."""
+    loss, left = axes
+    for method, name in NAMES.items():
+        column = METHODS.index(method)
+        changes = result.change[own, column].T
+        folds = np.arange(len(changes)) / PER_FOLD
+        band(loss, folds, changes, name)
+        gone = result.left[own, column] <= folds[:, None]
+        left.plot(folds, np.mean(gone, axis=1))
+    loss.axhline(-0.5, color="0.4", linestyle=":", label="left: half of the drop")
+    left.axhline(0.75, color="0.4", linestyle="--", label="the claim: more than 3/4")
+    loss.set_yscale("symlog", linthresh=1)

@@ -36,7 +36,7 @@ import numpy as np
 
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion, Rule
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import label, legend_below, panels, strips
 from jaxml.types import Array, Key
 
 NEEDS = ("escape",)
@@ -267,59 +267,44 @@ def figures(result: Result) -> dict[str, Any]:
 
 
 def _offsets(result: Result) -> Any:
-    figure, (toy, networks) = panels(1, 2)
-    toy.plot(
-        result.offsets, _toy_by_law(result).T, color="0.4", marker="", linestyle="-"
-    )
+    figure, (toy, networks) = panels(1, 2, height=3.9)
     for rate, updates in zip(RATES, result.toy, strict=True):
         toy.plot(result.offsets, updates, label=f"η = {rate:g}", linestyle="")
+    law = _toy_by_law(result).T
+    toy.plot(result.offsets, law, color="0.4", marker="", linestyle="-")
     toy.set_xscale("log")
-    toy.legend(fontsize=8)
-    label(
-        toy,
-        "(1 - w₁w₂)², lines: ln(1/ε)/ln(1 + 2η)",
-        "distance ε",
-        "updates until L < 1/2",
-    )
+    title = "(1 - w₁w₂)², lines: ln(1/ε)/ln(1 + 2η)"
+    label(toy, title, "distance ε from the stable line", "updates until L < 1/2")
     for kind, name in enumerate(KINDS):
         own = result.leaving.kind == kind
         x, y = result.leaving.far[own], result.leaving.near[own]
-        networks.scatter(x, y, marker="o^"[kind], alpha=0.5, label=name)
-    line = np.array([5.0, 25.0])
-    networks.plot(
-        line,
-        line + np.log(FAR / NEAR),
-        color="0.4",
-        marker="",
-        label="law: ln(1e4) more",
-    )
-    networks.legend(fontsize=8)
-    label(
-        networks,
-        "Gradient descent, a point a saddle",
-        "e-folds from 1e-4 off",
-        "e-folds from 1e-8 off",
-    )
+        networks.scatter(x, y, marker="o^"[kind], s=20, alpha=0.6, label=name)
+    far = np.array([5.0, 30.0])
+    near = far + np.log(FAR / NEAR)
+    law = f"law: ln(1e4) more ({result.folds}: stayed)"
+    networks.plot(far, near, color="0.4", marker="", label=law)
+    title = "Gradient descent, a point a saddle"
+    label(networks, title, "e-folds from 1e-4 off", "e-folds from 1e-8 off")
+    legend_below(toy, columns=3)
+    legend_below(networks, columns=1)
     return figure
 
 
 def _noise(result: Result) -> Any:
     figure, axes = panels(1, 2)
+    leaving = result.leaving
     names = {
-        "GD\n1e-4 off": result.leaving.far,
-        "SGD\n1e-4 off": result.leaving.sgd_far,
-        "GD\n1e-8 off": result.leaving.near,
-        "SGD\n1e-8 off": result.leaving.sgd_near,
-        "SGD\non it": result.leaving.sgd_on_it,
-        "noisy GD\non it": result.leaving.noisy_on_it,
+        "GD 1e-4 off": leaving.far,
+        "SGD 1e-4 off": leaving.sgd_far,
+        "GD 1e-8 off": leaving.near,
+        "SGD 1e-8 off": leaving.sgd_near,
+        "SGD on it": leaving.sgd_on_it,
+        "noisy GD on it": leaving.noisy_on_it,
     }
     for kind, axis in enumerate(axes):
-        own = result.leaving.kind == kind
-        aside = np.linspace(-0.3, 0.3, np.sum(own))
-        for place, folds in enumerate(names.values()):
-            axis.scatter(place + aside, folds[own], s=10, color="black", alpha=0.6)
-        axis.set_xticks(range(len(names)), list(names), fontsize=8)
+        own = leaving.kind == kind
+        strips(axis, {name: folds[own] for name, folds in names.items()})
         axis.set_ylim(0, float(result.folds) + 2)
-        y = f"e-folds until it left; {result.folds}: stayed"
+        y = f"e-folds until it left ({result.folds}: stayed)"
         label(axis, f"{np.sum(own)} {KINDS[kind]}", "method, and where it starts", y)
     return figure

@@ -35,6 +35,7 @@ from jaxml.record.figures import (
     Figure,
     label,
     panels,
+    shared_legend,
     stacked_fractions,
     symmetric_log,
 )
@@ -170,7 +171,9 @@ TITLES = {
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The points by loss, the lowest eigenvalues, and how the searches ended."""
+    """The fractions of minima among the lowest points, their lowest eigenvalues, and
+    how the searches ended.
+    """
     lowest, upper = panels(1, 3)
     outcomes, lower = panels(1, 3, height=4.0)
     for name, above, below in zip(SETTINGS, upper, lower, strict=True):
@@ -179,7 +182,35 @@ def figures(result: Result) -> dict[str, Figure]:
         label(above, TITLES[name], "tanh units", "lowest eigenvalue (‖H‖)")
         _draw_outcomes(below, found, widths)
         label(below, "", "fraction of searches", TITLES[name])
-    return {"lowest": lowest, "outcomes": outcomes}
+    shared_legend(lowest)
+    return {"fractions": _fractions(result), "lowest": lowest, "outcomes": outcomes}
+
+
+def _fractions(result: Result) -> Figure:
+    """Of each data set and of all, by width; and of the control."""
+    figure, axes = panels(1, 4, width=3.6)
+    for axis, name in zip(axes, SETTINGS, strict=False):
+        widths = result.found.widths
+        _draw_fractions(axis, getattr(result, name), widths)
+        axis.set_xticks(widths)
+        title = f"{TITLES[name]}, lowest third"
+        label(axis, title, "tanh units", "fraction of minima")
+    _draw_fractions(axes[-1], result.control, np.arange(2))
+    axes[-1].set_xticks([0, 1], ["once", "copied"])
+    title = "SINC, all points (control)"
+    label(axes[-1], title, "inputs", "fraction of minima")
+    shared_legend(figure)
+    return figure
+
+
+def _draw_fractions(axis: Axes, counts: Counts, places: Array) -> None:
+    each = counts.minima / np.maximum(counts.points, 1)
+    aside = np.linspace(-0.25, 0.25, len(each))
+    x = np.add.outer(aside, places)
+    axis.scatter(x, each, s=8, color="0.4", label="a data set")
+    points = np.maximum(counts.points.sum(axis=0), 1)
+    axis.plot(places, counts.minima.sum(axis=0) / points, label="all data sets")
+    axis.set_ylim(-0.03, 1.03)
 
 
 def _draw_lowest(axis: Axes, found: Any, widths: Array) -> None:
@@ -188,6 +219,7 @@ def _draw_lowest(axis: Axes, found: Any, widths: Array) -> None:
     aside = 0.6 * dataset / found.distinct.shape[1] - 0.3
     lowest = found.lowest[found.distinct]
     axis.scatter(widths[width] + aside, lowest, s=6, color="black", alpha=0.4)
+    axis.axhline(0, color="#994455", linestyle="--", label="minima lie above")
     axis.set_xticks(widths)
     symmetric_log(axis, 1e-4)
 

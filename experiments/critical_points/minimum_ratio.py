@@ -52,7 +52,7 @@ from jaxtyping import Float
 from jaxml import curvature, learn, problem, randomness, record, tree
 from jaxml.curvature import Candidates, Certificate, positive_fraction
 from jaxml.record import Assertion
-from jaxml.record.figures import STYLES, Axes, Figure, label, panels
+from jaxml.record.figures import STYLES, Axes, Figure, label, panels, shared_legend
 from jaxml.types import Keep
 
 NEEDS = ("critical_points",)
@@ -306,19 +306,17 @@ def figures(result: Result) -> dict[str, Figure]:
         _scatter(computed, points, points.computed)
         _scatter(exact, points, points.positive)
         title = setting.split(",")[0]
-        label(computed, title, "fraction of eigenvalues computed > 0", LOSS)
-        label(exact, title, "n₊ / p, zero up to 1e-8 ‖H‖", LOSS)
+        label(computed, f"{title}, as computed", "fraction of eigenvalues > 0", LOSS)
+        label(exact, f"{title}, with a tolerance", "n₊ / p, zero up to 1e-8 ‖H‖", LOSS)
     for axis in axes[:2]:
         for level in LEVELS:
-            axis.axhline(
-                level, color="#994455", linestyle=":", label=f"lecture: {level}"
-            )
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=3, fontsize=9)
+            axis.axhline(level, color="#994455", linestyle=":", label=PLATEAUS)
+    shared_legend(figure)
     return {"scatter": figure}
 
 
 LOSS = "loss (mean squared error)"
+PLATEAUS = f"lecture's plateaus: {LEVELS[0]} and {LEVELS[1]}"
 
 
 def _scatter(axes: Axes, points: Points, ratio: np.ndarray) -> None:
@@ -335,10 +333,12 @@ def _scatter(axes: Axes, points: Points, ratio: np.ndarray) -> None:
             points.loss[chosen],
             marker=style.marker,
             color=style.colour,
-            alpha=0.7,
+            alpha=0.8,
+            s=20,
+            linewidths=0,
+            clip_on=False,
             label=kind,
         )
     axes.axvline(BOUND, color="black", linestyle="--", label="lecture: at most 0.56")
     axes.set_xlim(0, 1)
-    axes.set_yscale("symlog", linthresh=1e-4)
-    axes.set_ylim(bottom=0)
+    axes.set_yscale("log")

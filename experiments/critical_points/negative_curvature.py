@@ -40,7 +40,7 @@ from jaxml.curvature import MINIMUM, SADDLE, Certificate
 from jaxml.curvature.programs import mapped
 from jaxml.parallel import rows
 from jaxml.record import Assertion, Interval
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import label, panels, shared_legend, strips
 from jaxml.types import Array, Batch, Objective
 
 SHORT = 1e-3  # of ‖θ‖: the step
@@ -277,25 +277,31 @@ def _setting(result: Result, kind: int) -> str:
 
 
 def figures(result: Result) -> dict[str, Any]:
-    """The change of the loss over |λ|ε²/2, a point a network: -1 where it falls as
-    claimed.
+    """The change of the loss over |λ|ε²/2, and how far it is from 1 in size, a point a
+    network.
     """
-    figure, (axis,) = panels(width=12.0)
+    figure, (change, distance) = panels(1, 2, width=6.5, height=4.2)
     relative = result.change / np.abs(result.predicted)
-    names = []
+    samples = {}
     for kind, name in enumerate(KINDS):
-        own = relative[result.kind == kind]
-        broken = name.replace(" ", "\n", 1)
-        names += [f"{len(own)} {broken}:\n{end}" for end in ("lowest", "highest")]
-        for end, values in enumerate(own.T):
-            place = 2 * kind + end + np.linspace(-0.3, 0.3, len(values))
-            axis.scatter(place, values, color="black")
-    axis.axhspan(-1 - TENTH, -1 + TENTH, color="0.9", zorder=0)
-    axis.set_xticks(range(len(names)), names)
+        lowest, highest = relative[result.kind == kind].T
+        samples |= {f"{name}: lowest": lowest, f"{name}: highest": highest}
+    strips(change, samples)
+    strips(distance, {name: abs(abs(own) - 1) for name, own in samples.items()})
+    change.axhline(-1, color="black", linestyle=":", label="the claim: -1")
+    distance.axhline(TENTH, color="black", linestyle="--", label="a tenth")
+    distance.set_yscale("log")
     label(
-        axis,
-        "Grey: the claim, to within a tenth",
-        "points, and the eigenvector of the step",
+        change,
+        "Which way the loss goes",
+        "point: eigenvector of the step",
         "change of the loss / (|λ|ε²/2)",
     )
+    label(
+        distance,
+        "How far from the law",
+        "point: eigenvector of the step",
+        "| |change| / (|λ|ε²/2) - 1 |",
+    )
+    shared_legend(figure)
     return {"steps": figure}

@@ -41,7 +41,14 @@ from jaxtyping import Float
 from jaxml import curvature, problem, randomness, record, tree
 from jaxml.curvature import Candidates, sampling_ratio
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import (
+    Axes,
+    Figure,
+    band,
+    label,
+    panels,
+    shared_legend,
+)
 from jaxml.types import Array, Batch, Keep, Key
 
 NEEDS = ("minimum_ratio",)
@@ -290,31 +297,29 @@ LOSS, HIGHER = "loss (mean squared error)", "fraction of higher neighbours"
 
 def figures(result: Result) -> dict[str, Figure]:
     """Both students' ratios against the loss, and the ratio against the radius."""
-    figure, axes = panels(2, 2)
+    against_loss, losses = panels(1, 2)
+    against_radius, radii = panels(1, 2)
     for column, (name, setting) in enumerate(SETTINGS.items()):
         sampled, title = getattr(result, name), setting.split(",")[0]
-        upper, lower = axes[column::2]
-        _against_loss(upper, sampled)
-        label(upper, title, HIGHER, LOSS)
-        _against_radius(lower, sampled)
-        label(lower, title, "radius (‖θ‖)", HIGHER)
-    for axis in (axes[0], axes[2]):
-        axis.legend(fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.1))
-    return {"neighbours": figure}
+        _against_loss(losses[column], sampled)
+        label(losses[column], f"{title}, distinct points", HIGHER, LOSS)
+        _against_radius(radii[column], sampled)
+        label(radii[column], title, "radius (‖θ‖)", HIGHER)
+    shared_legend(against_loss)
+    shared_legend(against_radius, columns=4)
+    return {"neighbours": against_loss, "radius": against_radius}
 
 
 def _against_loss(axes: Axes, sampled: Sampled) -> None:
     """One point a critical point and kind of neighbour, and the range that one student
     found.
     """
+    around, loss = sampled.around, sampled.loss
     axes.axvspan(*PRINTED, color="#dddddd", label="a student's range, by shifts")
-    axes.scatter(sampled.around.shifted, sampled.loss, label="one shift a tensor")
-    axes.scatter(
-        sampled.around.scaled, sampled.loss, marker="|", label="each weight by 0.05 %"
-    )
+    axes.scatter(around.shifted, loss, s=16, label="one shift a tensor")
+    axes.scatter(around.scaled, loss, marker="|", s=90, label="each weight by 0.05 %")
     axes.set_xlim(0, 1.05)
-    axes.set_yscale("symlog", linthresh=1e-4)
-    axes.set_ylim(bottom=0)
+    axes.set_yscale("log")
 
 
 def _against_radius(axes: Axes, sampled: Sampled) -> None:
@@ -324,8 +329,8 @@ def _against_radius(axes: Axes, sampled: Sampled) -> None:
     minima = np.asarray(sampled.around.spheres)[sampled.minimum]
     around = {"random weights": np.asarray(sampled.random.spheres), "minima": minima}
     for name, fractions in around.items():
-        if not len(fractions):
-            continue
-        low, middle, high = np.quantile(fractions, [0.1, 0.5, 0.9], axis=0)
-        (line,) = axes.semilogx(RADII, middle, label=name)
-        axes.fill_between(RADII, low, high, color=line.get_color(), alpha=0.2)
+        if len(fractions):
+            band(axes, RADII, fractions.T, name)
+    axes.axhline(0.5, color="0.4", linestyle=":", label="one half")
+    axes.axhline(0.95, color="0.4", linestyle="-.", label="19 of 20")
+    axes.set_xscale("log")

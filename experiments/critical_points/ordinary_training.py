@@ -19,7 +19,7 @@ import jax
 import numpy as np
 
 from jaxml import learn, problem, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import label, panels, shared_legend
 from jaxml.types import Array
 
 METHODS = {"SGD, batches of 8": 8, "gradient descent": 64}
@@ -122,15 +122,18 @@ def figures(result):
     """The gradient norm over training, every run a line."""
     figure, axes = panels(1, 2)
     for axis, name, norms in zip(axes, METHODS, result.gradient_norms, strict=True):
-        axis.plot(
-            np.linspace(0.02, 1, norms.shape[1]),
-            norms.T,
-            "-",
-            color="black",
-            alpha=0.2,
-            linewidth=0.8,
-        )
-        axis.axhline(1e-8, color="black", linestyle=":")
+        updates = np.linspace(0, float(result.updates), norms.shape[1] + 1)[1:]
+        axis.plot(updates, norms.T, "-", color="black", alpha=0.2, linewidth=0.8)
+        middle = np.nanmedian(norms, axis=0)
+        axis.plot(updates, middle, "-", color="#994455", marker="", label="median run")
+        axis.axhline(CRITICAL, color="black", linestyle="--", label=ARRIVED)
         axis.set_yscale("log")
-        label(axis, name, "part of the training done", "‖∇L‖ on all data")
+        axis.set_ylim(1e-18, 10)
+        title = f"{name}, momentum, a line a run"
+        label(axis, title, "update", "‖∇L‖ on all data")
+    axes[1].axhline(1e-17, color="#003366", linestyle=":", label="ledger: 1e-17")
+    shared_legend(figure)
     return {"gradient_norm": figure}
+
+
+ARRIVED = "a critical point: 1e-8"

@@ -33,7 +33,7 @@ from scipy import special
 
 from jaxml import record
 from jaxml.record import Assertion, Interval
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.types import Array, Keep
 
 SIZES = np.arange(1, 7)
@@ -172,14 +172,20 @@ def _sampled(result: Result, shift: int, size: int) -> Interval:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Sampled fractions upon the exact law, by shift."""
-    figure, (axis,) = panels(width=6.0, height=4.0)
+    """Sampled fractions with two standard errors upon the exact law, by shift."""
+    figure, (axis,) = panels(width=6.5, height=4.6)
     for shift, hits, exact in zip(SHIFTS, result.hits, result.exact, strict=True):
         (line,) = axis.semilogy(SIZES, exact, marker="", label=f"shift {shift} √(2n)")
-        seen = hits > 0
-        axis.scatter(SIZES[seen], hits[seen] / result.drawn, color=line.get_color())
+        seen = hits[hits > 0]
+        fraction = seen / result.drawn
+        error = 2 * np.sqrt(seen * (1 - fraction)) / result.drawn
+        low = np.maximum(fraction - error, 0.1 * fraction)
+        sizes, colour = SIZES[hits > 0], line.get_color()
+        axis.scatter(sizes, fraction, s=20, color=colour)
+        axis.vlines(sizes, low, fraction + error, color=colour)
     axis.semilogy(SIZES, 0.5**SIZES, marker="", label="independent signs, 2⁻ⁿ")
-    axis.legend(fontsize=8)
-    y = "probability that all eigenvalues are positive"
-    label(axis, "Exact law and sampled matrices", "size of the matrix n", y)
+    y = "probability that all are positive"
+    title = "Eigenvalues: exact law (lines), sampled matrices (points)"
+    label(axis, title, "size of the matrix n", y)
+    shared_legend(figure)
     return {"matrices": figure}

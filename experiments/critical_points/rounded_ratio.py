@@ -45,7 +45,7 @@ from jaxtyping import Float
 from jaxml import curvature, learn, problem, randomness, record
 from jaxml.curvature import Certificate, layerwise_gauss_newton_ratio
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, panels, shared_legend, strips
 from jaxml.types import Array, Batch, Keep
 
 PERFECT = float(
@@ -299,33 +299,29 @@ def _control(result: Result) -> Assertion:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The ratio of every network at random weights, at its perfect fit, and
-    reordered.
+    """The ratio of every network at random weights, at its perfect fit, and reordered,
+    with that of the control; and what reordering does to it.
     """
-    figure, axes = panels(1, 2)
-    names = ("random", "trained", "reordered")
-    for axis, (name, setting) in zip(axes, SETTINGS.items(), strict=True):
-        perfect = _perfect(getattr(result, name))
-        ratios = np.stack([perfect.random, perfect.trained, perfect.reordered])
-        axis.plot(
-            range(3),
-            ratios,
-            color="#999999",
-            linewidth=0.6,
-            marker="o",
-            markersize=3,
-            linestyle="-",
-        )
-        axis.axhline(0.5, color="black", linestyle="--", label="the test's limit")
-        axis.axhline(
-            PRINTED,
-            color="#994455",
-            linestyle=":",
-            label="the homework's example, 119/256",
-        )
-        axis.set_xticks(range(3), names)
-        label(
-            axis, setting.split(",")[0], "where", "fraction of eigenvalues > 0, float32"
-        )
-        axis.legend(fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1.1))
+    figure, axes = panels(2, 2, height=3.4)
+    for column, (name, setting) in enumerate(SETTINGS.items()):
+        perfect, title = _perfect(getattr(result, name)), setting.split(",")[0]
+        ratios, moved = axes[column::2]
+        samples = {
+            "random weights": perfect.random,
+            "perfect fit": perfect.trained,
+            "reordered fit": perfect.reordered,
+            "digits (control)": np.asarray(result.digits),
+        }
+        strips(ratios, samples)
+        ratios.axhspan(0.4, 0.6, color="0.88", zorder=0, label="one half ± 0.1")
+        ratios.axhline(0.5, color="black", linestyle="--", label="the test's limit")
+        course = "the homework's example, 119/256"
+        ratios.axhline(PRINTED, color="#994455", linestyle=":", label=course)
+        label(ratios, f"{title}, a point a network", "where", "fraction computed > 0")
+        moved.scatter(perfect.trained, perfect.reordered, s=14, label="a network")
+        ends = [0.44, 0.54]
+        moved.plot(ends, ends, "-.", color="0.4", marker="", label="unchanged")
+        y = "at the reordered fit"
+        label(moved, f"{title}, ratio in float32", "at the perfect fit", y)
+    shared_legend(figure, columns=5)
     return {"ratios": figure}

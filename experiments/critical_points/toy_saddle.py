@@ -29,7 +29,7 @@ from jaxtyping import Float
 
 from jaxml import curvature, learn, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.types import Array, Keep
 
 ROUNDING = 20 * float(np.finfo(np.float64).eps)
@@ -256,26 +256,28 @@ def _valley(result: Result) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The escape path on the contour, and the spectrum along the valley."""
-    figure, (plane, spectrum) = panels(1, 2, width=5.0)
-    _draw_plane(plane, result.path)
-    both = np.repeat(result.valley, 2)
-    spectrum.scatter(both, result.valley_eigenvalues, s=6, color="black")
-    spectrum.set_yscale("symlog")
-    title = "Global minima, each with a zero eigenvalue"
-    label(spectrum, title, "w₁ on w₁w₂ = 1", "eigenvalues of the Hessian")
-    return {"escape_path": figure}
-
-
-def _draw_plane(axis: Axes, path: Array) -> None:
+    """The escape path on the contour, steps from the saddle, and the spectrum along the
+    valley.
+    """
+    figure, (plane, steps, spectrum) = panels(1, 3, height=3.6)
     side = np.linspace(-2, 2, 200)
     a, b = np.meshgrid(side, side)
     levels = [0.05, 0.3, 0.7, 1, 1.5, 3, 6, 12]
-    loss = (1 - a * b) ** 2
-    axis.contour(a, b, loss, levels=levels, colors="0.55", linewidths=0.8)
-    beside = "gradient descent from (0.011, 0.010)"
-    axis.plot(*path.T, color="black", markevery=5, label=beside)
-    line = np.array([-1.5, 0, 1.5])
-    axis.plot(line, -line, "k:", marker="", label="from here into the saddle")
-    axis.legend(fontsize=8, loc="lower left")
-    label(axis, "L = (1 - w₁w₂)²", "w₁", "w₂")
+    plane.contour(a, b, (1 - a * b) ** 2, levels=levels, colors="0.6", linewidths=0.8)
+    plane.contour(a, b, a * b, levels=[1], colors="#994455", linestyles="--")
+    plane.plot(*result.path.T, color="black", markevery=5, label="gradient descent")
+    plane.plot([-1.5, 1.5], [1.5, -1.5], "k:", marker="", label="into the saddle")
+    label(plane, "L = (1 - w₁w₂)², dashed: its minima", "w₁", "w₂")
+    lengths, valley = result.lengths, result.valley
+    steps.plot(lengths, result.losses, "o", label="computed along (1, 1)")
+    steps.plot(lengths, result.rises, "s", label="along (1, -1), control")
+    steps.plot(lengths, 1 - 2 * lengths**2, "-", marker="", label="1 - ½|λ|ε²‖u‖²")
+    steps.locator_params(axis="x", nbins=5)
+    label(steps, "A step from the saddle", "ε", "loss")
+    law = 2 * (valley**2 + valley**-2)
+    spectrum.scatter(valley, law, marker="|", color="#994455", label="2(w₁² + w₂²)")
+    spectrum.plot(valley, result.valley_eigenvalues, "k.", label="computed, both")
+    spectrum.set_yscale("symlog")
+    label(spectrum, "Minima, one eigenvalue 0", "w₁ on w₁w₂ = 1", "eigenvalues")
+    shared_legend(figure, columns=4)
+    return {"escape_path": figure}

@@ -37,7 +37,7 @@ from scipy import optimize
 
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Keep, Scalar
 
 MAXIMA = (2.028757838, 7.978665712, 14.207436725)  # on (0, 15): tan x = -x
@@ -238,24 +238,26 @@ def _fractions(result: Result) -> Float[np.ndarray, " rate"]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """The function with its minima, and where each start leads at each rate."""
-    figure, (function, ends) = panels(1, 2, width=5.0)
+    figure, (function, ends) = panels(1, 2, width=5.0, height=4.2)
     x = np.linspace(0, 14, 400)
     function.plot(x, x * np.sin(x), marker="", label="x sin x")
     heights = MINIMA * np.sin(MINIMA)
-    function.scatter(MINIMA, heights, color="black", zorder=3, label="minima")
-    function.legend(fontsize=8)
+    drawn = "the course's minima, 4.913 and 11.086"
+    function.scatter(DRAWN, heights[1:], color="black", zorder=3, label=drawn)
+    third = "a third minimum, 0"
+    function.scatter(0, 0, marker="s", color="#994455", zorder=3, label=third)
     label(function, "The lecture's function", "x", "f(x)")
     for minimum, colour in zip(MINIMA, COLOURS, strict=True):
         rate, start = np.nonzero(np.abs(result.ends - minimum) < NEAR)
         begun = result.starts[start]
         name = f"ends at {minimum:.3g}"
-        points = ends.scatter(begun, rate, s=5, marker="|", label=name)
+        points = ends.scatter(begun, rate, s=40, marker="|", label=name)
         points.set_color(colour)
-    for maximum in MAXIMA[:2]:
-        ends.axvline(maximum, color="0.4", linestyle=":")
+    for maximum, name in zip(MAXIMA[:2], ("maxima", None), strict=True):
+        ends.axvline(maximum, color="0.4", linestyle=":", label=name)
     ends.axhline(5.5, color="0.4", linestyle="--", label="2/f'' at 11.1")
     ends.set_yticks(np.arange(len(RATES)), [f"{rate:g}" for rate in RATES])
-    ends.set_ylim(-0.7, len(RATES) + 2)
-    ends.legend(fontsize=8, ncols=2, loc="upper center", markerscale=2)
     label(ends, "Where a start leads (empty: to no minimum)", "start x₀", "rate η")
+    legend_below(function)
+    legend_below(ends, columns=3)
     return {"basins": figure}

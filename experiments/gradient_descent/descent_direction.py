@@ -32,7 +32,15 @@ from jaxtyping import Float
 
 from jaxml import problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import (
+    Axes,
+    Figure,
+    label,
+    legend_below,
+    panels,
+    shared_legend,
+    strips,
+)
 from jaxml.types import Keep, Objective, Scalar
 
 STEP = 0.05  # of x, in f'(x)
@@ -256,25 +264,34 @@ def _uphill(name: str, result: Result, curve: int) -> tuple[Assertion, ...]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """What a step along and against a positive derivative does to f, by where it
-    begins.
+    begins; and angles and couplings.
     """
-    figure, axes = panels(1, 2)
+    steps, axes = panels(1, 2)
     for curve, axis in enumerate(axes):
         _change_of_height(axis, result, curve)
-    return {"steps": figure}
+    shared_legend(steps)
+    directions, (angles, couplings) = panels(1, 2)
+    off = {"-∇f": result.gradient, "both equally far (control)": result.even}
+    strips(angles, off)
+    limit = "half the distance of directions"
+    angles.axhline(np.pi / DIRECTIONS, color="0.4", linestyle="--", label=limit)
+    angles.set_yscale("log")
+    label(angles, "(1 - w₁w₂)², a point a draw", "step", "angle to the steepest (rad)")
+    couplings.scatter(PLANES, np.abs(result.coupled), color="black")
+    couplings.axhline(0, color="0.4", linestyle=":", label="not coupled")
+    y = "change of ∂f/∂w₁ at w₁ = 0"
+    label(couplings, "Where w₂ goes from 0 to 1", "f (the last: control)", y)
+    for axis in (angles, couplings):
+        legend_below(axis)
+    return {"steps": steps, "directions": directions}
 
 
 def _change_of_height(axis: Axes, result: Result, curve: int) -> None:
     rising = result.derivatives[curve] > 0
     starts = result.starts[curve, rising]
-    axis.scatter(
-        starts, result.along[curve, rising], s=6, marker="^", label="x increases"
-    )
-    axis.scatter(
-        starts, result.against[curve, rising], s=6, marker="v", label="x decreases"
-    )
-    axis.axhline(0, color="0.4", linestyle=":")
-    axis.legend(fontsize=8)
-    label(
-        axis, f"f(x) = {CURVES[curve]}", "x, where f'(x) > 0", "change of f in one step"
-    )
+    along, against = result.along[curve, rising], result.against[curve, rising]
+    axis.scatter(starts, along, s=6, marker="^", label="x increases")
+    axis.scatter(starts, against, s=6, marker="v", label="x decreases")
+    axis.axhline(0, color="0.4", linestyle=":", label="neither higher nor lower")
+    title = f"f(x) = {CURVES[curve]}"
+    label(axis, title, "x, where f'(x) > 0", "change of f in one step")

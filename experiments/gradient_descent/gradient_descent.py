@@ -26,7 +26,7 @@ from jaxtyping import Float
 
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Array, Keep, Objective, Scalar
 
 EPS = float(np.finfo(np.float64).eps)
@@ -225,22 +225,23 @@ def figures(result: Result) -> dict[str, Figure]:
     """The approach at the lecture's rate, and by how much an update changes the
     distance.
     """
-    figure, (left, right) = panels(1, 2)
+    figure, (left, right) = panels(1, 2, height=3.9)
     updates = np.arange(len(result.path))
     distance = np.abs(result.path - 1)
     left.plot(updates[:400], distance[:400], label="gradient descent")
     left.plot(updates[:400], 5 * 0.9 ** updates[:400], label="5 · 0.9ᵗ")
-    left.scatter([1, 2, 3], FIRST - 1, color="black", zorder=3, label="by hand")
-    left.axvline(147, color="0.4", linestyle=":", label="update 147")
+    left.scatter([1, 2, 3], FIRST - 1, s=20, color="#003366", zorder=3, label="by hand")
+    left.axvline(147, color="0.4", linestyle=":", label="ledger: update 147")
     left.axhline(NEAR, color="0.4", linestyle="--", label="1e-6")
     left.set_yscale("log")
-    left.legend(fontsize=8)
     label(left, f"{PARABOLA}, η = 0.05", "update", "distance to the minimum")
     factor = np.abs(result.drawn[:, 1] - 1) / (START - 1)
     grid = np.linspace(0, 2, 201)
     right.plot(grid, np.abs(1 - 2 * grid), marker="", label="|1 - 2η|")
     right.scatter(result.rates, factor, color="black", s=14, label="drawn rates")
     right.axhline(1, color="0.4", linestyle=":", label="neither nearer nor further")
-    right.legend(fontsize=8)
+    right.axvline(RATE, color="0.4", linestyle="--", label="the lecture's η = 0.05")
     label(right, "One update", "rate η", "distance after / before")
+    for axis in (left, right):
+        legend_below(axis)
     return {"paths": figure}

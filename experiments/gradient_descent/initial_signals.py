@@ -25,7 +25,7 @@ Expect: 0.01·randn collapses in ten layers; 1.0·randn saturates, yet passes gr
 Run: jaxml run initial_signals
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -37,7 +37,7 @@ from jaxtyping import Float, Int
 
 from jaxml import problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Axes, band, label, legend_below, panels
 from jaxml.types import Array, Batch, Keep, Params
 
 WIDTH = 64  # of every layer, and of the input: one fan-in, so one scale of all kernels
@@ -254,25 +254,27 @@ def _figures_of_the_course(result: Result) -> tuple[Assertion, ...]:
     return tuple(found)
 
 
-def figures(result: Result) -> dict[str, Figure]:
-    """Signals by layer, a line an initialisation, a point a network."""
-    figure, (left, right) = panels(1, 2, width=4.8)
-    _draw(left, result.activation)
-    _draw(right, result.gradient)
-    left.legend(fontsize=7, title="first kernels")
-    title = "Activations of untrained networks"
-    label(left, title, "hidden layer", "standard deviation (tanh units)")
-    title = "Gradients of untrained networks"
-    what = "standard deviation of ∂L/∂W (nats)"
-    label(right, title, "layer, the output's last", what)
+def figures(result: Result) -> dict:
+    """Signals by layer, the median and 8 of 10 networks."""
+    figure, (left, middle, right) = panels(1, 3, height=3.8)
+    names = list(SCALES)[1:]
+    _draw(left, names, result.activation[1:])
+    _draw(middle, names, result.gradient[1:])
+    _draw(right, COURSES, result.courses)
+    right.scatter([10, 10, 10], list(PRINTED.values()), marker="x")
+    label(left, "Activations (tanh units)", "hidden layer", "standard deviation")
+    label(
+        middle,
+        "Gradients ∂L/∂W (nats)",
+        "layer, the output's last",
+        "standard deviation",
+    )
+    label(right, "Width 500; crosses: ledger", "hidden layer", "standard deviation")
     return {"signals": figure}
 
 
-def _draw(axis: Axes, signals: Array) -> None:
-    for name, signal in zip(SCALES, signals, strict=True):
-        if name == ZERO:
-            continue
-        layers = np.arange(1, signal.shape[1] + 1)
-        (line,) = axis.semilogy(layers, np.mean(signal, axis=0), label=name)
-        every = np.broadcast_to(layers, signal.shape)
-        axis.scatter(every, signal, s=3, color=line.get_color())
+def _draw(axis: Axes, names: Iterable, signals: Array) -> None:
+    for name, signal in zip(names, signals, strict=True):
+        band(axis, 1 + np.arange(signal.shape[1]), signal.T, name)
+    axis.set_yscale("log")
+    legend_below(axis)

@@ -40,7 +40,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, band, label, panels, shared_legend, strips
 from jaxml.types import Array, Dataset, Keep, Params
 
 WIDTH = 64  # of every layer, and of the input: one fan-in, so one scale of all kernels
@@ -244,21 +244,21 @@ def _control(result: Result) -> Assertion:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Accuracy by rate, and of each unit at its rate, by depth."""
+    """Accuracy by rate, with the quartiles of units, and of each unit at its rate, by
+    depth.
+    """
     count = len(result.depths)
     figure, axes = panels(2, count, width=4.8)
     tuned = _tuned(result)
     for place, depth in enumerate(result.depths):
         by_rate, by_unit = axes[place], axes[count + place]
         for name, accuracy in zip(SCALES, result.judged[place], strict=True):
-            mean = np.mean(accuracy, axis=1)
-            by_rate.semilogx(result.rates, mean, markevery=1, label=name)
-        for name, accuracy in zip(SCALES, tuned[place], strict=True):
-            by_unit.scatter(np.full(len(accuracy), name), accuracy, s=14, color="black")
-        by_unit.tick_params(axis="x", labelsize=7)
+            band(by_rate, result.rates, accuracy, name, within=0.5)
+        by_rate.set_xscale("log")
+        strips(by_unit, dict(zip(SCALES, tuned[place], strict=True)))
         what = "held-out accuracy (fraction)"
-        title = f"Hidden layers: {depth}, mean of units"
-        label(by_rate, title, "rate η", what)
-        label(by_unit, "Each unit at its tuned rate", "first kernels", what)
-    axes[0].legend(fontsize=7)
+        label(by_rate, f"Hidden layers: {depth}", "rate η", what)
+        title = f"Hidden layers: {depth}, each unit at its tuned rate"
+        label(by_unit, title, "first kernels", what)
+    shared_legend(figure)
     return {"initialisation": figure}

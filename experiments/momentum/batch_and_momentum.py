@@ -50,7 +50,7 @@ from jaxml import learn, problem, randomness, record, tree
 from jaxml.curvature.programs import mapped
 from jaxml.parallel import rows
 from jaxml.record import Assertion
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import band, label, panels, shared_legend
 from jaxml.types import Array, Batch, Key, Objective
 
 NEEDS = ("negative_curvature", "escape")
@@ -275,29 +275,25 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Any]:
-    """Updates by effective rate: the geometric mean, and where 8 of 10 saddles lie."""
-    figure, axes = panels(1, 2)
+    """Updates by effective rate: the median, and where half of the saddles lie."""
+    figure, axes = panels(1, 2, width=5.0, height=3.6)
     for kind, axis in enumerate(axes):
         own = result.counts & (result.kind == kind)
         if np.any(own):
             _curves(axis, result.updates[own, ..., 1] + 1)
+        axis.axhline(float(result.budget), color="0.4", linewidth=1, label="budget")
         axis.set_xscale("log")
         axis.set_yscale("log")
         axis.set_ylim(bottom=STRIDE)
         title = f"{np.sum(own)} {KINDS[kind]}"
         label(axis, title, "effective rate η/(1-β), in 1/‖H‖", "updates until it left")
-    handles = axes[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper center", ncols=4)
+    shared_legend(figure, columns=5)
     return {"escapes": figure}
 
 
 def _curves(axis: Any, updates: Array) -> None:
-    """A line a cell for the mean of logarithms, a band for 8 of 10."""
+    """A line and a band a cell."""
     for batch, size in enumerate(("all", SIZE)):
         for beta in (PLAIN, HEAVY):
-            cell = updates[:, batch, beta]
-            low, high = np.quantile(cell, [0.1, 0.9], axis=0)
-            mean = np.exp(np.mean(np.log(cell), axis=0))
             name = f"{size} examples, β = {BETA * beta:g}"
-            (line,) = axis.plot(RATES, mean, label=name)
-            axis.fill_between(RATES, low, high, color=line.get_color(), alpha=0.12)
+            band(axis, RATES, updates[:, batch, beta].T, name, within=0.5)

@@ -30,7 +30,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, problem, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import label, legend_below, panels
 
 EPS = float(np.finfo(float).eps)
 BETAS = np.array([0.5, 0.8, 0.9, 0.95, 0.99])
@@ -242,20 +242,20 @@ def figures(result: Result) -> dict:
     """Errors of the equations and of their controls, one point a start, FLOOR or
     more.
     """
-    figure, axes = panels(1, 2)
-    claims = {
-        "Steps and weighted sums": {"Σ βᵗ⁻ⁱ gᵢ": result.sums, "spare β": result.spare},
-        "Velocity and average": {"rescaled η": result.forms, "one η": result.unscaled},
-    }
+    figure, axes = panels(1, 2, height=3.5)
+    sums = {"Σ βᵗ⁻ⁱ gᵢ": result.sums, "with a spare β (control)": result.spare}
+    forms = {"rescaled η": result.forms, "one η (control)": result.unscaled}
+    claims = {"Steps and weighted sums": sums, "Velocity and average": forms}
     places = np.arange(len(BETAS))
     for axis, (title, pair) in zip(axes, claims.items(), strict=True):
-        for errors, marker, name in zip(pair.values(), "os", pair, strict=True):
+        for (name, errors), marker in zip(pair.items(), "os", strict=True):
             shown = np.maximum(errors, FLOOR)
-            x = np.broadcast_to(places, shown.shape)
-            axis.scatter(x, shown, s=12, marker=marker, label=name)
-        axis.axhline(1, color="0.3", linestyle="--")
+            aside = np.linspace(-0.25, 0.25, len(shown))
+            x = np.add.outer(aside, places)
+            axis.scatter(x, shown, s=8, marker=marker, label=name)
+        axis.axhline(1, color="0.3", linestyle="--", label="the bound")
         axis.set_yscale("log")
         axis.set_xticks(places, [f"{beta:g}" for beta in BETAS])
-        axis.legend(fontsize=8, loc="center right")
-        label(axis, title, "β", "error over the bound on rounding")
+        label(axis, f"{title}, a point a start", "β", "error over rounding's bound")
+        legend_below(axis, columns=2)
     return {"errors": figure}

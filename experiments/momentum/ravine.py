@@ -33,7 +33,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import learn, parallel, problem, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import label, legend_below, panels
 from jaxml.types import Array
 
 EPS = float(np.finfo(float).eps)
@@ -268,26 +268,24 @@ def _of_law(result: Result) -> record.Assertion:
 
 def figures(result: Result) -> dict:
     """Updates at the best rate by β, and the error at Polyak's."""
-    figure, (updates, errors) = panels(1, 2)
+    figure, (updates, errors) = panels(1, 2, height=3.7)
     for arrivals, name in ((result.arrivals, "κ = 3.13e5"), (result.control, "κ = 1")):
         fewest = _fewest(arrivals)
         seen = np.where(fewest < NEVER, fewest, np.nan)
         updates.loglog(1 - BETAS, seen, markevery=1, label=name)
-    updates.scatter(
-        0.1, 43_700, marker="x", color="0.3", zorder=3, label="course, η = 1e-6"
-    )
-    label(
-        updates,
-        "Each β at its best rate",
-        "1 - β",
-        "updates to 100 above the least error",
-    )
+    course = result.arrivals[USUAL, COURSES] or np.nan
+    updates.scatter(0.1, course, s=30, color="#003366", label="at η = 1e-6")
+    printed = "ledger, η = 1e-6: 43,700"
+    updates.axhline(43_700, color="0.4", linestyle=":", label=printed)
+    updates.invert_xaxis()
+    title = "Each β at its best rate"
+    label(updates, title, "1 - β", "updates to 100 above the least error")
     steps = np.arange(len(result.law))
     errors.semilogy(steps, np.abs(result.law), marker="", label="momentum")
     closed_form = np.abs(_closed_form(len(steps)) * result.law[0])
     some = steps[::300]
-    errors.scatter(some, closed_form[some], color="0.3", zorder=3, label="(1 + kt)ρᵗ")
+    errors.scatter(some, closed_form[some], color="#994455", label="(1 + kt)ρᵗ")
     label(errors, "At Polyak's η and β", "update", "error along the flat axis")
     for axis in (updates, errors):
-        axis.legend(fontsize=8)
+        legend_below(axis)
     return {"ravine": figure}

@@ -44,7 +44,7 @@ from jaxtyping import Float, Int
 
 from jaxml import curvature, learn, parallel, problem, randomness, record, tree
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Axes, Figure, label, legend_below, panels
 from jaxml.types import Batch, Keep, Params
 
 EVALUATIONS = 16  # of each training, equally far apart; the first quarter is FIRST
@@ -313,14 +313,14 @@ def _no_way_down(ends: Ends) -> np.ndarray:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Where each training ends, and how many gradients have vanished by when."""
-    figure, (relu, digits, time) = panels(1, 3)
+    figure, (relu, digits, time) = panels(1, 3, height=3.8)
     _scatter(relu, result.relu, "8 ReLUs on sin(5πx)/(5πx)", "mean squared error")
     _scatter(
         digits, result.digits, "4 tanh units on digits", "loss with penalty (nats)"
     )
     relu.set_yscale("log")
     settings = {
-        "straight lines": result.line,
+        "straight lines (control)": result.line,
         "8 ReLUs": result.relu,
         "digits": result.digits,
     }
@@ -328,8 +328,8 @@ def figures(result: Result) -> dict[str, Figure]:
         updates = np.arange(1, EVALUATIONS + 1) / EVALUATIONS
         vanished = np.mean(ends.gradient <= VANISHED, axis=0)
         time.plot(updates, vanished, label=f"{name}, of {ends.updates:,}")
-    time.set_ylim(-0.05, 1.4)
-    time.legend(fontsize=8)
+    time.axhline(0.5, color="0.4", linestyle=":", label="most: a half")
+    legend_below(time)
     label(
         time,
         "Gradients that have vanished",
@@ -346,8 +346,9 @@ def _scatter(axis: Axes, ends: Ends, title: str, loss: str) -> None:
     idle = _idle(ends)
     axis.scatter(norms[~idle], final[~idle], s=14, marker="^", label="loss falls")
     axis.scatter(norms[idle], final[idle], s=14, marker="o", label="loss stands still")
-    axis.axhline(POOR * final.min(), color="0.4", linestyle=":")
-    axis.axvline(VANISHED, color="0.4", linestyle=":")
+    poor = "poor: twice the lowest"
+    axis.axhline(POOR * final.min(), color="0.4", linestyle="--", label=poor)
+    axis.axvline(VANISHED, color="0.4", linestyle=":", label="vanished: 1e-8")
     axis.set_xscale("log")
-    axis.legend(fontsize=8)
-    label(axis, title, "norm of the gradient at the end", loss)
+    legend_below(axis)
+    label(axis, f"{title}, a point a network", "norm of the gradient at the end", loss)

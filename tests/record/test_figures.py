@@ -3,7 +3,21 @@ import itertools
 import numpy as np
 import pytest
 
-from jaxml.record.figures import STYLES, band, boxes, by_rate, label, panels, save
+from jaxml.record.figures import (
+    STYLES,
+    band,
+    boxes,
+    by_rate,
+    label,
+    legend_below,
+    panels,
+    save,
+    shared_legend,
+    stacked_fractions,
+    strips,
+    symmetric_log,
+)
+from jaxml.record.legible import words
 from jaxml.types import InputError
 
 pytestmark = pytest.mark.identity
@@ -105,3 +119,76 @@ def test_boxes_leave_out_what_is_not_finite():
     assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b"]
     medians = [line.get_xdata()[0] for line in axes.lines if line.get_color() == "C1"]
     assert medians == [2, 5]
+
+
+def test_strips_show_every_unit_and_the_median_of_the_finite_ones():
+    _, (axes,) = panels()
+    strips(axes, {"a": np.array([1.0, 5.0, 2.0]), "none": np.zeros(0)})
+    points, median, empty = axes.collections
+    assert points.get_offsets()[:, 1].tolist() == [1, 5, 2]
+    assert median.get_segments()[0][:, 1].tolist() == [2, 2]
+    assert len(empty.get_offsets()) == 0
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "none"]
+
+
+def test_a_shared_legend_names_each_thing_once():
+    figure, axes = panels(1, 2)
+    for panel in axes:
+        panel.plot([0, 1], label="a line")
+    shared_legend(figure)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["a line"]
+
+
+def test_a_legend_below_lies_below_the_name_of_the_axis():
+    figure, (axes,) = panels()
+    axes.plot([0, 1], label="a line")
+    label(axes, "A title", "steps (1)", "loss (nats)")
+    legend_below(axes)
+    figure.draw_without_rendering()
+    legend = axes.get_legend()
+    assert legend is not None
+    name = axes.xaxis.label.get_window_extent()
+    assert legend.get_window_extent().y1 <= name.y0
+
+
+def test_ticks_of_a_symmetric_logarithm_hold_zero_and_do_not_crowd():
+    _, (axes,) = panels()
+    axes.plot([-1.0, 1e-9, 1.0])
+    symmetric_log(axes, 1e-8)
+    ticks = axes.get_yticks()
+    assert 0 in ticks and len(ticks) <= 9
+    positive = np.log10(ticks[ticks > 0])
+    np.testing.assert_allclose(np.diff(positive), np.diff(positive)[0])
+
+
+def test_parts_beyond_the_styles_are_not_lost():
+    _, (axes,) = panels()
+    parts = [str(part) for part in range(9)]
+    stacked_fractions(axes, {"a": np.full(9, 1 / 9)}, parts)
+    assert len(axes.patches) == 9
+
+
+@pytest.mark.parametrize(
+    ("ends", "plain"), [((0.25, 0.31), True), ((2e-3, 3e-2), True), ((1, 1e5), False)]
+)
+def test_short_logarithmic_axes_have_plain_ticks(tmp_path, ends, plain):
+    figure, (axes,) = panels()
+    axes.loglog([1, 10], ends)
+    save(figure, tmp_path / "a.png")
+    low, high = axes.get_ylim()
+    shown = [
+        text.get_text()
+        for text, tick in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+        if low <= tick <= high
+    ]
+    assert 2 <= len(shown) <= 7
+    assert all("10^" not in text for text in shown) == plain
+
+
+def test_long_names_are_wrapped_and_told_in_one_line():
+    figure, (axes,) = panels()
+    what = "updates of gradient descent over those of momentum with the same rate"
+    label(axes, "A title", "steps (1)", what)
+    assert "\n" in axes.get_ylabel()
+    assert what in words(figure)

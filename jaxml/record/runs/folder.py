@@ -1,6 +1,7 @@
 """The folder of a run: what lies in it, and whether two hold the same bits."""
 
 import json
+from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, get_type_hints
@@ -87,18 +88,33 @@ def restored(
     """
     values = {}
     for name, hint in get_type_hints(kind).items():
-        nested = hasattr(hint, "_fields")
-        if not nested and prefix + name not in arrays:
+        full = prefix + name
+        within = f"{full}."
+        if hasattr(hint, "_fields"):
+            values[name] = restored(hint, arrays, within)
+        elif any(key.startswith(within) for key in arrays):
+            values[name] = _untyped(name, arrays, within)
+        elif full in arrays:
+            values[name] = arrays[full]
+        else:
             raise InputError(
-                f"The run has no array {prefix + name}: run the study again with "
-                "--again."
+                f"The run has no array {full}: run the study again with --again."
             )
-        values[name] = (
-            restored(hint, arrays, f"{prefix}{name}.")
-            if nested
-            else arrays[prefix + name]
-        )
     return kind(**values)
+
+
+def _untyped(name: str, arrays: Mapping[str, np.ndarray], prefix: str) -> Any:
+    """What a field held that is annotated as `Any`: a NamedTuple of the same fields."""
+    keys = [key.removeprefix(prefix) for key in arrays if key.startswith(prefix)]
+    fields = list(dict.fromkeys(key.partition(".")[0] for key in keys))
+    values = []
+    for field in fields:
+        full = prefix + field
+        values.append(
+            arrays[full] if full in arrays else _untyped(field, arrays, f"{full}.")
+        )
+    kind = namedtuple(name, fields)  # type: ignore[misc]  # fields of the file
+    return kind(*values)
 
 
 def save_run(run: Run) -> None:

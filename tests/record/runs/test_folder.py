@@ -1,11 +1,12 @@
 import json
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 from jaxml.record.finding import deciding, judged, supporting
 from jaxml.record.rule import above, at_most
-from jaxml.record.runs.folder import Run, compare, load_run, save_run
+from jaxml.record.runs.folder import Run, compare, flat, load_run, restored, save_run
 from jaxml.record.runs.listing import list_runs, readable_runs
 from jaxml.record.statistics import Interval, largest
 from jaxml.types import InputError
@@ -181,3 +182,31 @@ def test_what_is_no_run_is_refused(tmp_path):
             read(tmp_path / "file")
     with pytest.raises(InputError):
         load_run(tmp_path / "absent")
+
+
+class Inner(NamedTuple):
+    """Of a result."""
+
+    a: np.ndarray
+    b: np.ndarray
+
+
+class Outer(NamedTuple):
+    """A result whose field is of another study's kind."""
+
+    known: Inner
+    other: Any
+    plain: np.ndarray
+
+
+def test_a_field_of_any_kind_is_restored_by_its_names():
+    inner = Inner(np.arange(2), np.ones(3))
+    nested = Outer(inner, inner, np.zeros(1))
+    result = Outer(inner, nested, np.zeros(1))
+    again = restored(Outer, flat(result))
+    assert again.other._fields == Outer._fields
+    assert list(flat(again)) == list(flat(result))
+    for name, array in flat(result).items():
+        np.testing.assert_array_equal(flat(again)[name], array)
+    with pytest.raises(InputError, match=r"other.*--again"):
+        restored(Outer, flat(inner) | {"known.a": inner.a, "known.b": inner.b})
