@@ -3,6 +3,7 @@ eyes.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,10 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import SymmetricalLogLocator
+from matplotlib.ticker import NullLocator
+from matplotlib.transforms import ScaledTranslation
 
+from jaxml.record.legible import plain_ticks, thin_markers, words, wrapped
 from jaxml.types import InputError
 
 DPI = 150
@@ -50,10 +53,19 @@ Source: after Tol 2021, SRON/EPS/TN/09-002, high-contrast and bright schemes, th
 colours darkened.
 """
 
-MARKS_APART = 0.08
-"""Of a panel's diagonal: the distance between two markers of a line of more than 16
-points.
-"""
+PARTS: Sequence[tuple[str, str]] = (
+    ("0.15", ""),
+    ("0.55", ""),
+    ("0.85", ""),
+    ("1.0", "////"),
+    ("0.85", "...."),
+    ("1.0", "xxxx"),
+    ("0.55", "++++"),
+)
+"""Grey and hatch of each part of a bar."""
+
+BELOW = 0.5
+"""Inches below a panel at which its legend begins, under the name of its axis."""
 
 
 def panels(
@@ -111,9 +123,41 @@ def label(axes: Axes, title: str, x: str, y: str) -> None:
             f"An axis of the panel {title!r} has no name: say what it shows and in "
             "which unit."
         )
-    axes.set_title(title, fontsize=11, loc="left")
-    axes.set_xlabel(x, fontsize=10)
-    axes.set_ylabel(y, fontsize=10)
+    room = axes.get_window_extent()
+    width, height = room.width / axes.figure.dpi, room.height / axes.figure.dpi
+    axes.set_title(wrapped(title, width, 11.0), fontsize=11, loc="left")
+    axes.set_xlabel(wrapped(x, width, 10.0), fontsize=10)
+    axes.set_ylabel(wrapped(y, height, 10.0), fontsize=10)
+
+
+def legend_below(axes: Axes, *, columns: int = 2) -> None:
+    """Names what a panel shows below it, where no data are."""
+    down = ScaledTranslation(0, -BELOW, axes.figure.dpi_scale_trans)
+    axes.legend(
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=axes.transAxes + down,
+        borderaxespad=0,
+        ncols=columns,
+        fontsize=8,
+        frameon=False,
+    )
+
+
+def shared_legend(figure: Figure, *, columns: int = 3) -> None:
+    """Names what the panels of a figure show, each name once, below them all."""
+    handles = {}
+    for axes in figure.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=9,
+        frameon=False,
+    )
 
 
 def band(
@@ -170,12 +214,31 @@ def boxes(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
     axes.boxplot(finite, orientation="horizontal", tick_labels=list(samples))
 
 
+def strips(axes: Axes, samples: Mapping[str, np.ndarray]) -> None:
+    """One column of points a family, a point a unit in the order of the units, with a
+    bar at their median.
+
+    Args:
+        axes: a panel.
+        samples: of each family, `[unit]`; those that are not finite are left out.
+    """
+    for place, values in enumerate(samples.values()):
+        aside = place + np.linspace(-0.3, 0.3, len(values))
+        axes.scatter(aside, values, s=14, color="black", alpha=0.5, linewidths=0)
+        finite = values[np.isfinite(values)]
+        if len(finite):
+            middle = np.median(finite)
+            axes.hlines(middle, place - 0.4, place + 0.4, color="#994455", linewidth=2)
+    axes.set_xticks(range(len(samples)), list(samples))
+    axes.grid(visible=False, axis="x")
+
+
 def stacked_fractions(
     axes: Axes,
     fractions: Mapping[str, Sequence[float] | np.ndarray],
     parts: Sequence[str],
 ) -> None:
-    """One horizontal bar a family, cut into named parts whose greys differ.
+    """One horizontal bar a family, cut into named parts whose PARTS differ.
 
     Args:
         axes: a panel.
@@ -183,16 +246,15 @@ def stacked_fractions(
         parts: their names, for the legend above the panel.
     """
     left = np.zeros(len(fractions))
-    for part, (name, column) in enumerate(
-        zip(parts, zip(*fractions.values(), strict=True), strict=True)
-    ):
-        grey = str(0.1 + 0.85 * part / max(len(parts) - 1, 1))
+    columns = zip(*fractions.values(), strict=True)
+    for name, column, (grey, hatch) in zip(parts, columns, cycle(PARTS)):
         axes.barh(
             list(fractions),
             column,
             left=left,
             label=name,
             color=grey,
+            hatch=hatch,
             edgecolor="black",
             linewidth=0.6,
         )
@@ -209,12 +271,16 @@ def stacked_fractions(
 
 def symmetric_log(axes: Axes, threshold: float) -> None:
     """Makes the vertical axis logarithmic on both sides of 0, and linear within the
-    threshold.
+    threshold, a power of ten; to be called when all is drawn.
     """
     axes.set_yscale("symlog", linthresh=threshold)
-    locator = SymmetricalLogLocator(base=10, linthresh=threshold)
-    locator.set_params(numticks=7)
-    axes.yaxis.set_major_locator(locator)
+    low, high = axes.get_ylim()
+    decades = np.log10(max(-low, high, threshold) / threshold)
+    stride = max(1, round((1 + (low < -threshold)) * decades / 7))
+    powers = threshold * 10.0 ** np.arange(stride, decades, stride)
+    ticks = np.concatenate([-powers, [0], powers])
+    axes.set_yticks(ticks[(low <= ticks) & (ticks <= high)])
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -223,44 +289,10 @@ def save(figure: Figure, path: Path) -> None:
     The same figure and matplotlib give the same bytes: neither a date nor a version is
     in them.
     """
-    for line in (
-        line
-        for axes in figure.axes
-        for line in axes.lines
-        if line.get_markevery() is None
-    ):
-        if np.size(line.get_xdata()) > 16:
-            line.set_markevery(MARKS_APART)
+    for axes in figure.axes:
+        thin_markers(axes)
+        plain_ticks(axes)
     figure.savefig(
         path, format="png", dpi=DPI, facecolor="white", metadata={"Software": None}
     )
     path.with_suffix(".txt").write_text(words(figure) + "\n", encoding="utf-8")
-
-
-def words(figure: Figure) -> str:
-    """What a reader who cannot see the figure is told: each panel's title, axes and
-    legend.
-
-    >>> figure, (panel,) = panels()
-    >>> _ = panel.plot([1, 2], label="descent")
-    >>> label(panel, "A bowl", "step", "loss (nats)")
-    >>> words(figure)
-    'A bowl: loss (nats) against step; descent.'
-    """
-    return " ".join(
-        _panel_words(axes)
-        for axes in figure.axes
-        if axes.get_ylabel() or axes.get_title()
-    )
-
-
-def _panel_words(axes: Axes) -> str:
-    title = axes.get_title(loc="left") or axes.get_title()
-    shown = (
-        f"{axes.get_ylabel()} against {axes.get_xlabel()}"
-        if axes.get_xlabel()
-        else axes.get_ylabel()
-    )
-    names = axes.get_legend_handles_labels()[1]
-    parts = f"{title}: {shown}" if title else shown
-    return f"{parts}; {', '.join(names)}." if names else f"{parts}."
