@@ -300,7 +300,7 @@ def figures(result: Result) -> dict[str, Figure]:
     initial one they are without, unit by unit.
     """
     figure, axes = panels(len(result.distance), 2, width=5.0)
-    rows = zip(NORMS, axes[::2], axes[1::2], strict=True)
+    rows = zip(NORMS, axes[::2], axes[1::2], strict=False)
     for norm, (name, bins, decides) in enumerate(rows):
         tuning, scores = int(result.tuning), result.scores[norm]
         best = learn.chosen(scores, tuning)
