@@ -36,7 +36,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import learn, parallel, problem, record
-from jaxml.record.figures import label, panels
+from jaxml.record.comparisons import underlaid
+from jaxml.record.figures import label, legend_below, panels
 from jaxml.types import Array
 
 EPS = float(np.finfo(float).eps)
@@ -284,8 +285,8 @@ def _races(result: Result) -> tuple[record.Assertion, ...]:
 
 
 def figures(result: Result) -> dict:
-    """Errors along the flat axis, and updates by β."""
-    figure, (errors, updates) = panels(1, 2)
+    """Errors along the flat axis beside their law, and updates by β."""
+    figure, (errors, updates) = panels(1, 2, width=5.0)
     walked = {
         "Nesterov's gradient": result.errors.nesterov,
         "Polyak's momentum": result.errors.polyak,
@@ -293,6 +294,9 @@ def figures(result: Result) -> dict:
     }
     for name, error in walked.items():
         errors.semilogy(np.abs(error), label=name)
+    first = np.abs(result.errors.nesterov[0])
+    law = first * _nesterovs_law(len(result.errors.nesterov))
+    underlaid(errors, np.arange(len(law)), law, "Nesterov's law")
     title = "Each at its asymptotic rate"
     label(errors, title, "update", "error along the flat axis")
     raced = {
@@ -307,7 +311,6 @@ def figures(result: Result) -> dict:
         updates.loglog(1 - BETAS, seen, markevery=1, label=name)
     title = "Each β at its best rate"
     label(updates, title, "1 - β", "updates to 100 above the least error")
-    errors.legend(fontsize=8)
-    updates.set_ylim(top=2e5)
-    updates.legend(fontsize=8, ncols=2, loc="upper left")
+    legend_below(errors)
+    legend_below(updates)
     return {"acceleration": figure}

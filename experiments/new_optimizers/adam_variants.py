@@ -45,7 +45,8 @@ import optax
 from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Array, Keep
 
 STEP = 1.5
@@ -270,17 +271,16 @@ def _rates_of_adam(result: Result) -> tuple[record.Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Test losses of judging units at every rate, and at the tuned one."""
-    figure, (left, right) = panels(1, 2, width=5.5)
-    tuning = int(result.tuning)
-    for place, method in enumerate(METHODS):
-        losses = result.test[place]
-        judged = losses[:, tuning:]
-        left.loglog(result.rates[place], np.mean(judged, axis=1), label=method)
-        ends = judged[learn.chosen(np.asarray(losses), tuning)]
-        right.scatter(np.full(len(ends), place), ends, color="black", s=12)
-    left.legend(fontsize=8)
-    right.set_xticks(range(len(METHODS)), list(METHODS), rotation=30, ha="right")
-    label(left, "At every rate", "rate η", "mean test loss (nats)")
-    label(right, "At the tuned rate, a point a unit", "method", "test loss (nats)")
+    """Test losses of the units at every rate, and minus Adam's at the tuned one."""
+    figure, (left, right) = panels(1, 2, width=5.5, height=3.8)
+    for rates, losses, method in zip(result.rates, result.test, METHODS, strict=True):
+        band(left, rates, losses, method, within=1.0)
+    left.set(xscale="log", yscale="log")
+    label(left, "At every rate", "rate η", "last test loss (nats)")
+    adam, *others = map(record.Arm, result.test)
+    pairs = {name: (arm, adam) for name, arm in zip(METHODS[1:], others, strict=True)}
+    pairs["Adam over rates\nhalf a step away"] = record.Arm(result.control), adam
+    compared(right, pairs, LOWER, tuning=int(result.tuning))
+    label(right, "At tuned rates", "test loss minus Adam's (nats)", "method")
+    shared_legend(figure, columns=5)
     return {"adam_variants": figure}

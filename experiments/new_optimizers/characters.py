@@ -43,7 +43,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Figure, by_rate, label, panels, shared_legend
 from jaxml.types import Array, Keep, Workload
 
 STEP = 1.5
@@ -277,32 +278,22 @@ def _difference(
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Held-out losses of judging units at every rate, and both methods' at the tuned
-    ones.
+    """Held-out losses of the units at every rate, and how far that of SGD with momentum
+    exceeds Adam's at the tuned ones.
     """
     figure, axes = panels(1, 3, width=4.6)
-    tuning = int(result.tuning)
-    for axis, budget in zip(axes[:2], BUDGETS, strict=True):
-        for method in METHODS:
-            judged = _losses(result, budget, method)[:, tuning:]
-            place = BUDGETS.index(budget), METHODS.index(method)
-            axis.semilogx(result.rates[place], np.mean(judged, axis=1), label=method)
-        updates = result.updates[BUDGETS.index(budget)]
-        axis.legend(fontsize=8)
-        label(axis, f"{updates:,} updates", "rate η", "mean held-out loss (nats)")
-    for marker, budget in zip("os", BUDGETS, strict=True):
-        ends = []
-        for method in METHODS:
-            losses = np.asarray(_losses(result, budget, method))
-            ends.append(losses[learn.chosen(losses, tuning), tuning:])
-        axes[2].scatter(*ends, marker=marker, label=budget, s=20)
-    low, high = axes[2].get_xlim()
-    axes[2].plot([low, high], [low, high], color="black", linewidth=0.5, marker="")
-    axes[2].legend(fontsize=8)
-    label(
-        axes[2],
-        "Held-out loss at the tuned rate, a point a unit",
-        "Adam (nats)",
-        "SGD with momentum (nats)",
-    )
+    tuning, pairs = int(result.tuning), {}
+    for budget, panel in enumerate(axes[:2]):
+        for method, (_, losses) in enumerate(result.loss[budget]):
+            best = learn.chosen(losses, tuning)
+            rates = np.asarray(result.rates[budget, method])
+            by_rate(panel, rates, losses, best, METHODS[method])
+        title = f"{result.updates[budget]:,} updates"
+        label(panel, title, "rate η (line: tuned)", "held-out loss (nats)")
+        adam, momentum = map(record.Arm, result.loss[budget, :, 1])
+        pairs[title] = momentum, adam
+    compared(axes[2], pairs, ABOVE, tuning=tuning)
+    lead = "SGD with momentum minus Adam (nats)"
+    label(axes[2], "Held-out loss at tuned rates", lead, "run")
+    shared_legend(figure, columns=6)
     return {"characters": figure}

@@ -50,7 +50,8 @@ from jaxtyping import Float
 from jaxml import learn, problem, record
 from jaxml.learn import Family, Training, TrainState
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.comparisons import compared as show_compared
+from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.types import Batch, Dataset, Keep, Key, Workload
 
 RATES = 0.024 * 1.5 ** np.arange(10)
@@ -284,28 +285,24 @@ def _setting(result: Result, place: tuple[int, ...]) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Last losses against the rate, a figure for each data set."""
+    """Last losses of two orders compared, unit by unit, a figure for each data set."""
     drawn = {}
+    shown = "ln of held-out loss at tuned rates: difference"
     for name, losses in zip(DATA, result.test, strict=False):
-        figure, axes = panels(len(losses), len(WRONG))
-        cells = np.ndindex(losses.shape[:2])
-        for axis, (budget, wrong) in zip(axes, cells, strict=True):
-            _against_rate(axis, losses[budget, wrong], result.tuning)
+        figure, axes = panels(len(losses), len(WRONG), width=5.0)
+        for axis, (budget, wrong) in zip(
+            axes, np.ndindex(losses.shape[:2]), strict=True
+        ):
+            ends = losses[budget, wrong]
+            usual, easy, hard, few = map(Arm, np.log(ends), ends)
+            pairs = {
+                "easy first,\nnot all at once": (easy, usual),
+                "easy first,\nnot few first": (easy, few),
+                "hard first,\nnot all at once": (hard, usual),
+            }
+            show_compared(axis, pairs, LOWER, tuning=int(result.tuning))
             title = f"{result.updates[budget]:,} updates, {LABELS[wrong]}"
-            label(axis, title, "peak rate η", "held-out loss (nats)")
-        axes[0].legend()
+            label(axis, title, shown, "order of examples")
+        shared_legend(figure)
         drawn[name] = figure
     return drawn
-
-
-def _against_rate(
-    axis: Axes, losses: Float[np.ndarray, "order rate unit"], tuning: np.ndarray
-) -> None:
-    """Medians and quartiles of the judging units; diverged ones count as infinite."""
-    for order, by_rate in zip(BATCHES, losses, strict=True):
-        judged = np.where(np.isfinite(by_rate), by_rate, np.inf)[:, tuning:]
-        low, middle, high = np.quantile(
-            judged, [0.25, 0.5, 0.75], axis=1, method="nearest"
-        )
-        axis.loglog(RATES, middle, label=order)
-        axis.fill_between(RATES, low, high, alpha=0.2)

@@ -29,7 +29,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, record
-from jaxml.record.figures import label, panels
+from jaxml.record.comparisons import underlaid
+from jaxml.record.figures import label, legend_below, panels
 from jaxml.types import Keep
 
 SCALES = np.array([0.0, 0.01, 1.0, 100.0])  # of the loss
@@ -210,10 +211,14 @@ def figures(result: Result):
         for scale in SCALES[1:]:
             path = _path(result, name, scale)
             axis.plot(path[:, -1], label=f"loss × {scale:g}")
-        axis.legend(fontsize=8)
         label(axis, NAMES[name], "update", "weight of the steepest coordinate")
+    constant = axes[-1]
+    updates = np.arange(result.paths.shape[2])
+    law = (1 - RATE * DECAY) ** updates
     for name, shown in NAMES.items():
-        axes[-1].plot(_path(result, name, 0.0)[:, 0], label=shown)
-    axes[-1].legend(fontsize=8)
-    label(axes[-1], "On a constant loss", "update", "weight")
+        constant.plot(_path(result, name, 0.0)[:, 0], label=shown)
+    underlaid(constant, updates, law, "(1 - ηγ)ᵗ")
+    label(constant, "On a constant loss", "update", "weight")
+    for axis in axes:
+        legend_below(axis)
     return {"decay_or_penalty": figure}

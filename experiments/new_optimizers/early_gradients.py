@@ -34,7 +34,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.types import Keep
 
 EPS = float(np.finfo(np.float64).eps)
@@ -264,15 +264,15 @@ def _rises(result: Result, method: str) -> Float[np.ndarray, " script"]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Steps after an early gradient of 1e5, and the last step by its size."""
-    figure, (time, sizes) = panels(1, 2)
+    figure, (time, sizes) = panels(1, 2, width=5.0)
     for name, steps in _by_method(result.sized).items():
         largest = steps[SIZES.index(1e5)]
         time.loglog(np.arange(1, len(largest) + 1), largest, label=METHODS[name])
         sizes.loglog(SIZES, steps[:, -1], label=METHODS[name])
     for axis in (time, sizes):
-        axis.axhline(0.5, color="0.4", linestyle=":")
-        axis.legend(fontsize=8, title="dotted: η/2", title_fontsize=8)
+        axis.axhline(0.5, color="0.4", linestyle=":", label="η/2")
     title = f"1e5 after {result.early} gradients of 1"
     label(time, title, "step", "how far it moves (η)")
     label(sizes, "The last step", "size of the early gradient", "how far it moves (η)")
+    shared_legend(figure, columns=4)
     return {"early_gradients": figure}

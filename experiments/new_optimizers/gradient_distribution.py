@@ -40,7 +40,8 @@ from jaxtyping import Float
 from jaxml import learn, problem, record, tree
 from jaxml.learn import Family, Training, TrainState
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Axes, Figure, band, label, panels, shared_legend
 from jaxml.types import Keep, Objective, Params, Workload
 
 NEEDS = ("warmup",)
@@ -295,24 +296,27 @@ def _setting(result: Result, norm: int) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Histograms at the rate that is best with a warm-up."""
-    figure, axes = panels(1, len(result.distance), width=5.0)
-    for norm, axis in enumerate(axes):
-        tuning = int(result.tuning)
-        best = learn.chosen(result.scores[norm], tuning)
-        _band(axis, result.initial[norm, 0, best, tuning:], "before the first update")
+    """Histograms at the rate that is best with a warm-up, and how much farther from the
+    initial one they are without, unit by unit.
+    """
+    figure, axes = panels(len(result.distance), 2, width=5.0)
+    rows = zip(NORMS, axes[::2], axes[1::2], strict=False)
+    for norm, (name, bins, decides) in enumerate(rows):
+        tuning, scores = int(result.tuning), result.scores[norm]
+        best = learn.chosen(scores, tuning)
+        _band(bins, result.initial[norm, 0, best, tuning:], "before the first update")
         for rise, early in zip(RISES, result.early[norm, :, best], strict=True):
-            name = f"{result.updates} updates later, {rise} a warm-up"
-            _band(axis, early[tuning:], name)
-        title = f"Adam, normalised {list(NORMS)[norm]}"
-        label(axis, title, "log2 |g|", "fraction of the weights")
-    shown = axes[0].get_legend_handles_labels()
-    figure.legend(*shown, loc="outside lower center", ncols=3, fontsize=8)
+            words = f"{result.updates} updates later, {rise} a warm-up"
+            _band(bins, early[tuning:], words)
+        label(bins, f"Adam, normalised {name}", "log2 |g|", "fraction of the weights")
+        without, warm = (record.Arm(each, scores) for each in result.distance[norm])
+        compared(decides, {"": (without, warm)}, FARTHER, tuning=tuning)
+        shown = "without minus with a warm-up (fraction of the weights)"
+        label(decides, "Distance from the initial histogram", shown, "a point a unit")
+    shared_legend(figure, columns=2)
     return {"histograms": figure}
 
 
 def _band(axis: Axes, histograms: Float[np.ndarray, "unit bin"], name: str) -> None:
-    """Median and quartiles over units."""
-    low, middle, high = np.quantile(histograms, [0.25, 0.5, 0.75], axis=0)
-    (line,) = axis.plot(BORDERS[:-1] + 0.5, middle, label=name)
-    axis.fill_between(BORDERS[:-1] + 0.5, low, high, color=line.get_color(), alpha=0.2)
+    """Median, and a band of four units in five."""
+    band(axis, BORDERS[:-1] + 0.5, histograms.T, name)

@@ -43,7 +43,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import learn, parallel, randomness, record
-from jaxml.record.figures import STYLES, Axes, Figure, label, panels
+from jaxml.record.comparisons import dots, margins
+from jaxml.record.figures import Axes, Figure, band, label, legend_below, panels
 from jaxml.record.finding import Assertion
 from jaxml.types import Array, Keep
 
@@ -302,31 +303,28 @@ def _setting(result: Result) -> str:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Updates by rate, the lead by tails, and what is left by rank."""
-    figure, axes = panels(1, 4, width=4.4)
+    figure, axes = panels(2, 2, width=5.0)
     *by_rate, by_tails, by_rank = axes
     for panel, name, updates in zip(by_rate, METHODS, result.updates, strict=True):
         _draw_rates(panel, updates, name)
-    by_tails.semilogy(TAILS, _leads(result), color="black", marker=".")
-    by_tails.axhline(1, color="0.4", linestyle=":")
-    label(by_tails, "A line a table", "tails", "momentum's updates over Adam's")
-    _draw_contexts(by_rank, result.left[:, BOTH])
+    dots(by_tails, dict(zip(TAILS, _leads(result), strict=True)), "a table")
+    margins(by_tails, record.above(1.0, margin=0.25, reason="a step of the grid"))
+    label(by_tails, "Adam's lead", "momentum's updates over Adam's", "tails")
+    ranks = 1 + np.arange(result.left.shape[-1])
+    for name, left in zip(METHODS, result.left[:, BOTH], strict=True):
+        band(by_rank, ranks, left.T, name, within=1.0)
+    by_rank.set(xscale="log", yscale="log")
+    title = "Both tails, 10 % of all left"
+    label(by_rank, title, "rank of the context", "fraction of its suboptimality left")
+    for panel in axes:
+        legend_below(panel)
     return {"heavy_tails": figure}
 
 
 def _draw_rates(axes: Axes, updates: np.ndarray, name: str) -> None:
+    """Over tables: medians and their range."""
     by_momentum = updates.reshape(len(TAILS), len(BETAS), -1, updates.shape[-1])
-    medians = np.median(by_momentum.min(axis=1), axis=-1)
-    axes.loglog(METHODS[name].rates, medians.T, label=TAILS)
-    axes.legend(title="tails", fontsize=8)
-    label(axes, name, "rate η (1)", "updates at the best β, median")
-
-
-def _draw_contexts(axes: Axes, left: np.ndarray) -> None:
-    ranks = 1 + np.arange(left.shape[-1])
-    for name, style, of_tables in zip(METHODS, STYLES, left, strict=False):
-        axes.loglog(ranks, np.median(of_tables, axis=0), label=name)
-        lowest, highest = of_tables.min(axis=0), of_tables.max(axis=0)
-        axes.fill_between(ranks, lowest, highest, color=style.colour, alpha=0.2)
-    axes.legend(fontsize=8)
-    title = "Both tails, 10 % of all left"
-    label(axes, title, "rank of the context", "fraction of its suboptimality left")
+    for tails, fewest in zip(TAILS, by_momentum.min(axis=1), strict=True):
+        band(axes, METHODS[name].rates, fewest, f"tails: {tails}", within=1.0)
+    axes.set(xscale="log", yscale="log")
+    label(axes, name, "rate η (1)", "updates at the best β")

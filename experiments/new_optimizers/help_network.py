@@ -48,7 +48,8 @@ from jaxtyping import Float
 from jaxml import learn, problem, randomness, record
 from jaxml.learn import Family, Training, TrainState
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Figure, boxes, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.types import Batch, Keep, Params, Workload
 
 CLASSES = 10
@@ -320,15 +321,21 @@ def _setting(result: Result, network: int) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Last losses of the judging units at each aid's tuned point."""
-    figure, axes = panels(1, len(result.train), width=5.0)
-    tuning = int(result.tuning)
+    """Last losses with each aid compared with none, unit by unit, at tuned points."""
+    figure, axes = panels(1, len(result.train))
     for axis, losses, depth in zip(axes, result.train, result.depths, strict=True):
-        judged = {}
-        for name, values in zip(AIDS, losses, strict=True):
-            best = learn.chosen(values, tuning)
-            judged[name] = values[best, tuning:]
-        boxes(axis, judged)
-        axis.set(xscale="log")
-        label(axis, f"hidden layers: {depth}", "last training loss (nats)", "aid")
+        none, *arms = map(Arm, np.log(losses))
+        compared(
+            axis,
+            {aid: (arm, none) for aid, arm in zip(list(AIDS)[1:], arms, strict=True)},
+            LOWER,
+            tuning=int(result.tuning),
+        )
+        label(
+            axis,
+            f"hidden layers: {depth}",
+            "change of ln of last training loss",
+            "aid",
+        )
+    shared_legend(figure)
     return {"aids": figure}

@@ -43,7 +43,8 @@ from jaxtyping import Float
 from jaxml import learn, problem, record
 from jaxml.learn import Family, Training, TrainState
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Figure, boxes, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.types import Batch, Dataset, Keep, Key, Workload
 
 CLASSES = 10
@@ -274,15 +275,19 @@ def _setting(result: Result, network: int) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Last losses of the judging units at each aid's tuned point."""
-    figure, axes = panels(1, len(result.train), width=5.0)
-    tuning = int(result.tuning)
+    """Last losses with each aid compared with its absence, unit by unit, at tuned
+    points.
+    """
+    figure, axes = panels(1, len(result.train), width=5.6, height=3.6)
+    shown = "ln of last training loss: difference"
     for axis, losses, depth in zip(axes, result.train, result.depths, strict=True):
-        judged = {}
-        for name, values in zip(AIDS, losses, strict=True):
-            best = learn.chosen(values, tuning)
-            judged[name] = values[best, tuning:]
-        boxes(axis, judged)
-        axis.set(xscale="log")
-        label(axis, f"hidden layers: {depth}", "last training loss (nats)", "aid")
+        arms = dict(zip(AIDS, map(Arm, np.log(losses)), strict=True))
+        pairs = {}
+        for name, aid in AIDS.items():
+            if aid.subject:
+                words = f"{aid.subject},\ncompared with {aid.against}"
+                pairs[words] = arms[name], arms[aid.against]
+        compared(axis, pairs, LOWER, tuning=int(result.tuning))
+        label(axis, f"hidden layers: {depth}", shown, "aid")
+    shared_legend(figure)
     return {"aids": figure}

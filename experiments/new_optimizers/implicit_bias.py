@@ -41,7 +41,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, parallel, randomness, record
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.comparisons import dots
+from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.record.finding import Assertion
 from jaxml.types import Array, Keep
 
@@ -296,27 +297,30 @@ def _findings_on_solutions(result: Result) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Errors at the worst of all draws and rates, and the weights of one draw."""
+    """Errors of all draws and rates, and the first weights of one draw."""
     figure, (by_method, by_feature) = panels(1, 2, width=6.0)
-    names = list(METHODS)
-    wrong = _misclassified(result)
-    wilson = wrong[:, WILSON].max(axis=(1, 2))
-    control = wrong[:, CONTROL].max(axis=(1, 2))
-    by_method.scatter(wilson, names, marker="o", label="Wilson's")
-    by_method.scatter(control, names, marker="x", label="no constant features")
+    samples = {}
+    for name, errors in zip(METHODS, _misclassified(result), strict=True):
+        samples[name] = errors[WILSON]
+        samples[f"{name}, the control"] = errors[CONTROL]
+    dots(by_method, samples, "a draw and rate")
     label(
         by_method,
-        "The worst of all draws and rates",
+        "Wilson's problem, and the control without its constant features",
         "misclassified fraction",
         "method",
     )
-    by_feature.plot(result.weights[:, 0, 0, :16].T, label=names)
+    by_feature.plot(
+        np.arange(8)[:, None] + 0.12 * np.arange(len(METHODS)),
+        result.weights[:, 0, 0, :8].T,
+        linestyle="",
+        label=list(METHODS),
+    )
     label(
         by_feature,
         "Wilson's, one draw, lowest rates",
-        "feature (0: label)",
+        "feature (0: label, 1 and 2: constant)",
         "weight (1)",
     )
-    for panel in (by_method, by_feature):
-        panel.legend(fontsize=8)
+    shared_legend(figure, columns=4)
     return {"errors": figure}

@@ -40,7 +40,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, parallel, randomness, record
-from jaxml.record.figures import STYLES, Axes, Figure, label, panels
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.record.finding import Assertion
 from jaxml.types import Array, Keep
 
@@ -254,32 +254,20 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Errors by rate over momentum's, where every draw is fitted."""
+    """Errors by rate over momentum's, where every draw is fitted: medians over draws,
+    and a band that holds nine in ten.
+    """
     figure, axes = panels(1, len(TEACHERS), width=4.8)
     momentum = result.error[MOMENTUM]
     ratios = result.error / momentum.min(axis=-1, keepdims=True)
-    fits = result.residual < FITS
-    shown = np.where(fits, ratios, np.nan)
     for teacher, panel in enumerate(axes):
-        _draw_errors(panel, shown[:, :, teacher])
-        label(
-            panel,
-            f"A teacher {TEACHERS[teacher]}",
-            "rate η (1)",
-            "error over momentum's",
-        )
-        panel.legend(fontsize=8)
+        for index, name in enumerate(METHODS):
+            fitted = np.all(result.residual[index, :, teacher] < FITS, axis=0)
+            of_draws = ratios[index, :, teacher, fitted]
+            band(panel, METHODS[name].rates[fitted], of_draws, name, within=0.9)
+        panel.axhspan(1 / 1.05, 1.05, color="0.8", label="too small to matter")
+        panel.set(xscale="log", yscale="log")
+        title = f"A teacher {TEACHERS[teacher]}"
+        label(panel, title, "rate η (1)", "error over momentum's least")
+    shared_legend(figure, columns=5)
     return {"errors": figure}
-
-
-def _draw_errors(axes: Axes, ratios: Float[np.ndarray, "method draw rate"]) -> None:
-    """Medians over draws, and a band that holds nine draws in ten."""
-    for index, name in enumerate(METHODS):
-        rates = METHODS[name].rates
-        colour = STYLES[index].colour
-        of_draws = ratios[index]
-        middle = np.median(of_draws, axis=0)
-        low, high = np.quantile(of_draws, [0.05, 0.95], axis=0)
-        axes.loglog(rates, middle, label=name)
-        axes.fill_between(rates, low, high, color=colour, alpha=0.15)
-    axes.axhline(1, color="0.4", linestyle=":")

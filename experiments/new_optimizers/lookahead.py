@@ -40,7 +40,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, problem, record
-from jaxml.record.figures import Figure, by_rate, label, panels
+from jaxml.record.comparisons import ratios
+from jaxml.record.figures import Figure, by_rate, label, panels, shared_legend
 from jaxml.types import Keep, Workload
 
 LOWEST = {"momentum": 0.004, "adam": 0.001}  # rates of the grids
@@ -278,18 +279,23 @@ def figures(result: Result) -> dict[str, Figure]:
 
 def _draw(result: Result, name: str) -> Figure:
     pairs = [pair for pair in _pairs(result) if pair.figure == name]
-    figure, axes = panels(len(pairs), 2)
-    words = {
-        "rises": "mean rise of ln training loss a round",
-        "test": "last test loss (nats)",
-    }
+    figure, axes = panels(len(pairs), 3)
+    tuning, where = int(result.tuning), "rate η (line: tuned)"
     for row, (pair, rates) in enumerate(zip(pairs, result.rates, strict=True)):
-        for column, (quantity, shown) in enumerate(words.items()):
-            axis = axes[row * len(words) + column]
-            for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
-                best = learn.chosen(arm.test, int(result.tuning))
-                judged = getattr(arm, quantity)[:, int(result.tuning) :]
-                by_rate(axis, rates, judged, best, kind)
-            axis.legend(fontsize=8)
-            label(axis, pair.name, "rate η (line: tuned)", shown)
+        rises, test, decides = axes[3 * row : 3 * row + 3]
+        for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
+            best = learn.chosen(arm.test, tuning)
+            by_rate(rises, rates, arm.rises, best, kind)
+            by_rate(test, rates, arm.test, best, kind)
+        label(rises, pair.name, where, "mean rise of ln training loss a round")
+        label(test, pair.name, where, "last test loss (nats)")
+        scores = pair.plain.test
+        arms = {
+            "plain": record.Arm(pair.plain.rises, scores),
+            "in\nLookahead": record.Arm(pair.ahead.rises, scores),
+        }
+        ratios(decides, arms, CALMER, tuning=tuning)
+        shown = "rises of a run over the mean of plain ones"
+        label(decides, "Both at the rate tuned for plain", shown, "optimizer")
+    shared_legend(figure, columns=6)
     return figure

@@ -36,7 +36,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import curvature, learn, problem, randomness, record
-from jaxml.record.figures import Figure, by_rate, label, panels
+from jaxml.record.comparisons import ratios
+from jaxml.record.figures import Figure, by_rate, label, panels, shared_legend
 from jaxml.types import Dataset, Keep, Params, Workload
 
 Measure = Callable[[Params, Dataset], Any]
@@ -304,13 +305,16 @@ def figures(result: Result) -> dict[str, Figure]:
 
 def _draw(result: Result, name: str) -> Figure:
     pairs = [pair for pair in _pairs(result) if pair.figure == name]
-    figure, axes = panels(1, len(pairs))
-    for axis, pair, rates in zip(axes, pairs, result.rates, strict=True):
+    figure, axes = panels(len(pairs), 2)
+    rows = zip(pairs, result.rates, axes[::2], axes[1::2], strict=True)
+    for pair, rates, curves, decides in rows:
+        arms, tuning = {}, int(result.tuning)
         for kind, arm in zip(PULLS, (pair.plain, pair.ahead), strict=True):
-            best = learn.chosen(arm.test, int(result.tuning))
-            judged = arm.sharpness[:, int(result.tuning) :]
-            by_rate(axis, rates, judged, best, kind)
-        axis.legend(fontsize=8)
+            by_rate(curves, rates, arm.sharpness, learn.chosen(arm.test, tuning), kind)
+            arms[kind] = record.Arm(arm.sharpness, arm.test)
+        ratios(decides, arms, FLATTER, tuning=tuning)
         shown = "highest eigenvalue at equal loss (nats)"
-        label(axis, pair.name, "rate η (line: tuned)", shown)
+        label(curves, pair.name, "rate η (line: tuned)", shown)
+        label(decides, "At tuned rates", "over the mean of plain runs", "optimizer")
+    shared_legend(figure)
     return figure

@@ -20,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import learn, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.comparisons import underlaid
+from jaxml.record.figures import band, label, legend_below, panels
 from jaxml.types import Array
 
 SPEEDS = np.array([0.01, 0.03, 0.1, 0.3, 1.0])  # η times the curvature, which is 1
@@ -179,26 +180,27 @@ def _largest_over_as_fast(squares):
 
 
 def figures(result):
-    """Variances by rate, and by speed."""
-    figure, axes = panels(1, 2)
-    times = SPEEDS, SPEEDS, _as_fast(SPEEDS)
-    nearer = _as_fast(SPEEDS), SPEEDS, _as_fast(SPEEDS)  # what an update brings
-    rows = zip(
-        KINDS,
-        times,
-        nearer,
-        result.squares.mean(axis=-1).T,
-        _variances(SPEEDS).T,
-        strict=True,
-    )
-    for kind, rate, speed, squares, form in rows:
-        for axis, x in zip(axes, (rate, speed), strict=True):
-            axis.loglog(x, squares, label=kind, markevery=1)
-            axis.loglog(x, form, color="black", marker="", linewidth=0.5, linestyle="-")
-    label(
-        axes[0], "By rate (thin: the closed form)", "rate η (1/curvature)", "variance"
-    )
-    label(axes[1], "By speed", "fraction by which an update comes nearer", "variance")
-    for axis in axes:
-        axis.legend(fontsize=8)
+    """Variances by rate, and Lookahead's over those of gradient descent; bands hold
+    four in five of twenty groups of walkers.
+    """
+    figure, (variances, ratios) = panels(1, 2, width=5.0)
+    groups = np.array_split(result.squares, min(20, result.squares.shape[-1]), axis=-1)
+    by_group = np.stack([group.mean(axis=-1) for group in groups], axis=-1)
+    ahead, plain, as_fast = np.moveaxis(by_group, 1, 0)
+    ahead_form, plain_form, fast_form = _variances(SPEEDS).T
+    band(variances, SPEEDS, ahead, KINDS[0])
+    band(variances, SPEEDS, plain, KINDS[1])
+    underlaid(variances, SPEEDS, ahead_form, "closed form")
+    underlaid(variances, SPEEDS, plain_form)
+    label(variances, "At the same rate", "rate η (1/curvature)", "variance")
+    band(ratios, SPEEDS, ahead / plain, "over gradient descent at the same rate")
+    band(ratios, SPEEDS, ahead / as_fast, "over gradient descent that is as fast")
+    underlaid(ratios, SPEEDS, ahead_form / plain_form, "closed form")
+    underlaid(ratios, SPEEDS, ahead_form / fast_form)
+    ratios.axhspan(0.95, 1.05, color="0.8", label="too small to matter", zorder=0.5)
+    title = "Lookahead's variance over that of gradient descent"
+    label(ratios, title, "rate η of Lookahead (1/curvature)", "ratio of variances")
+    for axis in (variances, ratios):
+        axis.set(xscale="log", yscale="log")
+        legend_below(axis)
     return {"lookahead_variance": figure}

@@ -32,7 +32,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import learn, problem, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import STYLES, label, legend_below, panels
 from jaxml.types import Array
 
 EPS = float(np.finfo(float).eps)
@@ -40,6 +40,7 @@ FIRST = 0.9  # β₁
 SECOND = 0.999  # β₂
 EPSILON = 1e-8
 SCALES = np.array([1e-3, 1, 10, 1e3])  # of the random gradients
+FLOOR = 1e-6  # errors below are drawn there
 LINE = problem.pokemon_line()
 CLOSE = 100.0  # above the least squared error
 RATES = np.logspace(-2, 2, 33)
@@ -207,8 +208,16 @@ def _race(result: Result) -> record.Assertion:
 
 
 def figures(result: Result) -> dict:
-    """Updates down the ravine by rate."""
-    figure, (axis,) = panels(width=5.5)
+    """Steps against the formula, and updates down the ravine by rate."""
+    figure, (steps, race) = panels(1, 2, width=5.0)
+    compared = {"Nadam": result.formula, "Adam (the control)": result.control}
+    for (name, errors), style in zip(compared.items(), STYLES, strict=False):
+        largest = np.maximum(errors.max(axis=0), FLOOR)
+        steps.scatter(SCALES, largest, marker=style.marker, label=name)
+    steps.axhline(1, color="0.4", linestyle=":", label="the bound")
+    steps.set(xscale="log", yscale="log")
+    title = "Distance from Nadam's formula"
+    label(steps, title, "scale of the gradients", "largest error over its bound")
     raced = {
         "Nadam, once": result.nadam.once,
         "Adam, once": result.adam.once,
@@ -217,13 +226,10 @@ def figures(result: Result) -> dict:
     }
     for name, updates in raced.items():
         seen = np.where(updates > 0, updates, np.nan)
-        axis.loglog(RATES, seen, markevery=1, label=name)
-    title = "β₁ = 0.9; without points: never close"
-    label(
-        axis,
-        title,
-        "rate η, in units of the weights",
-        "updates to 100 above the least error",
-    )
-    axis.legend(fontsize=8)
+        never = "" if np.any(updates > 0) else ": never"
+        race.loglog(RATES, seen, markevery=1, label=name + never)
+    shown = "updates to 100 above the least error"
+    label(race, "β₁ = 0.9", "rate η, in units of the weights", shown)
+    legend_below(steps)
+    legend_below(race)
     return {"nadam": figure}

@@ -29,7 +29,7 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, problem, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import label, legend_below, panels
 from jaxml.types import Array
 
 EPS = float(np.finfo(float).eps)
@@ -234,30 +234,31 @@ def figures(result: Result) -> dict:
 
 
 def _paths(result: Result):
-    figure, (axis,) = panels()
+    figure, (axis,) = panels(width=5.0)
     functions = ["line", "Rosenbrock", "x sin x"]
-    _, places = np.indices(result.apart.T.shape)
+    starts, places = np.indices(result.apart.T.shape)
+    places = places + 0.4 * starts / len(starts) - 0.2
     with_copy = np.maximum(result.apart.T, FLOOR)
-    axis.scatter(places, with_copy, s=14, marker="o", label="with a copy")
+    axis.scatter(places, with_copy, s=14, marker="o", label="the form with a copy")
     momentum = np.maximum(result.control.T, FLOOR)
-    axis.scatter(places, momentum, s=14, marker="s", label="momentum")
-    axis.axhline(1, color="0.3", linestyle="--")
+    axis.scatter(places, momentum, s=14, marker="s", label="momentum (the control)")
+    axis.axhline(1, color="0.3", linestyle="--", label="the bound")
     axis.set_yscale("log")
     axis.set_xticks(range(len(functions)), functions)
-    axis.legend(fontsize=8, loc="center right")
-    title = "From the path without a copy"
+    title = "Distance from the path without a copy, a point a start"
     label(axis, title, "function", "distance over the bound on rounding")
+    legend_below(axis)
     return figure
 
 
 def _rates(result: Result):
-    figure, (axis,) = panels()
+    figure, (axis,) = panels(width=5.0)
     methods = {"Nesterov's gradient": result.nag, "momentum": result.momentum}
     for name, ends in methods.items():
-        axis.plot(FRACTIONS, ends < 1, marker="", label=name)
-        axis.axvline(LIMITS[name], color="0.3", linestyle=":")
+        (line,) = axis.plot(FRACTIONS, ends < 1, marker="", label=name)
+        law = {"color": line.get_color(), "linestyle": ":", "linewidth": 3}
+        axis.axvline(LIMITS[name], label=f"law of {name}", **law)
     axis.set_yticks([0, 1], ["grows", "shrinks"])
-    axis.legend(fontsize=8, loc="center")
-    title = "x²/2, β = 0.9; dotted: the law"
-    label(axis, title, "rate η, in 1/λ", "|x| in the end")
+    label(axis, "x²/2, β = 0.9", "rate η, in 1/λ", "|x| in the end")
+    legend_below(axis)
     return figure

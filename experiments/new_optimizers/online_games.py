@@ -24,7 +24,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import learn, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.comparisons import at_tuned, dots, margins
+from jaxml.record.figures import band, label, panels, shared_legend
 from jaxml.types import Array
 
 NAMES = {
@@ -303,22 +304,22 @@ def _failing(places):
 
 
 def figures(result):
-    """Places in the random game by rate, and Adam's by its β₂."""
-    figure, axes = panels(1, 2, width=5.0)
-    for name, places in zip(METHODS, result.played[:, :, 1:].mean(axis=2), strict=True):
-        axes[0].semilogx(RATES, places, label=name, markevery=1)
-    for places, kind in (
-        (result.by_second_moment[:, 0], "in turn"),
-        (result.by_second_moment[:, 1:].mean(axis=1), "at random"),
-    ):
-        axes[1].semilogx(FORGETTING, places, label=kind, markevery=1)
-    axes[1].axvline(CRITICAL, color="0.4", linestyle=":", label="2E[g]E[g²]/E[g³]")
-    label(
-        axes[0],
-        "1010 or -10 at random",
-        "rate (of SGD in 1/rms gradient)",
-        "mean place (best -1, worst 1)",
-    )
-    label(axes[1], "Adam in that game", "1 - β₂", "mean place (best -1, worst 1)")
-    figure.legend(loc="outside lower center", ncols=5, fontsize=8)
+    """Places in the games in turn and at random, and Adam's by its β₂."""
+    figure, (turn, random, memory) = panels(1, 3, width=4.8, height=3.8)
+    names = NAMES.values()
+    dots(turn, dict(zip(names, result.stretched, strict=True)), "a game")
+    places = [at_tuned(record.Arm(played[:, 1:]), TUNING) for played in result.played]
+    dots(random, dict(zip(names, places, strict=True)), "a game")
+    where = "mean place (best -1, worst 1)"
+    label(turn, "C, -1, -1 in turn: four C", where, "method")
+    label(random, "1010 or -10 at random, tuned rates", where, "method")
+    for axis in (turn, random):
+        margins(axis, record.above(0.0, margin=SIDE, reason=WHY))
+    alone = result.by_second_moment[:, :1]
+    band(memory, FORGETTING, alone, "Adam, 1010 and -10 in turn")
+    band(memory, FORGETTING, result.by_second_moment[:, 1:], "Adam, at random")
+    memory.axvline(CRITICAL, color="0.4", linestyle="--", label="2E[g]E[g²]/E[g³]")
+    memory.set_xscale("log")
+    label(memory, "Adam at a rate of 1", "1 - β₂", where)
+    shared_legend(figure, columns=4)
     return {"online_games": figure}

@@ -49,7 +49,8 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Arm, Assertion, Interval
-from jaxml.record.figures import Figure, band, label, panels
+from jaxml.record.comparisons import at_tuned, compared
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Keep, Workload
 
 MOMENTUM, ADAM, CONTROL = range(3)
@@ -299,28 +300,46 @@ def _words(race: Race, setting: Setting) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Test loss by rate, and training loss by updates at the rate with the lowest."""
-    figure, axes = panels(2, 2)
-    rows = zip(axes[::2], axes[1::2], result, (DIGITS, CLOTHING), strict=True)
-    for by_rate, by_update, race, setting in rows:
-        tuning = int(race.tuning)
-        for k in (MOMENTUM, ADAM):
-            test = race.test[k, :, :, -1]
-            best = learn.chosen(test, tuning)
-            train = race.train[k, best, tuning:].T
-            band(by_rate, RATES[k], _capped(test), NAMES[k])
-            band(by_update, race.updates, _capped(train), NAMES[k])
-        by_update.axhline(setting.loss, color="#777777")
-        data = setting.data.split(",")[0]
-        label(by_rate, data, "peak rate η", "last test loss (nats)")
-        label(by_update, f"{data}, best rates", "updates", "training loss (nats)")
-        by_rate.set_xscale("log")
-        for panel in (by_rate, by_update):
-            panel.set_yscale("log")
-            panel.legend(fontsize=8)
+    """Training loss by updates at the rates with the lowest last test loss, and what
+    decides, unit by unit.
+    """
+    figure, axes = panels(2, 2, width=5.0)
+    for course, parts, race, setting in zip(
+        axes[::2], axes[1::2], result, (DIGITS, CLOTHING), strict=True
+    ):
+        test, tuning = race.test[..., -1], int(race.tuning)
+        for name, arm in zip(NAMES[:CONTROL], map(Arm, race.train, test), strict=False):
+            band(course, race.updates, at_tuned(arm, tuning).T, name)
+        course.axhline(setting.loss, color="0.4", label="loss to reach")
+        course.set_yscale("log")
+        label(course, setting.data, "updates", "training loss (nats)")
+        compared(
+            parts,
+            _adam_and_momentum(race, test, setting.loss),
+            SOONER,
+            LOWER,
+            HIGHER,
+            RISES,
+            tuning=tuning,
+        )
+        label(parts, "At tuned rates", "Adam minus SGD with momentum (margins)", "part")
+    shared_legend(figure)
     return {"optimizers": figure}
 
 
-def _capped(losses: np.ndarray) -> np.ndarray:
-    """At most 10 nats, those of runs that diverged too."""
-    return np.where(np.isfinite(losses), np.minimum(losses, 10), 10)
+def _adam_and_momentum(race: Race, test: np.ndarray, loss: float) -> dict:
+    """Both methods' arms in the four parts that decide."""
+    last = race.train[..., -1]
+    updates = np.log(_first(race, race.updates, loss))
+    rises = np.sum(np.maximum(np.diff(race.train), 0), axis=-1)
+    judged = {
+        "ln of updates to the loss": (updates, updates),
+        "last training loss (nats)": (last, last),
+        "test loss at that loss (nats)": (_first(race, race.test, loss), test),
+        "sum of increases (nats)": (rises, test),
+    }
+    pairs = {}
+    for name, (values, scores) in judged.items():
+        momentum, adam, *_ = map(Arm, values, scores)
+        pairs[name] = adam, momentum
+    return pairs

@@ -39,7 +39,8 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Arm, Assertion, Interval
-from jaxml.record.figures import Figure, band, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Keep, Workload
 
 MOMENTUM, ADAM, CONTROL = range(3)
@@ -226,14 +227,22 @@ def _words(race: Race, data: str) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Accuracy by rate: medians and bands over all units."""
-    figure, axes = panels(1, 2)
-    for panel, race, data in zip(axes, result, DATA, strict=True):
+    """Accuracy by rate, and at the tuned rates unit by unit."""
+    figure, axes = panels(2, 2, width=5.0)
+    rows = zip(axes[::2], axes[1::2], result, DATA, strict=True)
+    for by_rate, by_unit, race, data in rows:
         for k in (MOMENTUM, ADAM):
-            band(panel, RATES[k], np.nan_to_num(race.accuracy[k]), NAMES[k])
-        panel.set_xscale("log")
+            band(by_rate, RATES[k], np.nan_to_num(race.accuracy[k]), NAMES[k])
         best = float(np.nanmax(np.nanmean(race.accuracy, axis=-1)))
-        panel.set_ylim(best - 0.12, best + 0.03)
-        label(panel, data, "peak rate η", "accuracy on held-out pictures")
-        panel.legend(fontsize=8)
+        by_rate.set_xscale("log")
+        by_rate.set_ylim(best - 0.12, best + 0.03)
+        label(by_rate, data, "peak rate η", "accuracy on held-out pictures")
+        momentum, *arms = (Arm(accuracy, -accuracy) for accuracy in race.accuracy)
+        pairs = {}
+        for name, arm in zip(("Adam", "the control"), arms, strict=False):
+            pairs[f"minus {name}"] = momentum, arm
+        compared(by_unit, pairs, MORE_ACCURATE, tuning=int(race.tuning))
+        lead = "difference of accuracies on held-out pictures"
+        label(by_unit, "SGD with momentum, at tuned rates", lead, "compared with")
+    shared_legend(figure, columns=3)
     return {"pictures": figure}

@@ -36,7 +36,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Arm, Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Keep, Scalar, Workload
 
 LOW, HIGH = 1e-4, 100.0  # between which the rate climbs
@@ -277,19 +277,17 @@ def _best_rate(curves: Accuracies, setting: str) -> Assertion:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Accuracy by rate: on the way up, and at the end of constant rates."""
-    figure, axes = panels(1, 2)
+    figure, axes = panels(1, 2, width=5.0)
     for panel, curves, data in zip(axes, result, DATA, strict=True):
-        _band(panel, curves.rates, curves.climb.T, "range test, at that rate")
+        band(panel, curves.rates, curves.climb.T, "range test, at that rate")
         last = curves.constant[..., -1]
-        _band(panel, RATES, last, "constant rate, at the end")
+        band(panel, RATES, last, "constant rate, at the end")
+        panel.axhline(0.5, color="0.4", linestyle=":", label="the peak lies above")
         panel.set_xscale("log")
-        label(panel, data.split(",")[0], "rate η", "accuracy on held-out pictures")
-        panel.legend(fontsize=8, loc="upper right")
+        risen = rises_and_falls(curves.climb)
+        title = (
+            f"{data.split(',')[0]}: {risen.sum()} of {risen.size} tests rise and fall"
+        )
+        label(panel, title, "rate η", "accuracy on held-out pictures")
+    shared_legend(figure)
     return {"range_test": figure}
-
-
-def _band(axes: Axes, x: np.ndarray, values: np.ndarray, name: str) -> None:
-    """The median over units, the last axis, and a band of four in five of them."""
-    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9], axis=-1)
-    (line,) = axes.plot(x, middle, label=name)
-    axes.fill_between(x, low, high, color=line.get_color(), alpha=0.2)

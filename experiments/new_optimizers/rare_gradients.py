@@ -32,7 +32,7 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Axes, Figure, label, panels
+from jaxml.record.figures import Axes, Figure, label, panels, shared_legend
 from jaxml.types import Keep
 
 EPS = float(np.finfo(np.float64).eps)
@@ -229,9 +229,10 @@ def figures(result: Result) -> dict[str, Figure]:
     """Steps before, at and after the large gradient, with those that the course
     prints.
     """
-    figure, (usual, late) = panels(1, 2)
+    figure, (usual, late) = panels(1, 2, width=5.0)
     _steps_in_time(usual, int(result.usual), result.moved.usual)
     _steps_in_time(late, int(result.late), result.moved.late)
+    shared_legend(figure, columns=4)
     return {"rare_gradients": figure}
 
 
@@ -240,8 +241,7 @@ def _steps_in_time(axis: Axes, past: int, moved: np.ndarray) -> None:
         time = np.arange(1, len(steps) + 1)
         if name != "sgd":
             axis.loglog(time, steps, label=METHODS[name])
-    for step in PRINTED:
-        axis.axhline(step, color="0.4", linestyle=":")
-    axis.legend(fontsize=8, title="dotted: printed", title_fontsize=8)
+    for step, line in zip(PRINTED, (":", "--"), strict=True):
+        axis.axhline(step, color="0.4", linestyle=line, label=f"printed: {step:.3g} η")
     title = f"1e5 after {past:,} gradients of 1"
     label(axis, title, "step", "how far it moves (η)")

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import learn, randomness, record
-from jaxml.record.figures import label, panels
+from jaxml.record.figures import label, panels, shared_legend
 from jaxml.types import Array
 
 BETAS = np.array([0.99, 0.999])  # β₂
@@ -184,20 +184,20 @@ def _errors_of_table():
 
 
 def figures(result):
-    """The ratio by coordinate, and linear warm-ups for comparison."""
-    figure, axes = panels(1, 2)
+    """The ratio of every coordinate, what is published of it, and linear warm-ups."""
+    figure, axes = panels(1, 2, width=5.0)
     t = np.arange(1, 1 + result.over_adam.shape[1])
     for axis, beta, ratio in zip(axes, BETAS, result.over_adam, strict=True):
-        for coordinate in ratio.T[::4]:
-            axis.semilogx(
-                t,
-                np.where(t > 4, coordinate, np.nan),
-                color="black",
-                label="RAdam over Adam",
-            )
-        axis.semilogx(
-            t, np.minimum(1, t * (1 - beta) / 2), label="linear over 2/(1 - β₂)"
-        )
-        axis.legend(fontsize=8)
+        seen = np.where(t[:, None] > 4, ratio, np.nan)
+        axis.plot(t, seen.max(axis=1), label="RAdam over Adam, every coordinate")
+        axis.fill_between(t, seen.min(axis=1), seen.max(axis=1), color="0.6")
+        linear = np.minimum(1, t * (1 - beta) / 2)
+        axis.plot(t, linear, label="linear over 2/(1 - β₂)")
+        axis.set_xscale("log")
         label(axis, f"β₂ = {beta:g}", "update t", "step over Adam's")
+    published = {"marker": "P", "s": 70, "color": "#003366", "zorder": 3}
+    axes[1].scatter(
+        list(TABLE), list(TABLE.values()), label="r_t as printed", **published
+    )
+    shared_legend(figure)
     return {"rectified_warmup": figure}

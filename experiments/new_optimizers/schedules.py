@@ -43,7 +43,8 @@ from jaxtyping import Float, Int
 
 from jaxml import learn, problem, record
 from jaxml.record import Arm, Assertion, Interval
-from jaxml.record.figures import Figure, band, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Keep, Scalar, Workload
 
 RATES = 0.012 * 1.5 ** np.arange(10)  # at the peak
@@ -314,20 +315,25 @@ def _difference(
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Accuracy by peak rate, schedules of which a finding decides and the others."""
-    figure, axes = panels(1, 3)
-    shown = (
-        (result.digits, (CONSTANT, *DECIDING), DATA[0]),
-        (result.digits, (CONSTANT, *BESIDE), DATA[0]),
-        (result.clothing, (CONSTANT, *DECIDING), DATA[1]),
-    )
-    for panel, (ends, names, data) in zip(axes, shown, strict=True):
-        for name in names:
+    """Accuracy by peak rate, and how far that of each schedule exceeds a constant
+    rate's, unit by unit.
+    """
+    figure, axes = panels(2, 2, width=5.2)
+    rows = zip(axes[::2], axes[1::2], result, DATA, strict=True)
+    for by_rate, by_unit, ends, data in rows:
+        for name in (CONSTANT, *DECIDING):
             accuracy = np.nan_to_num(ends.accuracy[ALL.index(name)])
-            band(panel, RATES, accuracy, name.replace("_", " "), within=0.5)
-        panel.set_xscale("log")
+            band(by_rate, RATES, accuracy, SCHEDULES[name].words, within=0.5)
         best = float(np.nanmax(np.nanmean(ends.accuracy, axis=-1)))
-        panel.set_ylim(best - 0.12, best + 0.03)
-        label(panel, data.split(",")[0], "peak rate η", "accuracy on held-out pictures")
-        panel.legend(fontsize=8, loc="lower left")
+        by_rate.set_xscale("log")
+        by_rate.set_ylim(best - 0.12, best + 0.03)
+        label(by_rate, data, "peak rate η", "accuracy on held-out pictures")
+        constant, *arms = (Arm(accuracy, -accuracy) for accuracy in ends.accuracy)
+        pairs = {}
+        for name, arm in zip(ALL[1:], arms, strict=False):
+            pairs[name.replace("_", " ")] = arm, constant
+        compared(by_unit, pairs, ACCURACY, tuning=int(ends.tuning))
+        gain = "accuracy minus that at a constant rate"
+        label(by_unit, "At tuned rates", gain, "schedule")
+    shared_legend(figure)
     return {"schedules": figure}

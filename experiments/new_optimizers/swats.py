@@ -52,7 +52,9 @@ import optax
 from jaxtyping import Bool, Float, Int
 
 from jaxml import learn, problem, record
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.comparisons import compared
+from jaxml.record.figures import Figure, label, panels, shared_legend
+from jaxml.record.figures import by_rate as draw_by_rate
 from jaxml.types import Array, Keep, Workload
 
 PLACES = 1.5 ** np.arange(-4, 5)  # of a grid, relative to its centre
@@ -296,20 +298,21 @@ def _switches(result: Result, data: str, method: str) -> record.Assertion:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Test losses of judging units at every rate, and by method at the tuned one."""
+    """Test losses of the units at every rate, and what decides, unit by unit."""
     figure, axes = panels(len(result.test), 2, width=5.0)
     tuning = int(result.tuning)
     for row, data in enumerate(DATA[: len(result.test)]):
         left, right = axes[2 * row : 2 * row + 2]
-        for place, method in enumerate(METHODS):
-            losses = np.asarray(result.test[row, place])
-            judged = losses[:, tuning:]
+        for losses, method in zip(result.test[row], METHODS, strict=True):
             rates = CENTRES[data].get(method, CENTRES[data]["Adam"]) * PLACES
-            left.semilogx(rates, np.mean(judged, axis=1), label=method)
-            ends = judged[learn.chosen(losses, tuning)]
-            right.scatter(np.full(len(ends), place), ends, color="black", s=12)
-        left.legend(fontsize=8)
-        right.set_xticks(range(len(METHODS)), list(METHODS), rotation=20)
-        label(left, data, "rate η", "mean test loss (nats)")
-        label(right, f"{data}, a point a unit", "method", "test loss (nats)")
+            draw_by_rate(left, rates, losses, learn.chosen(losses, tuning), method)
+        left.set_yscale("log")
+        label(left, data, "rate η (line: tuned)", "test loss (nats)")
+        _, momentum, swats, _ = map(record.Arm, result.test[row])
+        _, slow, fast, _ = map(record.Arm, np.log(result.reached[row]))
+        pairs = {"ln of updates": (fast, slow), "test loss (nats)": (swats, momentum)}
+        compared(right, pairs, FASTER, AS_LOW, tuning=tuning)
+        shown = "SWATS minus SGD with momentum (margins)"
+        label(right, "At tuned rates", shown, "what decides")
+    shared_legend(figure)
     return {"swats": figure}

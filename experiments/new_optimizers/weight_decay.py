@@ -34,7 +34,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, problem, record
-from jaxml.record.figures import label, panels
+from jaxml.record.comparisons import at_tuned, dots, margins
+from jaxml.record.figures import Axes, band, label, panels, shared_legend
 from jaxml.types import Keep
 
 TUNED = "adam", "adamw"
@@ -253,23 +254,44 @@ def _generalisation(result: Result):
 
 
 def figures(result: Result):
-    """Test loss by decay at three rates, each way of counting the decay."""
-    figure, axes = panels(1, 3, width=4.8)
-    middle = 1 + APART // 2
-    shown = (1, middle, 1 + APART)
-    counted = {
-        "Adam, decay γ of an ℓ₂ penalty": result.loss[0],
-        "AdamW, decay λ an update": result.loss[1],
-        "AdamW, decay γ = λ/η": result.loss[1],
-    }
-    for axis, (title, losses) in zip(axes, counted.items(), strict=True):
-        for index in shown:
+    """Test loss by decay at three rates, each way of counting the decay, and what the
+    decay costs that is tuned at another rate.
+    """
+    figure, axes = panels(2, 2, width=5.0)
+    per_update = "AdamW, decay λ an update", "AdamW, decay γ = λ/η"
+    counted = {"Adam, decay γ of an ℓ₂ penalty": result.loss[0]}
+    counted |= dict.fromkeys(per_update, result.loss[1])
+    for axis, (title, losses) in zip(axes[:3], counted.items(), strict=True):
+        for index in (1, 1 + APART // 2, 1 + APART):
             rate = result.rates[index]
             decays = result.decays[1:] / (rate if "λ/η" in title else 1)
-            judged = losses[index, 1:, int(result.tuning) :]
-            low, middle_loss, high = np.nanquantile(judged, [0.1, 0.5, 0.9], axis=1)
-            (line,) = axis.loglog(decays, middle_loss, label=f"η = {rate:.3g}")
-            axis.fill_between(decays, low, high, color=line.get_color(), alpha=0.15)
-        axis.legend(fontsize=8)
-        label(axis, title, "decay", "test loss: median, 80 % of units (nats)")
+            band(axis, decays, losses[index, 1:], f"η = {rate:.3g}")
+        axis.set(xscale="log", yscale="log")
+        label(axis, title, "decay", "test loss (nats)")
+    _draw_prices(axes[3], result)
+    shared_legend(figure)
     return {"plane": figure}
+
+
+def _draw_prices(axis: Axes, result: Result) -> None:
+    """Of each judging unit: the price of tuning apart, and AdamW's test loss minus
+    Adam's.
+    """
+    tuning = int(result.tuning)
+    coupled, per_update = (_ends(loss) for loss in result.loss)
+    counted = {
+        "Adam's ℓ₂ penalty": coupled,
+        "AdamW, λ": per_update,
+        "AdamW, γ = λ/η": _multiplied(per_update),
+    }
+    samples = {}
+    for name, ends in counted.items():
+        high, high_own, low, low_own = (at_tuned(arm, tuning) for arm in _arms(ends))
+        samples[f"price: {name}"] = (high - high_own + low - low_own) / 2
+    planes = result.loss.reshape(len(TUNED), -1, result.loss.shape[-1])
+    adam, adamw = (at_tuned(record.Arm(plane), tuning) for plane in planes)
+    samples["AdamW minus Adam"] = adamw - adam
+    dots(axis, samples)
+    margins(axis, record.above(0.0, margin=0.01, reason=NATS))
+    title = "Price of tuning the decay at an 8 times higher or lower rate"
+    label(axis, title, "difference of test losses (nats)", "decay")

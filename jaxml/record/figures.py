@@ -198,7 +198,8 @@ def by_rate(
     whole = np.all(np.isfinite(values), axis=1)
     line = band(axes, rates[whole], values[whole], name, within=1.0)
     line.set_markevery(1)
-    axes.axvline(rates[tuned], color=line.get_color(), marker="")
+    style = {"color": line.get_color(), "linestyle": line.get_linestyle()}
+    axes.axvline(rates[tuned], marker="", **style)
     axes.set_xscale("log")
 
 
