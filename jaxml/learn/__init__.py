@@ -12,6 +12,7 @@ from jaxml.learn.batches import (
     updates_per_epoch,
     with_replacement,
 )
+from jaxml.learn.orders import Order, shuffled_once
 from jaxml.learn.training.grid import grid, joined
 from jaxml.learn.optimizers.hyper import Hyper, validate
 from jaxml.learn.optimizers.composition import by, coupled, decoupled, within
@@ -103,6 +104,7 @@ from jaxml.learn.training.state import (
 )
 from jaxml.learn.training.probes import evaluating, gradient_norm, measuring, nothing
 from jaxml.learn.training.train import training
+from jaxml.learn.tuning.batch_sizes import BatchSizes, BatchSweep, batch_sweep
 from jaxml.learn.tuning.compare import (
     Contest,
     Entrant,
