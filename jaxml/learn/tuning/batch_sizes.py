@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml import parallel
-from jaxml.learn.optimizers.rates import Family
-from jaxml.learn.training.accumulation import (
+from jaxml.learn.accumulation import (
     Epochs,
     accumulated,
     updates_at,
     with_period,
 )
+from jaxml.learn.optimizers.rates import Family
 from jaxml.learn.training.grid import joined, runs_of
 from jaxml.learn.training.probes import evaluating, nothing
 from jaxml.learn.training.state import Trace, Training, TrainState
@@ -27,7 +27,7 @@ from jaxml.learn.training.sweep import Runs, _checked, sweeping
 from jaxml.learn.training.train import training
 from jaxml.learn.tuning import batch_plan
 from jaxml.learn.tuning.batch_plan import BatchSizes
-from jaxml.types import InputError, Keep, Workload, compute_now
+from jaxml.types import Keep, Workload, compute_now
 
 WHOLE = (
     "One program a batch size, for no `micro` was given: each batch is computed whole, "

@@ -9,13 +9,13 @@ import optax
 import pytest
 
 from jaxml import learn
-from jaxml.learn.orders import whole_batches
-from jaxml.learn.training.accumulation import (
+from jaxml.learn.accumulation import (
     Epochs,
     accumulated,
     updates_at,
     with_period,
 )
+from jaxml.learn.orders import whole_batches
 from jaxml.learn.training.state import start_key
 from jaxml.types import Batch, InputError
 
