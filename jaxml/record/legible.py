@@ -70,8 +70,10 @@ def plain_ticks(axes: Axes) -> None:
 
 def _plain(axis: Axis) -> None:
     low, high = sorted(axis.get_view_interval())
+    if low < PLAIN[0] or high > PLAIN[1]:
+        return
     decades = np.log10(high / low)
-    if decades > FEW or low < PLAIN[0] or high > PLAIN[1]:
+    if decades > FEW:
         return
     if decades < HARDLY:
         locator = MaxNLocator(5, steps=[1, 2, 5, 10])
