@@ -261,12 +261,12 @@ def figures(result: Result) -> dict[str, Figure]:
     momentum = result.error[MOMENTUM]
     ratios = result.error / momentum.min(axis=-1, keepdims=True)
     for teacher, panel in enumerate(axes):
+        panel.set(xscale="log", yscale="log")
         for index, name in enumerate(METHODS):
             fitted = np.all(result.residual[index, :, teacher] < FITS, axis=0)
             of_draws = ratios[index, :, teacher, fitted]
             band(panel, METHODS[name].rates[fitted], of_draws, name, within=0.9)
         panel.axhspan(1 / 1.05, 1.05, color="0.8", label="too small to matter")
-        panel.set(xscale="log", yscale="log")
         title = f"A teacher {TEACHERS[teacher]}"
         label(panel, title, "rate η (1)", "error over momentum's least")
     shared_legend(figure, columns=5)

@@ -22,7 +22,7 @@ CHARACTER = 0.007
 PLAIN = (1e-4, 1e5)
 """Numbers within are written without an exponent on an axis of few decades."""
 
-FEW, HARDLY = 1.5, 0.7
+FEW, HARDLY = 2.0, 0.7
 """Decades of a logarithmic axis that needs ticks between them, and that is read like a
 linear one.
 """
