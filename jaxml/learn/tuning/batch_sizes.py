@@ -20,14 +20,14 @@ from jaxml.learn.training.accumulation import (
     updates_at,
     with_period,
 )
-from jaxml.learn.training.grid import runs_of
+from jaxml.learn.training.grid import joined, runs_of
 from jaxml.learn.training.probes import evaluating, nothing
 from jaxml.learn.training.state import Trace, Training, TrainState
 from jaxml.learn.training.sweep import Runs, _checked, sweeping
 from jaxml.learn.training.train import training
 from jaxml.learn.tuning import batch_plan
 from jaxml.learn.tuning.batch_plan import BatchSizes
-from jaxml.types import InputError, Keep, Workload, compute_now
+from jaxml.types import Keep, Workload, compute_now
 
 WHOLE = (
     "One program a batch size, for no `micro` was given: each batch is computed whole, "
@@ -170,8 +170,8 @@ def _accumulating(
         epochs=Epochs(plan.epochs, plan.drop_remainder),
         probe=evaluating(workload.measures) if workload.measures else nothing,
     )
-    joined, sizes = _joined(grids, micro)
-    swept = sweeping(experiment, joined, lanes=lanes)
+    hypers, sizes = _with_sizes(grids, micro)
+    swept = sweeping(experiment, hypers, lanes=lanes)
 
     def by_size(name: str, keep: Keep) -> dict[int, Runs]:
         runs, found = swept(name, keep), {}
@@ -194,18 +194,11 @@ def _of_updates(runs: Runs, grid: Any, places: np.ndarray) -> Runs:
     return runs._replace(hyper=grid, trace=trace)
 
 
-def _joined(grids: dict[int, Any], micro: int) -> tuple[Any, np.ndarray]:
+def _with_sizes(grids: dict[int, Any], micro: int) -> tuple[Any, np.ndarray]:
     """The grids of all sizes as one, with the micro-batches of an update; and the size
     of each run.
     """
-    kinds = {type(grid) for grid in grids.values()}
-    if len(kinds) > 1:
-        raise InputError(
-            f"The grids of the sizes are of {len(kinds)} kinds, and one program needs "
-            "one: give each size a grid of the same NamedTuple."
-        )
     counts = [runs_of(grid) for grid in grids.values()]
     sizes = np.repeat(np.array(list(grids), np.int32), counts)
-    columns = zip(*grids.values(), strict=True)
-    joined = kinds.pop()(*map(np.concatenate, columns))
-    return with_period(joined, sizes // np.int32(micro)), sizes
+    together = joined(list(grids.values()))
+    return with_period(together, sizes // np.int32(micro)), sizes

@@ -83,13 +83,13 @@ def numpy_run(period, drop):
         collected, mean = [], kept_mean
         for turn in range(length):
             rows = np.arange(turn * MICRO, min((turn + 1) * MICRO, EXAMPLES))
-            loss, (slope_w, slope_b), weight, seen = numpy_micro_batch(w, b, rows)
-            collected.append((weight, loss, np.append(slope_w, slope_b)))
+            loss, (for_w, for_b), weight, seen = numpy_micro_batch(w, b, rows)
+            collected.append((weight, loss, np.append(for_w, for_b)))
             mean = 0.9 * mean + 0.1 * seen
             complete = len(collected) == period
             if complete or (turn == length - 1 and not drop):
                 total = sum(weight for weight, _, _ in collected)
-                gradient = sum(weight * slope for weight, _, slope in collected) / total
+                gradient = sum(weight * part for weight, _, part in collected) / total
                 losses.append(
                     sum(weight * loss for weight, loss, _ in collected) / total
                 )
