@@ -24,7 +24,7 @@ def test_the_readmes_python_runs(
         for block in blocks:
             exec(compile(block, "README.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     assert "Inertia(positive=" in printed and "'saddle'" in printed
     assert "-1" in printed, "no run trained to its end"
     assert (
@@ -32,6 +32,7 @@ def test_the_readmes_python_runs(
         and "mine | " in printed
     )
     assert "mine minus Adam: " in printed
+    assert "250 examples a batch, held-out loss at best 0." in printed
     assert "('C048', 'supported')" in printed and (tmp_path / "runs.csv").is_file()
 
 
