@@ -16,7 +16,7 @@ from rich.table import Table
 from jaxml.bench import batch_rows
 from jaxml.bench.catalogue import names
 from jaxml.bench.machine import describe
-from jaxml.bench.rows import Row, cells, label, read, write
+from jaxml.bench.rows import Row, Seconds, cells, label, read, write
 from jaxml.record import figures
 from jaxml.types import InputError
 
@@ -52,7 +52,9 @@ def run(chosen: Sequence[str], out: Path) -> None:
         write(path, machine, rows)
         plots = draw(rows, path.with_suffix(".png"))
         show(measured)
-    print("\n".join([f"Numbers: {path}", *(f"Plot: {plot}" for plot in plots)]))
+    print(f"Numbers: {path}")
+    for plot in plots:
+        print(f"Plot: {plot}")
 
 
 def _earlier(path: Path, machine: dict) -> list[Row]:
@@ -129,24 +131,33 @@ def _bars(rows: Sequence[Row], path: Path) -> list[Path]:
         return []
     figure, panels = figures.panels(len(groups), 1, width=7.0, height=2.2)
     for panel, (name, group) in zip(panels, groups, strict=True):
-        for place, (row, seconds) in enumerate(reversed(group)):
-            around = [[seconds.median - seconds.min], [seconds.max - seconds.median]]
-            colour = figures.STYLES[0 if row.ratio == 1 else 3].colour
-            panel.errorbar(
-                seconds.median, place, xerr=around, fmt="none", ecolor=colour, capsize=3
-            )
-            panel.scatter(seconds.median, place, color=colour, zorder=3)
-        panel.set_xscale("log")
-        least, greatest = (
-            min(seconds.min for _, seconds in group),
-            max(seconds.max for _, seconds in group),
-        )
-        panel.set_xlim(
-            10 ** math.floor(math.log10(least)),
-            10 ** (math.floor(math.log10(greatest)) + 1),
-        )
-        panel.set_yticks(range(len(group)), [row.what for row, _ in reversed(group)])
-        panel.margins(y=0.15)
+        _panel(panel, group[::-1])
         figures.label(panel, name, "median and range (seconds)", "way")
     figures.save(figure, path)
     return [path]
+
+
+def _panel(panel: Any, group: Sequence[tuple[Row, Seconds]]) -> None:
+    """The ways of one benchmark from below, those of ratio 1 in black."""
+    for place, (row, seconds) in enumerate(group):
+        below = seconds.median - seconds.min
+        above = seconds.max - seconds.median
+        colour = figures.STYLES[0 if row.ratio == 1 else 3].colour
+        panel.errorbar(
+            seconds.median,
+            place,
+            xerr=[[below], [above]],
+            fmt="none",
+            ecolor=colour,
+            capsize=3,
+        )
+        panel.scatter(seconds.median, place, color=colour, zorder=3)
+    least = min(seconds.min for _, seconds in group)
+    greatest = max(seconds.max for _, seconds in group)
+    panel.set_xscale("log")
+    panel.set_xlim(
+        10 ** math.floor(math.log10(least)),
+        10 ** (math.floor(math.log10(greatest)) + 1),
+    )
+    panel.set_yticks(range(len(group)), [row.what for row, _ in group])
+    panel.margins(y=0.15)
