@@ -168,7 +168,7 @@ def figure(rows: Sequence[Row]) -> Any:
             panel.set_xscale("log")
             panel.set_yscale("log")
             figures.label(panel, network, "batch size", f"{what} (seconds)")
-        update.legend(fontsize=8)
+        figures.legend_below(update)
     return drawn
 
 
