@@ -67,12 +67,32 @@ def race(
         rounds: repetitions.
         contest: put before each name, where a benchmark has several.
     """
+    seconds = timed(entrants, rounds)
+    return ranked(judged_rows(benchmark, entrants, seconds, to=to, contest=contest))
+
+
+def timed(entrants: Sequence[Entrant], rounds: int) -> np.ndarray:
+    """Seconds of the whole, `[entrant, round]`, measured as `race` does."""
     for entrant in entrants:
         once(entrant.run)
     seconds = np.empty((len(entrants), rounds))
     for turn in range(rounds):
         for index in range(len(entrants))[:: 1 if turn % 2 == 0 else -1]:
             seconds[index, turn] = once(entrants[index].run)[1] * entrants[index].parts
+    return seconds
+
+
+def judged_rows(
+    benchmark: str,
+    entrants: Sequence[Entrant],
+    seconds: np.ndarray,
+    *,
+    to: str,
+    contest: str = "",
+) -> list[Row]:
+    """A row an entrant, in their order, from `seconds[entrant, round]`; the rest as
+    `race` has it.
+    """
     names = [entrant.what for entrant in entrants]
     rows = []
     for entrant, times in zip(entrants, seconds, strict=True):
@@ -80,7 +100,7 @@ def race(
         ratio = float(np.median(times / seconds[base]))
         row = _row(benchmark, entrant, times, ratio)._replace(to=entrant.against or to)
         rows.append(row._replace(what=f"{contest}: {row.what}") if contest else row)
-    return ranked([judged(row) for row in rows])
+    return [judged(row) for row in rows]
 
 
 def _row(benchmark: str, entrant: Entrant, seconds: np.ndarray, ratio: float) -> Row:

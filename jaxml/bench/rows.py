@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple
 
 from jaxml.errors import InputError
 
-Role = Literal["", "ours", "alternative", "strongest", "limit"]
-"""What a row is in its comparison; `strongest` is the fastest of the alternatives, and
-"" takes no part.
+Role = Literal["", "ours", "alternative", "strongest", "limit", "detail"]
+"""What a row is in its comparison; `strongest` is the fastest of the alternatives, ""
+takes no part, and a `detail` none either, and is left out where space is short.
 """
 
 
@@ -60,6 +60,8 @@ class Row(NamedTuple):
         note: how it was measured, scaling included; or why it is left out.
         role: ours, an alternative, the strongest of these, or a limit that nothing can
             pass.
+        at: the size at which it was measured, such as the examples of a batch, where a
+            benchmark goes through several.
     """
 
     benchmark: str
@@ -74,6 +76,7 @@ class Row(NamedTuple):
     compile_seconds: float | None = None
     note: str = ""
     role: Role = ""
+    at: int | None = None
 
 
 def spread(values: Iterable[float]) -> Seconds:
@@ -126,7 +129,7 @@ def ranked(rows: Sequence[Row]) -> list[Row]:
     marked = [
         row._replace(role="strongest") for row in alternatives[:1]
     ] + alternatives[1:]
-    ours = [row for row in rows if row.role in ("", "ours")]
+    ours = [row for row in rows if row.role in ("", "ours", "detail")]
     limits = [row for row in rows if row.role == "limit"]
     return [*ours, *marked, *limits]
 
@@ -233,7 +236,8 @@ def markdown(
         machine: as `write` stored it.
         rows: of all benchmarks.
         titles: by benchmark.
-        brief: of the alternatives only the strongest, and those that have a target.
+        brief: of alternatives and details only the strongest, and those that have a
+            target.
     """
     lines = [
         "| Way | Seconds, median (range) | Compiling | Ratio | Target | |",
@@ -242,7 +246,9 @@ def markdown(
     shown = [row for row in rows if row.seconds is not None or row.ratio is not None]
     if brief:
         shown = [
-            row for row in shown if row.role != "alternative" or row.target is not None
+            row
+            for row in shown
+            if row.role not in ("alternative", "detail") or row.target is not None
         ]
     for name, group in groupby(shown, key=lambda row: row.benchmark):
         lines.append(f"| **{name}**: {titles.get(name, '')} | | | | | |")

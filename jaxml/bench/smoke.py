@@ -5,7 +5,7 @@ means anything.
 import sys
 from pathlib import Path
 
-from jaxml.bench import dense, lanes
+from jaxml.bench import batch, batch_points, dense, lanes
 from jaxml.bench.machine import describe
 from jaxml.bench.rows import write
 from jaxml.bench.suite import draw, show
@@ -14,7 +14,11 @@ from jaxml.bench.suite import draw, show
 def main(out: Path) -> int:
     """Writes rows and a plot as `jaxml bench` does."""
     machine = describe()
-    rows = [*lanes.measure(lanes.SMOKE), *dense.measure(dense.SMOKE)]
+    rows = [
+        *batch.measure(batch_points.SMOKE),
+        *lanes.measure(lanes.SMOKE),
+        *dense.measure(dense.SMOKE),
+    ]
     path = out / f"{machine['platform']}.json"
     write(path, machine, rows)
     draw(rows, path.with_suffix(".png"))

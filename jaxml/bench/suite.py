@@ -3,20 +3,25 @@
 import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import jax
 from rich.console import Console
 from rich.table import Table
 
+from jaxml.bench import batch_rows
 from jaxml.bench.catalogue import names
 from jaxml.bench.machine import describe
-from jaxml.bench.rows import Row, cells, label, read, write
+from jaxml.bench.rows import Row, Seconds, cells, label, read, write
 from jaxml.record import figures
 from jaxml.types import InputError
+
+FIGURES: dict[str, Callable[[Sequence[Row]], Any]] = {"batch": batch_rows.figure}
+"""Benchmarks that are curves, each drawn in a figure of its own."""
 
 
 def run(chosen: Sequence[str], out: Path) -> None:
@@ -35,7 +40,7 @@ def run(chosen: Sequence[str], out: Path) -> None:
     jax.config.update("jax_enable_compilation_cache", False)
     machine = describe()
     path = out / f"{machine['platform']}.json"
-    rows = _earlier(path, machine)
+    rows, plots = _earlier(path, machine), []
     console = Console(stderr=True, highlight=False, markup=False)
     for name in dict.fromkeys(chosen):
         console.print(f"{name}: measuring")
@@ -45,9 +50,11 @@ def run(chosen: Sequence[str], out: Path) -> None:
             key=lambda row: names().index(row.benchmark),
         )
         write(path, machine, rows)
-        draw(rows, path.with_suffix(".png"))
+        plots = draw(rows, path.with_suffix(".png"))
         show(measured)
-    print(f"Numbers: {path}\nPlot: {path.with_suffix('.png')}")
+    print(f"Numbers: {path}")
+    for plot in plots:
+        print(f"Plot: {plot}")
 
 
 def _earlier(path: Path, machine: dict) -> list[Row]:
@@ -90,36 +97,67 @@ def show(rows: Sequence[Row]) -> None:
             console.print(f"{row.benchmark}, {row.what}: {row.note}", soft_wrap=True)
 
 
-def draw(rows: Sequence[Row], path: Path) -> None:
+def draw(rows: Sequence[Row], path: Path) -> list[Path]:
     """A panel a benchmark: median seconds of each way, with their range, on a log
-    scale.
+    scale; and beside it the benchmarks that have a figure of their own.
+
+    Returns:
+        The plots that there are now.
     """
+    curved = [row for row in rows if row.benchmark in FIGURES]
+    others = [row for row in rows if row.benchmark not in FIGURES]
+    return [*_bars(others, path), *_curves(curved, path)]
+
+
+def _curves(rows: Sequence[Row], path: Path) -> list[Path]:
+    """Draws each benchmark that was measured at several sizes."""
+    plots = []
+    for name, figure in FIGURES.items():
+        own = [row for row in rows if row.benchmark == name]
+        if any(row.at is not None for row in own):
+            plots.append(path.with_name(f"{name}_{path.name}"))
+            figures.save(figure(own), plots[-1])
+    return plots
+
+
+def _bars(rows: Sequence[Row], path: Path) -> list[Path]:
+    """Draws the other benchmarks, if there are any."""
     timed = [(row, row.seconds) for row in rows if row.seconds is not None]
     groups = [
         (name, list(group))
         for name, group in groupby(timed, key=lambda pair: pair[0].benchmark)
     ]
     if not groups:
-        return
+        return []
     figure, panels = figures.panels(len(groups), 1, width=7.0, height=2.2)
     for panel, (name, group) in zip(panels, groups, strict=True):
-        for place, (row, seconds) in enumerate(reversed(group)):
-            around = [[seconds.median - seconds.min], [seconds.max - seconds.median]]
-            colour = figures.STYLES[0 if row.ratio == 1 else 3].colour
-            panel.errorbar(
-                seconds.median, place, xerr=around, fmt="none", ecolor=colour, capsize=3
-            )
-            panel.scatter(seconds.median, place, color=colour, zorder=3)
-        panel.set_xscale("log")
-        least, greatest = (
-            min(seconds.min for _, seconds in group),
-            max(seconds.max for _, seconds in group),
-        )
-        panel.set_xlim(
-            10 ** math.floor(math.log10(least)),
-            10 ** (math.floor(math.log10(greatest)) + 1),
-        )
-        panel.set_yticks(range(len(group)), [row.what for row, _ in reversed(group)])
-        panel.margins(y=0.15)
+        _panel(panel, group[::-1])
         figures.label(panel, name, "median and range (seconds)", "way")
     figures.save(figure, path)
+    return [path]
+
+
+def _panel(panel: Any, group: Sequence[tuple[Row, Seconds]]) -> None:
+    """The ways of one benchmark from below, those of ratio 1 in black."""
+    for place, (row, seconds) in enumerate(group):
+        below = seconds.median - seconds.min
+        above = seconds.max - seconds.median
+        colour = figures.STYLES[0 if row.ratio == 1 else 3].colour
+        panel.errorbar(
+            seconds.median,
+            place,
+            xerr=[[below], [above]],
+            fmt="none",
+            ecolor=colour,
+            capsize=3,
+        )
+        panel.scatter(seconds.median, place, color=colour, zorder=3)
+    least = min(seconds.min for _, seconds in group)
+    greatest = max(seconds.max for _, seconds in group)
+    panel.set_xscale("log")
+    panel.set_xlim(
+        10 ** math.floor(math.log10(least)),
+        10 ** (math.floor(math.log10(greatest)) + 1),
+    )
+    panel.set_yticks(range(len(group)), [row.what for row, _ in group])
+    panel.margins(y=0.15)
