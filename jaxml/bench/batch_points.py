@@ -271,7 +271,7 @@ def torch_point(torch: ModuleType, work: Work, size: Size, batch: int) -> Point:
         note=f"on the same batch; updates measured: {updates}; convolutions channels "
         "last",
         device=peers.device_name(torch),
-        role="strongest",
+        role="alternative",
         against=name(work.name, batch),
     )
     return Point(entrant, batch)
