@@ -27,7 +27,7 @@ training loss (C068), time (C064).
 Claims: C066, A11.
 Sources: Shallue et al. 2019, arXiv:1811.03600; McCandlish et al. 2018,
     arXiv:1812.06162; Geiping et al. 2022, arXiv:2109.14119.
-Cost: not yet measured.
+Cost: 170 seconds on 2 cores, compilation included.
 Expect: at equal epochs small batches are ahead, at equal updates they are not.
 Run: jaxml run batch_size
 """
