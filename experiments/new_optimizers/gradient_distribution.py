@@ -11,8 +11,8 @@ are factors of 2, is the fraction of the weights that would have to change bins.
 course is right, the distance is larger without a warm-up; if gradients keep their
 sizes, both are near 0; if those with a warm-up move as far, the difference is. A
 warm-up is the negative control: its own distance must be small. That mass moves to
-small values is asked beside it, by the mean of log2 |g|. Whether the loss suffers is
-the question of `warmup`.
+small values is asked beside it, by the mean of log2 |g|. Both only support: C117 says
+that Adam needs a warm-up, and whether the loss suffers without is what `warmup` asks.
 
 A unit draws its initial weights, its split and its order anew; `warmup`'s tuning units
 choose the rate, which is chosen anew in each resample, and its others judge. The margin
@@ -258,7 +258,7 @@ def _of_network(result: Result, norm: int) -> tuple[Assertion, ...]:
     after = f"after {result.updates} updates of Adam"
     setting = _setting(result, norm)
     return (
-        record.deciding(
+        record.supporting(
             "C117",
             f"The histogram of |g| {after} is farther from the initial one without a "
             "warm-up than with one.",
