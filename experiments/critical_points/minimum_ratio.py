@@ -341,4 +341,5 @@ def _scatter(axes: Axes, points: Points, ratio: np.ndarray) -> None:
         )
     axes.axvline(BOUND, color="black", linestyle="--", label="lecture: at most 0.56")
     axes.set_xlim(0, 1)
-    axes.set_yscale("log")
+    if len(points.loss):
+        axes.set_yscale("log")

@@ -319,7 +319,8 @@ def _against_loss(axes: Axes, sampled: Sampled) -> None:
     axes.scatter(around.shifted, loss, s=16, label="one shift a tensor")
     axes.scatter(around.scaled, loss, marker="|", s=90, label="each weight by 0.05 %")
     axes.set_xlim(0, 1.05)
-    axes.set_yscale("log")
+    if len(loss):
+        axes.set_yscale("log")
 
 
 def _against_radius(axes: Axes, sampled: Sampled) -> None:
