@@ -217,6 +217,7 @@ def test_the_script_runs_on_the_cpu(tmp_path):
         str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()
     )
     assert files == [
+        "batch_cpu.png",
         "cpu.json",
         "cpu.png",
         "log.txt",
