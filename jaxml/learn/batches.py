@@ -14,8 +14,8 @@ from jaxtyping import Int
 from jaxml.types import Batch, Dataset, InputError, Key
 
 ROUNDS = 10
-"""Of the Feistel network that shuffles, of two keyed half-rounds each. With four the
-commonest of the 720 orders of six positions came twice as often as a mean one."""
+"""Of the Feistel network that shuffles, of two keyed half-rounds each: with few of them
+some orders of few positions come more often (`pytest tests/learn/test_batches.py`)."""
 
 GOLDEN = 0x9E3779B9
 """2³² over the golden ratio: its multiples are far apart modulo 2³²."""
@@ -65,8 +65,8 @@ def permuted(
     A Feistel network over a grid of ⌈√n⌉ rows that just covers the range; what falls
     outside is sent through it again (cycle walking), which keeps it a bijection. Cost:
     O(1) a position, where sorting costs O(n log n) an epoch, and no draw from JAX's
-    generator. Of up to six positions all orders come equally often, as far as 400,000
-    draws tell; of many they are not a uniform draw among all n!, as of no 64-bit key.
+    generator. Of up to six positions all orders come equally often, as far as a test
+    tells; of many they are not a uniform draw among all n!, as of no 64-bit key.
 
     Args:
         position: where to look, each in {0, ..., length - 1}.
