@@ -2,6 +2,7 @@
 imported by name: they draw.
 """
 
+from jaxml.record.critical_batch import CriticalBatch, critical_batch
 from jaxml.record.runs.clock import seconds
 from jaxml.record.finding import Assertion, Finding, deciding, judged, supporting
 from jaxml.record.rule import Rule, above, at_most, below, near, verdict
