@@ -66,6 +66,9 @@ from jaxml.problem.tasks.line import (
     Line,
     pokemon_line,
 )
+from jaxml.problem.tasks.measures import (
+    judged_on_both,
+)
 from jaxml.problem.tasks.networks import (
     Task,
     deep_relu,

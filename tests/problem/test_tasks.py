@@ -13,8 +13,10 @@ from jaxml.problem import (
     characters_workload,
     difficulty,
     digits,
+    digits_workload,
     examples,
     initial_vectors,
+    judged_on_both,
     layer_normalised,
     mlp,
     networks,
@@ -32,7 +34,7 @@ from jaxml.problem import (
     weights,
     wider_inputs,
 )
-from jaxml.types import InputError
+from jaxml.types import Dataset, InputError
 
 
 @pytest.mark.oracle
@@ -217,3 +219,18 @@ def test_drawn_gradients_are_uniform_in_their_logarithm() -> None:
     assert abs(np.mean(exponents)) < 4 * np.sqrt(12 / exponents.size)
     assert not np.array_equal(over_decades(20, 500, seed=1), 10**exponents)
     assert np.max(np.abs(np.log10(over_decades(3, 50, decades=2, seed=1)))) <= 2
+
+
+def test_a_measure_of_held_out_examples_is_taken_of_the_training_examples_too():
+    work = digits_workload(train=30, test=20)
+    both = judged_on_both(work)
+    params, _ = work.start(jax.random.key(0))
+    first = jax.tree.map(lambda leaf: leaf[:20], work.data)
+    others = jax.tree.map(lambda leaf: leaf[50:80], work.data)
+    own = Dataset(train=first, test=others)
+    swapped = Dataset(train=own.test, test=own.train)
+    accuracy = work.measures["accuracy"]
+    assert both.measures["held-out"](params, own) == accuracy(params, own)
+    assert both.measures["training"](params, own) == accuracy(params, swapped)
+    with pytest.raises(InputError, match="choose from train, test, accuracy"):
+        judged_on_both(work, "loss")
