@@ -11,7 +11,7 @@ and on held-out pictures:
 
 - C066: at 20 epochs, which are 400 and 20 updates, each at its own best rate. Small
   batches are no better if the rate alone parts them, worse if 20 updates suffice. At
-  one rate, as the course is taken to hold it, and at equal time `batch_size_parts`
+  one rate, as the course is taken to hold it, and at equal time `held_equal`
   compares them.
 - A11: of what parts them then, 400 updates instead of 20 make batches of 500 close more
   than half, if it is the number of updates. They then see 20 times as many examples.

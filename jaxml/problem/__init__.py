@@ -68,6 +68,7 @@ from jaxml.problem.tasks.line import (
 )
 from jaxml.problem.tasks.measures import (
     judged_on_both,
+    mean_loss,
 )
 from jaxml.problem.tasks.networks import (
     Task,

@@ -8,6 +8,7 @@ both are twice what they are at best.
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,9 @@ from jaxml.record.hyperbola import Law, fit
 from jaxml.record.statistics import Interval, expanded, whole_line
 from jaxml.types import Array, InputError
 
-CENSORED = "fewer than half of the judging units reached the target"
+CENSORED = "no more than half of the judging units reached the target"
 EDGE = "its rate stands on an edge of the grid"
+MISFIT = 0.25  # a deviation of the medians beyond which there is no law
 
 
 class CriticalBatch(NamedTuple):
@@ -29,11 +31,11 @@ class CriticalBatch(NamedTuple):
             never save updates, infinite where they always save as many.
         fewest_updates: S_min, that the largest batches need.
         fewest_examples: E_min, that the smallest ones need.
-        predicted: a noise scale over B_crit, 1 where it predicts the critical batch
-            size; None where no noise scale was given.
+        predicted: ln of a noise scale over B_crit, 0 where it predicts the critical
+            batch size; None where no noise scale was given.
         sizes: of batches, ascending.
         updates: by size, the median over judging units at the tuned rate; infinite
-            where fewer than half of them reached the target.
+            where no more than half of them reached the target.
         judged: by size, of each judging unit at the tuned rate.
         points: by size, which of its rates was chosen.
         deviation: the largest |S - S(B)| / S of the sizes in the fit.
@@ -57,6 +59,7 @@ def critical_batch(
     *,
     tuning: int,
     noise_scale: Interval | None = None,
+    total: int | None = None,
     resamples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -71,14 +74,21 @@ def critical_batch(
 
     A size whose median is not reached, or whose rate stands on an edge of its grid, is
     left out of the fit and named. With fewer than three left nothing is estimated: the
-    estimates are nan and the intervals the whole line.
+    estimates are nan and the intervals the whole line. They are the whole line as well
+    where a median is off the law by more than a quarter, so that no number describes a
+    law that does not hold, and where a size in the fit is not reached in some resample.
+
+    Count updates at least twenty times on the way to the target: the law is bent by
+    counts that are rounded up.
 
     Args:
         updates: by size `[rate, unit]`, updates to the target, inf where it was never
             reached (`learn.updates_to` counts them); units that tune come first.
         tuning: how many of the units tune.
-        noise_scale: to be compared, with its interval (`curvature.simple_noise_scale`,
-            averaged over the training that leads to the target).
+        noise_scale: tr Σ / ‖G‖² with its interval, averaged over units and over the
+            training that leads to the target (`curvature.gradient_noise` measures it).
+        total: N, of a data set whose batches are drawn without replacement. A batch of
+            N then has no noise, and a noise scale B predicts B / (1 - B/N).
         resamples: how many; the cost is one fit each, about 0.2 ms.
         level: the nominal coverage.
         seed: of the resampling.
@@ -103,14 +113,17 @@ def critical_batch(
     left_out = _left_out(counts, points, medians)
     fitted = [place for place, size in enumerate(sizes) if size not in left_out]
     law = fit(sizes[fitted], medians[fitted])
+    deviation = _deviation(law, sizes[fitted], medians[fitted])
     laws = _resampled(counts, fitted, everyone, resamples, seed)
+    if not deviation <= MISFIT:
+        laws[:] = np.nan
     n = len(everyone[1])
     critical = _critical(law, laws, float(np.median(sizes[fitted or [0]])), n, level)
     return CriticalBatch(
         critical=critical,
         fewest_updates=_interval(law.fewest, laws[:, 0], n, level),
         fewest_examples=_interval(law.examples, laws[:, 1], n, level),
-        predicted=_ratio(noise_scale, critical, level),
+        predicted=_predicted(noise_scale, critical, total, level),
         sizes=sizes,
         updates=medians,
         judged=np.stack(
@@ -120,7 +133,7 @@ def critical_batch(
             ]
         ),
         points=points,
-        deviation=_deviation(law, sizes[fitted], medians[fitted]),
+        deviation=deviation,
         left_out=left_out,
     )
 
@@ -133,11 +146,11 @@ def _checked(updates: Mapping[int, Array], tuning: int) -> dict[int, np.ndarray]
             "each 1 or more."
         )
     counts = {size: np.asarray(updates[size], np.float64) for size in sorted(updates)}
-    shapes = {each.shape[1:] for each in counts.values() if each.ndim == 2}
-    if len(shapes) != 1 or any(each.ndim != 2 for each in counts.values()):
+    shapes = {each.shape for each in counts.values()}
+    if len(shapes) != 1 or len(next(iter(shapes))) != 2:
         raise InputError(
-            "Batch sizes are compared on the same units: give updates to the target of "
-            "every size as [rate, unit], with equally many units."
+            f"Updates to the target come as {sorted(shapes)}: give those of every size "
+            "as [rate, unit], with equally many rates and the same units."
         )
     if not 1 <= tuning < _units(counts):
         raise InputError(
@@ -208,7 +221,8 @@ def _resampled(
     for place in range(resamples):
         tune, judge = (rng.choice(units, size=len(units)) for units in everyone)
         _, medians = _tuned_medians(own, tune, judge)
-        laws[place] = fit(sizes, medians)
+        if np.isfinite(medians).all():
+            laws[place] = fit(sizes, medians)
     return laws
 
 
@@ -235,15 +249,18 @@ def _critical(
     drawn = np.arctan2(laws[:, 1], scale * laws[:, 0])
     angles = _interval(estimate, drawn, n, level)
     if angles.at is whole_line:
-        return angles._replace(estimate=size(angles.estimate), unit="examples")
+        return angles._replace(estimate=size(angles.estimate))
     low, high = at(level)
-    return Interval(size(angles.estimate), low, high, n, "float64", "examples", at)
+    return Interval(size(angles.estimate), low, high, n, "float64", "", at)
 
 
-def _ratio(
-    noise_scale: Interval | None, critical: Interval, level: float
+def _predicted(
+    noise_scale: Interval | None,
+    critical: Interval,
+    total: int | None,
+    level: float,
 ) -> Interval | None:
-    """A noise scale over the critical batch size. Either may miss its part, so both
+    """ln of the predicted over the measured size. Either may miss its part, so both
     intervals are taken at half the error.
     """
     if noise_scale is None:
@@ -252,17 +269,21 @@ def _ratio(
     def at(level: float) -> tuple[float, float]:
         below, above = _ends(noise_scale, (1 + level) / 2)
         low, high = _ends(critical, (1 + level) / 2)
-        with np.errstate(divide="ignore"):
-            return float(np.divide(below, high)), float(np.divide(above, max(low, 0.0)))
+        return ratio(below, high), ratio(above, low)
 
-    return Interval(
-        float(np.divide(noise_scale.estimate, critical.estimate)),
-        *at(level),
-        min(noise_scale.n, critical.n),
-        critical.dtype,
-        "ratio",
-        at,
-    )
+    ratio = partial(_log_ratio, total=total)
+    estimate = ratio(noise_scale.estimate, critical.estimate)
+    n = min(noise_scale.n, critical.n)
+    return Interval(estimate, *at(level), n, critical.dtype, "log ratio", at)
+
+
+def _log_ratio(noise_scale: float, critical: float, total: int | None) -> float:
+    """ln of the size that a noise scale predicts over another size."""
+    left = 1.0 if total is None else max(1 - noise_scale / total, 0.0)
+    with np.errstate(divide="ignore"):
+        predicted = np.divide(max(noise_scale, 0.0), left)
+        logs = np.log([predicted, max(critical, 0.0)])
+    return float(logs[0] - logs[1])
 
 
 def _ends(interval: Interval, level: float) -> tuple[float, float]:

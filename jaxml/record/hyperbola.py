@@ -38,15 +38,19 @@ def fit(sizes: np.ndarray, updates: np.ndarray) -> Law:
     first, last = own[0] / _BEYOND, own[-1] * _BEYOND
     trials, critical = np.geomspace(first, last, _GRID), first
     for _ in range(_REFINED):
-        squares = np.var(logs - np.log1p(trials[:, None] / own), axis=1)
-        best = int(np.argmin(squares))
+        errors = logs - np.log1p(trials[:, None] / own)
+        best = int(np.argmin(np.var(errors, axis=1)))
         critical = float(trials[best])
-        trials = np.geomspace(
-            trials[max(best - 1, 0)], trials[min(best + 1, _GRID - 1)], _GRID
-        )
+        below, above = trials[max(best - 1, 0)], trials[min(best + 1, _GRID - 1)]
+        trials = np.geomspace(below, above, _GRID)
     if critical < 1.1 * first:
-        return Law(float(np.exp(np.mean(logs))), 0.0)
+        return Law(_mean(updates), 0.0)
     if critical > last / 1.1:
-        return Law(0.0, float(np.exp(np.mean(logs + np.log(own)))))
-    fewest = float(np.exp(np.mean(logs - np.log1p(critical / own))))
+        return Law(0.0, _mean(updates * sizes))
+    fewest = _mean(updates / (1 + critical / sizes))
     return Law(fewest, fewest * critical)
+
+
+def _mean(values: np.ndarray) -> float:
+    """The geometric mean of those that are finite."""
+    return float(np.exp(np.mean(np.log(values[np.isfinite(values)]))))

@@ -18,6 +18,7 @@ from jaxml.problem import (
     initial_vectors,
     judged_on_both,
     layer_normalised,
+    mean_loss,
     mlp,
     networks,
     objective,
@@ -232,5 +233,6 @@ def test_a_measure_of_held_out_examples_is_taken_of_the_training_examples_too():
     accuracy = work.measures["accuracy"]
     assert both.measures["held-out"](params, own) == accuracy(params, own)
     assert both.measures["training"](params, own) == accuracy(params, swapped)
+    assert mean_loss(work)(params, others) == work.measures["test"](params, own)
     with pytest.raises(InputError, match="choose from train, test, accuracy"):
         judged_on_both(work, "loss")

@@ -87,7 +87,7 @@ def test_a_size_that_seldom_reaches_the_target_is_named_and_changes_nothing_else
 
 def test_a_size_tuned_to_an_edge_of_its_grid_is_named():
     counts = counted(np.random.default_rng(3), noise=0.01)
-    counts[64] = counts[64][2:]
+    counts[64] = counts[64][[2, 1, 0, 3, 4]]
     assert record.critical_batch(counts, tuning=8, resamples=10).left_out == {64: EDGE}
 
 
@@ -100,15 +100,35 @@ def test_a_target_that_no_size_reaches_leaves_nothing_estimated():
     assert np.isnan(found.deviation)
 
 
+def test_of_counts_that_follow_another_law_the_intervals_say_nothing():
+    counts = {size: np.full((1, 6), 1000.0 / size**0.5) for size in SIZES}
+    found = record.critical_batch(counts, tuning=3, resamples=10)
+    assert found.deviation > 0.25
+    assert found.critical[1:3] == (-np.inf, np.inf)
+
+
+@pytest.mark.identity
+def test_a_noise_scale_predicts_what_batches_without_replacement_need():
+    """tr Cov(g_B) = tr Σ (1/B - 1/N), so S ∝ 1 + B_noise (1/B - 1/N)."""
+    noise, total = 60.0, 512
+    updates = {size: 1 + noise * (1 / size - 1 / total) for size in SIZES}
+    counts = {size: np.full((1, 6), 100 * each) for size, each in updates.items()}
+    known = record.bootstrap(np.mean, np.full(6, noise))
+    found = record.critical_batch(
+        counts, tuning=3, resamples=10, noise_scale=known, total=total
+    )
+    np.testing.assert_allclose(found.predicted[:3], 0.0, atol=1e-3)
+
+
 def test_a_noise_scale_is_compared_with_both_intervals():
     counts = counted(np.random.default_rng(4))
     noise = record.bootstrap(np.mean, np.array([55.0, 60.0, 65.0, 58.0, 62.0]))
     found = record.critical_batch(counts, tuning=8, resamples=100, noise_scale=noise)
-    ratio = found.predicted
-    assert ratio.estimate == noise.estimate / found.critical.estimate
-    assert ratio.low < noise.low / found.critical.high
-    assert ratio.high > noise.high / found.critical.low
-    assert 1.0 < ratio.low < 2.0 < ratio.high
+    ratio = np.exp(found.predicted[:3])
+    np.testing.assert_allclose(ratio[0], noise.estimate / found.critical.estimate)
+    assert ratio[1] < noise.low / found.critical.high
+    assert ratio[2] > noise.high / found.critical.low
+    assert 1.0 < ratio[1] < 2.0 < ratio[2]
 
 
 def test_the_plot_shows_every_unit_that_reached_the_target_and_every_size():
@@ -127,7 +147,7 @@ def test_the_plot_shows_every_unit_that_reached_the_target_and_every_size():
     [
         (lambda counts: {8: counts[1]}, "three or more"),
         (lambda counts: counts | {0: counts[1]}, "each 1 or more"),
-        (lambda counts: counts | {8: counts[1][:, :5]}, "equally many units"),
+        (lambda counts: counts | {8: counts[1][:, :5]}, "the same units"),
         (lambda counts: counts | {8: counts[1][0]}, "[rate, unit]"),
         (lambda counts: counts | {8: np.zeros_like(counts[1])}, "never reached"),
         (lambda counts: counts | {8: counts[1] * np.nan}, "never reached"),

@@ -3,9 +3,21 @@
 from collections.abc import Callable
 from typing import Any
 
-from jaxml.types import Dataset, InputError, Params, Workload
+from jaxml.types import Batch, Dataset, InputError, Objective, Params, Workload
 
-__all__ = ["judged_on_both"]
+__all__ = ["judged_on_both", "mean_loss"]
+
+
+def mean_loss(workload: Workload) -> Objective:
+    """`(params, batch)` ↦ a batch's mean loss, without the penalty: what `curvature`
+    sees of a workload.
+    """
+    loss = workload.measures["train"]
+
+    def objective(params: Params, batch: Batch) -> Any:
+        return loss(params, Dataset(train=batch, test=batch))
+
+    return objective
 
 
 def judged_on_both(workload: Workload, name: str = "accuracy") -> Workload:

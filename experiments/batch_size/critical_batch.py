@@ -1,0 +1,285 @@
+"""Up to which size do larger batches save updates, and does the noise foretell it?
+
+If batches of B need S = S_min + E_min / B updates to a target, then doubling the batch
+halves the updates as long as B is far below B_crit = E_min / S_min, and saves next to
+none far above. That is what parts two views of small batches: at equal epochs they win,
+since large ones then make fewer updates than they need; at equal updates they do not.
+Where batches are as long as their noise, at B = tr Σ / ‖G‖², the law expects B_crit; of
+N examples that are drawn without replacement, at B / (1 - B/N).
+
+Networks train by gradient descent and by Adam at a constant rate, in batches of 1 to
+all 512 examples, until the mean loss on all of them is that of a right class given 0.9
+(digits) or 0.5 (clothing), after which few of digits are wrong, and half of clothing's
+hard ones. Every size has its own rate, tuned by the updates that are judged. Noise
+scales are those of the judged units in batches of 16 at their rate: Σ tr Σ / Σ ‖G‖²
+over the evaluations until the target, G being the gradient on all examples.
+
+If the claim that small batches train better (C066) is about examples read, batches of
+all examples need more than twice as many as batches of 4; if batch size does not matter
+as long as all is tuned (A11), they need fewer than half of their updates. B_crit
+is below 128 if doubling the batch beyond a quarter of the examples saves little. The
+prediction fails if it is off by a factor of three: it is meant for orders of magnitude.
+All findings support: no claim of the course is about B_crit. A unit draws weights,
+examples and their order; 20 tune, 20 judge. Targets, budgets and rates were placed by
+eight units of the seed 77.
+
+Not tested: held-out accuracy, rates that fall, sizes near the number of examples in
+larger sets.
+
+Claims: C066, A11.
+Sources: McCandlish et al. 2018, arXiv:1812.06162; Shallue et al. 2019,
+    arXiv:1811.03600.
+Cost: two minutes on 2 cores, compilation included.
+Expect: the law within a tenth; critical sizes of 10 to 100; larger ones for Adam.
+Run: jaxml run critical_batch
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+from jaxml import curvature, learn, problem, randomness, record
+from jaxml.record import Assertion, CriticalBatch
+from jaxml.record.figures import Figure, panels, shared_legend
+from jaxml.record.steps_and_examples import steps_and_examples
+from jaxml.types import Dataset, Keep, Params, Workload
+
+DATA = ("8x8 digits", "clothing of 7x7 pixels")
+WORKLOADS = (problem.digits_workload, problem.small_clothing_workload)
+TARGETS = (-np.log(0.9), -np.log(0.5))
+EXAMPLES = 512
+SMALL, MIDDLE = 4, 16  # sizes of batches; noise is measured in the middle
+EVALUATIONS = 250
+STEPS = 1.5 ** np.arange(13)
+LOSS, NOISE = "loss", "noise"  # what is measured
+TRACE, SQUARE = range(2)  # of the noise: tr Σ and ‖G‖²
+TWICE = record.above(2.0, margin=0.25, reason="an eighth of twice as many")
+FEW = record.below(EXAMPLES / 4, margin=EXAMPLES / 16, reason="half a doubling")
+FORETOLD = record.near(0.0, margin=np.log(3), reason="a factor of three")
+
+
+class Method(NamedTuple):
+    """A method, the lowest of its rates, and its name."""
+
+    family: learn.Family
+    lowest: float
+    name: str
+
+
+METHODS = (
+    Method(learn.sgd, 0.03, "gradient descent"),
+    Method(learn.adam, 2e-3, "Adam"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Sizes, units and budget; of data sets and methods the first ones."""
+
+    data: int = len(DATA)
+    methods: int = len(METHODS)
+    sizes: tuple[int, ...] = (1, SMALL, MIDDLE, 64, 256, EXAMPLES)
+    updates: int = 250  # of the largest batches
+    examples: int = 12_000  # more, of the smallest
+    tuning: int = 20
+    judging: int = 20
+    lanes: int = 20
+    seed: int = 0
+
+
+SMOKE = Config(
+    data=1,
+    methods=1,
+    sizes=(SMALL, MIDDLE, EXAMPLES),
+    examples=0,
+    tuning=2,
+    judging=2,
+)
+
+
+class Result(NamedTuple):
+    """Units that tune come first.
+
+    Attributes:
+        updates: to the target, infinite where a run did not reach it.
+        noise_scales: of the judging units, nan where the target was not reached.
+        sizes: of batches.
+        weights: of the networks.
+        tuning: how many of the units tune.
+    """
+
+    updates: Float[np.ndarray, "data method size rate unit"]
+    noise_scales: Float[np.ndarray, "data method judging"]
+    sizes: Int[np.ndarray, " size"]
+    weights: Int[np.ndarray, " data"]
+    tuning: Int[np.ndarray, ""]
+
+
+def study(config: Config, keep: Keep) -> Result:
+    """One program a data set, method and size, and one for the noise of each method."""
+    works = [of(train=EXAMPLES, test=1) for of in WORKLOADS[: config.data]]
+    methods = METHODS[: config.methods]
+    updates, noise_scales = [], []
+    for data, method in product(range(config.data), methods):
+        measured = config, keep, works[data], data, method
+        by_size = [_updates(*measured, size) for size in config.sizes]
+        rate = learn.chosen(by_size[config.sizes.index(MIDDLE)], config.tuning)
+        updates.append(by_size)
+        noise_scales.append(_noise_scales(*measured, rate))
+    leading = (config.data, config.methods)
+    return Result(
+        updates=np.reshape(updates, (*leading, *np.shape(updates)[1:])),
+        noise_scales=np.reshape(noise_scales, (*leading, -1)),
+        sizes=np.array(config.sizes),
+        weights=np.array([problem.weights(work) for work in works]),
+        tuning=np.array(config.tuning),
+    )
+
+
+def _length(config: Config, size: int) -> tuple[int, int]:
+    """Updates of a run, and between two of its evaluations."""
+    budget = config.updates + config.examples / size
+    every = max(1, round(budget / EVALUATIONS))
+    return every * EVALUATIONS, every
+
+
+def _updates(
+    config: Config, keep: Keep, work: Workload, data: int, method: Method, size: int
+) -> Float[np.ndarray, "rate unit"]:
+    """Updates to the target of every unit at every rate."""
+    name = f"{DATA[data]}, {method.name}, batches of {size}"
+    losses = work._replace(measures={LOSS: work.measures["train"]})
+    grid = learn.grid(learn.Hyper, lr=method.lowest * STEPS)
+    steps, every = _length(config, size)
+    found = learn.compare(
+        learn.experiment(losses, batch=size, steps=steps, every=every),
+        {name: learn.Entrant(method.family, grid)},
+        lanes=config.lanes,
+        units=learn.Units(config.tuning, config.judging),
+        seed=config.seed,
+        keep=keep,
+    )
+    return learn.updates_to(found[name], LOSS, TARGETS[data])
+
+
+def _noise_scales(
+    config: Config, keep: Keep, work: Workload, data: int, method: Method, rate: int
+) -> Float[np.ndarray, " judging"]:
+    """Σ tr Σ / Σ ‖G‖² until the target, of the judging units at one rate."""
+    steps, every = _length(config, MIDDLE)
+    run = learn.experiment(_noisy(work), batch=MIDDLE, steps=steps, every=every)
+    seeds = randomness.seeds(config.seed, config.judging, skip=config.tuning)
+    runs = learn.sweep(
+        run(method.family),
+        learn.grid(learn.Hyper, lr=method.lowest * STEPS[rate], seed=seeds),
+        lanes=config.lanes,
+        name=f"{DATA[data]}, {method.name}, noise",
+        keep=keep,
+    )
+    losses, noise = (np.asarray(runs.trace.probed[name]) for name in (LOSS, NOISE))
+    reached = np.cumsum(losses <= TARGETS[data], axis=1) > 0
+    sums = np.sum(noise, axis=1, where=~reached[..., None])
+    kept = reached[:, -1] & (sums[:, SQUARE] > 0)
+    scales = np.full(len(kept), np.nan)
+    return np.divide(sums[:, TRACE], sums[:, SQUARE], out=scales, where=kept)
+
+
+def _noisy(work: Workload) -> Workload:
+    """The loss on all examples that train, and the noise of their gradients."""
+    objective = problem.mean_loss(work)
+
+    def noise(params: Params, own: Dataset) -> Any:
+        found = curvature.gradient_noise(objective, params, own.train)
+        return jnp.stack([found.covariance_trace, jnp.mean(found.projections)])
+
+    return work._replace(measures={LOSS: work.measures["train"], NOISE: noise})
+
+
+def _found(result: Result, data: int, method: int) -> CriticalBatch:
+    """The critical batch size, and what the noise scales say of it."""
+    updates = result.updates[data, method]
+    scales = result.noise_scales[data, method]
+    return record.critical_batch(
+        dict(zip(result.sizes.tolist(), updates, strict=True)),
+        tuning=int(result.tuning),
+        noise_scale=record.bootstrap(np.mean, scales[np.isfinite(scales)]),
+        total=EXAMPLES,
+    )
+
+
+def findings(result: Result) -> tuple[Assertion, ...]:
+    """On each data set, by each method."""
+    found: list[Assertion] = []
+    for data, method in product(*map(range, result.updates.shape[:2])):
+        setting = (
+            f"{DATA[data]}, dense network of {result.weights[data]:,} weights, "
+            f"{EXAMPLES} examples, {METHODS[method].name}, constant rate tuned for "
+            f"each size, to a training loss of {TARGETS[data]:.2g} nats"
+        )
+        found += _judged(result, data, method, setting)
+    return tuple(found)
+
+
+def _judged(result: Result, data: int, method: int, setting: str) -> list[Assertion]:
+    """What large batches cost and save, where the saving ends, and whether the noise
+    foretells it.
+    """
+    small, large = (result.sizes.tolist().index(size) for size in (SMALL, EXAMPLES))
+    many, few = result.updates[data, method][[small, large]]
+    found = _found(result, data, method)
+    assert found.predicted is not None
+    ratio = partial(record.tuned, record.ratio_of_means, tuning=int(result.tuning))
+    supporting = partial(record.supporting, setting=setting)
+    return [
+        supporting(
+            "C066",
+            f"Batches of all {EXAMPLES} examples read more than twice as many examples "
+            f"as batches of {SMALL}.",
+            ratio(record.Arm(few * EXAMPLES), record.Arm(many * SMALL)),
+            TWICE,
+        ),
+        supporting(
+            "A11",
+            f"Batches of {SMALL} need more than twice as many updates as batches of "
+            f"all {EXAMPLES} examples.",
+            ratio(record.Arm(many), record.Arm(few)),
+            TWICE,
+        ),
+        supporting(
+            "A11",
+            "The critical batch size, at which batches need twice the fewest updates "
+            f"and twice the fewest examples, is below {EXAMPLES // 4}.",
+            found.critical,
+            FEW,
+            unit="count",
+        ),
+        supporting(
+            "A11",
+            "The gradient's noise scale, averaged over the training, foretells the "
+            "critical batch size to a factor of three.",
+            found.predicted,
+            FORETOLD,
+        ),
+    ]
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """Steps against examples: judged units, their medians and the law."""
+    places = list(product(*map(range, result.updates.shape[:2])))
+    figure, axes = panels(-(-len(places) // 2), 2)
+    for panel, place in zip(axes, places, strict=False):
+        data, method = place
+        found = _found(result, *place)
+        critical = found.critical
+        title = (
+            f"{DATA[data]}, {METHODS[method].name}: critical batch size "
+            f"{critical.estimate:.0f} [{critical.low:.0f}, {critical.high:.0f}]"
+        )
+        steps_and_examples(panel, found, title)
+    shared_legend(figure)
+    return {"critical_batch": figure}
