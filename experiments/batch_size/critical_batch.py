@@ -234,7 +234,7 @@ def _judged(result: Result, data: int, method: int, setting: str) -> list[Assert
     found = _found(result, data, method)
     assert found.predicted is not None
     ratio = partial(record.tuned, record.ratio_of_means, tuning=int(result.tuning))
-    supporting = partial(record.supporting, setting=setting)
+    supporting = partial(record.supporting, setting=setting, unit="ratio")
     return [
         supporting(
             "C066",
@@ -264,6 +264,7 @@ def _judged(result: Result, data: int, method: int, setting: str) -> list[Assert
             "critical batch size to a factor of three.",
             found.predicted,
             FORETOLD,
+            unit="log ratio",
         ),
     ]
 
