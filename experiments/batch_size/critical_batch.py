@@ -2,40 +2,41 @@
 
 If batches of B need S = S_min + E_min / B updates to a target, then doubling the batch
 halves the updates as long as B is far below B_crit = E_min / S_min, and saves next to
-none far above. That is what parts two views of small batches: at equal epochs they win,
-since large ones then make fewer updates than they need; at equal updates they do not.
-Where batches are as long as their noise, at B = tr Σ / ‖G‖², the law expects B_crit; of
-N examples that are drawn without replacement, at B / (1 - B/N).
+none far above. So at equal epochs small batches win, since large ones then make fewer
+updates than they need, and at equal updates they do not.
 
-Networks train by gradient descent and by Adam at a constant rate, in batches of 1 to
-all 512 examples, until the mean loss on all of them is that of a right class given 0.9
-(digits) or 0.5 (clothing), after which few of digits are wrong, and half of clothing's
-hard ones. Every size has its own rate, tuned by the updates that are judged. Noise
-scales are those of the judged units in batches of 16 at their rate: Σ tr Σ / Σ ‖G‖²
-over the evaluations until the target, G being the gradient on all examples.
+Networks train by gradient descent and by Adam (β₁ = 0.9, β₂ = 0.999) at a constant
+rate, in batches of 1 to all 512 examples, until their mean loss on all of them is that
+of a right class given 0.97 (digits) or 0.6 (clothing). Every size has its own rate,
+tuned by the updates that are judged.
 
-If the claim that small batches train better (C066) is about examples read, batches of
-all examples need more than twice as many as batches of 4; if batch size does not matter
-as long as all is tuned (A11), they need fewer than half of their updates. B_crit
-is below 128 if doubling the batch beyond a quarter of the examples saves little. The
-prediction fails if it is off by a factor of three: it is meant for orders of magnitude.
-All findings support: no claim of the course is about B_crit. A unit draws weights,
-examples and their order; 20 tune, 20 judge. Targets, budgets and rates were placed by
-eight units of the seed 77.
+- B_crit by the fitted law. It is below 128 if beyond a quarter of the examples doubling
+  the batch saves less than a third of the updates; else tenfold larger batches would.
+- Theory expects, for a Hessian like the identity and gradient descent, the noise scale
+  b = tr Σ / ‖G‖² of single examples, averaged over the training, each update counted
+  as the noiseless ones that it is worth, 1 / (1 + b/16) in batches of 16; and
+  b / (1 - b/N) where batches are drawn from N without replacement. It foretells B_crit
+  if it is right to a factor of two. G is the gradient on all examples that train. The
+  rate is that of the tuning units; intervals hold the units', not the rate's, chance.
 
-Not tested: held-out accuracy, rates that fall, sizes near the number of examples in
-larger sets.
+If batch size did not matter but for the noise, as many explanations have it, neither
+would come out. Both findings support: no claim of the course is about B_crit, but A11
+asks for updates and rates to be matched, and this is what matching them shows. A unit
+draws weights, examples and their order; 20 tune, 20 judge. Targets, budgets and rates
+were placed by units of the seed 77, the targets lowered since at first ones Adam needed
+fewer than 20 updates.
 
-Claims: C066, A11.
+Not tested: held-out accuracy, rates that fall, other targets, larger sets.
+
+Claims: A11.
 Sources: McCandlish et al. 2018, arXiv:1812.06162; Shallue et al. 2019,
     arXiv:1811.03600.
-Cost: two minutes on 2 cores, compilation included.
+Cost: three minutes on 2 cores, compilation included.
 Expect: the law within a tenth; critical sizes of 10 to 100; larger ones for Adam.
 Run: jaxml run critical_batch
 """
 
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -51,16 +52,15 @@ from jaxml.types import Dataset, Keep, Params, Workload
 
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 WORKLOADS = (problem.digits_workload, problem.small_clothing_workload)
-TARGETS = (-np.log(0.9), -np.log(0.5))
+TARGETS = (-np.log(0.97), -np.log(0.6))
 EXAMPLES = 512
-SMALL, MIDDLE = 4, 16  # sizes of batches; noise is measured in the middle
-EVALUATIONS = 250
-STEPS = 1.5 ** np.arange(13)
+MIDDLE = 16  # size of the batches whose noise is measured
+EVALUATIONS = 400
+STEPS = 1.5 ** np.arange(14)
 LOSS, NOISE = "loss", "noise"  # what is measured
 TRACE, SQUARE = range(2)  # of the noise: tr Σ and ‖G‖²
-TWICE = record.above(2.0, margin=0.25, reason="an eighth of twice as many")
-FEW = record.below(EXAMPLES / 4, margin=EXAMPLES / 16, reason="half a doubling")
-FORETOLD = record.near(0.0, margin=np.log(3), reason="a factor of three")
+FEW = record.below(EXAMPLES / 4, margin=EXAMPLES / 16, reason="a quarter of it")
+FORETOLD = record.near(0.0, margin=np.log(2), reason="a factor of two")
 
 
 class Method(NamedTuple):
@@ -72,7 +72,7 @@ class Method(NamedTuple):
 
 
 METHODS = (
-    Method(learn.sgd, 0.03, "gradient descent"),
+    Method(learn.sgd, 0.02, "gradient descent"),
     Method(learn.adam, 2e-3, "Adam"),
 )
 
@@ -83,9 +83,9 @@ class Config:
 
     data: int = len(DATA)
     methods: int = len(METHODS)
-    sizes: tuple[int, ...] = (1, SMALL, MIDDLE, 64, 256, EXAMPLES)
-    updates: int = 250  # of the largest batches
-    examples: int = 12_000  # more, of the smallest
+    sizes: tuple[int, ...] = (1, 4, MIDDLE, 64, 256, EXAMPLES)
+    updates: int = 400  # of the largest batches
+    examples: int = 20_000  # more, of the smallest
     tuning: int = 20
     judging: int = 20
     lanes: int = 20
@@ -95,7 +95,7 @@ class Config:
 SMOKE = Config(
     data=1,
     methods=1,
-    sizes=(SMALL, MIDDLE, EXAMPLES),
+    sizes=(4, MIDDLE, EXAMPLES),
     examples=0,
     tuning=2,
     judging=2,
@@ -123,12 +123,12 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """One program a data set, method and size, and one for the noise of each method."""
     works = [of(train=EXAMPLES, test=1) for of in WORKLOADS[: config.data]]
-    methods = METHODS[: config.methods]
     updates, noise_scales = [], []
-    for data, method in product(range(config.data), methods):
+    for data, method in product(range(config.data), METHODS[: config.methods]):
         measured = config, keep, works[data], data, method
         by_size = [_updates(*measured, size) for size in config.sizes]
-        rate = learn.chosen(by_size[config.sizes.index(MIDDLE)], config.tuning)
+        middle = by_size[config.sizes.index(MIDDLE)][:, : config.tuning]
+        rate = int(np.argmin(np.median(middle, axis=1)))
         updates.append(by_size)
         noise_scales.append(_noise_scales(*measured, rate))
     leading = (config.data, config.methods)
@@ -170,7 +170,7 @@ def _updates(
 def _noise_scales(
     config: Config, keep: Keep, work: Workload, data: int, method: Method, rate: int
 ) -> Float[np.ndarray, " judging"]:
-    """Σ tr Σ / Σ ‖G‖² until the target, of the judging units at one rate."""
+    """The noise scale over the training to the target, of the judging units."""
     steps, every = _length(config, MIDDLE)
     run = learn.experiment(_noisy(work), batch=MIDDLE, steps=steps, every=every)
     seeds = randomness.seeds(config.seed, config.judging, skip=config.tuning)
@@ -183,10 +183,10 @@ def _noise_scales(
     )
     losses, noise = (np.asarray(runs.trace.probed[name]) for name in (LOSS, NOISE))
     reached = np.cumsum(losses <= TARGETS[data], axis=1) > 0
-    sums = np.sum(noise, axis=1, where=~reached[..., None])
-    kept = reached[:, -1] & (sums[:, SQUARE] > 0)
-    scales = np.full(len(kept), np.nan)
-    return np.divide(sums[:, TRACE], sums[:, SQUARE], out=scales, where=kept)
+    scales = noise[..., TRACE] / noise[..., SQUARE]
+    worth = np.where(reached, 0.0, 1 / (1 + scales / MIDDLE))
+    means = np.sum(worth * scales, axis=1) / np.sum(worth, axis=1)
+    return np.where(reached[:, -1], means, np.nan)
 
 
 def _noisy(work: Workload) -> Workload:
@@ -226,44 +226,30 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _judged(result: Result, data: int, method: int, setting: str) -> list[Assertion]:
-    """What large batches cost and save, where the saving ends, and whether the noise
-    foretells it.
+    """Where larger batches cease to save updates, and whether the noise foretells
+    it.
     """
-    small, large = (result.sizes.tolist().index(size) for size in (SMALL, EXAMPLES))
-    many, few = result.updates[data, method][[small, large]]
     found = _found(result, data, method)
     assert found.predicted is not None
-    ratio = partial(record.tuned, record.ratio_of_means, tuning=int(result.tuning))
-    supporting = partial(record.supporting, setting=setting, unit="ratio")
     return [
-        supporting(
-            "C066",
-            f"Batches of all {EXAMPLES} examples read more than twice as many examples "
-            f"as batches of {SMALL}.",
-            ratio(record.Arm(few * EXAMPLES), record.Arm(many * SMALL)),
-            TWICE,
-        ),
-        supporting(
-            "A11",
-            f"Batches of {SMALL} need more than twice as many updates as batches of "
-            f"all {EXAMPLES} examples.",
-            ratio(record.Arm(many), record.Arm(few)),
-            TWICE,
-        ),
-        supporting(
+        record.supporting(
             "A11",
             "The critical batch size, at which batches need twice the fewest updates "
-            f"and twice the fewest examples, is below {EXAMPLES // 4}.",
+            f"and twice the fewest examples by the fitted law, is below "
+            f"{EXAMPLES // 4}.",
             found.critical,
             FEW,
+            setting=setting,
             unit="count",
         ),
-        supporting(
+        record.supporting(
             "A11",
-            "The gradient's noise scale, averaged over the training, foretells the "
-            "critical batch size to a factor of three.",
+            "The noise scale of the gradient, the trace of its covariance over examples "
+            "divided by the square of its mean and averaged over the training, "
+            "foretells the critical batch size to a factor of two.",
             found.predicted,
             FORETOLD,
+            setting=setting,
             unit="log ratio",
         ),
     ]
@@ -279,7 +265,8 @@ def figures(result: Result) -> dict[str, Figure]:
         critical = found.critical
         title = (
             f"{DATA[data]}, {METHODS[method].name}: critical batch size "
-            f"{critical.estimate:.0f} [{critical.low:.0f}, {critical.high:.0f}]"
+            f"{critical.estimate:.0f} [{critical.low:.0f}, {critical.high:.0f}], law "
+            f"off by {100 * found.deviation:.0f} %"
         )
         steps_and_examples(panel, found, title)
     shared_legend(figure)
