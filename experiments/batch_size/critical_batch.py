@@ -245,7 +245,7 @@ def _judged(result: Result, data: int, method: int, setting: str) -> list[Assert
         record.supporting(
             "A11",
             "The noise scale of the gradient, the trace of its covariance over "
-            "examples divided by the square of its mean and averaged over the training, "
+            "examples divided by the square of its mean, averaged over the training, "
             "foretells the critical batch size to a factor of two.",
             found.predicted,
             FORETOLD,
