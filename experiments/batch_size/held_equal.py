@@ -60,6 +60,15 @@ FEW, SAME_TIME, MANY = 20, 47, 400  # updates of large batches
 RATIO = LARGE / SMALL
 ONE_RATE = f"epochs at the rate that is best for {SMALL}"
 OWN_RATE = "epochs, each at its own rate"
+IN_SHORT = (
+    "epochs and rate",
+    "epochs, own rates",
+    "epochs, rates by √size",
+    "epochs, rates by size",
+    "updates and rate",
+    "updates, own rates",
+    "time, own rates",
+)
 SAME_UPDATES = f"updates at the rate that is best for {SMALL}"
 HIGHER = record.above(0.0, margin=0.01, reason="one picture in a hundred")
 HALF = record.above(0.0, margin=0.005, reason="half of one picture in a hundred")
@@ -241,20 +250,22 @@ def _leads(
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """The lead in points of accuracy, unit by unit, by what is held equal."""
+    """The lead of batches of 25 unit by unit, by what is held equal."""
     places = list(product(*map(range, result.small.shape[:3])))
-    figure, axes = panels(-(-len(places) // 2), 2, width=6.5)
+    figure, axes = panels(-(-len(places) // 2), 2, width=5.4, height=2.6)
     tuning = int(result.tuning)
     for panel, place in zip(axes, places, strict=False):
         data, method, accuracy = place
         small = at_tuned(Arm(result.small[place], -result.small[place]), tuning)
+        arms = _arms(result, *place).values()
         rows = {
-            f"equal {held}": 100 * (small - at_tuned(arm, tuning))
-            for held, arm in _arms(result, *place).items()
+            held: 100 * (small - at_tuned(arm, tuning))
+            for held, arm in zip(IN_SHORT, arms, strict=True)
         }
         dots(panel, rows)
+        panel.set_xscale("symlog", linthresh=10)
         panel.axvline(0, color="0.5", linestyle=":", marker="")
-        title = f"{DATA[data]}, {METHODS[method]}, {ACCURACIES[accuracy]}"
-        label(panel, title, "lead of batches of 25 (points of accuracy)", "held equal")
+        title = f"{DATA[data]}\n{METHODS[method]}, {ACCURACIES[accuracy]}"
+        label(panel, title, "lead (points of accuracy)", "held equal")
     shared_legend(figure)
     return {"held_equal": figure}
