@@ -14,6 +14,7 @@ import pytest
 from jaxml import learn
 from jaxml.bench import (
     batch_sweep,
+    batch_sweep_tasks,
     batch_sweep_torch,
     grids,
     peak,
@@ -26,7 +27,7 @@ from jaxml.bench import (
 from jaxml.bench.race import Entrant
 from jaxml.bench.rows import Row, Seconds, Target
 
-TINY = batch_sweep.SMOKE
+TINY = batch_sweep_tasks.SMOKE
 UPDATES = {4: 2 * 5, 8: 2 * 3}
 """Of two epochs of 18 digits, by batch size."""
 
@@ -50,7 +51,7 @@ def test_seconds_of_pieces_are_added(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.golden
 def test_a_row_of_one_measurement_has_its_ratio_and_the_strongest_a_target() -> None:
-    task, _ = batch_sweep.tasks(TINY)
+    task, _ = batch_sweep_tasks.tasks(TINY)
     cold = Row("x", "digits: cold", "cpu", Seconds(6.0, 6.0, 6.0))
     loop = Row("x", "digits: loop", "cpu", Seconds(2.0, 1.0, 9.0), 4.0)
     found = batch_sweep.compared(cold, loop, task)
@@ -60,36 +61,36 @@ def test_a_row_of_one_measurement_has_its_ratio_and_the_strongest_a_target() -> 
     strongest = loop._replace(role="strongest")
     assert batch_sweep.aimed(strongest).met is True
     assert batch_sweep.aimed(loop) == loop
-    kept = strongest._replace(target=batch_sweep.DIGITS)
-    assert batch_sweep.aimed(kept).target == batch_sweep.DIGITS
+    kept = strongest._replace(target=batch_sweep_tasks.DIGITS)
+    assert batch_sweep.aimed(kept).target == batch_sweep_tasks.DIGITS
 
 
 @pytest.mark.identity
 def test_every_way_makes_as_many_updates() -> None:
-    task, pictures = batch_sweep.tasks(TINY)
+    task, pictures = batch_sweep_tasks.tasks(TINY)
     assert (len(task.data.weights), len(pictures.data.weights)) == (19, 13)
     assert pictures.data.inputs.shape == (13, 9) and pictures.epochs == 1
     for batch, updates in UPDATES.items():
-        grid = batch_sweep.grid_of(task, TINY, batch)
+        grid = batch_sweep_tasks.grid_of(task, TINY, batch)
         assert grid.make().steps == grid.setting.steps == updates
         assert (grid.setting.batch, grid.torch_steps) == (batch, 3)
         assert (len(grid.data.weights), len(grid.hypers.seed)) == (18, 2)
-    runs = batch_sweep.joined(TINY)
+    runs = batch_sweep_tasks.joined(TINY)
     assert list(zip(runs.seed, runs.micro_batches, strict=True)) == [
         (0, 1),
         (1, 1),
         (0, 2),
         (1, 2),
     ]
-    assert batch_sweep.together(pictures, runs) == 1
+    assert batch_sweep_tasks.together(pictures, runs) == 1
 
 
 @pytest.mark.stress
 @pytest.mark.invariance
 def test_both_ways_train_as_the_sweep_of_batch_sizes() -> None:
-    task, _ = batch_sweep.tasks(TINY)
+    task, _ = batch_sweep_tasks.tasks(TINY)
     swept = sweep_of(task)
-    by_size = [batch_sweep.grid_of(task, TINY, batch) for batch in TINY.sizes]
+    by_size = [batch_sweep_tasks.grid_of(task, TINY, batch) for batch in TINY.sizes]
     (accumulating,) = batch_sweep.accumulated(task, TINY).parts
     together = grids.arrays(accumulating.run().params)
     parts = batch_sweep.whole(by_size).parts
@@ -102,10 +103,13 @@ def test_both_ways_train_as_the_sweep_of_batch_sizes() -> None:
             np.testing.assert_allclose(one, other[rows], atol=1e-5)
 
 
-def sweep_of(task: batch_sweep.Task) -> learn.BatchSweep:
+def sweep_of(task: batch_sweep_tasks.Task) -> learn.BatchSweep:
     """The task as a user trains it."""
     plan = learn.BatchSizes(TINY.sizes, task.epochs)
-    workload, hypers = batch_sweep.workload_of(task), batch_sweep.points(TINY)
+    workload, hypers = (
+        batch_sweep_tasks.workload_of(task),
+        batch_sweep_tasks.points(TINY),
+    )
     lanes = grids.evenly(hypers, None)
     return learn.batch_sweep(workload, learn.momentum, plan, hypers, lanes=lanes)
 
@@ -131,8 +135,8 @@ def test_pytorch_takes_part(monkeypatch: pytest.MonkeyPatch) -> None:
     """On as many updates, with the strongest alternative and the loop judged."""
     torch = importlib.import_module("torch")
     monkeypatch.setattr(torch_forms, "compiled", lambda torch, step, *rest: (step, 1.0))
-    task, _ = batch_sweep.tasks(TINY)
-    by_size = [batch_sweep.grid_of(task, TINY, batch) for batch in TINY.sizes]
+    task, _ = batch_sweep_tasks.tasks(TINY)
+    by_size = [batch_sweep_tasks.grid_of(task, TINY, batch) for batch in TINY.sizes]
     forms, left_out = batch_sweep_torch.at_once(torch, by_size)
     loop = batch_sweep_torch.loop(torch, by_size, task.target)
     assert left_out == [] and forms[-1].whole.compile_seconds == 1.0
@@ -162,10 +166,10 @@ def cold(task: Any, size: Any, micro: Any) -> Row:
 @pytest.mark.oracle
 def test_pytorch_trains_the_same_seeds_of_every_size() -> None:
     torch = importlib.import_module("torch")
-    task, _ = batch_sweep.tasks(TINY)
+    task, _ = batch_sweep_tasks.tasks(TINY)
     swept = sweep_of(task)
     for batch in TINY.sizes:
-        grid = batch_sweep.grid_of(task, TINY, batch)
+        grid = batch_sweep_tasks.grid_of(task, TINY, batch)
         start = grids.beginning(torch, grid, "cpu")
         joined = torch_forms.joined(torch, start)
         network = grid.network(torch, grid.setting.widths)
@@ -186,9 +190,11 @@ def before(grid: grids.Grid) -> list[np.ndarray]:
     return grids.arrays(jax.lax.map(first, grid.hypers).params)
 
 
-def seen(torch: Any, task: batch_sweep.Task, grid: grids.Grid) -> list[Any]:
+def seen(torch: Any, task: batch_sweep_tasks.Task, grid: grids.Grid) -> list[Any]:
     """The batches that our runs see, in PyTorch."""
-    stream = batch_sweep.batches_of(batch_sweep.workload_of(task), grid.setting.batch)
+    stream = batch_sweep_tasks.batches_of(
+        batch_sweep_tasks.workload_of(task), grid.setting.batch
+    )
 
     def of_run(seed: jax.Array) -> Any:
         key = jax.random.key(seed)
