@@ -434,8 +434,12 @@ def test_pytorch_compiles_the_same_training_or_says_why_not() -> None:
     network = forms.relu_classifier(torch, grid.setting.widths)
     vmapped = forms.vmapped(torch, network, forms.adam)
     batches = batches_of(torch, grid)
-    step, seconds = forms.compiled(torch, vmapped, start, batches[0])
+    smaller = batches_of(torch, grid._replace(setting=grid.setting._replace(batch=8)))
+    step, seconds = forms.compiled(torch, vmapped, start, batches[0], smaller[0])
     close(after, forms.train(start, step, batches).weights, before)
+    eager, fused = (forms.train(start, each, smaller) for each in (vmapped, step))
+    for one, other in zip(eager.weights, fused.weights, strict=True):
+        assert torch.allclose(one, other, atol=1e-5)
     assert seconds > 0
     with settings.patch({"cpp.cxx": (None, "/nowhere/c++")}):
         refused = forms.compiled(torch, vmapped, start, batches[0])

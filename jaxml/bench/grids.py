@@ -21,6 +21,8 @@ from jaxml.learn import Hyper
 from jaxml.types import Batch, Params
 
 BY_HAND = "PyTorch, batched by hand, eager"
+VMAPPED = "PyTorch, `torch.func.vmap` of the step, eager"
+FUSED = "PyTorch, `torch.compile` of the vmapped step"
 
 
 class Grid(NamedTuple):
@@ -61,7 +63,7 @@ def ours(grid: Grid) -> list[Entrant]:
 
 
 def program(
-    training: learn.Training, hypers: Hyper, *, lanes: int, devices: int | None = None
+    training: learn.Training, hypers: Any, *, lanes: int, devices: int | None = None
 ) -> Entrant:
     """One program, compiled before, whose chunks of so many runs are computed on
     several devices.
@@ -89,7 +91,7 @@ def cold(grid: Grid) -> Entrant:
     )
 
 
-def evenly(hypers: Hyper, devices: int | None) -> int:
+def evenly(hypers: Any, devices: int | None) -> int:
     """How many runs each device has, at most."""
     return -(-len(hypers.lr) // len(parallel.devices(devices)))
 
@@ -178,20 +180,19 @@ def pytorch(
     data = torch_batches.tensors(torch, grid.data, place, classes=grid.classes)
     batches = partial(drawn, torch, grid, data)
     fused = torch_forms.compiled(torch, vmapped, start, next(batches()))
-    entrant = partial(_torch_entrant, torch, grid, batches)
+    entrant = partial(torch_form, torch, grid, batches)
     entrants = [
-        entrant("PyTorch, `torch.func.vmap` of the step, eager", start, vmapped),
+        entrant(VMAPPED, start, vmapped),
         entrant(BY_HAND, joined, by_hand),
     ]
-    name = "PyTorch, `torch.compile` of the vmapped step"
     if isinstance(fused, Unavailable):
-        return entrants, [Row(benchmark, name, "", note=f"left out: {fused.why}")]
+        return entrants, [Row(benchmark, FUSED, "", note=f"left out: {fused.why}")]
     step, seconds = fused
-    entrants.append(entrant(name, start, step)._replace(compile_seconds=seconds))
+    entrants.append(entrant(FUSED, start, step)._replace(compile_seconds=seconds))
     return entrants, []
 
 
-def _torch_entrant(
+def torch_form(
     torch: ModuleType,
     grid: Grid,
     batches: Callable[[], Iterator[Examples]],

@@ -243,10 +243,13 @@ class Unavailable(NamedTuple):
 
 
 def compiled(
-    torch: ModuleType, step: Step, start: State, examples: Examples
+    torch: ModuleType, step: Step, start: State, *examples: Examples
 ) -> tuple[Step, float] | Unavailable:
     """The step by `torch.compile` and the seconds that compiling it took, nothing taken
     from a cache.
+
+    Of batches of several sizes it compiles the first as it is, and the others, by its
+    own default, once for all.
     """
     dynamo = import_module("torch._dynamo.exc")
     inductor = import_module("torch._inductor.exc")
@@ -255,7 +258,7 @@ def compiled(
     fused = torch.compile(step)
     try:
         with caches.fresh_cache():
-            _, seconds = once(lambda: fused(copied(start), examples))
+            _, seconds = once(lambda: [fused(copied(start), each) for each in examples])
     except (
         dynamo.BackendCompilerFailed,
         inductor.TritonMissing,
