@@ -32,7 +32,8 @@ class Size(NamedTuple):
     """What is trained, and on how much of it PyTorch is measured.
 
     Attributes:
-        sizes: of the batches, multiples of the first.
+        sizes: of the batches, multiples of the first; from one example to all digits,
+            about threefold, as the course's figures have them.
         seeds: at each of them.
         digits: how many there are; one of them is held out.
         epochs: of the digits, so that PyTorch's loop takes seconds.
@@ -47,10 +48,10 @@ class Size(NamedTuple):
         rounds: repetitions.
     """
 
-    sizes: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512, 1024)
+    sizes: tuple[int, ...] = (1, 3, 10, 30, 100, 300, 1000, 1796)
     seeds: int = 5
     digits: int = 1797
-    epochs: int = 20
+    epochs: int = 5
     width: int = 32
     pictures: int = 10_000
     side: int = 28
