@@ -33,29 +33,28 @@ class NoiseScale(NamedTuple):
 
 
 def noise_scale(noise: Noise) -> NoiseScale:
-    """tr Σ / ‖G‖², in examples, with an interval over the gradients behind it.
+    """tr Σ / ‖G‖², in examples, with an interval over the examples.
 
     Of a noise in the metric of the Hessian it is the critical noise scale tr HΣ / GᵀHG,
     the batch size at which the best step is half as long as that of all examples.
 
-    The interval is the jackknife's, of log B: each gradient is left out once, which
-    needs nothing but its ‖gᵢ‖² and ⟨gᵢ, ḡ⟩. From fewer than ten parts of a batch it is
-    rough.
+    The interval is the jackknife's, of log B: each example is left out once, which
+    needs nothing but its ‖gᵢ‖² and ⟨gᵢ, ḡ⟩.
 
     Source: McCandlish et al. 2018, arXiv:1812.06162, equations 2.8 and 2.9; Efron 1982,
     "The jackknife".
     """
     squares = np.asarray(noise.squares, np.float64)
     projections = np.asarray(noise.projections, np.float64)
-    n, size = len(squares), float(noise.size)
+    n = len(squares)
     mean_square = float(np.mean(projections))  # ⟨ḡ, ḡ⟩
     without = (n**2 * mean_square - 2 * n * projections + squares) / (n - 1) ** 2
     whole = _scale(float(noise.covariance_trace), float(noise.gradient_square))
     if n < 3:
         return _interval(whole, np.full(n, np.inf))
     left = n - 1
-    traces = size * (squares.sum() - squares - left * without) / (left - 1)
-    return _interval(whole, _scale(traces, without - traces / (left * size)))
+    traces = (squares.sum() - squares - left * without) / (left - 1)
+    return _interval(whole, _scale(traces, without - traces / left))
 
 
 def noise_scale_of_series(
