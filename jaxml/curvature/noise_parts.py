@@ -102,7 +102,7 @@ def _noise_of_parts(
         return _Sums(count, mean, jax.tree.map(further, sums.distances, apart)), None
 
     nothing = _Sums(
-        parts=jnp.float32(0),
+        parts=jnp.int32(0),
         mean=jax.tree.map(jnp.zeros_like, params),
         distances=jax.tree.map(lambda leaf: jnp.zeros((), leaf.dtype), params),
     )

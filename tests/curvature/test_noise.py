@@ -170,10 +170,14 @@ def test_parts_give_what_their_batch_sizes_give(parts):
 
 @pytest.mark.identity
 def test_parts_of_one_example_are_examples():
-    parts = curvature.noise_of_parts(squared, PARAMS, eight_examples(), parts=8)
-    single = curvature.gradient_noise(squared, PARAMS, eight_examples())
+    with jax.enable_x64(True):
+        params, batch = jax.tree.map(
+            lambda leaf: jnp.asarray(leaf, jnp.float64), (PARAMS, eight_examples())
+        )
+        parts = curvature.noise_of_parts(squared, params, batch, parts=8)
+        single = curvature.gradient_noise(squared, params, batch)
     same = PartsNoise(*single[: len(parts)])
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4), parts, same)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-12), parts, same)
 
 
 @pytest.mark.invariance
