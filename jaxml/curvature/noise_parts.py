@@ -97,12 +97,13 @@ def _noise_of_parts(
         left = (count - 1) / count
 
         def further(distance: jax.Array, leaf: jax.Array) -> jax.Array:
-            return distance + left.astype(leaf.dtype) * inner(leaf, leaf)
+            return distance + jnp.asarray(left, leaf.dtype) * inner(leaf, leaf)
 
         return _Sums(count, mean, jax.tree.map(further, sums.distances, apart)), None
 
+    precision = jnp.result_type(*jax.tree.leaves(params))
     nothing = _Sums(
-        parts=jnp.int32(0),
+        parts=jnp.zeros((), precision),
         mean=jax.tree.map(jnp.zeros_like, params),
         distances=jax.tree.map(lambda leaf: jnp.zeros((), leaf.dtype), params),
     )
