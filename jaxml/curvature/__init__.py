@@ -28,14 +28,9 @@ from jaxml.curvature.outcomes import (
     outcome,
     signs,
 )
-from jaxml.curvature.noise import (
-    Noise,
-    NoiseScale,
-    batch_covariance_trace,
-    gradient_noise,
-    noise_of_batches,
-    simple_noise_scale,
-)
+from jaxml.curvature.noise import Noise, batch_covariance_trace, gradient_noise
+from jaxml.curvature.noise_parts import PartsNoise, noise_of_batches, noise_of_parts
+from jaxml.curvature.noise_scale import NoiseScale, noise_scale, noise_scale_of_series
 from jaxml.curvature.programs import mapped
 from jaxml.curvature.products import gauss_newton_product, hessian_product, stacked
 from jaxml.curvature.ratio import (

@@ -1,6 +1,4 @@
-"""Gradient noise: how far the gradients of single examples are from their mean, and the
-batch size at which that noise is as large as the gradient.
-"""
+"""Gradient noise: how far the gradients of single examples are from their mean."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -8,16 +6,20 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 from jaxtyping import Float
 
 from jaxml import tree
 from jaxml.curvature.programs import run
 from jaxml.curvature.space import check_leaves
-from jaxml.types import Array, InputError, Objective, Params
+from jaxml.types import Array, InputError, Matvec, Objective, Params
 
 
 class Noise(NamedTuple):
     """Unbiased estimates from the gradients gᵢ of n examples, ḡ their mean.
+
+    In a metric A every ‖v‖² is vᵀAv, so tr Σ is tr AΣ, ‖G‖² is GᵀAG, and either may be
+    negative where A is indefinite. What belongs to a leaf are its terms of that sum.
 
     Attributes:
         covariance_trace: tr Σ = Σᵢ ‖gᵢ - ḡ‖² / (n - 1), of one example's gradient.
@@ -37,26 +39,47 @@ class Noise(NamedTuple):
     projections: Float[Array, " n"]
 
 
+class _Moments(NamedTuple):
+    """Of one example's gradient: ‖g - ḡ‖² by leaf, ‖g‖², and ⟨g, ḡ⟩."""
+
+    distances: Any
+    square: Any
+    projection: Any
+
+
 def gradient_noise(
-    objective: Objective, params: Params, batch: Any, *, chunk: int = 64
+    objective: Objective,
+    params: Params,
+    batch: Any,
+    *,
+    metric: Matvec | None = None,
+    chunk: int = 64,
 ) -> Noise:
     """The noise of the gradients of a batch's examples at one point.
 
+    With the Hessian H as the metric it is tr HΣ and GᵀHG, whose ratio is the critical
+    noise scale of `noise_scale`. H is then held to be known: estimate it from other
+    examples, or from many more.
+
     Cost: one gradient of every example, `chunk` at a time, and that of the batch;
-    memory: `chunk` gradients. Compiled once for an objective and its shapes.
+    memory: `chunk` gradients. A metric is applied once to each of these. Compiled once
+    for an objective and its shapes.
 
     Args:
         objective: `(params, batch) -> scalar`, a mean over the batch; a batch of one
             example is given as a batch of length 1.
         params: the point, a pytree.
         batch: a pytree of arrays with a leading axis of examples, no padding.
+        metric: a symmetric linear map in which lengths are measured, such as
+            `hessian_product(...)`; the identity when not given.
         chunk: examples whose gradients are held at once.
 
     Raises:
         InputError: fewer than two examples, leaves of unequal length, a chunk below 1,
             or parameters that are no floating-point arrays.
 
-    Source: McCandlish et al. 2018, arXiv:1812.06162, appendix A.
+    Source: McCandlish et al. 2018, arXiv:1812.06162, appendix A; equation 2.8 for the
+        metric.
 
     >>> pull = lambda w, x: jnp.mean(0.5 * (w - x) ** 2)
     >>> noise = gradient_noise(pull, jnp.zeros(()), jnp.array([1.0, 3.0]))
@@ -64,6 +87,23 @@ def gradient_noise(
     (2.0, 3.0)
     """
     check_leaves(params)
+    examples = count_examples(batch)
+    if examples < 2 or chunk < 1:
+        raise InputError(
+            f"{examples} examples in chunks of {chunk} have no covariance: give two "
+            "examples or more, and a chunk of 1 or more."
+        )
+    measure = metric or _identity
+    operand = measure if isinstance(measure, Partial) else Partial(measure)
+    return run(_noise, (objective, min(chunk, examples)), params, batch, operand)
+
+
+def _identity(vector: Params) -> Params:
+    return vector
+
+
+def count_examples(batch: Any) -> int:
+    """How many there are, if all arrays have as many."""
     lengths = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(batch)}
     if len(lengths) != 1 or lengths == {()}:
         raise InputError(
@@ -71,74 +111,49 @@ def gradient_noise(
             "same length."
         )
     ((examples,),) = lengths
-    if examples < 2 or chunk < 1:
-        raise InputError(
-            f"{examples} examples in chunks of {chunk} have no covariance: give two "
-            "examples or more, and a chunk of 1 or more."
+    return examples
+
+
+def _noise(
+    objective: Objective, chunk: int, params: Params, batch: Any, metric: Matvec
+) -> Noise:
+    grad = jax.grad(objective)
+
+    def moments(mean: Params, measured: Params, example: Any) -> _Moments:
+        own = grad(params, jax.tree.map(lambda leaf: leaf[None], example))
+        apart = jax.tree.map(jnp.subtract, own, mean)
+        bent = metric(apart)
+        return _Moments(
+            distances=jax.tree.map(inner, apart, bent),
+            square=tree.vdot(own, tree.axpy(1.0, bent, measured)),
+            projection=tree.vdot(own, measured),
         )
-    return run(_noise, (objective, min(chunk, examples)), params, batch)
-
-
-def _noise(objective: Objective, chunk: int, params: Params, batch: Any) -> Noise:
-    examples = len(jax.tree.leaves(batch)[0])
-
-    def gradient(example: Any) -> Params:
-        alone = jax.tree.map(lambda leaf: leaf[None], example)
-        return jax.grad(objective)(params, alone)
-
-    def moments(mean: Params, example: Any) -> tuple[Any, Any, Any]:
-        own = gradient(example)
-        distances = jax.tree.map(lambda g, m: jnp.sum((g - m) ** 2), own, mean)
-        return distances, tree.vdot(own, own), tree.vdot(own, mean)
 
     with jax.default_matmul_precision("highest"):
-        mean = jax.grad(objective)(params, batch)
-        distances, squares, projections = jax.lax.map(
-            partial(moments, mean), batch, batch_size=chunk
-        )
-    traces = jax.tree.map(lambda leaf: jnp.sum(leaf) / (examples - 1), distances)
-    signals = jax.tree.map(
-        lambda trace, leaf: jnp.sum(leaf**2) - trace / examples, traces, mean
-    )
+        mean = grad(params, batch)
+        measured = metric(mean)
+        found = jax.lax.map(partial(moments, mean, measured), batch, batch_size=chunk)
+    n = len(found.square)
+    traces = jax.tree.map(lambda leaf: jnp.sum(leaf) / (n - 1), found.distances)
+    signals = signals_of(traces, jax.tree.map(inner, mean, measured), n)
     return Noise(
-        covariance_trace=jax.tree.reduce(jnp.add, traces),
-        gradient_square=jax.tree.reduce(jnp.add, signals),
-        traces=traces,
-        signals=signals,
-        squares=squares,
-        projections=projections,
+        *totals(traces, signals), traces, signals, found.square, found.projection
     )
 
 
-def noise_of_batches(
-    small: float | Array, large: float | Array, sizes: tuple[int, int]
-) -> tuple[Any, Any]:
-    """(tr Σ, ‖G‖²), unbiased, from ‖g‖² of gradients over batches of two sizes.
+def inner(u: Array, v: Array) -> jax.Array:
+    """⟨u, v⟩ of two leaves."""
+    return jnp.sum(u * v)
 
-    E‖g_B‖² = ‖G‖² + tr Σ / B, at two B. Cheap enough for every step of a training on
-    several devices, whose parts and whole are batches of two sizes; average many.
 
-    Args:
-        small: ‖g‖² of the small batch, or its mean over several.
-        large: ‖g‖² of the large one.
-        sizes: of the small and the large batch.
+def signals_of(traces: Any, squares: Any, n: int) -> Any:
+    """‖ḡ‖² - tr Σ / n by leaf."""
+    return jax.tree.map(lambda trace, square: square - trace / n, traces, squares)
 
-    Raises:
-        InputError: the first size is no smaller than the second.
 
-    Source: McCandlish et al. 2018, arXiv:1812.06162, equations A.1 and A.2.
-
-    >>> noise_of_batches(5.0, 4.0, (1, 2))
-    (2.0, 3.0)
-    """
-    few, many = sizes
-    if not 1 <= few < many:
-        raise InputError(
-            f"Batches of {few} and {many} tell noise and signal apart only where the "
-            "first is the smaller: give the smaller size first."
-        )
-    signal = (many * large - few * small) / (many - few)
-    return (small - large) / (1 / few - 1 / many), signal
+def totals(traces: Any, signals: Any) -> tuple[jax.Array, jax.Array]:
+    """Both summed over the leaves."""
+    return jax.tree.reduce(jnp.add, traces), jax.tree.reduce(jnp.add, signals)
 
 
 def batch_covariance_trace(
@@ -168,53 +183,3 @@ def batch_covariance_trace(
         )
     factor = 1.0 if total is None else 1 - size / total
     return covariance_trace / size * factor
-
-
-class NoiseScale(NamedTuple):
-    """A batch size at which noise and signal are equal, and its jackknife error.
-
-    Attributes:
-        estimate: tr Σ / ‖G‖²; infinite where ‖G‖² is not estimated above 0.
-        low: of an interval of 95 %, by the jackknife in the logarithm.
-        high: likewise; infinite where the gradient cannot be told from 0.
-    """
-
-    estimate: float
-    low: float
-    high: float
-
-
-def simple_noise_scale(noise: Noise) -> NoiseScale:
-    """B_simple = tr Σ / ‖G‖², in examples, with an interval over the examples.
-
-    The interval is the jackknife's, of log B: each example is left out once, which
-    needs nothing but its ‖gᵢ‖² and ⟨gᵢ, ḡ⟩.
-
-    Source: McCandlish et al. 2018, arXiv:1812.06162, equation 2.9; Efron 1982, "The
-    jackknife".
-    """
-    squares = np.asarray(noise.squares, np.float64)
-    projections = np.asarray(noise.projections, np.float64)
-    n = len(squares)
-    mean_square = float(np.mean(projections))  # ⟨ḡ, ḡ⟩
-    logs = _log_scale(
-        squares.sum() - squares,
-        (n**2 * mean_square - 2 * n * projections + squares) / (n - 1) ** 2,
-        n - 1,
-    )
-    whole = float(_log_scale(squares.sum(), mean_square, n))
-    if not np.isfinite(whole):
-        return NoiseScale(np.inf, 0.0, np.inf)
-    if not np.isfinite(logs).all():
-        return NoiseScale(float(np.exp(whole)), 0.0, np.inf)
-    error = np.sqrt((n - 1) * np.var(logs))
-    low, high = np.exp(whole - 1.96 * error), np.exp(whole + 1.96 * error)
-    return NoiseScale(float(np.exp(whole)), float(low), float(high))
-
-
-def _log_scale(squares: Any, mean_square: Any, n: int) -> Any:
-    """log(tr Σ / ‖G‖²) from Σ‖gᵢ‖² and ‖ḡ‖²; infinite where ‖G‖² is not above 0."""
-    trace = (squares - n * mean_square) / (n - 1)
-    signal = mean_square - trace / n
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(signal > 0, np.log(trace) - np.log(signal), np.inf)
