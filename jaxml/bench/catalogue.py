@@ -18,7 +18,7 @@ BENCHMARKS = {
     "batch": "one update of a dense network and of a small CNN on 1 to 60,000 pictures "
     "of 28 x 28: time against batch size",
     "batch_sweep": "8 batch sizes from 1 to 1,796 and 5 seeds by SGD with momentum: a "
-    "64-32-10 network on digits, 20 epochs, and a 784-100-10 network on 10,000 "
+    "64-32-10 network on digits, 5 epochs, and a 784-100-10 network on 10,000 "
     "pictures, one epoch",
     "noise": "8 runs of 400 updates at batch 32, of a 64-32-10 and a 784-100-10 "
     "network: the noise of the gradient, layer by layer, every 20 updates",
