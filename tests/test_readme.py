@@ -24,7 +24,7 @@ def test_the_readmes_python_runs(
         for block in blocks:
             exec(compile(block, "README.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     assert "Inertia(positive=" in printed and "'saddle'" in printed
     assert "-1" in printed, "no run trained to its end"
     assert (
