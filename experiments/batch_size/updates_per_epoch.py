@@ -35,7 +35,7 @@ from jaxtyping import Float, Int
 from jaxml import learn, problem, randomness, record
 from jaxml.learn.orders import whole_batches
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, legend_below, panels
+from jaxml.record.figures import Axes, Figure, label, legend_below, panels
 from jaxml.types import Batch, Keep, Key
 
 COURSE = ((10_000, 10), (1000, 100), (20, 20), (20, 1), (60_000, 1), (60_000, 1000))
@@ -60,7 +60,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(printed=3, ragged=1, epochs=2)
+SMOKE = Config(printed=1, ragged=1, epochs=2)
 
 
 class Result(NamedTuple):
@@ -120,12 +120,18 @@ def _counted(config: Config, examples: int, size: int) -> tuple[jax.Array, ...]:
             dropped = whole_batches(stream, examples, size)
             seen = jax.lax.map(partial(_epoch, stream, key), epochs)
             fewer = jax.lax.map(partial(_epoch, dropped, key), epochs)
-            until = _until(seen.total, examples), _until(fewer.total, whole)
-            orders.append((*until, jnp.max(seen.times, 1), jnp.min(seen.times, 1)))
+            counted = (
+                _until(seen.total, examples),
+                _until(fewer.total, whole),
+                jnp.max(seen.times, axis=1),
+                jnp.min(seen.times, axis=1),
+            )
+            orders.append(counted)
         again = learn.with_replacement(data, size)
         drawn = jax.lax.map(partial(_epoch, again, key), epochs)
         left_out = jnp.mean(jnp.float32(drawn.times == 0), axis=1)
-        return (*map(jnp.stack, zip(*orders, strict=True)), left_out)
+        by_order = map(jnp.stack, zip(*orders, strict=True))
+        return (*by_order, left_out)
 
     return jax.jit(counts)(data, epochs)
 
@@ -211,25 +217,29 @@ def figures(result: Result) -> dict[str, Figure]:
     expected = -(-examples // size)
     line = np.unique(expected)
     counts.plot(line, line, color="0.6", linestyle="-", marker="", label="⌈N/B⌉")
-    styles = {"kept": (result.updates, "o"), "dropped": (result.whole, "x")}
-    for name, (counted, marker) in styles.items():
-        values = counted.reshape(len(expected), -1)
-        every = np.repeat(expected, values.shape[1])
+    for name, counted, marker in (
+        ("kept", result.updates, "o"),
+        ("dropped", result.whole, "x"),
+    ):
         shown = f"counted, ragged last batch {name}"
-        counts.scatter(every, np.ravel(values), marker=marker, label=shown)
+        _points(counts, expected, counted, marker, shown)
     counts.set_xscale("log")
     counts.set_yscale("log")
     label(counts, "updates of an epoch", "⌈N/B⌉", "updates until all were seen")
     legend_below(counts, columns=1)
-    for shown, name, marker in (
-        (result.most, "the most frequent", "^"),
-        (result.least, "the least frequent", "v"),
-    ):
-        values = shown.reshape(len(expected), -1)
-        every = np.repeat(expected, values.shape[1])
-        often.scatter(every, np.ravel(values), marker=marker, label=name)
+    _points(often, expected, result.most, "^", "the most frequent")
+    _points(often, expected, result.least, "v", "the least frequent")
     often.set_xscale("log")
     often.set_ylim(0, 2)
     label(often, "each example", "⌈N/B⌉", "batches of an epoch that it is in")
     legend_below(often, columns=1)
     return {"updates": figure}
+
+
+def _points(
+    axis: Axes, expected: np.ndarray, counted: np.ndarray, marker: str, name: str
+) -> None:
+    """A point an order and epoch of each case."""
+    values = counted.reshape(len(expected), -1)
+    every = np.repeat(expected, values.shape[1])
+    axis.scatter(every, np.ravel(values), marker=marker, label=name)
