@@ -18,7 +18,7 @@ Nothing is measured with an error: any mismatch refutes.
 Claims: C061.
 Source: Bottou 2009, "Curiously fast convergence of some stochastic gradient descent
     algorithms", for the three orders.
-Cost: fifteen seconds on 2 cores, compilation included.
+Cost: half a minute on 2 cores, compilation included.
 Expect: exact.
 Run: jaxml run updates_per_epoch
 """
