@@ -1,19 +1,26 @@
 """How many updates does an epoch take?
 
 One epoch over N examples in batches of B is said to take ⌈N/B⌉ updates. Here they are
-counted: from one epoch to the next, batches are drawn one by one from the library's own
-orders, in the order of the data, shuffled anew, and shuffled once, until each example
-of the epoch has been seen, and every example's batches are counted. Epochs start at
-random ones of the first thousand, so that an error that grows with the epoch would
-show.
+counted: batches are drawn one by one from the library's own orders, in the order of the
+data, shuffled anew, and shuffled once, the first epoch and random ones of the first
+thousand, none twice; of each example it is noted after which update it was first seen,
+and in how many batches it was. Epochs are laid end to end here, ⌈N/B⌉ updates each,
+whatever length the library gives them: were its own longer or shorter, those after the
+first would be cut at the wrong place. Where ⌈N/B⌉ is 1,000 at most, as many updates
+again are drawn, so that an example that comes late shows by how much; else it shows as
+never.
 
-- C061: the count is ⌈N/B⌉, the course's printed figures included, and every example is
-  seen exactly once. It fails by one example that is missing or seen twice, or by one
-  update. With the ragged last batch dropped, the count is ⌊N/B⌋ (supporting).
-- Control: examples drawn with replacement, of which as many updates leave about 1/e
-  out.
+- C061: all N have been seen after ⌈N/B⌉ updates and not before, the course's printed
+  figures included, and every example is in exactly one batch. It fails by one example
+  that is missing or seen twice, or by one update. What counts is in how many epochs
+  either happens. With the ragged last batch dropped, the count is ⌊N/B⌋; that
+  supports, since the claim rounds up.
+- Control: the same count of examples drawn with replacement must fail in every epoch of
+  500 examples or more: that N draws show all N has the probability N!/Nᴺ, below
+  10⁻²⁰⁰.
 
-Nothing is measured with an error: any mismatch refutes.
+Nothing is measured with an error: any mismatch refutes. A first version added up new
+examples batch by batch, and would have taken one that is twice in a batch for two.
 
 Claims: C061.
 Source: Bottou 2009, "Curiously fast convergence of some stochastic gradient descent
@@ -30,7 +37,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from jaxml import learn, problem, randomness, record
 from jaxml.learn.orders import whole_batches
@@ -43,9 +50,13 @@ PRINTED = (1000, 10, 1, 20, 60_000, 60)
 """Examples and batch sizes of the course's quizzes, and the updates that it prints."""
 
 RAGGED = ((10, 3), (7, 5), (500, 64), (1797, 100), (60_000, 4096))
-ORDERS = (learn.in_order, learn.shuffled, learn.shuffled_once)
+ORDERS = (learn.in_order, learn.shuffled, learn.shuffled_once, learn.with_replacement)
+"""The last one is the control."""
+
 LATEST = 1000  # epoch
-OUT = record.above(0.2, margin=0.05, reason="of 7 examples 10 draws leave a fifth out")
+AGAIN = 1000  # updates of an epoch up to which as many again are drawn
+MANY = 500  # examples that draws with replacement never show all
+NEVER = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +75,8 @@ SMOKE = Config(printed=1, ragged=1, epochs=2)
 
 
 class Result(NamedTuple):
-    """Counts of each epoch. Cases of the course come first.
+    """Counts of each epoch. Cases of the course come first; of orders the last one is
+    the control.
 
     Attributes:
         cases: examples and batch size.
@@ -73,7 +85,6 @@ class Result(NamedTuple):
         whole: until ⌊N/B⌋ B examples were seen, the ragged last batch dropped.
         most: in how many batches an epoch the most frequent example is.
         least: the same of the least frequent one.
-        left_out: the fraction that ⌈N/B⌉ updates leave out with replacement.
     """
 
     cases: Int[np.ndarray, "case 2"]
@@ -82,18 +93,17 @@ class Result(NamedTuple):
     whole: Int[np.ndarray, "case order epoch"]
     most: Int[np.ndarray, "case order epoch"]
     least: Int[np.ndarray, "case order epoch"]
-    left_out: Float[np.ndarray, "case epoch"]
 
 
 class Seen(NamedTuple):
     """What an epoch showed.
 
     Attributes:
-        total: of different examples, after each update.
-        times: that each example was shown.
+        first: the update at which each example was first shown, from 0; or NEVER.
+        times: that each example was shown within the epoch.
     """
 
-    total: Int[jax.Array, " update"]
+    first: Int[jax.Array, " example"]
     times: Int[jax.Array, " example"]
 
 
@@ -110,104 +120,127 @@ def _counted(config: Config, examples: int, size: int) -> tuple[jax.Array, ...]:
     inputs = np.arange(examples, dtype=np.float32)
     data = problem.examples(inputs, np.zeros(examples, np.float32))
     key = randomness.key(config.seed)
-    epochs = jax.random.randint(key, (config.epochs,), 0, LATEST, jnp.int32)
-    whole = examples // size * size
+    epochs = _epochs(config)
+    kept, whole = -(-examples // size), examples // size
 
     def counts(data: Batch, epochs: jax.Array) -> tuple[jax.Array, ...]:
         orders = []
         for order in ORDERS:
             stream = order(data, size)
             dropped = whole_batches(stream, examples, size)
-            seen = jax.lax.map(partial(_epoch, stream, key), epochs)
-            fewer = jax.lax.map(partial(_epoch, dropped, key), epochs)
+            seen = jax.lax.map(partial(_epoch, stream, key, kept), epochs)
+            fewer = jax.lax.map(partial(_epoch, dropped, key, whole), epochs)
             counted = (
-                _until(seen.total, examples),
-                _until(fewer.total, whole),
+                _until(seen.first, examples),
+                _until(fewer.first, whole * size),
                 jnp.max(seen.times, axis=1),
                 jnp.min(seen.times, axis=1),
             )
             orders.append(counted)
-        again = learn.with_replacement(data, size)
-        drawn = jax.lax.map(partial(_epoch, again, key), epochs)
-        left_out = jnp.mean(jnp.float32(drawn.times == 0), axis=1)
-        by_order = map(jnp.stack, zip(*orders, strict=True))
-        return (*by_order, left_out)
+        return tuple(map(jnp.stack, zip(*orders, strict=True)))
 
     return jax.jit(counts)(data, epochs)
 
 
-def _epoch(stream: learn.Batches, key: Key, epoch: jax.Array) -> Seen:
-    """One epoch, batch by batch."""
+def _epochs(config: Config) -> Int[np.ndarray, " epoch"]:
+    """The first one and random others."""
+    seed, *_ = randomness.seeds(config.seed, 1)
+    others = np.random.default_rng(seed).permutation(np.arange(1, LATEST))
+    return np.append(0, others[: config.epochs - 1]).astype(np.int32)
 
-    def update(times: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
-        batch = stream.draw(stream.data, key, step)
+
+def _epoch(stream: learn.Batches, key: Key, updates: int, epoch: jax.Array) -> Seen:
+    """One epoch of so many updates, batch by batch, and what comes after it."""
+
+    def update(seen: Seen, turn: jax.Array) -> tuple[Seen, None]:
+        batch = stream.draw(stream.data, key, epoch * jnp.int32(updates) + turn)
         shown = batch.inputs.astype(jnp.int32)
         present = batch.weights > 0
-        new = present & (times[shown] == 0)
-        after = times.at[shown].add(present.astype(jnp.int32))
-        return after, jnp.sum(new, dtype=jnp.int32)
+        within = present & (turn < updates)
+        after = Seen(
+            seen.first.at[shown].min(jnp.where(present, turn, jnp.int32(NEVER))),
+            seen.times.at[shown].add(within.astype(jnp.int32)),
+        )
+        return after, None
 
-    steps = jnp.arange(stream.per_epoch, dtype=jnp.int32)
+    drawn = 2 * updates if updates <= AGAIN else updates
     never = jnp.zeros(len(stream.data.weights), jnp.int32)
-    first = epoch * jnp.int32(stream.per_epoch)
-    times, added = jax.lax.scan(update, never, first + steps)
-    return Seen(jnp.cumsum(added, dtype=jnp.int32), times)
+    start = Seen(never + jnp.int32(NEVER), never)
+    seen, _ = jax.lax.scan(update, start, jnp.arange(drawn, dtype=jnp.int32))
+    return seen
 
 
-def _until(total: jax.Array, examples: int) -> jax.Array:
+def _until(first: jax.Array, examples: int) -> jax.Array:
     """After how many updates so many examples were seen, in each epoch."""
-    reached = total >= examples
-    first = jnp.argmax(reached, axis=1).astype(jnp.int32) + jnp.int32(1)
-    return jnp.where(jnp.any(reached, axis=1), first, jnp.int32(-1))
+    last = jnp.sort(first, axis=1)[:, examples - 1]
+    return jnp.where(last < NEVER, last + jnp.int32(1), jnp.int32(-1))
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """Mismatches over all cases, orders and epochs."""
+    """Epochs that do not match, over all cases, orders and epochs."""
     examples, size = result.cases.T[:, :, None, None]
-    kept, dropped = -(-examples // size), examples // size
-    course = result.updates[: result.printed]
-    printed = np.array(PRINTED[: result.printed])[:, None, None]
+    wrong = result.updates != -(-examples // size)
+    twice = (result.most != 1) | (result.least != 1)
+    fewer = result.whole != examples // size
     setting = (
         f"{len(result.cases)} pairs of N and B, N up to {np.max(examples):,}, in "
         f"order, shuffled anew and once, {result.updates.shape[-1]} epochs each"
     )
-    exact = record.at_most(0.0)
-    deciding = partial(
-        record.deciding, "C061", rule=exact, unit="mismatches", setting=setting
-    )
-    supporting = partial(record.supporting, "C061", setting=setting)
+    control = f"N of {MANY} or more, drawn with replacement"
+    many = np.ravel(examples) >= MANY
+    about = {"claim": "C061", "rule": record.at_most(0.0), "unit": "mismatches"}
+    deciding = partial(record.deciding, setting=setting, **about)
+    seen = "N examples in batches of B have all been seen after ⌈N/B⌉ updates, and not "
+    once = "Every example is in exactly one batch of an epoch"
     return (
+        deciding(statement=f"{seen}before.", measured=_count(wrong[:, :-1])),
         deciding(
-            "N examples in batches of B have all been seen after ⌈N/B⌉ updates, and "
-            "not before.",
-            record.largest(result.updates - kept),
+            statement=f"An epoch takes the updates that the course prints: "
+            f"{_printed(result)}.",
+            measured=_count(_not_as_printed(result)),
         ),
-        deciding(
-            "An epoch takes the number of updates that the course prints.",
-            record.largest(course - printed),
+        deciding(statement=f"{once}.", measured=_count(twice[:, :-1])),
+        record.supporting(
+            statement="With the ragged last batch dropped, an epoch takes ⌊N/B⌋ "
+            "updates.",
+            measured=_count(fewer[:, :-1]),
+            setting=setting,
+            **about,
         ),
-        deciding(
-            "Every example is in exactly one batch of an epoch.",
-            record.largest(np.maximum(result.most - 1, 1 - result.least)),
+        record.supporting(
+            statement=f"{seen}before, the control.",
+            measured=_count(wrong[many, -1]),
+            setting=control,
+            **about,
         ),
-        supporting(
-            "With the ragged last batch dropped, an epoch takes ⌊N/B⌋ updates.",
-            record.largest(result.whole - dropped),
-            exact,
-            unit="mismatches",
-        ),
-        supporting(
-            "Of examples drawn with replacement, ⌈N/B⌉ updates leave more than a fifth "
-            "out, the control.",
-            record.bootstrap(_mean, np.ravel(result.left_out)),
-            OUT,
-            unit="fraction",
+        record.supporting(
+            statement=f"{once}, the control.",
+            measured=_count(twice[many, -1]),
+            setting=control,
+            **about,
         ),
     )
 
 
-def _mean(values: np.ndarray) -> float:
-    return float(np.mean(values))
+def _count(wrong: np.ndarray) -> record.Interval:
+    """In how many epochs; nothing random enters."""
+    return record.certain(np.sum(wrong))
+
+
+def _printed(result: Result) -> str:
+    """The course's figures that were counted."""
+    count = int(result.printed)
+    return ", ".join(
+        f"{examples:,}/{size:,} = {updates:,}"
+        for (examples, size), updates in zip(COURSE[:count], PRINTED, strict=False)
+    )
+
+
+def _not_as_printed(result: Result) -> np.ndarray:
+    """Which epochs of the course's cases take another number."""
+    count = int(result.printed)
+    printed = np.array(PRINTED[:count])[:, None, None]
+    return result.updates[:count, :-1] != printed
 
 
 def figures(result: Result) -> dict[str, Figure]:
@@ -222,15 +255,20 @@ def figures(result: Result) -> dict[str, Figure]:
         ("dropped", result.whole, "x"),
     ):
         shown = f"counted, ragged last batch {name}"
-        _points(counts, expected, counted, marker, shown)
+        _points(counts, expected, counted[:, :-1], marker, shown)
     counts.set_xscale("log")
     counts.set_yscale("log")
     label(counts, "updates of an epoch", "⌈N/B⌉", "updates until all were seen")
     legend_below(counts, columns=1)
-    _points(often, expected, result.most, "^", "the most frequent")
-    _points(often, expected, result.least, "v", "the least frequent")
+    for name, times, marker in (
+        ("most", result.most, "^"),
+        ("least", result.least, "v"),
+    ):
+        _points(often, expected, times[:, :-1], marker, f"the {name} frequent")
+        replaced = f"the {name} frequent, with replacement"
+        _points(often, expected * 1.15, times[:, -1], marker, replaced)
     often.set_xscale("log")
-    often.set_ylim(0, 2)
+    often.set_ylim(bottom=0)
     label(often, "each example", "⌈N/B⌉", "batches of an epoch that it is in")
     legend_below(often, columns=1)
     return {"updates": figure}
