@@ -359,7 +359,8 @@ def figures(result: Result) -> dict[str, Figure]:
         rows = {PAIRS[pair]: (arms[pair[0]], arms[pair[1]]) for pair in _tried(arms)}
         compared(axis, rows, quantity.rule, tuning=int(result.tuning))
         axis.set_xscale("symlog", linthresh=2 * quantity.rule.margin)
-        what = f"{quantity.name}, {quantity.unit}"
+        judged = f"the {quantity.middle.__name__} is judged"
+        what = f"{quantity.name}, {quantity.unit} ({judged})"
         label(axis, _case(place), what, "first minus second")
     shared_legend(figure)
     return {"orders": figure}
