@@ -14,9 +14,7 @@ would tell of it alone.
   has doubled, and whoever waits twice as long will not call it the same. It fails where
   the time doubles before. And it grows beyond: t(60,000) is more than twice t(1,000),
   which is its control as well. Both decide on an accelerator; the few cores of a CPU
-  are not the device that is meant, and there they support. Beside them: whether more
-  than half of an update of 1,000 is in proportion to its examples, by the fit of
-  t₀ + s B, so that the time has doubled before 1,000.
+  are not the device that is meant, and there they support.
 - C065: an epoch of 60,000 by batches of 1,000 is shorter than by single examples; and
   one by batches of 60,000 as long as by 1,000, within a quarter. It fails if an epoch
   rises beyond 1,000 or goes on falling. On a CPU, large batches may leave its caches,
@@ -37,7 +35,8 @@ network rises beyond 1,000 on a CPU; and each size saw one batch again and again
 small ones kept in the cache.
 
 Not tested: other devices than the one that is named, a program without parallel
-computation, data loading (`jaxml bench batch` times drawing), C071's other rows.
+computation, data loading and the fit of t₀ + s B (`jaxml bench batch` has both), C071's
+other rows.
 
 Claims: C065, C064, C071.
 Source: the slide's figures, in the ledger; `slide_times` looks at them.
@@ -56,7 +55,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxml import learn, parallel, problem, randomness, record
+from jaxml import learn, parallel, problem, record
 from jaxml.record import Assertion, Interval
 from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Batch, Keep, Key, Model
@@ -88,9 +87,11 @@ def _dense(width: int) -> Curve:
     return Curve(f"dense network 784-{width}-{CLASSES}", model, (784,))
 
 
-CNN = Curve("CNN 8-16-10", problem.cnn((8, 16), CLASSES), (28, 28, 1))
 ON_CPU = (_dense(100), _dense(300))
-ON_ACCELERATOR = (_dense(100), CNN)
+ON_ACCELERATOR = (
+    _dense(100),
+    Curve("CNN 8-16-10", problem.cnn((8, 16), CLASSES), (28, 28, 1)),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,54 +120,43 @@ class Result(NamedTuple):
 
 
 class Timings(NamedTuple):
-    """Seconds of an update, the device's name, and how exact its products are."""
+    """Seconds of an update, and the device."""
 
     seconds: Float[np.ndarray, "network size round"]
     device: np.ndarray
-    precision: np.ndarray
 
 
-class Program(NamedTuple):
-    """Updates, compiled when first called, and how many they are."""
-
-    run: Callable[[], Any]
-    updates: int
-
-
-def _curves(cpu: bool) -> tuple[Curve, ...]:
-    return ON_CPU if cpu else ON_ACCELERATOR
-
-
-def _on_cpu() -> bool:
-    device, *_ = jax.devices()
-    return device.platform == "cpu"
+def _curves(device: str) -> tuple[Curve, ...]:
+    """What is timed there."""
+    return ON_CPU if "CPU" in device else ON_ACCELERATOR
 
 
 def study(config: Config, keep: Keep) -> Result:
     """Every network is trained on one smallest batch."""
 
     def losses(curve: Curve) -> np.ndarray:
-        (program,) = _programs(config, curve, config.sizes[:1])
-        _, trace = program.run()
+        ((run, _),) = _programs(config, curve, config.sizes[:1])
+        _, trace = run()
         return np.asarray(trace.loss)[[0, -1]]
 
     found = [
         keep(curve.name, partial(losses, curve))
-        for curve in _curves(_on_cpu())[: config.networks]
+        for curve in _curves(_device())[: config.networks]
     ]
     return Result(np.array(config.sizes), np.stack(found))
 
 
-def _programs(config: Config, curve: Curve, sizes: tuple[int, ...]) -> list[Program]:
-    """SGD with momentum on normal pixels, as many as the largest batch has, with labels
-    in turn.
+def _programs(
+    config: Config, curve: Curve, sizes: tuple[int, ...]
+) -> list[tuple[Callable[[], Any], int]]:
+    """For each size, updates that are compiled when first called, and how many they
+    are: SGD with momentum on as many pictures as the largest batch has, normal pixels
+    with labels in turn.
     """
     count = max(sizes)
-    (seed,) = randomness.seeds(config.seed, 1)
-    drawn = np.random.default_rng(seed)
+    drawn = np.random.default_rng(config.seed)
     pixels = drawn.standard_normal((count, *curve.shape), np.float32)
-    pictures = problem.examples(pixels, np.arange(count) % CLASSES)
-    pictures = jax.device_put(pictures)
+    pictures = jax.device_put(problem.examples(pixels, np.arange(count) % CLASSES))
     of = partial(
         learn.training,
         problem.start(curve.model, pictures.inputs[:1]),
@@ -179,13 +169,13 @@ def _programs(config: Config, curve: Curve, sizes: tuple[int, ...]) -> list[Prog
     for size in sizes:
         updates = _updates(size)
         run = jax.jit(of(_in_turn(pictures, size), steps=updates).run)
-        programs.append(Program(partial(run, state, pictures), updates))
+        programs.append((partial(run, state, pictures), updates))
     return programs
 
 
 def _updates(size: int) -> int:
     """In one timing."""
-    return min(max(SEEN // size, 1), MOST) if _on_cpu() else EQUAL
+    return min(max(SEEN // size, 1), MOST) if "CPU" in _device() else EQUAL
 
 
 def _in_turn(pictures: Batch, size: int) -> learn.Batches:
@@ -206,7 +196,7 @@ def timings(config: Config) -> Timings:
     backwards.
     """
     sizes = config.sizes
-    curves = _curves(_on_cpu())[: config.networks]
+    curves = _curves(_device())[: config.networks]
     seconds = np.empty((len(curves), len(sizes), config.rounds))
     for network, curve in enumerate(curves):
         programs = _programs(config, curve, sizes)
@@ -215,105 +205,81 @@ def timings(config: Config) -> Timings:
                 run, updates = programs[index]
                 taken = record.seconds(run, repeats=1, warmups=int(turn == 0))
                 seconds[network, index, turn] = taken.item() / updates
-    precision = jax.config.values["jax_default_matmul_precision"] or "default"
-    return Timings(seconds, np.array(_device()), np.array(precision))
+    return Timings(seconds, np.array(_device()))
 
 
 def _device() -> str:
     """What is timed, for a sentence."""
     device, *_ = jax.devices()
-    if _on_cpu():
+    if device.platform == "cpu":
         return f"{parallel.cores()} cores of a CPU"
-    return f"one {device.device_kind}"
+    precision = jax.config.values["jax_default_matmul_precision"] or "default"
+    return f"one {device.device_kind}, matrix products at {precision} precision"
 
 
 def findings(result: Result, timings: Timings) -> tuple[Assertion, ...]:
     """Each network on this device."""
     found: list[Assertion] = []
-    exact = f"matrix products at {timings.precision} precision"
-    named = zip(_timed(timings), timings.seconds, result.losses, strict=False)
+    curves = _curves(str(timings.device))
+    named = zip(curves, timings.seconds, result.losses, strict=False)
     for curve, seconds, (before, after) in named:
-        work = f"{curve.name}, {WORK}"
-        setting = f"{work}, float32, {exact}, {timings.device}"
-        found += _updates_of(result.sizes, seconds, setting)
-        found += _epochs(result.sizes, seconds, setting)
+        setting = f"{curve.name}, {WORK}, float32, {timings.device}"
         trained = record.supporting(
             "C064",
             "The loss of a picture falls over the timed updates, the control.",
             record.certain(after - before),
             record.below(0.0),
             unit="nats",
-            setting=work,
+            setting=setting,
         )
-        found.append(trained)
+        found += [*_ratios(result.sizes, seconds, setting), trained]
     return tuple(found)
 
 
-def _timed(timings: Timings) -> tuple[Curve, ...]:
-    return _curves(str(timings.device).endswith("CPU"))
-
-
-def _updates_of(
-    sizes: np.ndarray, seconds: np.ndarray, setting: str
-) -> list[Assertion]:
-    """C064 and the fitted law."""
+def _ratios(sizes: np.ndarray, seconds: np.ndarray, setting: str) -> list[Assertion]:
+    """C064, C065, and C071's row on epochs."""
     full = _full(sizes)
-    update = f"n update by {sizes[full]:,} examples"
-    part = record.bootstrap(partial(_part, sizes, full), seconds.T)
-    role = record.supporting if setting.endswith("CPU") else record.deciding
-    of = partial(role, "C064", unit="ratio", setting=setting)
-    same = of(
-        f"A{update} takes less than twice as long as by {sizes[0]}.",
-        _quotient(seconds, full, 0),
+    first, small, *_ = sizes
+    thousand, last = f"{sizes[full]:,}", f"{sizes[-1]:,}"
+    updates = partial(_quotient, seconds)
+    epochs = partial(_quotient, seconds * _passes(sizes)[:, None])
+    about = {"unit": "ratio", "setting": setting}
+    deciding = partial(record.deciding, **about)
+    supporting = partial(record.supporting, **about)
+    on_parallel = supporting if "CPU" in setting else deciding
+    same = on_parallel(
+        "C064",
+        f"An update by {thousand} examples takes less than twice as long as by "
+        f"{first}.",
+        updates(full, 0),
         SAME,
     )
-    beyond = of(
-        f"An update by {sizes[-1]:,} examples takes more than twice as long as by "
-        f"{sizes[full]:,}.",
-        _quotient(seconds, -1, full),
+    beyond = on_parallel(
+        "C064",
+        f"An update by {last} examples takes more than twice as long as by {thousand}.",
+        updates(-1, full),
         TWICE,
     )
-    fitted = record.supporting(
-        "C064",
-        f"Of the time of a{update}, more than half is in proportion to them, by the "
-        "fit of t₀ + s B.",
-        part,
-        record.above(0.5, margin=0.05, reason=CLOCK),
-        unit="fraction",
-        setting=setting,
-    )
-    return [same, beyond, fitted]
-
-
-def _epochs(sizes: np.ndarray, seconds: np.ndarray, setting: str) -> list[Assertion]:
-    """C065, and C071's row on epochs."""
-    about = {"unit": "ratio", "setting": setting}
-    epochs = seconds * _passes(sizes)[:, None]
-    full = _full(sizes)
-    single, small, *_ = sizes
-    falls = record.deciding(
+    falls = deciding(
         "C065",
-        f"An epoch by batches of {single} takes longer than by {sizes[full]:,}.",
-        _quotient(epochs, 0, full),
+        f"An epoch by batches of {first} takes longer than by {thousand}.",
+        epochs(0, full),
         LONGER,
-        **about,
     )
-    levels = record.deciding(
+    levels = deciding(
         "C065",
-        f"By batches of {sizes[-1]:,} an epoch takes as long as by {sizes[full]:,}, "
-        "within a quarter.",
-        _quotient(epochs, -1, full),
+        f"By batches of {last} an epoch takes as long as by {thousand}, within a "
+        "quarter.",
+        epochs(-1, full),
         LEVEL,
-        **about,
     )
-    row = record.supporting(
+    row = supporting(
         "C071",
-        f"An epoch by batches of {small} takes longer than by {sizes[full]:,}.",
-        _quotient(epochs, 1, full),
+        f"An epoch by batches of {small} takes longer than by {thousand}.",
+        epochs(1, full),
         LONGER,
-        **about,
     )
-    return [falls, levels, row]
+    return [same, beyond, falls, levels, row]
 
 
 def _passes(sizes: np.ndarray) -> np.ndarray:
@@ -335,22 +301,15 @@ def _ratio(over: np.ndarray, under: np.ndarray) -> float:
     return float(np.median(over) / np.median(under))
 
 
-def _part(sizes: np.ndarray, index: int, rounds: np.ndarray) -> float:
-    """s B over t₀ + s B at a size, from `[round, size]`."""
-    law = record.affine_law(sizes, np.median(rounds, axis=0))
-    grown = law.slope * sizes[index]
-    return float(grown / (law.level + grown))
-
-
 def figures(result: Result, timings: Timings) -> dict[str, Figure]:
     """Seconds of an update and of an epoch: medians and ranges of the rounds."""
-    figure, axes = panels(1, 2, width=5.0, height=3.8)
+    figure, axes = panels(1, 2)
+    curves = _curves(str(timings.device))
     titles = f"an update, {timings.device}", "an epoch of 60,000"
     for axis, title, counted in zip(axes, titles, (np.ones_like, _passes), strict=True):
-        for curve, seconds in zip(_timed(timings), timings.seconds, strict=False):
+        for curve, seconds in zip(curves, timings.seconds, strict=False):
             times = seconds * counted(result.sizes)[:, None]
-            line = band(axis, result.sizes, times, curve.name, within=1.0)
-            line.set_markevery(1)
+            band(axis, result.sizes, times, curve.name, within=1.0)
         axis.set_xscale("log")
         axis.set_yscale("log")
         label(axis, title, "batch size", "seconds (median and range)")

@@ -15,9 +15,8 @@ never.
   that is missing or seen twice, or by one update. What counts is in how many epochs
   either happens. With the ragged last batch dropped, the count is ⌊N/B⌋; that
   supports, since the claim rounds up.
-- Control: the same count of examples drawn with replacement must fail in every epoch of
-  500 examples or more: that N draws show all N has the probability N!/Nᴺ, below
-  10⁻²⁰⁰.
+- Control: the same counts of examples drawn with replacement must fail: that N draws
+  show all N has the probability N!/Nᴺ, of 500 examples below 10⁻²⁰⁰.
 
 Nothing is measured with an error: any mismatch refutes. A first version added up new
 examples batch by batch, and would have taken one that is twice in a batch for two.
@@ -45,9 +44,15 @@ from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, legend_below, panels
 from jaxml.types import Batch, Keep, Key
 
-COURSE = ((10_000, 10), (1000, 100), (20, 20), (20, 1), (60_000, 1), (60_000, 1000))
-PRINTED = (1000, 10, 1, 20, 60_000, 60)
-"""Examples and batch sizes of the course's quizzes, and the updates that it prints."""
+COURSE = {
+    "10,000/10 = 1,000": (10_000, 10, 1000),
+    "1,000/100 = 10": (1000, 100, 10),
+    "20/20 = 1": (20, 20, 1),
+    "20/1 = 20": (20, 1, 20),
+    "60,000/1 = 60,000": (60_000, 1, 60_000),
+    "60,000/1,000 = 60": (60_000, 1000, 60),
+}
+"""Examples, batch size, and updates, as the course's quizzes print them."""
 
 RAGGED = ((10, 3), (7, 5), (500, 64), (1797, 100), (60_000, 4096))
 ORDERS = (learn.in_order, learn.shuffled, learn.shuffled_once, learn.with_replacement)
@@ -55,7 +60,6 @@ ORDERS = (learn.in_order, learn.shuffled, learn.shuffled_once, learn.with_replac
 
 LATEST = 1000  # epoch
 AGAIN = 1000  # updates of an epoch up to which as many again are drawn
-MANY = 500  # examples that draws with replacement never show all
 NEVER = np.iinfo(np.int32).max
 
 
@@ -80,7 +84,7 @@ class Result(NamedTuple):
 
     Attributes:
         cases: examples and batch size.
-        printed: how many of the cases are the course's.
+        printed: updates of the course's cases, as it prints them.
         updates: until all examples were seen, the ragged last batch kept; -1 for never.
         whole: until ⌊N/B⌋ B examples were seen, the ragged last batch dropped.
         most: in how many batches an epoch the most frequent example is.
@@ -88,7 +92,7 @@ class Result(NamedTuple):
     """
 
     cases: Int[np.ndarray, "case 2"]
-    printed: Int[np.ndarray, ""]
+    printed: Int[np.ndarray, " printed"]
     updates: Int[np.ndarray, "case order epoch"]
     whole: Int[np.ndarray, "case order epoch"]
     most: Int[np.ndarray, "case order epoch"]
@@ -109,10 +113,11 @@ class Seen(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program a case."""
-    cases = COURSE[: config.printed] + RAGGED[: config.ragged]
+    course = np.array(list(COURSE.values()))[: config.printed]
+    cases = [*course[:, :2].tolist(), *RAGGED[: config.ragged]]
     counted = [keep(f"{case}", partial(_counted, config, *case)) for case in cases]
     columns = [np.stack(column) for column in zip(*counted, strict=True)]
-    return Result(np.array(cases), np.array(config.printed), *columns)
+    return Result(np.array(cases), course[:, 2], *columns)
 
 
 def _counted(config: Config, examples: int, size: int) -> tuple[jax.Array, ...]:
@@ -144,8 +149,7 @@ def _counted(config: Config, examples: int, size: int) -> tuple[jax.Array, ...]:
 
 def _epochs(config: Config) -> Int[np.ndarray, " epoch"]:
     """The first one and random others."""
-    seed, *_ = randomness.seeds(config.seed, 1)
-    others = np.random.default_rng(seed).permutation(np.arange(1, LATEST))
+    others = np.random.default_rng(config.seed).permutation(np.arange(1, LATEST))
     return np.append(0, others[: config.epochs - 1]).astype(np.int32)
 
 
@@ -179,45 +183,51 @@ def _until(first: jax.Array, examples: int) -> jax.Array:
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Epochs that do not match, over all cases, orders and epochs."""
     examples, size = result.cases.T[:, :, None, None]
+    count = len(result.printed)
     wrong = result.updates != -(-examples // size)
+    unlike = result.updates[:count, :-1] != result.printed[:, None, None]
     twice = (result.most != 1) | (result.least != 1)
     fewer = result.whole != examples // size
     setting = (
         f"{len(result.cases)} pairs of N and B, N up to {np.max(examples):,}, in "
         f"order, shuffled anew and once, {result.updates.shape[-1]} epochs each"
     )
-    control = f"N of {MANY} or more, drawn with replacement"
-    many = np.ravel(examples) >= MANY
+    control = "the same pairs, drawn with replacement"
     about = {"claim": "C061", "rule": record.at_most(0.0), "unit": "mismatches"}
     deciding = partial(record.deciding, setting=setting, **about)
+    supporting = partial(record.supporting, **about)
     seen = "N examples in batches of B have all been seen after ⌈N/B⌉ updates, and not "
     once = "Every example is in exactly one batch of an epoch"
     return (
-        deciding(statement=f"{seen}before.", measured=_count(wrong[:, :-1])),
+        deciding(
+            statement=f"{seen}before.",
+            measured=_count(wrong[:, :-1]),
+        ),
         deciding(
             statement=f"An epoch takes the updates that the course prints: "
-            f"{_printed(result)}.",
-            measured=_count(_not_as_printed(result)),
+            f"{', '.join(list(COURSE)[:count])}.",
+            measured=_count(unlike),
+            setting="the course's quizzes, in order, shuffled anew and once",
         ),
-        deciding(statement=f"{once}.", measured=_count(twice[:, :-1])),
-        record.supporting(
+        deciding(
+            statement=f"{once}.",
+            measured=_count(twice[:, :-1]),
+        ),
+        supporting(
             statement="With the ragged last batch dropped, an epoch takes ⌊N/B⌋ "
             "updates.",
             measured=_count(fewer[:, :-1]),
             setting=setting,
-            **about,
         ),
-        record.supporting(
+        supporting(
             statement=f"{seen}before, the control.",
-            measured=_count(wrong[many, -1]),
+            measured=_count(wrong[:, -1]),
             setting=control,
-            **about,
         ),
-        record.supporting(
+        supporting(
             statement=f"{once}, the control.",
-            measured=_count(twice[many, -1]),
+            measured=_count(twice[:, -1]),
             setting=control,
-            **about,
         ),
     )
 
@@ -227,46 +237,23 @@ def _count(wrong: np.ndarray) -> record.Interval:
     return record.certain(np.sum(wrong))
 
 
-def _printed(result: Result) -> str:
-    """The course's figures that were counted."""
-    count = int(result.printed)
-    return ", ".join(
-        f"{examples:,}/{size:,} = {updates:,}"
-        for (examples, size), updates in zip(COURSE[:count], PRINTED, strict=False)
-    )
-
-
-def _not_as_printed(result: Result) -> np.ndarray:
-    """Which epochs of the course's cases take another number."""
-    count = int(result.printed)
-    printed = np.array(PRINTED[:count])[:, None, None]
-    return result.updates[:count, :-1] != printed
-
-
 def figures(result: Result) -> dict[str, Figure]:
     """Counted updates against ⌈N/B⌉, and how often examples are seen."""
     figure, (counts, often) = panels(1, 2)
     examples, size = result.cases.T
     expected = -(-examples // size)
-    line = np.unique(expected)
-    counts.plot(line, line, color="0.6", linestyle="-", marker="", label="⌈N/B⌉")
-    for name, counted, marker in (
-        ("kept", result.updates, "o"),
-        ("dropped", result.whole, "x"),
-    ):
-        shown = f"counted, ragged last batch {name}"
-        _points(counts, expected, counted[:, :-1], marker, shown)
+    counts.plot(expected, expected, color="0.6", marker="", label="⌈N/B⌉")
+    kept, dropped = result.updates[:, :-1], result.whole[:, :-1]
+    _points(counts, expected, kept, "o", "counted, ragged last batch kept")
+    _points(counts, expected, dropped, "x", "counted, ragged last batch dropped")
     counts.set_xscale("log")
     counts.set_yscale("log")
     label(counts, "updates of an epoch", "⌈N/B⌉", "updates until all were seen")
     legend_below(counts, columns=1)
-    for name, times, marker in (
-        ("most", result.most, "^"),
-        ("least", result.least, "v"),
-    ):
-        _points(often, expected, times[:, :-1], marker, f"the {name} frequent")
-        replaced = f"the {name} frequent, with replacement"
-        _points(often, expected * 1.15, times[:, -1], marker, replaced)
+    _points(often, expected, result.most[:, :-1], "^", "the most frequent")
+    _points(often, expected, result.least[:, :-1], "v", "the least frequent")
+    _points(often, expected, result.most[:, -1], "+", "the most, with replacement")
+    _points(often, expected, result.least[:, -1], "x", "the least, with replacement")
     often.set_xscale("log")
     often.set_ylim(bottom=0)
     label(often, "each example", "⌈N/B⌉", "batches of an epoch that it is in")
