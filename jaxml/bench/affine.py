@@ -11,9 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from scipy.optimize import nnls
 
-from jaxml.record import Interval, bootstrap
+from jaxml.record import (
+    Affine,
+    Interval,
+    affine_deviation,
+    affine_law,
+    bootstrap,
+)
 from jaxml.types import InputError
 
 
@@ -69,38 +74,28 @@ def fit(
     scale = float(np.median(sizes))
 
     def fixed(seconds: np.ndarray) -> float:
-        return _solved(sizes, seconds)[0]
+        return _solved(sizes, seconds).level
 
     def each(seconds: np.ndarray) -> float:
-        return _solved(sizes, seconds)[1]
+        return _solved(sizes, seconds).slope
 
     def angle(seconds: np.ndarray) -> float:
         """t₀/s on a scale on which it is finite, also where s is 0."""
-        level, slope = _solved(sizes, seconds)
-        return math.atan2(level, slope * scale)
+        law = _solved(sizes, seconds)
+        return math.atan2(law.level, law.slope * scale)
 
     turned = _estimate(bootstrap(angle, seconds))
     return Law(
         _estimate(bootstrap(fixed, seconds)),
         _estimate(bootstrap(each, seconds)),
         Estimate(*(_size(value, scale) for value in turned)),
-        _deviation(sizes, seconds),
+        affine_deviation(_solved(sizes, seconds), sizes, np.median(seconds, axis=0)),
     )
 
 
-def _solved(sizes: np.ndarray, seconds: np.ndarray) -> tuple[float, float]:
+def _solved(sizes: np.ndarray, seconds: np.ndarray) -> Affine:
     """t₀ and s for some rounds."""
-    times = np.median(seconds, axis=0)
-    columns = np.stack([1 / times, sizes / times], axis=1)
-    (level, slope), _ = nnls(columns, np.ones(len(times)))
-    return float(level), float(slope)
-
-
-def _deviation(sizes: np.ndarray, seconds: np.ndarray) -> float:
-    """The largest relative error of the fit to all rounds."""
-    level, slope = _solved(sizes, seconds)
-    times = np.median(seconds, axis=0)
-    return float(np.max(np.abs(level + slope * sizes - times) / times))
+    return affine_law(sizes, np.median(seconds, axis=0))
 
 
 def _size(angle: float, scale: float) -> float:
