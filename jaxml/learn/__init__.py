@@ -117,3 +117,4 @@ from jaxml.learn.tuning.compare import (
     updates_to,
 )
 from jaxml.learn.tuning.range_test import RangeTest, range_test
+from jaxml.learn.tuning.scaled_rates import scaled
