@@ -55,6 +55,7 @@ from jaxml.learn.optimizers.momenta import (
     sgd,
     sgdw,
 )
+from jaxml.learn.optimizers.momentum_variants import Variant, varied_momentum
 from jaxml.learn.optimizers.scripts import steps_along
 from jaxml.learn.optimizers.self_tuned import prodigy, swats
 from jaxml.learn.optimizers.table import OPTIMIZERS
