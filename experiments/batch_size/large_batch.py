@@ -17,7 +17,7 @@ normalisation in `ghost_batches`.
 What decides, at equal epochs, on digits and on clothing, of both sizes: the best of the
 eight techniques at the large batch minus the small batch in held-out accuracy, above
 minus one point, which is one picture in a hundred. The best technique and its rate are
-chosen together, by 20 units, and judged by 20 others, in every resample anew; so the
+chosen together, by 30 units, and judged by 40 others, in every resample anew; so the
 choice among 96 points flatters nobody. The small batch is taken twice:
 
 - As it is, with momentum at its best rate, as the papers take it.
@@ -115,8 +115,8 @@ class Config:
     optimizers: int = len(OPTIMIZERS)
     sizes: tuple[int, ...] = (SMALL, 250, EXAMPLES)
     test: int = 1000
-    tuning: int = 20
-    judging: int = 20
+    tuning: int = 30
+    judging: int = 40
     lanes: int = 20
     seed: int = 0
 

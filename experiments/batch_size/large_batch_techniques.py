@@ -233,10 +233,9 @@ def _recovered(result: Result, data: int) -> list[Assertion]:
 
 
 def _part(small: np.ndarray, untuned: np.ndarray, ours: np.ndarray) -> float:
-    """How much of the way from `untuned` to `small` ours is; nan if it does not rise."""
-    gap = np.mean(small) - np.mean(untuned)
-    made_up = np.mean(ours) - np.mean(untuned)
-    return float(made_up / gap) if gap > 0 else float("nan")
+    """How much of the way from `untuned` to `small` ours is; nan if there is none."""
+    gap = record.mean_difference(small, untuned)
+    return record.mean_difference(ours, untuned) / gap if gap > 0 else np.nan
 
 
 def _longer_as_well(result: Result, data: int) -> list[Assertion]:
@@ -280,10 +279,9 @@ def figures(result: Result) -> dict[str, Figure]:
         longer = [at_tuned(_arm(each), tuning) for each in result.longer[data]]
         updates = UPDATES * np.arange(1, len(longer) + 1)
         band(axis, updates, np.array(longer), f"batches of {EXAMPLES}")
-        reached = at_tuned(_arm(result.small[data]), tuning)
-        ends = np.array([UPDATES, 400])
-        level = np.stack([reached, reached])
-        band(axis, ends, level, f"batches of {SMALL} after 400 updates")
+        small = at_tuned(_arm(result.small[data]), tuning)
+        level = np.stack([small, small])
+        band(axis, updates[[0, -1]], level, f"batches of {SMALL} after 400 updates")
         axis.set_xscale("log")
         label(axis, DATA[data], "updates", "held-out accuracy at the best rate")
     shared_legend(later)

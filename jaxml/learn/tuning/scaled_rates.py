@@ -65,7 +65,7 @@ def _times(rates: Any, factor: float) -> np.ndarray:
     real = jnp.issubdtype(given.dtype, jnp.floating)
     dtype = given.dtype if real else jnp.result_type(float)
     with np.errstate(over="ignore", under="ignore"):
-        found = (given.astype(np.float64) * factor).astype(dtype)
+        found = np.asarray(given.astype(np.float64) * factor).astype(dtype)
     lost = np.isfinite(given) & ~np.isfinite(found) | (given != 0) & (found == 0)
     if np.any(lost):
         raise InputError(
