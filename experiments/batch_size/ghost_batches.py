@@ -108,16 +108,17 @@ def study(config: Config, keep: Keep) -> Result:
     model = problem.batch_normalised((config.width, 10), jax.nn.relu)
     found, weights = [], []
     for of, data in zip(WORKLOADS[: config.data], DATA, strict=False):
-        pictures = of(train=EXAMPLES, test=config.test).data
+        normalised = partial(
+            problem.normalised_workload,
+            model,
+            problem.cross_entropy,
+            of(train=EXAMPLES, test=config.test).data,
+            train=EXAMPLES,
+            test=config.test,
+        )
+        weights.append(problem.weights(normalised()))
         for kind in KINDS:
-            work = problem.normalised_workload(
-                model,
-                problem.cross_entropy,
-                pictures,
-                train=EXAMPLES,
-                test=config.test,
-                ghost=kind.ghost,
-            )
+            work = normalised(ghost=kind.ghost)
             steps = EPOCHS * learn.updates_per_epoch(EXAMPLES, kind.size)
             grid = learn.grid(learn.Hyper, lr=RATES)
             scaled = learn.scaled(grid, kind.size, reference=SMALL, power=0.5)
@@ -133,7 +134,6 @@ def study(config: Config, keep: Keep) -> Result:
             )[name]
             ended = contest.final[TRAINING], contest.final[HELD_OUT]
             found.append(np.nan_to_num(np.stack(ended), nan=GUESS))
-        weights.append(problem.weights(work))
     every = np.array(found).reshape(config.data, len(KINDS), *found[0].shape)
     training, held_out = np.moveaxis(every, 2, 0)
     return Result(training, held_out, np.array(weights), np.array(config.tuning))

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxml.types import Array, InputError, Key, Model, Params
 
@@ -53,23 +54,24 @@ def in_ghosts(model: Model, size: int) -> Model:
             return model.apply(params, state, inputs, train=False, key=key)
         count = len(inputs)
         _require_whole(count, size, masked)
-        present = jnp.ones(count, bool) if mask is None else jnp.asarray(mask)
+        present = np.ones(count, bool) if mask is None else mask
 
         def one(
             inputs: jax.Array, present: jax.Array, number: jax.Array
         ) -> tuple[jax.Array, Any]:
-            own = None if key is None else jax.random.fold_in(key, number)
+            drawn = None if key is None else jax.random.fold_in(key, number)
             # A ghost of padding alone, which counts nothing, is normalised by itself.
             given = {"mask": present | ~jnp.any(present)} if masked else {}
-            return model.apply(params, state, inputs, train=True, key=own, **given)
+            return model.apply(params, state, inputs, train=True, key=drawn, **given)
 
-        ghosts, counted = _cut(jnp.asarray(inputs), size), _cut(present, size)
-        counted &= (jnp.arange(counted.size) < count).reshape(counted.shape)
+        ghosts = _cut(inputs, size)
+        own = np.arange(ghosts.shape[0] * size) < count
+        counted = _cut(present, size) & own.reshape(-1, size)
         numbers = jnp.arange(len(ghosts), dtype=jnp.int32)
         outputs, states = jax.vmap(one)(ghosts, counted, numbers)
-        weights = jnp.sum(counted, axis=1)
-        joined = outputs.reshape(-1, *outputs.shape[2:])[:count]
-        return joined, jax.tree.map(partial(_mean, weights), states)
+        joined = outputs.reshape(-1, *outputs.shape[2:])
+        mean = partial(_mean, jnp.sum(counted, axis=1))
+        return joined[:count], jax.tree.map(mean, states)
 
     return Model(model.init, apply)
 
@@ -84,16 +86,19 @@ def _require_whole(count: int, size: int, masked: bool) -> None:
         )
 
 
-def _cut(rows: jax.Array, size: int) -> jax.Array:
+def _cut(rows: Array, size: int) -> jax.Array:
     """`[ghost, size, ...]`, the last one filled up by copies of the last row."""
-    missing = -len(rows) % size
-    last = jnp.repeat(rows[-1:], missing, axis=0)
-    return jnp.concatenate([rows, last]).reshape(-1, size, *rows.shape[1:])
+    length = len(rows)
+    ghosts = -(-length // size)
+    places = np.minimum(np.arange(ghosts * size), length - 1)
+    taken = jnp.asarray(rows)[places]
+    return taken.reshape(ghosts, size, *taken.shape[1:])
 
 
 def _mean(weights: jax.Array, states: jax.Array) -> jax.Array:
     """The mean over ghosts by their weights; the first where there are no numbers."""
     if not jnp.issubdtype(states.dtype, jnp.floating):
         return states[0]
-    fractions = weights.astype(states.dtype) / jnp.sum(weights).astype(states.dtype)
-    return jnp.tensordot(fractions, states, axes=1)
+    counts = weights.astype(states.dtype)
+    total = jnp.tensordot(counts, states, axes=1)
+    return total / jnp.sum(counts)
