@@ -55,7 +55,6 @@ from jaxml.learn.optimizers.momenta import (
     sgd,
     sgdw,
 )
-from jaxml.learn.optimizers.momentum_variants import Variant, varied_momentum
 from jaxml.learn.optimizers.scripts import steps_along
 from jaxml.learn.optimizers.self_tuned import prodigy, swats
 from jaxml.learn.optimizers.table import OPTIMIZERS
@@ -117,5 +116,5 @@ from jaxml.learn.tuning.compare import (
     summary,
     updates_to,
 )
+from jaxml.learn.tuning.large_batches import Variant, scaled, varied_momentum
 from jaxml.learn.tuning.range_test import RangeTest, range_test
-from jaxml.learn.tuning.scaled_rates import scaled

@@ -9,10 +9,7 @@ from jaxml.problem.data.embedded import (
     spirals,
     xor,
 )
-from jaxml.problem.data.examples import (
-    examples,
-    split,
-)
+from jaxml.problem.data.examples import examples, split
 from jaxml.problem.data.idx import read_idx
 from jaxml.problem.data.image_sets import (
     fashion_mnist,
