@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from jaxml.problem.losses import accuracy
 from jaxml.problem.models.ghosts import in_ghosts
@@ -51,14 +52,15 @@ def normalised_workload(
         examples; Hoffer, Hubara and Soudry 2017, arXiv:1705.08741, for ghosts.
     """
     begin = start(model, data.inputs)
-    if not jax.tree.leaves(jax.eval_shape(begin, jax.random.key(0))[1]):
+    _, shapes = jax.eval_shape(begin, jax.random.key(0))
+    if not jax.tree.leaves(shapes):
         raise InputError(
             "The model keeps no state that training examples could give: take "
             "`problem.workload`."
         )
 
     def measured(params: Params, own: Dataset, measure: Loss, of: Batch) -> Any:
-        before = begin(jax.random.key(0))[1]
+        before = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         inputs = own.train.inputs
         _, seen = model.apply(params, before, inputs, train=True, key=None)
         return objective(model, measure, state=seen)(params, of)
