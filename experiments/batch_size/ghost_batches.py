@@ -123,7 +123,7 @@ def study(config: Config, keep: Keep) -> Result:
             grid = learn.grid(learn.Hyper, lr=RATES)
             scaled = learn.scaled(grid, kind.size, reference=SMALL, power=0.5)
             name = f"{data}, {kind.name}"
-            both = problem.judged_twice(work)
+            both = problem.judged_on_both(work)
             contest = learn.compare(
                 learn.experiment(both, batch=kind.size, steps=steps),
                 {name: learn.Entrant(learn.momentum, scaled)},

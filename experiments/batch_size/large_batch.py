@@ -151,7 +151,7 @@ def study(config: Config, keep: Keep) -> Result:
     works = [of(train=EXAMPLES, test=config.test) for of in WORKLOADS[: config.data]]
     found = []
     for work, data in zip(works, DATA, strict=False):
-        contenders = partial(_contenders, config, keep, problem.judged_twice(work))
+        contenders = partial(_contenders, config, keep, problem.judged_on_both(work))
         found.append([contenders(data, size) for size in config.sizes])
     training, held_out = np.moveaxis(np.array(found), 2, 0)
     return Result(

@@ -61,7 +61,6 @@ from jaxml.problem.objectives import (
     start,
     training_loss,
 )
-from jaxml.problem.tasks.judged import judged_twice
 from jaxml.problem.tasks.line import (
     Line,
     pokemon_line,
