@@ -116,4 +116,5 @@ from jaxml.learn.tuning.compare import (
     summary,
     updates_to,
 )
+from jaxml.learn.tuning.large_batches import Variant, scaled, varied_momentum
 from jaxml.learn.tuning.range_test import RangeTest, range_test

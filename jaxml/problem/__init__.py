@@ -9,10 +9,7 @@ from jaxml.problem.data.embedded import (
     spirals,
     xor,
 )
-from jaxml.problem.data.examples import (
-    examples,
-    split,
-)
+from jaxml.problem.data.examples import examples, split
 from jaxml.problem.data.idx import read_idx
 from jaxml.problem.data.image_sets import (
     fashion_mnist,
@@ -48,12 +45,14 @@ from jaxml.problem.models.dense import (
     polynomial,
     units,
 )
+from jaxml.problem.models.ghosts import in_ghosts
 from jaxml.problem.models.image import (
     cnn,
     max_pool,
 )
 from jaxml.problem.models.linen import from_linen
 from jaxml.problem.models.nnx import from_nnx
+from jaxml.problem.models.normalised import batch_normalised
 from jaxml.problem.objectives import (
     criterion,
     evaluation,
@@ -86,6 +85,7 @@ from jaxml.problem.tasks.networks import (
     untrained_logits,
     wider_inputs,
 )
+from jaxml.problem.tasks.normalised import normalised_workload
 from jaxml.problem.tasks.scripts import (
     one_large,
     over_decades,
