@@ -256,7 +256,7 @@ def figures(result: Result) -> dict[str, Figure]:
     _points(often, expected, result.least[:, -1], "x", "the least, with replacement")
     often.set_xscale("log")
     often.set_ylim(bottom=0)
-    label(often, "each example", "⌈N/B⌉", "batches of an epoch that it is in")
+    label(often, "each example", "⌈N/B⌉", "batches it is in, an epoch")
     legend_below(often, columns=1)
     return {"updates": figure}
 
