@@ -331,13 +331,13 @@ def _spread(quantity: Quantity, *ended: np.ndarray) -> float:
 def figures(result: Result) -> dict[str, Figure]:
     """Pairs of orders, unit by unit: the first minus the second."""
     places = list(product(*map(range, result.ended.shape[:2])))
-    figure, axes = panels(len(places), len(QUANTITIES))
+    figure, axes = panels(len(places), len(QUANTITIES), width=5.0)
     for (place, quantity), axis in zip(product(places, QUANTITIES), axes, strict=True):
         arms = _arms(result, place, quantity)
         rows = {PAIRS[pair]: (arms[pair[0]], arms[pair[1]]) for pair in _tried(arms)}
         compared(axis, rows, quantity.rule, tuning=int(result.tuning))
         axis.set_xscale("symlog", linthresh=2 * quantity.rule.margin)
-        what = f"{quantity.name}, {quantity.unit}"
+        what = f"difference in {quantity.name}"
         label(axis, _case(place), what, "first minus second")
     shared_legend(figure)
     return {"orders": figure}
