@@ -279,9 +279,9 @@ def _moments(batches: np.ndarray, gram: np.ndarray) -> tuple[float, float]:
     """The noise of batches, and their bias in units of it."""
     draws = len(batches)
     mean = np.bincount(batches.ravel(), minlength=len(gram)) / batches.size
-    noise = np.mean(_squares(batches, gram))
+    noise = float(np.mean(_squares(batches, gram)))
     between = (draws * mean @ gram @ mean - noise) / (draws - 1)
-    return noise, between / noise
+    return noise, float(between / noise)
 
 
 def _squares(batches: np.ndarray, gram: np.ndarray) -> np.ndarray:
