@@ -29,7 +29,7 @@ small. Negative control: at saddles with a unit of zero weights the gradient of 
 example vanishes along the way down, so batches must stay and isotropic noise leave.
 From 1e-4 of ‖θ‖ off all examples leave as well, with no batches.
 
-A unit draws its pictures and weights anew, 20 tune and 60 judge. Margins and sizes were
+A unit draws its pictures and weights anew, 20 tune and 80 judge. Margins and sizes were
 fixed after a run of ten units at seed 7, at which the best rate lay well within.
 
 Not tested: large networks, where minima may be connected; rates that fall slowly.
@@ -53,7 +53,6 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from jaxml import curvature, learn, problem, randomness, record, tree
-from jaxml.curvature import MINIMUM, Certificate
 from jaxml.curvature.programs import mapped
 from jaxml.parallel import rows
 from jaxml.problem import Task
@@ -70,26 +69,34 @@ OFF = 3  # at saddles: all examples, from FAR off
 ARMS = ("batches of 10", "isotropic noise", "all examples", "all, 1e-4 off")
 EXAMPLES, SIZE, STARTS = 100, 10, 6
 RATES = 0.045 * 1.5 ** np.arange(8)
+STATIONARY, POSITIVE = 1e-10, 1e-8  # a minimum's ‖∇L‖ and λ, in ‖H‖
 STUCK = 1.1  # times the lowest loss
 FAR = 1e-4  # of ‖θ‖
-NOISY_FOLDS, FOLDS = 10, 25
+NOISY_PART = 0.4  # of the e-folds from a saddle
 SLOW, HEAVY = 0.05, 0.95  # rate and β of the descent to the bottom
 FIFTH = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Data sets, units, and how long runs are; saddles are all that there are."""
+    """Data sets, units, and how long runs are; saddles are all that there are.
+
+    Attributes:
+        updates: from a minimum.
+        descent: updates of the descent to the bottom.
+        folds: e-folds of the lowest eigenvalue, from a saddle.
+    """
 
     data: int = len(DATA)
     tuning: int = 20
-    judging: int = 60
+    judging: int = 80
     updates: int = 1000
     descent: int = 2000
+    folds: int = 25
     seed: int = 0
 
 
-SMOKE = Config(data=1, tuning=2, judging=2, updates=4, descent=200)
+SMOKE = Config(data=1, tuning=2, judging=2, updates=4, descent=200, folds=1)
 
 
 class Start(NamedTuple):
@@ -100,10 +107,20 @@ class Start(NamedTuple):
 
 
 class Found(NamedTuple):
-    """Where full-batch descent ends."""
+    """Where full-batch descent ends.
+
+    The loss is smooth, and its penalty keeps all minima finite, so that gradient and
+    spectrum certify a minimum.
+
+    Attributes:
+        gradient: ‖∇L‖ / (‖H‖ ‖θ‖).
+        lowest: eigenvalue over ‖H‖.
+    """
 
     params: Array
-    certificate: Certificate
+    loss: Array
+    gradient: Array
+    lowest: Array
 
 
 class Stuck(NamedTuple):
@@ -149,6 +166,7 @@ class Result(NamedTuple):
         kind: of a saddle, as in KINDS.
         left: progress from a saddle by arm, in drops that can be reached.
         updates: of a run from a minimum.
+        folds: e-folds of one from a saddle.
     """
 
     losses: Float[np.ndarray, "data unit start"]
@@ -158,6 +176,7 @@ class Result(NamedTuple):
     kind: Int[np.ndarray, " saddle"]
     left: Float[np.ndarray, "saddle arm"]
     updates: Int[np.ndarray, ""]
+    folds: Int[np.ndarray, ""]
 
 
 def _clothing() -> Task:
@@ -201,6 +220,7 @@ def study(config: Config, keep: Keep, negative_curvature: Any, escape: Any) -> R
         kind=negative_curvature.kind[saddle],
         left=left,
         updates=np.array(config.updates),
+        folds=np.array(config.folds),
     )
 
 
@@ -224,18 +244,26 @@ def _bottom(config: Config, objective: Objective, x: Array, data: Batch) -> Arra
 
 
 def _search(config: Config, objective: Objective, start: Start, _: None) -> Found:
-    """Descent, then Newton steps on |H| for the certificate."""
+    """Descent, then Newton steps on |H| until the gradient is 0 up to rounding."""
     near = _bottom(config, objective, start.params, start.data)
     steps = partial(curvature.eigenvector_following, index=jnp.int32(0), iterations=30)
     found = steps(objective, near, start.data).params
-    return Found(found, curvature.certify(objective, found, start.data))
+    product = curvature.hessian_product(objective, found, start.data)
+    values = jnp.linalg.eigvalsh(curvature.dense(product, found))
+    largest = jnp.max(jnp.abs(values))
+    gradient = jnp.linalg.norm(jax.grad(objective)(found, start.data))
+    return Found(
+        params=found,
+        loss=objective(found, start.data),
+        gradient=gradient / (largest * jnp.linalg.norm(found)),
+        lowest=values[0] / largest,
+    )
 
 
 def _losses(found: Found) -> Float[np.ndarray, "unit start"]:
     """At certified minima."""
-    minimum = curvature.outcome(found.certificate) == MINIMUM
-    losses = np.where(minimum, found.certificate.loss, np.nan)
-    return losses.reshape(-1, STARTS)
+    minimum = (found.gradient < STATIONARY) & (found.lowest > POSITIVE)
+    return np.where(minimum, found.loss, np.nan).reshape(-1, STARTS)
 
 
 def _lowest(losses: np.ndarray) -> np.ndarray:
@@ -347,8 +375,8 @@ def _left(
         point=points.params[saddle],
         data=rows(points.data, chosen),
         rate=rate,
-        noisy=np.ceil(NOISY_FOLDS * fold).astype(np.int32),
-        updates=np.ceil(FOLDS * fold).astype(np.int32),
+        noisy=np.ceil(NOISY_PART * config.folds * fold).astype(np.int32),
+        updates=np.ceil(config.folds * fold).astype(np.int32),
         key=jax.random.split(randomness.key(config.seed, 1), len(chosen)),
     )
     fall = mapped(_fall, (objective,), saddles, None)
@@ -466,7 +494,7 @@ def _at_minima(result: Result, data: int, judged: Judged) -> tuple[Assertion, ..
         supporting(
             "All examples at once, at the same rate, make progress from a stuck "
             "minimum (negative control).",
-            record.tuned_mean(every.scores, every.values, tuning=judged.tuning),
+            record.tuned_mean(judged.scores, every.values, tuning=judged.tuning),
             PROGRESS,
             setting=at_minima,
         ),
@@ -502,8 +530,8 @@ def _at_saddles(result: Result, kind: int) -> tuple[Assertion, ...]:
     sees = kind == 0
     setting = (
         f"parity of {EXAMPLES} random 8x8 digits from 8 whitened principal components, "
-        f"3 tanh units, decay 0.001, rate 1/(4‖H‖), {NOISY_FOLDS} of {FOLDS} e-folds "
-        f"of the lowest eigenvalue, then all examples, {KINDS[kind]}"
+        f"3 tanh units, decay 0.001, rate 1/(4‖H‖), {result.folds} e-folds of the "
+        f"lowest eigenvalue, the last three fifths by all examples, {KINDS[kind]}"
     )
     deciding = record.deciding if sees else record.supporting
     control = "(negative control)"
