@@ -339,7 +339,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     return tuple(found)
 
 
-WITHIN = record.below(TENTH)
+WITHIN = record.near(0.0, margin=TENTH, reason="a tenth more noise is no other noise")
 BEYOND = record.above(TENTH)
 
 
@@ -351,7 +351,9 @@ def _laws(result: Result, data: int, setting: str) -> tuple[Assertion, ...]:
             "Over random batches the mean gradient is that of all examples: its error, "
             "squared, is below a hundredth of a batch's noise at every size.",
             _biased(result, data, [WITHOUT, WITH]),
-            record.below(BIAS),
+            record.near(
+                0.0, margin=BIAS, reason="a tenth of the noise's standard deviation"
+            ),
             unit="ratio",
             setting=setting,
             figure="bias",

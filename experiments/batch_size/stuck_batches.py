@@ -571,8 +571,8 @@ def figures(result: Result) -> dict[str, Figure]:
         if judged.tuning:
             _units(axes[data], judged)
             _rates(below[data], judged)
-        label(axes[data], DATA[data], "progress towards the lowest minimum", "from it")
-        label(below[data], DATA[data], "rate", "mean progress from a stuck minimum")
+        label(axes[data], DATA[data], "progress to the lowest minimum", "gradient")
+        label(below[data], DATA[data], "rate", "mean progress")
     saddles, parts = panels(1, len(KINDS), width=5.0)
     for kind, axis in enumerate(parts):
         left = result.left[result.kind == kind]

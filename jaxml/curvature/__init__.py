@@ -12,6 +12,7 @@ from jaxml.curvature.inertia import (
     inertia,
     inertia_from_eigenvalues,
 )
+from jaxml.curvature.isotropic import isotropic_gradient
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.outcomes import (
     AT_INFINITY,
@@ -29,6 +30,12 @@ from jaxml.curvature.outcomes import (
     signs,
 )
 from jaxml.curvature.noise import Noise, batch_covariance_trace, gradient_noise
+from jaxml.curvature.noise_draws import (
+    DrawnNoise,
+    ExampleGradients,
+    example_gradients,
+    noise_of_draws,
+)
 from jaxml.curvature.noise_parts import PartsNoise, noise_of_batches, noise_of_parts
 from jaxml.curvature.noise_scale import NoiseScale, noise_scale, noise_scale_of_series
 from jaxml.curvature.programs import mapped
