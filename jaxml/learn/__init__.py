@@ -12,6 +12,7 @@ from jaxml.learn.batches import (
     updates_per_epoch,
     with_replacement,
 )
+from jaxml.learn.draws import independent_batches
 from jaxml.learn.orders import Order, shuffled_once
 from jaxml.learn.training.grid import grid, joined
 from jaxml.learn.optimizers.hyper import Hyper, validate
