@@ -50,7 +50,7 @@ DATA = ("8x8 digits", "clothing of 7x7 pixels")
 WORKLOADS = (problem.digits_workload, problem.small_clothing_workload)
 SAMPLINGS = ("without replacement", "with replacement", "neighbours of half")
 NEIGHBOURS = len(SAMPLINGS) - 1
-EXAMPLES, BATCH, LARGE = 240, 24, 120
+EXAMPLES, BATCH = 240, 24
 BIAS = record.near(0.0, margin=0.01, reason="a tenth of the noise's deviation")
 LAW = record.near(0.0, margin=0.1, reason="a tenth more noise is no other noise")
 
@@ -60,7 +60,7 @@ class Config:
     """Sizes, batches drawn of each, updates, and units; of data sets the first ones."""
 
     data: int = len(DATA)
-    sizes: tuple[int, ...] = (1, 2, 5, 12, 30, 60, LARGE)
+    sizes: tuple[int, ...] = (1, 2, 5, 12, 30, 60, 120)
     draws: int = 3000
     updates: tuple[int, ...] = (1, 60, 600)
     units: int = 16
@@ -68,7 +68,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(data=1, sizes=(12, LARGE), draws=40, updates=(1,), units=2)
+SMOKE = Config(data=1, sizes=(12, 120), draws=40, updates=(1,), units=2)
 
 
 class Found(NamedTuple):
@@ -139,8 +139,9 @@ def _seen(
     )
     seeds = randomness.seeds(config.seed, config.units)
     grid = learn.grid(learn.Hyper, lr=0.02, seed=seeds)
-    title = f"{name}, {updates} updates"
-    runs = learn.sweep(training, grid, lanes=config.lanes, name=title, keep=keep)
+    runs = learn.sweep(
+        training, grid, lanes=config.lanes, name=f"{name}, {updates}", keep=keep
+    )
     return jax.tree.map(lambda leaf: leaf[:, -1], runs.trace.probed["seen"])
 
 
@@ -210,8 +211,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     found: list[Assertion] = []
     for data in range(len(result.found.trace)):
         setting = (
-            f"{EXAMPLES} examples of {DATA[data]}, dense network with 32 ReLUs, SGD "
-            f"with momentum, batches of 1 to {LARGE}"
+            f"240 examples of {DATA[data]}, dense network with 32 ReLUs, SGD with "
+            "momentum, batches of 1 to 120"
         )
         claims = (*3 * [record.deciding], *3 * [record.supporting])
         for asserted, law in zip(claims, _laws(result, data), strict=True):
