@@ -117,25 +117,16 @@ def _falls(objective: Objective, saddle: Saddle, _: None) -> Array:
     """How much lower the arms end, one after another."""
     data = saddle.data
     draw = learn.shuffled(data, SIZE).draw
+    gradients = curvature.noisy_gradients(
+        objective, data, draw, size=SIZE, key=saddle.key
+    )
     aside = tree.random_like(saddle.point, saddle.key)
     away = FAR * jnp.linalg.norm(saddle.point) * aside / jnp.linalg.norm(aside)
-
-    def of_batch(x: Array, step: Array) -> Array:
-        return jax.grad(objective)(x, draw(data, saddle.key, step))
-
-    def of_noisy(x: Array, step: Array) -> Array:
-        key = jax.random.fold_in(saddle.key, step)
-        return curvature.isotropic_gradient(objective, x, data, size=SIZE, key=key)
-
-    def of_all(x: Array, step: Array) -> Array:
-        del step
-        return jax.grad(objective)(x, data)
 
     def end(arm: Array) -> Array:
         def update(step: Array, x: Array) -> Array:
             kind = jnp.where(step < saddle.own, jnp.minimum(arm, ALL), ALL)
-            arms = (of_batch, of_noisy, of_all)
-            return x - saddle.rate * jax.lax.switch(kind, arms, x, step)
+            return x - saddle.rate * jax.lax.switch(kind, gradients, x, step)
 
         first = saddle.point + jnp.where(arm == OFF, away, jnp.zeros_like(away))
         last = jax.lax.fori_loop(0, saddle.updates, update, first)

@@ -12,7 +12,11 @@ from jaxml.curvature.inertia import (
     inertia,
     inertia_from_eigenvalues,
 )
-from jaxml.curvature.isotropic import isotropic_gradient
+from jaxml.curvature.isotropic import (
+    NoisyGradients,
+    isotropic_gradient,
+    noisy_gradients,
+)
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.outcomes import (
     AT_INFINITY,
@@ -46,6 +50,7 @@ from jaxml.curvature.ratio import (
     sampling_ratio,
 )
 from jaxml.curvature.search import Candidates, certified, search
+from jaxml.curvature.minimum import Minimum, nearest_minimum
 from jaxml.curvature.methods import (
     Search,
     after,

@@ -184,6 +184,24 @@ def test_isotropic_noise_is_as_strong_as_that_of_batches():
     np.testing.assert_allclose(drawn.var(axis=0), trace / 4, rtol=error * np.sqrt(2))
 
 
+@pytest.mark.identity
+def test_three_gradients_of_one_loss_are_those_of_their_parts():
+    key, batch = jax.random.key(2), (INPUTS, TARGETS)
+
+    def draw(data, key, step):
+        del key
+        return jax.tree.map(lambda leaf: leaf[:step], data)
+
+    found = curvature.noisy_gradients(squared, batch, draw, size=4, key=key)
+    same = partial(jax.tree.map, partial(np.testing.assert_allclose, rtol=1e-5))
+    grad = jax.grad(squared)
+    same(found.whole(PARAMS, 3), grad(PARAMS, batch))
+    same(found.batches(PARAMS, 3), grad(PARAMS, (INPUTS[:3], TARGETS[:3])))
+    own = jax.random.fold_in(key, 3)
+    alone = curvature.isotropic_gradient(squared, PARAMS, batch, size=4, key=own)
+    same(found.isotropic(PARAMS, 3), alone)
+
+
 def eight_examples():
     return INPUTS[:8], TARGETS[:8]
 
