@@ -22,8 +22,8 @@ and every resample tunes anew. Decided is the mean progress of batches minus tha
 examples, on both data sets. The claim holds above 0.2, a fifth of what can be gained;
 within ± 0.2 batches stay where they are, and below they end higher.
 
-A unit draws its pictures and weights anew, 20 tune and 160 judge. Margins and sizes were
-fixed after a run of 24 units at seed 7, at which the best rate lay well within.
+A unit draws its pictures and weights anew, 20 tune and 160 judge. Margins and sizes
+were fixed after runs of 24 units at seed 7, whose best rate lay well within.
 
 Not tested: large networks, where minima may be connected; rates that fall slowly.
 
@@ -94,7 +94,7 @@ class Found(NamedTuple):
         ends: after descent, from the stuck minimum.
         trained: from random weights after batches.
         ended: the same after descent.
-        lengths: ‖∇L_B‖ at the stuck minimum over ‖∇L‖ at random weights, of ten batches.
+        lengths: ‖∇L_B‖ of ten batches there over ‖∇L‖ at random weights.
     """
 
     minima: Float[Array, "*unit start"]
@@ -122,11 +122,12 @@ def study(config: Config, keep: Keep) -> Result:
             objective = jax.jit(problem.objective_of_vector(task))
             count = config.tuning + config.judging
             seeds = randomness.seeds(config.seed, count * STARTS)
-            vectors = problem.initial_vectors(task, seeds)
-            begun = np.asarray(vectors).reshape(count, STARTS, -1)
+            vectors = np.asarray(problem.initial_vectors(task, seeds))
+            begun = vectors.reshape(count, STARTS, -1)
             keys = jax.random.split(randomness.key(config.seed), count)
-            units = Unit(begun, keys)
-            run = partial(mapped, _unit, (config, objective), units, task.batch)
+            run = partial(
+                mapped, _unit, (config, objective), Unit(begun, keys), task.batch
+            )
             found.append(keep(name, run))
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *found)
     return Result(stacked, np.array(config.tuning), np.array(config.updates))
@@ -214,7 +215,7 @@ def _judged(result: Result, data: int) -> Judged:
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """On each data set, where units that tune and units that judge are stuck."""
-    found: list[Assertion] = []
+    found = []
     for data in range(len(result.found.stuck)):
         judged = _judged(result, data)
         setting = (
