@@ -50,18 +50,18 @@ DATA = ("8x8 digits", "clothing of 7x7 pixels")
 WORKLOADS = (problem.digits_workload, problem.small_clothing_workload)
 SAMPLINGS = ("without replacement", "with replacement", "neighbours of half")
 NEIGHBOURS = len(SAMPLINGS) - 1
-EXAMPLES, BATCH = 240, 24
+EXAMPLES, BATCH, LARGEST = 240, 24, 120
 BIAS = record.near(0.0, margin=0.01, reason="a tenth of the noise's deviation")
 LAW = record.near(0.0, margin=0.1, reason="a tenth more noise is no other noise")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Sizes, batches drawn of each, updates, and units; of data sets the first ones."""
+    """Sizes, batches of 120 and of as many examples, updates, and units."""
 
     data: int = len(DATA)
     sizes: tuple[int, ...] = (1, 2, 5, 12, 30, 60, 120)
-    draws: int = 3000
+    draws: int = 1000
     updates: tuple[int, ...] = (1, 60, 600)
     units: int = 16
     lanes: int = 8
@@ -101,10 +101,7 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """A sweep a data set and a time."""
-    batches = [
-        keep(f"batches of {size}", partial(_batches, config, size))
-        for size in config.sizes
-    ]
+    batches = [_batches(config, size) for size in config.sizes]
     found = []
     for make, name in zip(WORKLOADS[: config.data], DATA, strict=False):
         for updates in config.updates:
@@ -155,7 +152,7 @@ def _batches(
             learn.independent_batches,
             examples=EXAMPLES,
             size=size,
-            count=config.draws,
+            count=config.draws * LARGEST // size,
             key=randomness.key(config.seed, unit),
         )
         replaced = draw(learn.with_replacement)

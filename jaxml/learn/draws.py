@@ -3,6 +3,7 @@ those that training draws.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import jax
 import numpy as np
@@ -46,12 +47,23 @@ def independent_batches(
             f"Batches of {size} do not divide {examples} examples: choose a divisor, "
             "so that none is ragged."
         )
+    return np.asarray(_program(of, examples, size, count)(key))
+
+
+@lru_cache(maxsize=32)
+def _program(
+    of: Callable[[Batch, int], Batches], examples: int, size: int, count: int
+) -> Callable[[Key], Array]:
+    """Kept, so that batches by another key compile nothing."""
     numbers = np.arange(examples, dtype=np.int32)
     batches = of(Batch(numbers, numbers, np.ones(examples, np.float32)), size)
     epochs = np.arange(count, dtype=np.int32)
     steps = epochs * batches.per_epoch + epochs % batches.per_epoch
 
-    def drawn(step: jax.Array) -> Array:
-        return batches.draw(batches.data, key, step).inputs
+    def drawn(key: Key) -> Array:
+        def at(step: Array) -> Array:
+            return batches.draw(batches.data, key, step).inputs
 
-    return np.asarray(jax.jit(jax.vmap(drawn))(steps))
+        return jax.vmap(at)(steps)
+
+    return jax.jit(drawn)
