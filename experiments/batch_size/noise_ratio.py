@@ -106,12 +106,13 @@ def _at_times(
     found = []
     for updates, ratio in zip(result.updates, ratios, strict=True):
         few, many = ratio[WITHOUT, result.places]
+        when = f"After {updates} update{'s' * (updates > 1)}"
         noisy = (
-            f"After {updates} updates the gradient of {small} random examples misses "
+            f"{when} the gradient of {small} random examples misses "
             "that of all 240 by more than its length."
         )
         stable = (
-            f"After {updates} updates the gradient of {large} random examples misses "
+            f"{when} the gradient of {large} random examples misses "
             "that of all 240 by less than half of its length."
         )
         found += [
