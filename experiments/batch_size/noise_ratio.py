@@ -106,7 +106,7 @@ def _at_times(
     found = []
     for updates, ratio in zip(result.updates, ratios, strict=True):
         few, many = ratio[WITHOUT, result.places]
-        when = f"After {updates} update{'s' * (updates > 1)}"
+        when = f"After {updates} update{'s' * int(updates > 1)}"
         noisy = (
             f"{when} the gradient of {small} random examples misses "
             "that of all 240 by more than its length."
