@@ -10,18 +10,25 @@ their gradients are compared with that of all examples.
   draws explains, is below a hundredth of the batch's noise; a tenth of its standard
   deviation would be lost in it.
 - 1/B: at every size, at each of the three times, the noise is within a tenth of the
-  law, by the mean of its logarithm over networks.
+  law, by the mean of their ratio over networks.
 
-Both are judged where they are worst. They fail where batches are not drawn from all
-examples at random. Controls: neighbours in examples sorted by class, from the first
-half of them, must be biased and break the law 1/B; and batches without replacement must
-break the law without its factor.
+Both are judged where they are worst, and the largest of 21 errors exceeds their mean,
+which counts against the claim. As many examples are drawn at every size, so 120,000
+batches of one. They fail where batches are not drawn from all examples at random.
+Controls: neighbours in examples sorted by class, 120 possible batches from the first
+half, must be biased and break the law 1/B; batches with replacement must break the law
+that has the factor 1 - B/N, those without the one that lacks it.
+
+The gradients of so many batches are means of their examples' gradients, by inner
+products of these. That this is what differentiation gives is shown beside, for a batch
+of every size.
 
 A unit draws its weights, its examples and their order anew; digits overlap between
 units. How noisy that makes a batch, `noise_ratio` asks.
 
 Not tested: whether noise helps or harms (`stuck_batches`), and its shape. Margins and
-sizes were fixed after a run of four units at seed 7.
+sizes were fixed after a run of four units at seed 7; after it ratios replaced their
+logarithms, whose mean is not 0 under the law, and more examples were drawn.
 
 Claims: C062.
 Sources: Cochran 1977, Sampling Techniques, section 2.6 (the factor).
@@ -40,19 +47,22 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import curvature, learn, problem, randomness, record
-from jaxml.curvature import ExampleGradients
-from jaxml.record import Assertion, Interval, Rule
+from jaxml.record import Assertion, Rule
 from jaxml.record.comparisons import underlaid
 from jaxml.record.figures import Figure, band, label, panels, shared_legend
-from jaxml.types import Batch, Dataset, Keep, Params, Workload
+from jaxml.types import Array, Batch, Dataset, Keep, Params, Workload
 
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 WORKLOADS = (problem.digits_workload, problem.small_clothing_workload)
 SAMPLINGS = ("without replacement", "with replacement", "neighbours of half")
-NEIGHBOURS = len(SAMPLINGS) - 1
-EXAMPLES, BATCH, LARGEST = 240, 24, 120
+WITHOUT, WITH, NEIGHBOURS = range(len(SAMPLINGS))
+EXAMPLES, BATCH, LARGEST, LANES, RATE = 240, 24, 120, 8, 0.02
+REPLACED = "a random batch with replacement"
+FINITE = "a random batch without replacement"
+NEAR = "neighbours in half of the examples, sorted by class,"
 BIAS = record.near(0.0, margin=0.01, reason="a tenth of the noise's deviation")
 LAW = record.near(0.0, margin=0.1, reason="a tenth more noise is no other noise")
+SAME = record.near(0.0, margin=0.001, reason="rounding of 32 bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +74,10 @@ class Config:
     draws: int = 1000
     updates: tuple[int, ...] = (1, 60, 600)
     units: int = 16
-    lanes: int = 8
     seed: int = 0
 
 
-SMOKE = Config(data=1, sizes=(12, 120), draws=40, updates=(1,), units=2)
+SMOKE = Config(data=1, sizes=(12,), draws=40, updates=(1,), units=2)
 
 
 class Found(NamedTuple):
@@ -79,11 +88,13 @@ class Found(NamedTuple):
             in square.
         trace: tr Σ, of one example.
         square: ‖∇L‖².
+        wrong: the relative error of ‖g_B - ∇L‖² from inner products, for one batch.
     """
 
     drawn: Float[np.ndarray, "*data quantity sampling size unit"]
     trace: Float[np.ndarray, "*data unit"]
     square: Float[np.ndarray, "*data unit"]
+    wrong: Float[np.ndarray, "*data size unit"]
 
 
 class Result(NamedTuple):
@@ -105,47 +116,58 @@ def study(config: Config, keep: Keep) -> Result:
     found = []
     for make, name in zip(WORKLOADS[: config.data], DATA, strict=False):
         for updates in config.updates:
-            seen = _seen(config, make(train=EXAMPLES, test=1), name, updates, keep)
-            found.append(_found(batches, seen))
+            work = make(train=EXAMPLES, test=1)
+            seen = _seen(config, work, f"{name}, {updates}", updates, batches, keep)
+            found.append(_found(batches, *seen))
     grid = (config.data, len(config.updates))
-    rows = Found(*(np.array(rows, np.float32) for rows in zip(*found, strict=True)))
-    return Result(
-        found=Found(*(row.reshape(*grid, *row.shape[1:]) for row in rows)),
-        sizes=np.array(config.sizes),
-        updates=np.array(config.updates),
-    )
+
+    def joined(*rows: np.ndarray) -> np.ndarray:
+        return np.array(rows, np.float32).reshape(*grid, *rows[0].shape)
+
+    every = jax.tree.map(joined, *found)
+    return Result(every, np.array(config.sizes), np.array(config.updates))
 
 
 def _seen(
-    config: Config, work: Workload, name: str, updates: int, keep: Keep
-) -> ExampleGradients:
-    """The gradients of all examples of every unit, in the order of their classes."""
+    config: Config,
+    work: Workload,
+    name: str,
+    updates: int,
+    batches: list[np.ndarray],
+    keep: Keep,
+) -> Any:
+    """The gradients of all examples of every unit, in the order of their classes; and
+    how wrong they are about one batch of each size.
+    """
 
     def loss(params: Params, batch: Batch) -> Any:
         return work.measures["train"](params, Dataset(batch, batch))
 
-    def seen(params: Params, own: Dataset) -> ExampleGradients:
+    def seen(params: Params, own: Dataset) -> Any:
         order = jnp.argsort(own.train.targets)
         by_class = jax.tree.map(lambda leaf: leaf[order], own.train)
-        return curvature.example_gradients(loss, params, by_class)
+        examples = curvature.example_gradients(loss, params, by_class)
+        error = partial(
+            curvature.error_of_products, loss, params, by_class, examples.products
+        )
+        return examples, jnp.stack([error(drawn[0, 0, 0]) for drawn in batches])
 
-    batches = learn.split_anew(work.data, train=EXAMPLES, test=1, size=BATCH)
+    stream = learn.split_anew(work.data, train=EXAMPLES, test=1, size=BATCH)
     probe = learn.evaluating({"seen": seen})
     training = learn.training(
-        work.start, work.loss, learn.momentum, batches, steps=updates, probe=probe
+        work.start, work.loss, learn.momentum, stream, steps=updates, probe=probe
     )
-    seeds = randomness.seeds(config.seed, config.units)
-    grid = learn.grid(learn.Hyper, lr=0.02, seed=seeds)
-    runs = learn.sweep(
-        training, grid, lanes=config.lanes, name=f"{name}, {updates}", keep=keep
+    grid = learn.grid(
+        learn.Hyper, lr=RATE, seed=randomness.seeds(config.seed, config.units)
     )
+    runs = learn.sweep(training, grid, lanes=LANES, name=name, keep=keep)
     return jax.tree.map(lambda leaf: leaf[:, -1], runs.trace.probed["seen"])
 
 
-def _batches(
-    config: Config, size: int
-) -> Int[np.ndarray, "unit sampling draw example"]:
-    """Of one size; examples are numbered in the order of their classes."""
+def _batches(config: Config, size: int) -> np.ndarray:
+    """Of one size, `[unit, sampling, draw, example]`; examples are numbered in the
+    order of their classes.
+    """
     drawn = []
     for unit in range(config.units):
         draw = partial(
@@ -161,111 +183,98 @@ def _batches(
     return np.array(drawn)
 
 
-def _found(batches: list[np.ndarray], seen: ExampleGradients) -> Found:
+def _found(batches: list[np.ndarray], examples: Any, wrong: Array) -> Found:
     """Of all units at one time."""
-    products = np.asarray(seen.products)
+    products = np.asarray(examples.products)
     drawn = [
-        curvature.noise_of_draws(products[unit], each)
+        curvature.noise_of_draws(own, each)
         for size in batches
-        for unit, samplings in enumerate(size)
+        for own, samplings in zip(products, size, strict=True)
         for each in samplings
     ]
-    shape = (len(batches), len(products), len(SAMPLINGS), 2)
-    by_quantity = np.moveaxis(np.array(drawn).reshape(shape), (3, 2), (0, 1))
-    trace = np.trace(products, axis1=1, axis2=2) / (EXAMPLES - 1)
-    return Found(by_quantity, trace, np.asarray(seen.square))
+    by_size = np.reshape(drawn, (len(batches), len(products), len(SAMPLINGS), 2))
+    trace = np.einsum("uii->u", products) / (EXAMPLES - 1)
+    by_quantity = np.einsum("bnsq->qsbn", by_size)
+    return Found(by_quantity, trace, np.asarray(examples.square), np.transpose(wrong))
 
 
-def _at_worst(values: Float[np.ndarray, "... unit"]) -> Interval:
-    """The largest |mean over units|."""
+def _law(result: Result, data: int) -> np.ndarray:
+    """tr Σ/B, `[time, size, unit]`."""
+    return result.found.trace[data][:, None] / result.sizes[:, None]
+
+
+def _judged(
+    role: Any, setting: str, batch: str, law: str, off: np.ndarray, rule: Rule
+) -> Assertion:
+    """By the largest |mean over units|, 0 where the law holds."""
 
     def worst(units: np.ndarray) -> float:
         return float(np.max(np.abs(np.mean(units, axis=0))))
 
-    return record.bootstrap(worst, values.reshape(-1, values.shape[-1]).T)
-
-
-def _law(result: Result, data: int, total: int | None) -> np.ndarray:
-    """tr Cov(g_B), `[time, size, unit]`."""
-    trace = result.found.trace[data]
-    sizes = [
-        curvature.batch_covariance_trace(trace, int(size), total=total)
-        for size in result.sizes
-    ]
-    return np.stack(sizes, axis=1)
-
-
-class Judged(NamedTuple):
-    """What is compared with a law: `[..., unit]`, 0 where it holds."""
-
-    statement: str
-    off: np.ndarray
-    rule: Rule
+    measured = record.bootstrap(worst, off.reshape(-1, off.shape[-1]).T)
+    return role(
+        "C062",
+        f"The gradient of {batch} {law}.",
+        measured,
+        rule,
+        unit="ratio",
+        setting=setting,
+    )
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """On each data set: both parts of the claim, their controls, and what follows."""
-    found: list[Assertion] = []
-    for data in range(len(result.found.trace)):
+    """On each data set: both parts of the claim, their controls, and the instrument."""
+    found = []
+    for data, name in enumerate(DATA[: len(result.found.trace)]):
         setting = (
-            f"240 examples of {DATA[data]}, dense network with 32 ReLUs, SGD with "
-            "momentum, batches of 1 to 120"
+            f"batches of 1 to 120 of 240 examples of {name}, dense network with 32 "
+            f"ReLUs, after 1 to 600 updates at rate {RATE}, momentum 0.9, batches of "
+            "24; tr Σ is the variance of one example's gradient"
         )
-        claims = (*3 * [record.deciding], *3 * [record.supporting])
-        for asserted, law in zip(claims, _laws(result, data), strict=True):
-            unit = "ratio" if law.rule == BIAS else "log ratio"
-            measured = _at_worst(law.off)
-            found.append(
-                asserted(
-                    "C062",
-                    law.statement,
-                    measured,
-                    law.rule,
-                    unit=unit,
-                    setting=setting,
-                )
-            )
+        found += _laws(result, data, setting)
     return tuple(found)
 
 
-def _laws(result: Result, data: int) -> tuple[Judged, ...]:
-    """What the claim says of random batches; and its controls."""
+def _laws(result: Result, data: int, setting: str) -> tuple[Assertion, ...]:
+    """What the claim says of random batches; its controls; and inner products."""
     noise, bias = np.moveaxis(result.found.drawn[data], 1, 0)
-    without, replaced, near = np.moveaxis(np.log(noise), 1, 0)
-    biased = bias / noise
-    endless, finite = (np.log(_law(result, data, total)) for total in (None, EXAMPLES))
-    batch = "The gradient of a random batch"
-    neighbours = "The gradient of neighbours in half of the examples, sorted by class,"
-    control = "(negative control)."
+    endless = np.moveaxis(noise / _law(result, data)[:, None], 1, 0) - 1
+    finite = (endless + 1) / (1 - result.sizes / EXAMPLES)[:, None] - 1
+    biased = np.moveaxis(bias / noise, 1, 0)
     mean = (
         "is on average that of all examples: its error, squared, is below a hundredth "
         "of its noise at every size"
     )
     law = "has the noise tr Σ/B, to within a tenth, at every size"
     factor = "has the noise tr Σ/B times 1 - B/N, to within a tenth, at every size"
+    same = "is the mean of its examples' gradients, by its distance from that of all"
+    no = " (negative control)"
+    deciding = partial(_judged, record.deciding, setting)
+    supporting = partial(_judged, record.supporting, setting)
     return (
-        Judged(f"{batch} {mean}.", biased[:, :NEIGHBOURS], BIAS),
-        Judged(f"{batch} with replacement {law}.", replaced - endless, LAW),
-        Judged(f"{batch} without replacement {factor}.", without - finite, LAW),
-        Judged(f"{neighbours} {mean} {control}", biased[:, NEIGHBOURS], BIAS),
-        Judged(f"{batch} without replacement {law} {control}", without - endless, LAW),
-        Judged(f"{neighbours} {factor} {control}", near - finite, LAW),
+        deciding("a random batch", mean, biased[:NEIGHBOURS], BIAS),
+        deciding(REPLACED, law, endless[WITH], LAW),
+        deciding(FINITE, factor, finite[WITHOUT], LAW),
+        supporting(NEAR, mean + no, biased[NEIGHBOURS], BIAS),
+        supporting(NEAR, law + no, endless[NEIGHBOURS], LAW),
+        supporting(REPLACED, factor + no, finite[WITH], LAW),
+        supporting(FINITE, law + no, endless[WITHOUT], LAW),
+        supporting("a random batch", same, result.found.wrong[data], SAME),
     )
 
 
 def figures(result: Result) -> dict[str, Figure]:
     """Noise over tr Σ/B, and bias over noise; bands hold all units at all times."""
-    figure, axes = panels(len(result.found.trace), 2)
     sizes = result.sizes
+    figure, axes = panels(len(result.found.trace), 2)
     for data, (law, off) in enumerate(zip(axes[::2], axes[1::2], strict=True)):
         noise, bias = np.moveaxis(result.found.drawn[data], 1, 0)
-        scaled = noise / _law(result, data, None)[:, None]
+        scaled = noise / _law(result, data)[:, None]
+        biased = np.abs(bias / noise)
         for sampling, name in enumerate(SAMPLINGS):
             band(law, sizes, np.hstack(scaled[:, sampling]), name, within=1.0)
-            biased = np.abs(bias / noise)[:, sampling]
-            band(off, sizes, np.hstack(biased), name, within=1.0)
+            band(off, sizes, np.hstack(biased[:, sampling]), name, within=1.0)
         underlaid(law, sizes, 1 - sizes / EXAMPLES, "1 - B/N")
-        law.axhline(1.0, color="0.4")
         law.loglog()
         off.loglog()
         label(law, DATA[data], "batch size B", "B tr Cov(g) / tr Σ")

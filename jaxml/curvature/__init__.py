@@ -37,6 +37,7 @@ from jaxml.curvature.noise import Noise, batch_covariance_trace, gradient_noise
 from jaxml.curvature.noise_draws import (
     DrawnNoise,
     ExampleGradients,
+    error_of_products,
     example_gradients,
     noise_of_draws,
 )

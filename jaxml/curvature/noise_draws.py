@@ -11,7 +11,7 @@ from jaxml import tree
 from jaxml.curvature.noise import count_examples
 from jaxml.curvature.programs import run
 from jaxml.curvature.space import check_leaves
-from jaxml.types import Array, InputError, Objective, Params
+from jaxml.types import Array, InputError, Objective, Params, Scalar
 
 FEW = 16
 """Examples of a batch up to which pairs of them are gathered, rather than a matrix
@@ -83,6 +83,36 @@ def _example_gradients(
         mean = jnp.mean(gradients, axis=0)
         apart = gradients - mean[None]
         return ExampleGradients(apart @ apart.T, mean @ mean)
+
+
+def error_of_products(
+    objective: Objective, params: Params, batch: Any, products: Array, drawn: Array
+) -> Scalar:
+    """The relative error of ‖g_B - ḡ‖² from inner products, beside that from g_B and ḡ
+    by differentiation: rounding where the objective is a mean over its batch.
+
+    Cost: two gradients.
+
+    Args:
+        objective: `(params, batch) -> scalar`.
+        params: the point, a pytree.
+        batch: all examples, as in `example_gradients`.
+        products: what it has found, `[n, n]`.
+        drawn: `[b]`, the numbers of the examples in one batch.
+
+    >>> pull = lambda w, x: jnp.mean(0.5 * (w - x) ** 2)
+    >>> examples = jnp.array([1.0, 3.0, 5.0])
+    >>> seen = example_gradients(pull, jnp.zeros(()), examples)
+    >>> one = jnp.array([0, 1])
+    >>> float(error_of_products(pull, jnp.zeros(()), examples, seen.products, one))
+    0.0
+    """
+    own = jax.tree.map(lambda leaf: jnp.asarray(leaf)[drawn], batch)
+    with jax.default_matmul_precision("highest"):
+        gradient = jax.grad(objective)
+        apart = tree.axpy(-1.0, gradient(params, batch), gradient(params, own))
+        square = jnp.mean(products[drawn][:, drawn])
+        return tree.vdot(apart, apart) / square - 1
 
 
 def noise_of_draws(products: Array, batches: Array) -> DrawnNoise:

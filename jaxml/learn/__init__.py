@@ -39,14 +39,8 @@ from jaxml.learn.optimizers.bounded import (
     unbiased_adabound,
     unbiased_amsbound,
 )
-from jaxml.learn.optimizers.layerwise import (
-    lamb,
-    lars,
-    lars_inside,
-    muon,
-    shampoo,
-    soap,
-)
+from jaxml.learn.optimizers.layerwise import lamb, lars, lars_inside
+from jaxml.learn.optimizers.layerwise import muon, shampoo, soap
 from jaxml.learn.optimizers.momenta import (
     averaged_momentum,
     averaged_nag,

@@ -163,6 +163,18 @@ def test_the_noise_of_all_batches_is_their_covariance(size, monkeypatch):
         np.testing.assert_allclose(biased.bias, off @ off - spread, rtol=1e-3)
 
 
+@pytest.mark.identity
+def test_inner_products_give_what_a_batch_gives_and_others_do_not():
+    """The control: twice the products are wrong by half."""
+    data = (INPUTS, TARGETS)
+    drawn = np.array([1, 4, 4, 7])
+    seen = curvature.example_gradients(squared, PARAMS, data)
+    for factor, expected in ((1.0, 0.0), (2.0, -0.5)):
+        products = factor * seen.products
+        wrong = curvature.error_of_products(squared, PARAMS, data, products, drawn)
+        np.testing.assert_allclose(wrong, expected, atol=1e-5)
+
+
 @pytest.mark.statistics
 def test_isotropic_noise_is_as_strong_as_that_of_batches():
     """tr Cov of 4 of 9 examples; each weight has a quarter of it, to four errors."""
