@@ -13,7 +13,7 @@ their gradients are compared with that of all examples.
   law, by the mean of their ratio over networks.
 
 Both are judged where they are worst, and the largest of 21 errors exceeds their mean,
-which counts against the claim. As many examples are drawn at every size, so 120,000
+which counts against the claim. As many examples are drawn at every size, so 60,000
 batches of one. They fail where batches are not drawn from all examples at random.
 Controls: neighbours in examples sorted by class, 120 possible batches from the first
 half, must be biased and break the law 1/B; batches with replacement must break the law
@@ -71,7 +71,7 @@ class Config:
 
     data: int = len(DATA)
     sizes: tuple[int, ...] = (1, 2, 5, 12, 30, 60, 120)
-    draws: int = 1000
+    draws: int = 500
     updates: tuple[int, ...] = (1, 60, 600)
     units: int = 16
     seed: int = 0

@@ -18,8 +18,8 @@ Claims: C062.
 Sources: McCandlish et al. 2018, arXiv:1812.06162 (its square, at B = 1, is their noise
     scale).
 Cost: a second, after `noise`.
-Expect: 12 are noisy but for the first update; 120 are stable early, and lose it at the
-    end, where the gradient has shrunk.
+Expect: 12 are noisy at all times; 120 are stable in the beginning alone, and miss by
+    about the gradient's length in the end, since it has shrunk.
 Run: jaxml run noise_ratio
 """
 

@@ -3,22 +3,27 @@
 Where the gradient of one loss is zero, says the lecture, the loss of the next batch has
 another gradient, so that small batches move on where all examples at once are stuck.
 `stuck_batches` asks it of minima; here weights lie on the certified saddles of
-`negative_curvature`, at rate 1/(4‖H‖), for 25 e-folds of the lowest eigenvalue: 10 by
-batches of 10, 15 by all examples, which bring the loss down again. Progress is the fall
+`negative_curvature`, at rate 1/(4‖H‖), for 20 e-folds of the lowest eigenvalue: 8 by
+batches of 10, 12 by all examples, which bring the loss down again. Progress is the fall
 of the full loss, in drops that can be reached (`escape`), between -1 and 1.
 
-All examples must stay, for e²⁵ times rounding is still small. At saddles of index 1
+All examples must stay, for e²⁰ times rounding, 1e-16 of the weights' norm, is 5e-8,
+far below the distance of 1e-4 from which they are seen to leave. At saddles of index 1
 the gradients of batches differ along the way down: if the claim holds, their mean
-progress is above 0.2, a fifth of what can be gained; within ± 0.2 they stay. Negative
+progress is above 0.2, a fifth of what can be gained; within ± 0.2 they stay. That
+they leave is nearly sure, since those saddles were chosen for it, and any noise along
+the way down grows: so all findings support, and `stuck_batches` decides. Negative
 control: at saddles with a unit of zero weights the gradient of every example vanishes
 along the way down, so that batches must stay. Beside them all examples with normal
 noise on every weight, whose trace of covariance is at every update that of the batches:
 it sees every direction and must leave both. Nor are batches needed for it: from 1e-4 of
 ‖θ‖ off a saddle all examples leave as well.
 
-Training meets no saddle exactly, so this decides the claim's mechanism, not that small
-batches train better. A unit is a saddle of a network with weights and digits of its
-own. Margins and sizes were fixed after a run of twelve networks at seed 7.
+Training meets no saddle exactly, so this shows the claim's mechanism, not that small
+batches train better. The noise of shuffled batches cancels within an epoch, isotropic
+noise does not. A unit is a saddle of a network with weights and digits of its own.
+Margins and sizes were fixed after a run of twelve networks at seed 7; later 20 e-folds
+replaced 25, which multiply rounding by 7e10, beyond what all examples may see.
 
 Claims: C067.
 Sources: Fukumizu and Amari 2000; Zhu et al. 2019, arXiv:1803.00195 (isotropic noise of
@@ -60,7 +65,7 @@ PROGRESS = record.above(
 class Config:
     """How long runs are, in e-folds of the lowest eigenvalue."""
 
-    folds: int = 25
+    folds: int = 20
     seed: int = 0
 
 
@@ -146,22 +151,18 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     claim = f"Batches of 10 free {stuck}."
     asserted = partial(_asserted, result)
     return (
-        asserted(record.deciding, claim, seen, BATCHES),
-        asserted(record.supporting, f"{noisy} {stuck}.", seen, NOISY),
-        asserted(record.supporting, f"{every} {stuck} (negative control).", seen, ALL),
-        asserted(record.supporting, f"{off} the weights too.", seen, OFF),
-        asserted(record.supporting, f"{claim} (Negative control.)", unseen, BATCHES),
-        asserted(record.supporting, f"{noisy} {stuck}.", unseen, NOISY),
-        asserted(
-            record.supporting, f"{every} {stuck} (negative control).", unseen, ALL
-        ),
-        asserted(record.supporting, f"{off} the weights too.", unseen, OFF),
+        asserted(claim, seen, BATCHES),
+        asserted(f"{noisy} {stuck}.", seen, NOISY),
+        asserted(f"{every} {stuck} (negative control).", seen, ALL),
+        asserted(f"{off} the weights too.", seen, OFF),
+        asserted(f"{claim} (Negative control.)", unseen, BATCHES),
+        asserted(f"{noisy} {stuck}.", unseen, NOISY),
+        asserted(f"{every} {stuck} (negative control).", unseen, ALL),
+        asserted(f"{off} the weights too.", unseen, OFF),
     )
 
 
-def _asserted(
-    result: Result, role: Any, statement: str, kind: str, arm: int
-) -> Assertion:
+def _asserted(result: Result, statement: str, kind: str, arm: int) -> Assertion:
     progress = result.progress[result.kind == KINDS.index(kind), arm]
     setting = (
         "parity of 100 random 8x8 digits from 8 whitened principal components, 3 tanh "
@@ -169,7 +170,7 @@ def _asserted(
         f"reached in {result.folds} e-folds of the lowest eigenvalue"
     )
     measured = record.bootstrap(np.mean, progress)
-    return role(
+    return record.supporting(
         "C067", statement, measured, PROGRESS, unit="difference", setting=setting
     )
 

@@ -51,7 +51,8 @@ from jaxml.curvature.ratio import (
     sampling_ratio,
 )
 from jaxml.curvature.search import Candidates, certified, search
-from jaxml.curvature.minimum import Minimum, nearest_minimum
+from jaxml.curvature.minimum import Minimum, StuckMinimum
+from jaxml.curvature.minimum import nearest_minimum, stuck_minimum
 from jaxml.curvature.methods import (
     Search,
     after,

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Bool
 
@@ -61,3 +62,50 @@ def nearest_minimum(
         objective(found.params, batch),
         still & (values[0] > eigenvalue * largest),
     )
+
+
+class StuckMinimum(NamedTuple):
+    """A minimum beside a lower one.
+
+    Attributes:
+        params: the point.
+        loss: there; nan where none is certified so far above the lowest.
+        lowest: the lowest loss of a certified minimum, nan where there is none.
+    """
+
+    params: Params
+    loss: Scalar
+    lowest: Scalar
+
+
+def stuck_minimum(
+    objective: Objective, ends: Params, batch: Any, *, ratio: float
+) -> StuckMinimum:
+    """The first of several certified minima whose loss is above the lowest by a ratio.
+
+    Cost: `nearest_minimum` of each, one after another. In float64.
+
+    Args:
+        objective: `(params, batch) -> scalar`, positive, and as in `nearest_minimum`.
+        ends: where descents from several starts have ended, a leading axis of starts.
+        batch: passed to the objective.
+        ratio: of its loss to the lowest, above 1.
+
+    >>> wells = lambda w, _: (w[0] ** 2 - 1) ** 2 + 0.1 * w[0] + 1.0
+    >>> with jax.enable_x64(True):
+    ...     ends = jnp.array([[-1.0], [1.0]])
+    ...     stuck = stuck_minimum(wells, ends, None, ratio=1.1)
+    >>> round(float(stuck.loss), 3), round(float(stuck.lowest), 3)
+    (1.099, 0.899)
+    """
+
+    def nearest(params: Params) -> Minimum:
+        return nearest_minimum(objective, params, batch)
+
+    found = jax.lax.map(nearest, ends)
+    losses = jnp.where(found.certified, found.loss, jnp.nan)
+    lowest = jnp.nanmin(losses)
+    high = losses > ratio * lowest
+    first = jnp.argmax(high)
+    point = jax.tree.map(lambda leaf: leaf[first], found.params)
+    return StuckMinimum(point, jnp.where(high[first], losses[first], jnp.nan), lowest)
