@@ -42,8 +42,8 @@ class Size(NamedTuple):
     batch: int = 32
     steps: int = 400
     every: int = 20
-    probed: int = 32
-    parts: int = 4
+    probed: int = 64
+    parts: int = 2
     runs: int = 8
     rounds: int = 9
 

@@ -12,6 +12,11 @@ from jaxml.curvature.inertia import (
     inertia,
     inertia_from_eigenvalues,
 )
+from jaxml.curvature.isotropic import (
+    NoisyGradients,
+    isotropic_gradient,
+    noisy_gradients,
+)
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.outcomes import (
     AT_INFINITY,
@@ -29,6 +34,13 @@ from jaxml.curvature.outcomes import (
     signs,
 )
 from jaxml.curvature.noise import Noise, batch_covariance_trace, gradient_noise
+from jaxml.curvature.noise_draws import (
+    DrawnNoise,
+    ExampleGradients,
+    error_of_products,
+    example_gradients,
+    noise_of_draws,
+)
 from jaxml.curvature.noise_parts import PartsNoise, noise_of_batches, noise_of_parts
 from jaxml.curvature.noise_scale import NoiseScale, noise_scale, noise_scale_of_series
 from jaxml.curvature.programs import mapped
@@ -39,6 +51,8 @@ from jaxml.curvature.ratio import (
     sampling_ratio,
 )
 from jaxml.curvature.search import Candidates, certified, search
+from jaxml.curvature.minimum import Minimum, StuckMinimum
+from jaxml.curvature.minimum import nearest_minimum, stuck_minimum
 from jaxml.curvature.methods import (
     Search,
     after,

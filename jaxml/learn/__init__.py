@@ -12,6 +12,7 @@ from jaxml.learn.batches import (
     updates_per_epoch,
     with_replacement,
 )
+from jaxml.learn.draws import independent_batches
 from jaxml.learn.orders import Order, shuffled_once
 from jaxml.learn.training.grid import grid, joined
 from jaxml.learn.optimizers.hyper import Hyper, validate
@@ -38,14 +39,8 @@ from jaxml.learn.optimizers.bounded import (
     unbiased_adabound,
     unbiased_amsbound,
 )
-from jaxml.learn.optimizers.layerwise import (
-    lamb,
-    lars,
-    lars_inside,
-    muon,
-    shampoo,
-    soap,
-)
+from jaxml.learn.optimizers.layerwise import lamb, lars, lars_inside
+from jaxml.learn.optimizers.layerwise import muon, shampoo, soap
 from jaxml.learn.optimizers.momenta import (
     averaged_momentum,
     averaged_nag,

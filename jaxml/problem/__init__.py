@@ -86,6 +86,7 @@ from jaxml.problem.tasks.networks import (
     wider_inputs,
 )
 from jaxml.problem.tasks.normalised import normalised_workload
+from jaxml.problem.tasks.parity import parity_clothing
 from jaxml.problem.tasks.scripts import (
     one_large,
     over_decades,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxml import curvature, learn, problem
-from jaxml.curvature import PartsNoise
+from jaxml.curvature import PartsNoise, noise_draws
 from jaxml.types import InputError
 
 RNG = np.random.default_rng(3)
@@ -141,6 +141,77 @@ def test_where_no_batch_balances_noise_the_scale_says_so(pulls, expected):
         assert np.isnan(scale).all()
     else:
         assert scale.low <= scale.estimate <= scale.high
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("size", [1, 2, 7])
+def test_the_noise_of_all_batches_is_their_covariance(size, monkeypatch):
+    """Whichever way pairs are summed; batches with the first example are biased."""
+    seen = curvature.example_gradients(squared, PARAMS, (INPUTS, TARGETS))
+    gradients = by_hand()
+    every = np.array(list(itertools.combinations(range(9), size)))
+    means = gradients[every].mean(axis=1)
+    for few in (0, 16):
+        monkeypatch.setattr(noise_draws, "FEW", few)
+        found = curvature.noise_of_draws(seen.products, every)
+        np.testing.assert_allclose(found.noise, means.var(axis=0).sum(), rtol=1e-4)
+        with_first = every[every[:, 0] == 0]
+        biased = curvature.noise_of_draws(seen.products, np.repeat(with_first, 2, 0))
+        part = gradients[with_first].mean(axis=1)
+        off = part.mean(axis=0) - gradients.mean(axis=0)
+        spread = part.var(axis=0).sum() / (2 * len(part) - 1)
+        np.testing.assert_allclose(biased.bias, off @ off - spread, rtol=1e-3)
+
+
+@pytest.mark.identity
+def test_inner_products_give_what_a_batch_gives_and_others_do_not():
+    """The control: twice the products are wrong by half."""
+    data = (INPUTS, TARGETS)
+    drawn = np.array([1, 4, 4, 7])
+    seen = curvature.example_gradients(squared, PARAMS, data)
+    for factor, expected in ((1.0, 0.0), (2.0, -0.5)):
+        products = factor * seen.products
+        wrong = curvature.error_of_products(squared, PARAMS, data, products, drawn)
+        np.testing.assert_allclose(wrong, expected, atol=1e-5)
+
+
+@pytest.mark.statistics
+def test_isotropic_noise_is_as_strong_as_that_of_batches():
+    """tr Cov of 4 of 9 examples; each weight has a quarter of it, to four errors."""
+    keys = jax.random.split(jax.random.key(1), 2000)
+
+    def draw(key):
+        found = curvature.isotropic_gradient(
+            squared, PARAMS, (INPUTS, TARGETS), size=4, key=key
+        )
+        return jnp.append(found["w"], found["b"])
+
+    drawn = np.asarray(jax.jit(jax.vmap(draw))(keys), float)
+    gradients = by_hand()
+    trace = np.trace(np.cov(gradients.T)) / 4 * (1 - 4 / 9)
+    deviation = np.sqrt(trace / 4)
+    error = 4 / np.sqrt(2000)
+    off = drawn.mean(axis=0) - gradients.mean(axis=0)
+    assert np.all(np.abs(off) < error * deviation)
+    np.testing.assert_allclose(drawn.var(axis=0), trace / 4, rtol=error * np.sqrt(2))
+
+
+@pytest.mark.identity
+def test_three_gradients_of_one_loss_are_those_of_their_parts():
+    key, batch = jax.random.key(2), (INPUTS, TARGETS)
+
+    def draw(data, key, step):
+        del key
+        return jax.tree.map(lambda leaf: leaf[:step], data)
+
+    found = curvature.noisy_gradients(squared, batch, draw, size=4, key=key)
+    same = partial(jax.tree.map, partial(np.testing.assert_allclose, rtol=1e-5))
+    grad = jax.grad(squared)
+    same(found.whole(PARAMS, 3), grad(PARAMS, batch))
+    same(found.batches(PARAMS, 3), grad(PARAMS, (INPUTS[:3], TARGETS[:3])))
+    own = jax.random.fold_in(key, 3)
+    alone = curvature.isotropic_gradient(squared, PARAMS, batch, size=4, key=own)
+    same(found.isotropic(PARAMS, 3), alone)
 
 
 def eight_examples():
@@ -319,6 +390,7 @@ def test_a_gradient_that_is_zero_has_no_finite_noise_scale():
             "two estimates or more",
         ),
         (lambda: curvature.batch_covariance_trace(1.0, 5, total=4), "from 1"),
+        (lambda: curvature.noise_of_draws(np.eye(3), np.array([[1]])), "two rows"),
     ],
 )
 def test_what_has_no_covariance_is_refused(call, word):

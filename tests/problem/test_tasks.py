@@ -1,5 +1,6 @@
 """The fixed problems: what their data are, and that a vector is as good as a tree."""
 
+import os
 from typing import Any
 
 import jax
@@ -25,10 +26,12 @@ from jaxml.problem import (
     objective_of_vector,
     one_large,
     over_decades,
+    parity_clothing,
     parity_digits,
     pokemon_cp,
     pokemon_line,
     residual,
+    small_clothing,
     switched_mlp,
     tanh_sinc,
     untrained_logits,
@@ -47,6 +50,22 @@ def test_the_components_of_digits_are_white_and_ordered_and_tell_even_from_odd()
     np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-12)
     assert set(np.unique(targets)) == {-1.0, 1.0}
     assert targets.shape == (1797, 1) and weights.shape == (1797,)
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(
+    "JAXML_DATA_DIR" not in os.environ, reason="clothing is not on this machine"
+)
+def test_the_components_of_clothing_are_white_and_tell_odd_from_even_classes() -> None:
+    """By an eigendecomposition, up to the sign of a component."""
+    inputs, targets, _ = parity_clothing(components=4, count=60).batch
+    pictures = small_clothing(60, dtype=np.float64)
+    values, vectors = np.linalg.eigh(np.cov(pictures.inputs.T, bias=True))
+    centred = pictures.inputs - pictures.inputs.mean(axis=0)
+    expected = (centred @ vectors / np.sqrt(np.abs(values)))[:, :-5:-1]
+    np.testing.assert_allclose(np.abs(inputs), np.abs(expected), rtol=1e-6, atol=1e-9)
+    odd = np.isin(pictures.targets, [1, 3, 5, 7, 9])
+    np.testing.assert_array_equal(targets[:, 0], np.where(odd, 1.0, -1.0))
 
 
 @pytest.mark.identity
