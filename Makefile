@@ -13,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: study test stress bench tables accelerator wheels clean
+.PHONY: study test types tests stress bench tables accelerator wheels clean
 
 study: $(VENV)/installed
 	$(BIN)/jaxml run end_of_training minimum_ratio escape barriers
@@ -22,7 +22,12 @@ study: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 types tests
+
+types: # one core's work, beside the tests
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+tests:
 	$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 stress: $(VENV)/installed-bench
