@@ -1,6 +1,7 @@
 """Runs that stop where a loss is reached, so that they are compared at equal loss."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -25,13 +26,13 @@ class Reached(NamedTuple):
     Attributes:
         params: the evaluation parameters there; of a run that did not reach the level,
             its last ones.
-        value: of the measure.
+        seen: by name, the measures there.
         updates: made until then.
         reached: whether the level was.
     """
 
     params: Params
-    value: Any
+    seen: dict[str, Any]
     updates: Any
     reached: Any
 
@@ -41,8 +42,8 @@ class _Plan(NamedTuple):
 
     training: Training
     batches: Batches
-    measure: Measure
-    level: float
+    measures: Mapping[str, Measure]
+    stop: tuple[str, float]
     every: int
     limit: int
 
@@ -52,39 +53,47 @@ def trained_to(
     batches: Batches,
     hypers: Any,
     *,
-    stop: tuple[Measure, float],
+    measures: Mapping[str, Measure],
+    stop: tuple[str, float],
     every: int,
     limit: int,
     lanes: int,
 ) -> Reached:
     """Trains each run of a grid until a measure is first at a level or below.
 
-    The measure is taken after every `every` updates, so a run stops up to that many
+    That measure is taken after every `every` updates, so a run stops up to that many
     updates late, and below the level by what they gain. Streams of random numbers are
     those of `training`, so a run is the beginning of the one that `sweep` makes. A
-    chunk of `lanes` runs goes on until the slowest of them stops.
+    chunk of `lanes` runs goes on until the slowest of them stops. The other measures
+    are taken where a run stopped.
 
     Args:
         training: the experiment; its steps and its probe are not read.
         batches: those that it was made of.
         hypers: a grid, as `learn.grid` gives it.
-        stop: the measure, `(params, own data) -> number`, and the level.
+        measures: by name, `(params, own data) -> number`, such as a workload's.
+        stop: the name of a measure, such as "train", and the level.
         every: updates between two measurements; divides `limit`.
         limit: updates at most.
         lanes: how many runs advance together on a device.
 
     Raises:
-        InputError: the counts are not positive, or `every` does not divide `limit`; as
-            `training.check`, and what does not fit in memory.
+        InputError: the counts are not positive, or `every` does not divide `limit`; no
+            such measure; as `training.check`, and what does not fit in memory.
     """
     if min(every, limit, lanes) < 1 or limit % every:
         raise InputError(
             f"{limit} updates, measured every {every}, in chunks of {lanes} cannot be "
             "made: use positive numbers, and a multiple of the second for the first."
         )
+    name, _ = stop
+    if name not in measures:
+        raise InputError(
+            f"No {name!r} is measured that could stop a run: choose from "
+            f"{', '.join(measures)}."
+        )
     training.check(hypers)
-    measure, level = stop
-    plan = _Plan(training, batches, measure, level, every, limit)
+    plan = _Plan(training, batches, measures, stop, every, limit)
 
     def chunk(hypers: Any, data: Any) -> Reached:
         return _chunk(plan, hypers, data)
@@ -115,30 +124,35 @@ def _chunk(plan: _Plan, hypers: Any, data: Any) -> Reached:
     states = begin(hypers, (starts.params, starts.model_state))
     own = jax.vmap(lambda key: _own(plan.batches, data, key))(states.key)
 
-    def look(state: TrainState, own: Any) -> tuple[Any, Any]:
-        params = evaluation_params(state.opt_state, state.params)
-        value = plan.measure(params, own)
-        return value, value <= plan.level
+    name, level = plan.stop
 
-    def going(carry: tuple[TrainState, Any, Any]) -> jax.Array:
-        states, _, reached = carry
-        waiting = ~reached & ~states.frozen & (states.step < plan.limit)
-        return jnp.any(waiting)
+    def below(state: TrainState, own: Any) -> Any:
+        return plan.measures[name](_evaluated(state), own) <= level
 
-    def segment(carry: tuple[TrainState, Any, Any]) -> tuple[TrainState, Any, Any]:
-        states, values, reached = carry
-        moved = jax.vmap(lambda state, own: _moved(plan, state, own))(states, own)
-        stop = reached | (states.step >= plan.limit)
-        states = jax.vmap(tree.where)(stop, states, moved)
-        seen, below = jax.vmap(look)(states, own)
-        return states, jnp.where(stop, values, seen), reached | below
+    def going(carry: tuple[TrainState, Any]) -> jax.Array:
+        states, reached = carry
+        return jnp.any(~stopped(states, reached))
 
-    values, reached = jax.vmap(look)(states, own)
-    states, values, reached = jax.lax.while_loop(
-        going, segment, (states, values, reached)
-    )
-    params = jax.vmap(lambda s: evaluation_params(s.opt_state, s.params))(states)
-    return Reached(params, values, states.step, reached)
+    def stopped(states: TrainState, reached: Any) -> Any:
+        return reached | states.frozen | (states.step >= plan.limit)
+
+    def segment(carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
+        states, reached = carry
+        moved = jax.vmap(partial(_moved, plan))(states, own)
+        states = jax.vmap(tree.where)(stopped(states, reached), states, moved)
+        return states, reached | jax.vmap(below)(states, own)
+
+    reached = jax.vmap(below)(states, own)
+    states, reached = jax.lax.while_loop(going, segment, (states, reached))
+    params = jax.vmap(_evaluated)(states)
+    seen = {
+        each: jax.vmap(measure)(params, own) for each, measure in plan.measures.items()
+    }
+    return Reached(params, seen, states.step, reached)
+
+
+def _evaluated(state: TrainState) -> Params:
+    return evaluation_params(state.opt_state, state.params)
 
 
 def _moved(plan: _Plan, state: TrainState, own: Any) -> TrainState:
