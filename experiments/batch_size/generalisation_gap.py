@@ -120,7 +120,6 @@ class Config:
 
     courses: int = len(COURSES)
     train: int = 500
-    test: int = 1000
     sizes: tuple[int, ...] = (2, 40, 50)  # and all of them
     tuning: int = 20
     judging: int = 30
@@ -131,7 +130,6 @@ class Config:
 SMOKE = Config(
     courses=1,
     train=20,
-    test=20,
     sizes=(1, 4, 5),
     tuning=2,
     judging=2,
@@ -158,7 +156,7 @@ def study(config: Config, keep: Keep) -> Result:
     courses = COURSES[: config.courses]
     seen, weights = [], []
     for course in courses:
-        work = course.workload(train=config.train, test=config.test)
+        work = course.workload(train=config.train)
         contest = partial(_contest, config, keep, work, course)
         seen.append([contest(size) for size in range(len(BETWEEN))])
         weights.append(problem.weights(work))
