@@ -94,9 +94,9 @@ def study(
 ) -> Result:
     """Displacements in one program a data set."""
     logs = np.log(sharp_minima.measures[:, EIGENVALUE])
-    found = []
+    found, both = [], (stopped_networks.digits, stopped_networks.clothing)
     for place, name in enumerate(list(COURSES)[: len(logs)]):
-        work, seen = COURSES[name](), stopped_networks.found[place]
+        work, seen = COURSES[name](), both[place]
         with jax.enable_x64(True):
             compute = partial(_displaced, config, work, seen, logs[place])
             found.append(Seen(**keep(name, compute)))
@@ -125,7 +125,9 @@ def _displaced(
         mine = jax.tree.map(lambda leaf: leaf[unit], own)
         return _of_network(config, work, network, mine)
 
-    runs = jax.tree.map(chosen, seen.params), own
+    structure = jax.tree.structure(jax.eval_shape(work.start, randomness.key(0))[0])
+    params = jax.tree.unflatten(structure, [chosen(leaf) for leaf in seen.weights])
+    runs = params, own
     found = curvature.mapped(one, (), runs, jax.tree.map(double, seen.own))
     return {
         name: np.asarray(values).reshape(2, units, *values.shape[1:])

@@ -79,9 +79,9 @@ def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
     """One program a data set."""
     between, along = [], []
     tuning = int(stopped_networks.tuning)
-    for seen, (name, workload) in zip(
-        stopped_networks.found, COURSES.items(), strict=False
-    ):
+    both = (stopped_networks.digits, stopped_networks.clothing)
+    both = both[: int(stopped_networks.data)]
+    for seen, (name, workload) in zip(both, COURSES.items(), strict=False):
         with jax.enable_x64(True):
             compute = partial(_lines, config, workload(), seen, tuning)
             found = keep(name, compute)
@@ -106,8 +106,9 @@ def _lines(
     def one(run: tuple[Params, Dataset], _: None) -> dict[str, Any]:
         return _of_unit(config, work, *run)
 
-    runs = jax.tree.map(tuned, seen.params), jax.tree.map(double, seen.own)
-    return curvature.mapped(one, (), runs, None)
+    structure = jax.tree.structure(jax.eval_shape(work.start, randomness.key(0))[0])
+    params = jax.tree.unflatten(structure, [tuned(leaf) for leaf in seen.weights])
+    return curvature.mapped(one, (), (params, jax.tree.map(double, seen.own)), None)
 
 
 def _of_unit(

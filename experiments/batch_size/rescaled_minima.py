@@ -90,9 +90,9 @@ def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
     """One program a data set."""
     logs, change, relative = [], [], []
     tuning = int(stopped_networks.tuning)
-    for seen, (name, workload) in zip(
-        stopped_networks.found, COURSES.items(), strict=False
-    ):
+    both = (stopped_networks.digits, stopped_networks.clothing)
+    both = both[: int(stopped_networks.data)]
+    for seen, (name, workload) in zip(both, COURSES.items(), strict=False):
         with jax.enable_x64(True):
             compute = partial(_measures, config, workload(), seen, tuning)
             found = keep(name, compute)
@@ -117,9 +117,10 @@ def _measures(
     def double(leaf: np.ndarray) -> np.ndarray:
         return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
 
+    structure = jax.tree.structure(jax.eval_shape(work.start, randomness.key(0))[0])
     small, tenth = (
-        jax.tree.map(lambda leaf, at=(size, rate): double(leaf[at]), seen.params)
-        for size, rate in enumerate(best)
+        jax.tree.unflatten(structure, [double(leaf[place]) for leaf in seen.weights])
+        for place in enumerate(best)
     )
     kinds = (small, _rescaled(small), tenth)
     networks = jax.tree.map(lambda *leaves: np.concatenate(leaves), *kinds)

@@ -28,7 +28,7 @@ Expect: batches of 2, at the rates that are best for them, are no flatter.
 Run: jaxml run sharp_minima
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -41,7 +41,7 @@ from jaxml import curvature, problem, randomness, record
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import at_tuned, compared
 from jaxml.record.figures import Figure, label, panels, shared_legend
-from jaxml.types import Dataset, Keep, Objective, Params
+from jaxml.types import Dataset, Keep, Objective, Params, Workload
 
 NEEDS = ("stopped_networks",)
 SMALL, TENTH, ALL = range(3)  # sizes of batches
@@ -98,28 +98,26 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
     """Curvature of every network that judges, a stage a data set."""
     measured, ends = [], []
-    for seen, (name, workload) in zip(
-        stopped_networks.found, COURSES.items(), strict=False
-    ):
-        loss = workload().measures["train"]
+    found = (stopped_networks.digits, stopped_networks.clothing)
+    found, tuning = found[: int(stopped_networks.data)], int(stopped_networks.tuning)
+    for seen, (name, workload) in zip(found, COURSES.items(), strict=False):
         with jax.enable_x64(True):
-            compute = partial(_measures, config, loss, _double(seen))
+            compute = partial(_measures, config, workload(), _double(seen))
             measured.append(keep(name, compute))
         ends.append([np.nanmin(seen.train), np.nanmax(seen.train)])
-    found, tuning = stopped_networks.found, int(stopped_networks.tuning)
     there = np.stack([seen.train[:, :, tuning:] for seen in found]) > 0
     return Result(
         measures=np.where(there[:, None], np.stack(measured), np.nan),
         scores=np.stack([-seen.accuracy for seen in found]),
         losses=np.array(ends),
         sizes=stopped_networks.sizes,
-        weights=np.array([_weights(seen.params) for seen in found]),
+        weights=np.array([_count(seen.weights) for seen in found]),
         tuning=stopped_networks.tuning,
     )
 
 
-def _weights(params: Params) -> int:
-    return sum(leaf[0, 0, 0].size for leaf in jax.tree.leaves(params))
+def _count(weights: Sequence[np.ndarray]) -> int:
+    return sum(leaf[0, 0, 0].size for leaf in weights)
 
 
 def _double(values: Any) -> Any:
@@ -132,11 +130,13 @@ def _double(values: Any) -> Any:
 
 
 def _measures(
-    config: Config, loss: Objective, seen: Any
+    config: Config, work: Workload, seen: Any
 ) -> Float[np.ndarray, "measure size rate judging"]:
     """Of every network, in the order of NAMES."""
-    axes = jax.tree.leaves(seen.params)[0].shape[:3]
-    params = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[3:]), seen.params)
+    axes, loss = seen.weights[0].shape[:3], work.measures["train"]
+    structure = jax.tree.structure(jax.eval_shape(work.start, randomness.key(0))[0])
+    leaves = [leaf.reshape(-1, *leaf.shape[3:]) for leaf in seen.weights]
+    params = jax.tree.unflatten(structure, leaves)
     units = np.arange(np.prod(axes)) % axes[-1]
 
     def one(run: tuple[Params, Any], own: Dataset) -> dict[str, Any]:

@@ -81,7 +81,8 @@ def study(
     """What both studies found, side by side."""
     del keep
     tuning = int(stopped_networks.tuning)
-    gaps = [seen.test - seen.train for seen in stopped_networks.found]
+    found = (stopped_networks.digits, stopped_networks.clothing)
+    gaps = [seen.test - seen.train for seen in found[: int(stopped_networks.data)]]
     return Result(
         logs=np.log(sharp_minima.measures),
         gap=np.stack(gaps)[..., tuning:].astype(np.float64),
@@ -97,9 +98,10 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     every = range(len(result.sizes))
     groups: list[Sequence[int]] = [every, *([size] for size in every)]
     for data, measure in product(range(len(result.gap)), range(len(NAMES))):
-        for sizes in groups:
+        decides = measure < DECIDING
+        for sizes in groups if decides else [every]:
             found.append(_related(result, data, measure, sizes))
-        if measure < DECIDING:
+        if decides:
             found.append(_control(result, data, measure))
         if measure == EIGENVALUE:
             related = _related(result, data, measure, every)

@@ -38,7 +38,7 @@ from jaxml import learn, problem, randomness, record
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, label, panels, shared_legend
-from jaxml.types import Dataset, Keep, Params, Workload
+from jaxml.types import Dataset, Keep, Workload
 
 SMALL, TENTH, ALL = range(3)  # sizes of batches
 STEPS = 1.5 ** np.arange(9)
@@ -92,19 +92,28 @@ class Config:
 SMOKE = Config(data=1, train=20, test=20, sizes=(2, 10), tuning=2, judging=2)
 
 
+class Weights(NamedTuple):
+    """Of networks, in the order of the leaves of their parameters."""
+
+    hidden_bias: np.ndarray
+    hidden_kernel: np.ndarray
+    output_bias: np.ndarray
+    output_kernel: np.ndarray
+
+
 class Found(NamedTuple):
     """Where networks on one data set stopped, nan where the target was not reached.
     Units that tune come first.
 
     Attributes:
-        params: of judging units, `[size, rate, judging, ...]`, in float32.
+        weights: of judging units, `[size, rate, judging, ...]`, in float32.
         own: the examples of judging units, `[judging, ...]`.
         accuracy: held out.
         train: loss.
         test: loss, held out.
     """
 
-    params: Params
+    weights: Weights
     own: Dataset
     accuracy: Float[np.ndarray, "size rate unit"]
     train: Float[np.ndarray, "size rate unit"]
@@ -112,9 +121,13 @@ class Found(NamedTuple):
 
 
 class Result(NamedTuple):
-    """By data set, and what they have in common."""
+    """By data set, and what they have in common; clothing are digits where there is
+    but one.
+    """
 
-    found: tuple[Found, ...]
+    digits: Found
+    clothing: Found
+    data: np.ndarray  # [], how many data sets
     sizes: np.ndarray  # [size]
     tuning: np.ndarray  # []
 
@@ -123,9 +136,11 @@ def study(config: Config, keep: Keep) -> Result:
     """One program a data set and size."""
     count = config.tuning + config.judging
     seeds = np.array(randomness.seeds(config.seed, count), np.int32)
-    courses = COURSES[: config.data]
+    found = [_found(config, keep, each, seeds) for each in COURSES[: config.data]]
     return Result(
-        found=tuple(_found(config, keep, course, seeds) for course in courses),
+        digits=found[0],
+        clothing=found[-1],
+        data=np.array(config.data),
         sizes=np.array([*config.sizes, config.train]),
         tuning=np.array(config.tuning),
     )
@@ -146,9 +161,10 @@ def _found(config: Config, keep: Keep, course: Course, seeds: np.ndarray) -> Fou
         return stacked.reshape(-1, len(STEPS), len(seeds), *stacked.shape[2:])
 
     seen = jax.tree.map(shaped, *runs)
+    leaves = jax.tree.leaves(seen["params"])
     there = np.where(seen["reached"], 1.0, np.nan)
     return Found(
-        params=jax.tree.map(lambda leaf: leaf[:, :, config.tuning :], seen["params"]),
+        weights=Weights(*(leaf[:, :, config.tuning :] for leaf in leaves)),
         own=jax.tree.map(np.asarray, own),
         accuracy=seen["accuracy"] * there,
         train=seen["train"] * there,
@@ -179,12 +195,17 @@ def _trained(
     return {**found.seen, "params": found.params, "reached": found.reached}
 
 
+def _data(result: Result) -> list[tuple[Course, Found]]:
+    """The data sets that there are."""
+    found = (result.digits, result.clothing)
+    return list(zip(COURSES, found, strict=True))[: int(result.data)]
+
+
 def findings(result: Result) -> tuple[Assertion, ...]:
     """On each data set, against a tenth and all."""
     found: list[Assertion] = []
-    for course, seen in zip(COURSES, result.found, strict=False):
-        leaves = jax.tree.leaves(seen.params)
-        count = sum(leaf[0, 0, 0].size for leaf in leaves)
+    for course, seen in _data(result):
+        count = sum(leaf[0, 0, 0].size for leaf in seen.weights)
         setting = (
             f"{course.name}, dense network of {count:,} weights, {result.sizes[ALL]} "
             "examples, Adam, constant rate tuned for each, stopped where the training "
@@ -237,9 +258,9 @@ def _compared(
 
 def figures(result: Result) -> dict[str, Figure]:
     """Differences of accuracies, unit by unit."""
-    figure, axes = panels(len(result.found), 1, width=7.0, height=2.4)
+    figure, axes = panels(int(result.data), 1, width=7.0, height=2.4)
     small, tenth, every = result.sizes
-    for course, seen, axis in zip(COURSES, result.found, axes, strict=False):
+    for axis, (course, seen) in zip(axes, _data(result), strict=True):
         arms = [_arm(seen.accuracy, seen, size) for size in (SMALL, TENTH, ALL)]
         pairs = {
             f"{small} minus {tenth}": (arms[SMALL], arms[TENTH]),
