@@ -16,7 +16,7 @@ training loss (`stopped_networks`), each at the rate whose held-out accuracy is 
 Both support: a line is one direction of two thousand. Control of the second: the
 training loss on the same line, which training has already made low: what it gains from
 displacement, as a fraction of the same gap, is below a half. Units draw weights,
-examples and order anew. Six units of seed 78 showed part of the second before.
+examples and order anew. Six units of seed 78 were seen after the margins were fixed.
 
 Claims: C069, C070.
 Sources: Keskar et al. 2017, arXiv:1609.04836, figure 3; Goodfellow, Vinyals and Saxe
