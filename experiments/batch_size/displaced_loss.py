@@ -17,7 +17,7 @@ it, so this may fail.
 
 Both decide; random directions support. Control of the second: the same sharp networks
 in some random directions over others. Whether real test losses are displaced training
-losses, ask `sharpness_and_gap` and `loss_lines`.
+losses, asks `sharpness_and_gap`.
 
 Units draw weights, examples and order anew. Not tested: displacements of the inputs.
 
@@ -45,12 +45,12 @@ from jaxml.record.comparisons import underlaid
 from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Batch, Keep, Key, Params, Workload
 
-NEEDS = ("stopped_networks", "sharp_minima")
+NEEDS = ("descended_networks", "sharp_minima")
 COURSES = {
     "8x8 digits": problem.digits_workload,
     "clothing of 7x7 pixels": problem.small_clothing_workload,
 }
-EIGENVALUE, TRACE = 0, 3  # their places among the measures of `sharp_minima`
+EIGENVALUE, TRACE = 0, 1  # their places among the measures of `sharp_minima`
 SHARP, FLAT = range(2)
 LENGTHS = 0.01 * 2.0 ** np.arange(6)  # δ
 JUDGED = 1  # of LENGTHS
@@ -90,11 +90,11 @@ class Result(NamedTuple):
 
 
 def study(
-    config: Config, keep: Keep, stopped_networks: Any, sharp_minima: Any
+    config: Config, keep: Keep, descended_networks: Any, sharp_minima: Any
 ) -> Result:
     """Displacements in one program a data set."""
     measures = sharp_minima.measures
-    found, both = [], (stopped_networks.digits, stopped_networks.clothing)
+    found, both = [], (descended_networks.digits, descended_networks.clothing)
     for place, name in enumerate(list(COURSES)[: len(measures)]):
         work, seen = COURSES[name](), both[place]
         with jax.enable_x64(True):
@@ -133,7 +133,9 @@ def _displaced(
         name: np.asarray(values).reshape(2, units, *values.shape[1:])
         for name, values in found.items()
     }
-    of_weight = np.take_along_axis(traces, ends, axis=0) / tree.size(rows(params, np.array(0)))
+    of_weight = np.take_along_axis(traces, ends, axis=0) / tree.size(
+        rows(params, np.array(0))
+    )
     return {**seen_by_end, "curvature": of_weight}
 
 

@@ -1,16 +1,15 @@
 """Do large batches end in sharper minima, and small batches in flatter ones?
 
 Of networks that Adam trained in batches of 2, of 50 and of all 500 examples to one
-training loss, and that then went on in all examples to one lower loss, so that they are
-comparable points (`stopped_networks`), the curvature is measured in float64 on the
-examples that trained them. The Hessian's highest eigenvalue λ decides. Keskar's
-sharpness, which rises with the gradient too, what of it is beyond its part of first
-order, the trace, and relative flatness of the last layer, which rescaling layers does
-not change, support; so does λ at equal rates, since rate and size are tuned together,
-and all 500 examples. Losses do not stop to fall, so no network is a minimum: how much
-of Keskar's sharpness the gradient is, and how long it is, are stated.
+training loss, and that gradient descent then brought to one lower loss, so that they
+are comparable points (`descended_networks`), the curvature is measured in float64 on
+the examples that trained them. The Hessian's highest eigenvalue λ decides. Its trace,
+and relative flatness of the last layer, which rescaling layers does not change,
+support; so do λ at equal rates, since rate and size are tuned together, and all 500
+examples. `keskar_sharpness` measures the paper's quantity, which rises with the
+gradient too. Losses do not stop falling, so no network is a minimum.
 
-The claim holds if the logarithm of the ratio of means, batches of 50 over batches of 2,
+The claim holds if the mean logarithm of the ratio, batches of 50 over batches of 2,
 each at the rate whose held-out error is lowest, is above ln 1.25; it fails below
 -ln 1.25. The paper's ratios are 5 to 500, so less than a quarter is none of its effect.
 From six units of seed 78 a half-width of a fifth is expected, for the rates that are
@@ -29,31 +28,30 @@ normalisation.
 
 Claims: C069.
 Sources: Keskar et al. 2017, arXiv:1609.04836; Petzka et al. 2021, arXiv:2001.00939.
-Cost: a minute and a half on 2 cores, after `stopped_networks`.
+Cost: a minute and a half on 2 cores, after `descended_networks`.
 Expect: batches of 2, at the rates that are best for them, are hardly flatter on digits,
 and flatter on clothing.
 Run: jaxml run sharp_minima
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxml import curvature, learn, problem, randomness, record, tree
+from jaxml import curvature, problem, randomness, record
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import at_tuned, compared
 from jaxml.record.figures import Figure, label, panels, shared_legend
 from jaxml.types import Batch, Keep, Objective, Params, Workload
 
-NEEDS = ("stopped_networks",)
+NEEDS = ("descended_networks",)
 SMALL, TENTH, ALL = range(3)  # sizes of batches
-EPSILON = 1e-3
 DECIDING = "eigenvalue"
 COURSES = {
     "8x8 digits": problem.digits_workload,
@@ -61,15 +59,12 @@ COURSES = {
 }
 NAMES = {
     "eigenvalue": "the Hessian's highest eigenvalue",
-    "box": f"Keskar's sharpness (ε = {EPSILON:g})",
-    "beyond": "Keskar's sharpness beyond its part of first order",
     "trace": "the Hessian's trace",
     "relative": "relative flatness κ (high is sharp) of the last layer",
 }
 SHARPER = record.above(
     0.0, margin=float(np.log(1.25)), reason="a quarter; the paper's ratios are 5 to 500"
 )
-HALF = record.below(0.5, margin=0.1, reason="a tenth of what is measured")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,11 +73,10 @@ class Config:
 
     depth: int = 25  # of Lanczos' iteration
     probes: int = 25  # of the trace
-    iterations: int = 10  # of the search in the box
     seed: int = 0
 
 
-SMOKE = Config(depth=3, probes=2, iterations=1)
+SMOKE = Config(depth=3, probes=2)
 
 
 class Result(NamedTuple):
@@ -90,10 +84,8 @@ class Result(NamedTuple):
 
     Attributes:
         measures: in the order of NAMES, of judging units.
-        gradient: its norm, of judging units.
         scores: by which rates are tuned, nan at those that may not be chosen.
         edges: the outermost rates that may.
-        rates: of all sizes.
         lower: the training loss.
         sizes: of batches.
         weights: of a network, by data set.
@@ -101,44 +93,33 @@ class Result(NamedTuple):
     """
 
     measures: Float[np.ndarray, "data measure size rate judging"]
-    gradient: Float[np.ndarray, "data size rate judging"]
     scores: Float[np.ndarray, "data size rate unit"]
     edges: np.ndarray
-    rates: Float[np.ndarray, "data rate"]
     lower: np.ndarray
     sizes: np.ndarray
     weights: np.ndarray
     tuning: np.ndarray
 
 
-def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
+def study(config: Config, keep: Keep, descended_networks: Any) -> Result:
     """Curvature of every network that judges, a stage a data set."""
-    stopped = stopped_networks
-    found = (stopped.digits, stopped.clothing)[: int(stopped.data)]
+    descended = descended_networks
+    found = (descended.digits, descended.clothing)[: int(descended.data)]
     measured = []
     for seen, (name, workload) in zip(found, COURSES.items(), strict=False):
         with jax.enable_x64(True):
             compute = partial(_measures, config, workload(), _double(seen))
-            values = np.array(keep(name, compute))
-        there = np.isfinite(seen.finished.train)
-        measured.append(np.where(there, values, np.nan))
-    both, count = np.stack(measured), len(NAMES)
-    kept = slice(both.shape[2])
+            values = keep(name, compute)
+        measured.append(np.where(np.isfinite(seen.train), values, np.nan))
     return Result(
-        measures=both[:, :count],
-        gradient=both[:, count],
-        scores=np.stack([seen.scores[kept] for seen in found]),
-        edges=np.stack([seen.edges[kept] for seen in found]),
-        rates=stopped.rates,
-        lower=np.stack([seen.lower for seen in found]),
-        sizes=stopped.sizes[kept],
-        weights=np.array([_count(seen.weights) for seen in found]),
-        tuning=stopped.tuning,
+        measures=np.stack(measured),
+        scores=descended.scores,
+        edges=descended.edges,
+        lower=descended.lower,
+        sizes=descended.sizes,
+        weights=descended.parameters,
+        tuning=descended.tuning,
     )
-
-
-def _count(weights: Sequence[np.ndarray]) -> int:
-    return sum(leaf[0, 0, 0].size for leaf in weights)
 
 
 def _double(values: Any) -> Any:
@@ -153,7 +134,7 @@ def _double(values: Any) -> Any:
 def _measures(
     config: Config, work: Workload, seen: Any
 ) -> Float[np.ndarray, "measure size rate judging"]:
-    """Of every network, in the order of NAMES, and the gradient's norm."""
+    """Of every network, in the order of NAMES."""
     axes, loss = seen.weights[0].shape[:3], problem.mean_loss(work)
     structure = jax.tree.structure(jax.eval_shape(work.start, randomness.key(0))[0])
     leaves = [leaf.reshape(-1, *leaf.shape[3:]) for leaf in seen.weights]
@@ -165,22 +146,7 @@ def _measures(
         return _measured(config, loss, network, _row(own, unit))
 
     found = curvature.mapped(one, (), (params, units), seen.own)
-    key = randomness.key(config.seed)
-    found["box"] = np.array(
-        [
-            curvature.box_sharpness(
-                loss,
-                _row(params, run),
-                _row(seen.own, unit),
-                epsilon=EPSILON,
-                iterations=config.iterations,
-                key=key,
-            ).sharpness
-            for run, unit in enumerate(units)
-        ]
-    )
-    found["beyond"] = found["box"] - found["first_order"]
-    return np.array([found[name] for name in (*NAMES, "gradient")]).reshape(-1, *axes)
+    return np.array([found[name] for name in NAMES]).reshape(-1, *axes)
 
 
 def _row(values: Any, index: Any) -> Any:
@@ -190,24 +156,14 @@ def _row(values: Any, index: Any) -> Any:
 def _measured(
     config: Config, loss: Objective, params: Params, own: Batch
 ) -> dict[str, Any]:
-    """What needs no search on the host; of Keskar's sharpness the part of first order,
-    100 ε Σ|gᵢ|(|θᵢ| + 1) / (1 + L).
-    """
+    """Of one network, by name."""
     key, layer = randomness.key(config.seed), "layer_01/kernel"
     product = curvature.hessian_product(loss, params, own)
     ends = curvature.extremes(product, params, count=1, depth=config.depth, key=key)
-    value, gradient = jax.value_and_grad(loss)(params, own)
-    rises = jax.tree.map(
-        lambda slope, leaf: jnp.sum(jnp.abs(slope) * (jnp.abs(leaf) + 1)),
-        gradient,
-        params,
-    )
     return {
         "eigenvalue": ends.values[-1],
         "trace": curvature.trace(product, params, key=key, probes=config.probes).value,
         "relative": curvature.relative_flatness(loss, params, own, layer=layer),
-        "first_order": 100 * EPSILON * sum(jax.tree.leaves(rises)) / (1 + value),
-        "gradient": tree.norm(gradient),
     }
 
 
@@ -220,7 +176,6 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             found.append(_sharper(result, data, name, TENTH, role))
             found.append(_sharper(result, data, name, ALL, record.supporting))
         found += [_at_equal_rates(result, data), *_controls(result, data)]
-        found += [_mostly_curvature(result, data, size) for size in (SMALL, ALL)]
     return tuple(found)
 
 
@@ -234,28 +189,18 @@ def _setting(result: Result, data: int) -> str:
     )
 
 
-def _arm(
-    result: Result, data: int, name: str, size: int, of: Callable[..., Any] = np.asarray
-) -> Arm:
-    """A function of a measure; of units that tune it is nan."""
+def _arm(result: Result, data: int, name: str, size: int) -> Arm:
+    """Logarithms of a measure; of units that tune they are nan."""
     scores = result.scores[data, size]
-    values = np.full_like(scores, np.nan)
-    values[:, int(result.tuning) :] = of(_values(result, data, name)[size])
-    return Arm(values, scores, result.edges[data, size])
+    logs = np.full_like(scores, np.nan)
+    logs[:, int(result.tuning) :] = _logs(result, data, name)[size]
+    return Arm(logs, scores, result.edges[data, size])
 
 
-def _values(result: Result, data: int, name: str) -> np.ndarray:
-    return result.measures[data, list(NAMES).index(name)]
-
-
-def _log(values: np.ndarray) -> np.ndarray:
-    """Nan where there is none."""
+def _logs(result: Result, data: int, name: str) -> np.ndarray:
+    """Nan where a measure is not positive: the findings' n leaves such units out."""
+    values = result.measures[data, list(NAMES).index(name)]
     return np.log(np.where(values > 0, values, np.nan))
-
-
-def _log_ratio(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Of means, so that no unit is left out for a negative value."""
-    return float(_log(np.asarray(record.ratio_of_means(ours, theirs))))
 
 
 def _named(result: Result, size: int) -> str:
@@ -272,7 +217,7 @@ def _sharper(
         f"{_named(result, size)} than by {_named(result, SMALL)}, each at its best "
         "rate.",
         record.tuned(
-            _log_ratio,
+            record.mean_difference,
             _arm(result, data, name, size),
             _arm(result, data, name, SMALL),
             tuning=int(result.tuning),
@@ -291,7 +236,7 @@ def _whole(result: Result, data: int, sizes: list[int]) -> np.ndarray:
 def _at_equal_rates(result: Result, data: int) -> Assertion:
     """Geometric means over rates."""
     both = _whole(result, data, [SMALL, TENTH])
-    logs = _log(_values(result, data, DECIDING)[:, both])
+    logs = _logs(result, data, DECIDING)[:, both]
     small, tenth = np.nanmean(logs[[SMALL, TENTH]], axis=1)
     return record.supporting(
         "C069",
@@ -311,7 +256,7 @@ def _controls(result: Result, data: int) -> tuple[Assertion, ...]:
     values = values[np.isfinite(values)]
     first, others = np.array_split(values[: len(values) // 2 * 2], 2)
     rates = np.flatnonzero(_whole(result, data, [SMALL]))
-    logs = _log(_values(result, data, DECIDING)[SMALL])
+    logs = _logs(result, data, DECIDING)[SMALL]
     lowest, highest = logs[rates[[0, -1]]]
     higher = f"At equal training loss {NAMES[DECIDING]} is higher in"
     supporting = partial(
@@ -325,7 +270,7 @@ def _controls(result: Result, data: int) -> tuple[Assertion, ...]:
         supporting(
             f"{higher} the first judging units than in the others, all by "
             f"{_named(result, TENTH)}, the negative control.",
-            record.bootstrap(_log_ratio, first, others),
+            record.bootstrap(record.mean_difference, first, others),
         ),
         supporting(
             f"{higher} networks trained by {_named(result, SMALL)} at their lowest "
@@ -335,37 +280,15 @@ def _controls(result: Result, data: int) -> tuple[Assertion, ...]:
     )
 
 
-def _mostly_curvature(result: Result, data: int, size: int) -> Assertion:
-    """How much of Keskar's sharpness the gradient is."""
-    tuning = int(result.tuning)
-    box, beyond = (_arm(result, data, name, size) for name in ("box", "beyond"))
-    norms = result.gradient[data, size, learn.chosen(np.asarray(box.scores), tuning)]
-    return record.supporting(
-        "C069",
-        f"Of Keskar's sharpness of networks trained by {_named(result, size)} less "
-        f"than half is its part of first order, from gradients of norm "
-        f"{np.nanmean(norms):.2g}.",
-        record.tuned(_first_order, box, beyond, tuning=tuning),
-        HALF,
-        unit="ratio",
-        setting=_setting(result, data),
-    )
-
-
-def _first_order(box: np.ndarray, beyond: np.ndarray) -> float:
-    return 1 - record.ratio_of_means(beyond, box)
-
-
 def figures(result: Result) -> dict[str, Figure]:
     """Ratios of every measure, unit by unit."""
-    count = len(result.measures)
-    figure, axes = panels(count * 2, 1, width=7.0, height=3.2)
-    places = [(data, size) for data in range(count) for size in (TENTH, ALL)]
+    places = list(product(range(len(result.measures)), (TENTH, ALL)))
+    figure, axes = panels(len(places), 1, width=7.0, height=3.2)
     for axis, (data, size) in zip(axes, places, strict=True):
         pairs = {
             words.replace(" (", "\n("): (
-                _arm(result, data, name, size, _log),
-                _arm(result, data, name, SMALL, _log),
+                _arm(result, data, name, size),
+                _arm(result, data, name, SMALL),
             )
             for name, words in NAMES.items()
         }

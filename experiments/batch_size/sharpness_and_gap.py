@@ -44,16 +44,17 @@ from jaxml.record import Assertion
 from jaxml.record.figures import STYLES, Figure, label, panels, shared_legend
 from jaxml.types import Keep
 
-NEEDS = ("stopped_networks", "sharp_minima")
+NEEDS = ("descended_networks", "sharp_minima", "keskar_sharpness")
 COURSES = ("8x8 digits", "clothing of 7x7 pixels")
 NAMES = (
     "the Hessian's highest eigenvalue",
-    "Keskar's sharpness (ε = 0.001)",
-    "Keskar's sharpness beyond its part of first order",
     "the Hessian's trace",
     "relative flatness κ (high is sharp) of the last layer",
+    "Keskar's sharpness (ε = 0.001)",
+    "Keskar's sharpness beyond its part of first order",
 )
 EIGENVALUE = 0  # decides
+WHOLE, BEYOND = 0, 3  # places among the measures of `keskar_sharpness`
 SMALL, _, ALL = range(3)  # sizes of batches
 LOSS, ERROR = range(2)
 WORSE = ("loss", "error")
@@ -93,14 +94,19 @@ class Result(NamedTuple):
 
 
 def study(
-    config: Config, keep: Keep, stopped_networks: Any, sharp_minima: Any
+    config: Config,
+    keep: Keep,
+    descended_networks: Any,
+    sharp_minima: Any,
+    keskar_sharpness: Any,
 ) -> Result:
     """What both studies found, side by side."""
     del keep
-    both = (stopped_networks.digits, stopped_networks.clothing)
-    found = [seen.finished for seen in both[: int(stopped_networks.data)]]
+    found = (descended_networks.digits, descended_networks.clothing)
+    found = found[: int(descended_networks.data)]
     gaps = [[seen.test - seen.train, 1 - seen.accuracy] for seen in found]
-    sharpness = sharp_minima.measures
+    boxes = keskar_sharpness.measures[:, [WHOLE, BEYOND]]
+    sharpness = np.concatenate([sharp_minima.measures, boxes], axis=1)
     return Result(
         logs=np.log(np.where(sharpness > 0, sharpness, np.nan)),
         gap=np.array(gaps, np.float64),
