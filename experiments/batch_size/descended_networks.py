@@ -112,18 +112,19 @@ def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
     stopped = stopped_networks
     both = (stopped.digits, stopped.clothing)[: int(stopped.data)]
     found, count = [], []
-    for seen, (name, (workload, lower)) in zip(both, COURSES.items(), strict=False):
+    for seen, (name, (workload, level)) in zip(both, COURSES.items(), strict=False):
         work = workload(train=int(stopped.sizes[ALL]), test=config.test)
         judging = stopped.seeds[int(stopped.tuning) :]
-        compute = partial(_descended, work, lower, seen, judging)
+        compute = partial(_descended, work, level, seen, judging)
         found.append(Found(**keep(name, compute)))
         count.append(problem.weights(work))
     kept = slice(ALL + 1)
+    lower = [level for _, level in COURSES.values()]
     return Result(
         digits=found[0],
         clothing=found[-1],
         data=stopped.data,
-        lower=np.array([lower for _, lower in COURSES.values()])[: len(found)],
+        lower=np.array(lower[: len(found)]),
         scores=np.stack([seen.scores[kept] for seen in both]),
         edges=np.stack([seen.edges[kept] for seen in both]),
         sizes=stopped.sizes[kept],
@@ -228,12 +229,15 @@ def _errors(result: Result, place: int, size: int) -> Arm:
 def _compared(result: Result, place: int, size: int) -> Assertion:
     _, name, _ = _data(result)[place]
     ours, theirs = _errors(result, place, size), _errors(result, place, SMALL)
+    measured = record.tuned(
+        record.mean_difference, ours, theirs, tuning=int(result.tuning)
+    )
     return record.supporting(
         "C068",
         f"Networks that go on until {result.lower[place]:g} nats make more held-out "
         f"errors after training by {_named(result, size)} than by "
         f"{_named(result, SMALL)}.",
-        record.tuned(record.mean_difference, ours, theirs, tuning=int(result.tuning)),
+        measured,
         WORSE,
         unit="log ratio",
         setting=f"{name}, dense network of {result.parameters[place]:,} weights, "
