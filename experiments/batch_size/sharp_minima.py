@@ -171,7 +171,7 @@ def _measured(
 def findings(result: Result) -> tuple[Assertion, ...]:
     """On each data set: every measure, against a tenth and all; and the controls."""
     found: list[Assertion] = []
-    for data in range(len(result.measures)):
+    for data in range(len(result.lower)):
         for name in NAMES:
             role = record.deciding if name == DECIDING else record.supporting
             found.append(_sharper(result, data, name, TENTH, role))
@@ -257,8 +257,7 @@ def _controls(result: Result, data: int) -> tuple[Assertion, ...]:
     values = values[np.isfinite(values)]
     first, others = np.array_split(values[: len(values) // 2 * 2], 2)
     rates = np.flatnonzero(_whole(result, data, [SMALL]))
-    logs = _logs(result, data, DECIDING)[SMALL]
-    lowest, highest = logs[rates[[0, -1]]]
+    lowest, highest = _logs(result, data, DECIDING)[SMALL, rates[[0, -1]]]
     higher = f"At equal training loss {NAMES[DECIDING]} is higher in"
     supporting = partial(
         record.supporting,
@@ -283,7 +282,7 @@ def _controls(result: Result, data: int) -> tuple[Assertion, ...]:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Ratios of every measure, unit by unit."""
-    places = list(product(range(len(result.measures)), (TENTH, ALL)))
+    places = list(product(range(len(result.lower)), (TENTH, ALL)))
     figure, axes = panels(len(places), 1, width=7.0, height=3.2)
     for axis, (data, size) in zip(axes, places, strict=True):
         pairs = {
@@ -295,6 +294,7 @@ def figures(result: Result) -> dict[str, Figure]:
         }
         compared(axis, pairs, SHARPER, tuning=int(result.tuning))
         over = f"{_named(result, size)} over {_named(result, SMALL)}"
-        label(axis, list(COURSES)[data], f"log of the ratio, {over}", "measure")
+        title = f"{list(COURSES)[data]}: {over}"
+        label(axis, title, "logarithm of the ratio", "measure")
     shared_legend(figure)
     return {"sharpness": figure}

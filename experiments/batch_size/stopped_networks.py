@@ -4,7 +4,7 @@ Networks are trained by Adam in batches of 2, of 50 and of all 500 examples, and
 control, of 40, all on one lattice of nine rates. A run stops where its training loss on
 all its examples, taken after every 100 of them, is first below a target: 0.02 nats on
 digits, 0.3 on clothing of 7x7 pixels, which batches of 2 do not get far below. For
-another control units also train on 250 examples alone, at the middle rate.
+another control units also train on 125 examples alone, at the middle rate.
 `generalisation_gap` judges the held-out errors of these networks, `equal_epochs` what
 they are worth beside those of equal epochs; `descended_networks` brings them to a lower
 loss, for measures of sharpness.
@@ -76,7 +76,7 @@ class Config:
 
     data: int = len(COURSES)
     train: int = 500
-    fewer: int = 250
+    fewer: int = 125
     test: int = 1250
     sizes: tuple[int, ...] = (2, 50, 500, 40)
     epochs: tuple[int, ...] = (60, 300, 2500, 300)
