@@ -170,7 +170,7 @@ def _measured(
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """On each data set: every measure, against a tenth and all; and the controls."""
-    found: list[Assertion] = []
+    found = []
     for data in range(len(result.lower)):
         for name in NAMES:
             role = record.deciding if name == DECIDING else record.supporting
