@@ -6,6 +6,7 @@ from jaxml.curvature.certificate import Certificate, certify
 from jaxml.curvature.dense import dense
 from jaxml.curvature.embedding import zero_unit, zero_unit_eigenvalues
 from jaxml.curvature.escape import Escape, escape
+from jaxml.curvature.hutchinson import Estimate, frobenius_norm, trace
 from jaxml.curvature.inertia import (
     Inertia,
     eigenvalues,
@@ -17,6 +18,7 @@ from jaxml.curvature.isotropic import (
     isotropic_gradient,
     noisy_gradients,
 )
+from jaxml.curvature.landscape import interpolation
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.outcomes import (
     AT_INFINITY,
@@ -50,9 +52,20 @@ from jaxml.curvature.ratio import (
     positive_fraction,
     sampling_ratio,
 )
+from jaxml.curvature.relative_flatness import (
+    relative_flatness,
+    relative_flatness_estimate,
+)
 from jaxml.curvature.search import Candidates, certified, search
 from jaxml.curvature.minimum import Minimum, StuckMinimum
 from jaxml.curvature.minimum import nearest_minimum, stuck_minimum
+from jaxml.curvature.sensitivity import input_sensitivity
+from jaxml.curvature.sharpness import (
+    Ascent,
+    BoxSharpness,
+    ascent_sharpness,
+    box_sharpness,
+)
 from jaxml.curvature.methods import (
     Search,
     after,
