@@ -40,7 +40,7 @@ other rows.
 
 Claims: C065, C064, C071.
 Source: the slide's figures, in the ledger; `slide_times` looks at them.
-Cost: 90 seconds on 2 cores, compilation included.
+Cost: half a minute on 2 cores, compilation included.
 Expect: an epoch falls; a CPU's update doubles before a batch of 100.
 Run: jaxml run batch_time
 """
