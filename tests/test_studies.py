@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxml import claims, record, shipped
+from jaxml import claims, parallel, record, shipped
 from jaxml.record import Study, judged, load, plain_keep
 from jaxml.record.rule import VERDICTS, verdict
 from jaxml.record.runs.archive import host
@@ -36,6 +36,13 @@ DIFFERENCES = (
 )
 
 PATHS = shipped.within(shipped.studies())
+
+HURRIED: dict[str, Any] = {"xla_backend_optimization_level": 0}
+"""What XLA is asked for in place of fast programs; its fusion emitters, which take half
+of the time to compile, can be left out on a JAX that still has the old ones.
+"""
+if jax.__version_info__ < (0, 11):
+    HURRIED["xla_cpu_use_fusion_emitters"] = False
 
 
 class Smoke(NamedTuple):
@@ -60,6 +67,8 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     They are compiled in a hurry: whether bits repeat does not depend on how fast they
     come.
     """
+    patched = pytest.MonkeyPatch()
+    patched.setattr(parallel, "compiler_options", lambda platform: HURRIED)
     jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update(
@@ -68,6 +77,7 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield
     jax.config.update("jax_compilation_cache_dir", None)
     jax.config.update("jax_disable_most_optimizations", False)
+    patched.undo()
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)

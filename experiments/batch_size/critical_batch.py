@@ -95,9 +95,9 @@ class Config:
 SMOKE = Config(
     data=1,
     methods=1,
-    sizes=(4, MIDDLE, EXAMPLES),
+    sizes=(4, 8, MIDDLE),
     examples=0,
-    tuning=2,
+    tuning=1,
     judging=2,
 )
 

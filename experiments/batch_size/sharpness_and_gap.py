@@ -151,12 +151,15 @@ def _named(result: Result, size: int) -> str:
 def _samples(
     result: Result, data: int, measure: int, sizes: Sequence[int], by: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sharpness and gap `[unit, network]`, where no unit is missing."""
+    """Sharpness and gap `[unit, network]`, where no unit is missing; no units where no
+    network is left.
+    """
     chosen = list(sizes)
     logs = np.concatenate(result.logs[data, measure, chosen])
     gaps = np.concatenate(result.gap[data, by, chosen])
     whole = np.all(np.isfinite(logs) & np.isfinite(gaps), axis=1)
-    return logs[whole].T, gaps[whole].T
+    units = slice(None if np.any(whole) else 0)
+    return logs[whole].T[units], gaps[whole].T[units]
 
 
 def _within_units(x: np.ndarray, y: np.ndarray) -> float:
