@@ -96,7 +96,7 @@ class Config:
 
 
 SMOKE = Config(
-    data=1, methods=1, sizes=(CONTROL, SMALL, LARGE), test=20, tuning=1, judging=2
+    data=1, methods=1, sizes=(CONTROL, SMALL, LARGE), test=20, tuning=1, judging=1
 )
 
 

@@ -98,7 +98,7 @@ SMOKE = Config(
     sizes=(4, 8, MIDDLE),
     examples=0,
     tuning=1,
-    judging=2,
+    judging=1,
 )
 
 
