@@ -241,9 +241,7 @@ def _trained(
         batches,
         learn.grid(learn.Hyper, lr=rates, seed=seeds),
         measures={**work.measures, "training": on_training},
-        stop=("train", course.target),
-        every=every,
-        limit=updates // every * every,
+        stop=learn.Stop("train", course.target, every, updates // every * every),
         lanes=config.lanes,
     )
     return {**found.seen, "params": found.params, "reached": found.reached}

@@ -37,15 +37,29 @@ class Reached(NamedTuple):
     reached: Any
 
 
+class Stop(NamedTuple):
+    """When a run stops.
+
+    Attributes:
+        measure: the name of what is looked at, such as "train".
+        level: at or below which the run stops.
+        every: updates between two looks; divides `limit`.
+        limit: updates at most.
+    """
+
+    measure: str
+    level: float
+    every: int
+    limit: int
+
+
 class _Plan(NamedTuple):
     """What a run is trained by, and when it stops."""
 
     training: Training
     batches: Batches
     measures: Mapping[str, Measure]
-    stop: tuple[str, float]
-    every: int
-    limit: int
+    stop: Stop
 
 
 def trained_to(
@@ -54,15 +68,13 @@ def trained_to(
     hypers: Any,
     *,
     measures: Mapping[str, Measure],
-    stop: tuple[str, float],
-    every: int,
-    limit: int,
+    stop: Stop,
     lanes: int,
 ) -> Reached:
     """Trains each run of a grid until a measure is first at a level or below.
 
-    That measure is taken after every `every` updates, so a run stops up to that many
-    updates late, and below the level by what they gain. Streams of random numbers are
+    That measure is taken after every `stop.every` updates, so a run stops up to that
+    many updates late, and below the level by what they gain. Streams of random numbers are
     those of `training`, so a run is the beginning of the one that `sweep` makes. A
     chunk of `lanes` runs goes on until the slowest of them stops. The other measures
     are taken where a run stopped.
@@ -72,28 +84,26 @@ def trained_to(
         batches: those that it was made of.
         hypers: a grid, as `learn.grid` gives it.
         measures: by name, `(params, own data) -> number`, such as a workload's.
-        stop: the name of a measure, such as "train", and the level.
-        every: updates between two measurements; divides `limit`.
-        limit: updates at most.
+        stop: at which level of which measure, and after how many updates at most.
         lanes: how many runs advance together on a device.
 
     Raises:
-        InputError: the counts are not positive, or `every` does not divide `limit`; no
-            such measure; as `training.check`, and what does not fit in memory.
+        InputError: counts are not positive, or `every` does not divide `limit`; no such
+            measure; as `training.check`, and what does not fit in memory.
     """
-    if min(every, limit, lanes) < 1 or limit % every:
+    if min(stop.every, stop.limit, lanes) < 1 or stop.limit % stop.every:
         raise InputError(
-            f"{limit} updates, measured every {every}, in chunks of {lanes} cannot be "
-            "made: use positive numbers, and a multiple of the second for the first."
+            f"{stop.limit} updates, measured every {stop.every}, in chunks of {lanes} "
+            "cannot be made: use positive numbers, and a multiple of the second for "
+            "the first."
         )
-    name, _ = stop
-    if name not in measures:
+    if stop.measure not in measures:
         raise InputError(
-            f"No {name!r} is measured that could stop a run: choose from "
+            f"No {stop.measure!r} is measured that could stop a run: choose from "
             f"{', '.join(measures)}."
         )
     training.check(hypers)
-    plan = _Plan(training, batches, measures, stop, every, limit)
+    plan = _Plan(training, batches, measures, stop)
 
     def chunk(hypers: Any, data: Any) -> Reached:
         return _chunk(plan, hypers, data)
@@ -124,7 +134,7 @@ def _chunk(plan: _Plan, hypers: Any, data: Any) -> Reached:
     states = begin(hypers, (starts.params, starts.model_state))
     own = jax.vmap(lambda key: _own(plan.batches, data, key))(states.key)
 
-    name, level = plan.stop
+    name, level, _, limit = plan.stop
 
     def below(state: TrainState, own: Any) -> Any:
         return plan.measures[name](_evaluated(state), own) <= level
@@ -134,7 +144,7 @@ def _chunk(plan: _Plan, hypers: Any, data: Any) -> Reached:
         return jnp.any(~stopped(states, reached))
 
     def stopped(states: TrainState, reached: Any) -> Any:
-        return reached | states.frozen | (states.step >= plan.limit)
+        return reached | states.frozen | (states.step >= limit)
 
     def segment(carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
         states, reached = carry
@@ -163,4 +173,4 @@ def _moved(plan: _Plan, state: TrainState, own: Any) -> TrainState:
         batch = plan.batches.draw(own, key, state.step)
         return plan.training.step(state, batch)[0], None
 
-    return jax.lax.scan(update, state, length=plan.every)[0]
+    return jax.lax.scan(update, state, length=plan.stop.every)[0]

@@ -48,17 +48,15 @@ TRAINING = learn.training(
 )
 GRID = learn.grid(learn.Hyper, lr=[0.05, 1e-6], seed=[1, 2])
 LEVEL = 0.5
-CHOICE = {
-    "measures": {"train": on_train, "norm": norm},
-    "stop": ("train", LEVEL),
-    "every": 2,
-    "limit": STEPS,
-    "lanes": 4,
-}
+STOP = learn.Stop("train", LEVEL, every=2, limit=STEPS)
+MEASURES = {"train": on_train, "norm": norm}
 
 
-def reach(**choice):
-    return learn.trained_to(TRAINING, BATCHES, GRID, **{**CHOICE, **choice})
+def reach(lanes=4, **choice):
+    stop = STOP._replace(**choice)
+    return learn.trained_to(
+        TRAINING, BATCHES, GRID, measures=MEASURES, stop=stop, lanes=lanes
+    )
 
 
 @pytest.mark.invariance
@@ -92,4 +90,4 @@ def test_lengths_that_do_not_fit(choice):
 @pytest.mark.identity
 def test_a_run_stops_by_what_is_measured():
     with pytest.raises(InputError, match="choose from train, norm"):
-        reach(stop=("test", LEVEL))
+        reach(measure="test")
