@@ -117,9 +117,6 @@ def _displaced(
         networks = leaf.reshape(len(flat), units, *leaf.shape[3:])
         return networks[ends.ravel(), own].astype(np.float64)
 
-    def double(leaf: np.ndarray) -> np.ndarray:
-        return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
-
     def one(run: tuple[Params, Any], own: Batch) -> dict[str, Any]:
         network, unit = run
         mine = jax.tree.map(lambda leaf: leaf[unit], own)
@@ -128,7 +125,7 @@ def _displaced(
     structure = jax.tree.structure(jax.eval_shape(work.start, randomness.key(0))[0])
     params = jax.tree.unflatten(structure, [chosen(leaf) for leaf in seen.weights])
     runs = params, own
-    found = curvature.mapped(one, (), runs, jax.tree.map(double, seen.own))
+    found = curvature.mapped(one, (), runs, problem.in_float64(seen.own))
     seen_by_end = {
         name: np.asarray(values).reshape(2, units, *values.shape[1:])
         for name, values in found.items()

@@ -99,7 +99,7 @@ def study(config: Config, keep: Keep, descended_networks: Any) -> Result:
     measured = []
     for seen, (name, workload) in zip(found, COURSES.items(), strict=False):
         with jax.enable_x64(True):
-            compute = partial(_measures, config, workload(), _double(seen))
+            compute = partial(_measures, config, workload(), problem.in_float64(seen))
             values = keep(name, compute)
         measured.append(np.where(np.isfinite(seen.train), values, np.nan))
     return Result(
@@ -113,23 +113,12 @@ def study(config: Config, keep: Keep, descended_networks: Any) -> Result:
     )
 
 
-def _double(values: Any) -> Any:
-    """In float64, where they are floating-point numbers."""
-
-    def cast(leaf: np.ndarray) -> np.ndarray:
-        return leaf.astype(np.float64) if leaf.dtype == np.float32 else leaf
-
-    return jax.tree.map(cast, values)
-
-
 def _measures(
     config: Config, work: Workload, seen: Any
 ) -> Float[np.ndarray, "measure size rate judging"]:
     """Of every network."""
     axes, loss = seen.weights[0].shape[:3], problem.mean_loss(work)
-    structure = jax.tree.structure(jax.eval_shape(work.start, randomness.key(0))[0])
-    leaves = [leaf.reshape(-1, *leaf.shape[3:]) for leaf in seen.weights]
-    params = jax.tree.unflatten(structure, leaves)
+    params = problem.stored_networks(work, seen.weights, axes=len(axes))
     slope = jax.jit(partial(_slope, loss))
     found = []
     for run, unit in enumerate(np.arange(np.prod(axes)) % axes[-1]):

@@ -74,8 +74,8 @@ def trained_to(
     """Trains each run of a grid until a measure is first at a level or below.
 
     That measure is taken after every `stop.every` updates, so a run stops up to that
-    many updates late, and below the level by what they gain. Streams of random numbers are
-    those of `training`, so a run is the beginning of the one that `sweep` makes. A
+    many updates late, and below the level by what they gain. Streams of random numbers
+    are those of `training`, so a run is the beginning of the one that `sweep` makes. A
     chunk of `lanes` runs goes on until the slowest of them stops. The other measures
     are taken where a run stopped.
 

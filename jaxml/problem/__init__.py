@@ -91,6 +91,7 @@ from jaxml.problem.tasks.scripts import (
     one_large,
     over_decades,
 )
+from jaxml.problem.tasks.stored import in_float64, stored_networks
 from jaxml.problem.tasks.variants import (
     after_the_sum,
     before_the_block,

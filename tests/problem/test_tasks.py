@@ -32,6 +32,7 @@ from jaxml.problem import (
     pokemon_line,
     residual,
     small_clothing,
+    stored_networks,
     switched_mlp,
     tanh_sinc,
     untrained_logits,
@@ -255,3 +256,19 @@ def test_a_measure_of_held_out_examples_is_taken_of_the_training_examples_too():
     assert mean_loss(work)(params, others) == work.measures["test"](params, own)
     with pytest.raises(InputError, match="choose from train, test, accuracy"):
         judged_on_both(work, "loss")
+
+
+@pytest.mark.identity
+def test_stored_networks_are_what_they_were():
+    work = digits_workload(train=30, test=20, width=3)
+    keys = jax.random.split(jax.random.key(0), 6)
+    params = jax.vmap(lambda key: work.start(key)[0])(keys)
+    leaves = [
+        np.reshape(leaf, (2, 3, *leaf.shape[1:])) for leaf in jax.tree.leaves(params)
+    ]
+    again = stored_networks(work, leaves, axes=2)
+    assert jax.tree.structure(again) == jax.tree.structure(params)
+    for ours, theirs in zip(
+        jax.tree.leaves(again), jax.tree.leaves(params), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
