@@ -10,13 +10,19 @@ to 90 %, in the paper at 98 to 100 %, so digits are nearer to the claim's settin
 setting says its own. (Whether the lead of small batches at equal epochs is the same
 effect, asks `equal_epochs`.)
 
-Judged is the logarithm of the ratio of held-out errors, batches of 50 over batches of
-2, each at the rate that makes them least. The claim holds above ln 1.1, since five of
-the paper's six networks differ by more, and fails below -ln 1.1; within there is no
-effect. The standard deviation of a unit's ratio was 0.04 to 0.09 in twelve units, so 28
-give a half-width of 0.03, and up to 0.06 with the tuning and both data sets, against a
-margin of 0.095. Supporting: all examples, and the mean over all rates that both sizes
-can train at.
+Judged is the logarithm of the ratio of held-out errors, batches of 50 over batches of 2
+at equal rates, as in the paper, which trains both by one rate: the mean over all rates
+at which every unit of both sizes reaches that loss. The claim holds above ln 1.1, since
+five of the paper's six networks differ by more, and fails below -ln 1.1; within there
+is no effect. The standard deviation of a unit's ratio was 0.04 to 0.09 in twelve units,
+so 28 give a half-width of 0.03 against a margin of 0.095. Supporting: all examples, and
+both sizes at the rates that make their errors least.
+
+Until seed 0 had run, the last decided, and equal rates supported. It decided nothing:
+at equal loss held-out errors hardly depend on the rate and fall slowly towards the
+lowest, so that the best rate stands on the edge of what the budget of epochs reaches,
+however far that is moved. Deciding verdicts therefore rest on seeds drawn after that
+change, as replicates.
 
 Controls, at equal loss: batches of 40 must make no more errors than those of 50;
 networks trained on 125 examples must make more than those trained on 500, which shows
@@ -24,9 +30,9 @@ that this instrument finds differences that are there. (A rate of 0.15 was meant
 in the pilot it raised clothing's errors by 6 % only, and higher ones miss the target;
 250 examples raised them by 12 %, hardly above the margin.)
 
-A unit draws its weights, examples and order anew; 12 tune, 28 judge, and the tuning is
-resampled. At equal loss a rate at which any unit missed the target is not chosen, and
-the first and the last of the others are edges of the grid.
+A unit draws its weights, examples and order anew; 12 tune, 28 judge, and where a rate
+is tuned the tuning is resampled. A rate at which any unit missed the target is not
+chosen, and the first and the last of the others are edges of the grid.
 
 A first version judged accuracies within a point, on lines between evaluations, more
 than the paper's effect is worth on digits. Short runs of eight to twenty units from
@@ -147,8 +153,8 @@ def _named(result: Result, size: int) -> str:
 def _setting(result: Result, data: int) -> str:
     return (
         f"{COURSES[data]}, dense network of {result.weights[data]:,} weights, "
-        f"{result.sizes[ALL]} examples, Adam, constant rate tuned for each, the equal "
-        f"training loss {result.targets[data]:g} nats (training accuracy about "
+        f"{result.sizes[ALL]} examples, Adam, constant rates, the equal training loss "
+        f"{result.targets[data]:g} nats (training accuracy about "
         f"{100 * TRAINED[data]:g} %)"
     )
 
@@ -163,64 +169,92 @@ def _matched(result: Result, data: int, size: int, of: Callable[..., Any]) -> Ar
     return Arm(of(errors), result.scores[data, size], result.edges[data, size])
 
 
+def _at_equal_rates(
+    result: Result, data: int, ours: int, theirs: int
+) -> tuple[Arm, Arm]:
+    """Logarithms of errors of two sizes, their means over the rates that neither
+    missed.
+    """
+    scores = result.scores[data, [ours, theirs]]
+    both = np.all(np.isfinite(scores), axis=(0, 2))
+    logs = np.log(1 - result.matched[data][[ours, theirs]][:, both])
+    first, second = np.mean(logs, axis=1)
+    return Arm(first[None]), Arm(second[None])
+
+
+def _pairs(result: Result, data: int) -> dict[str, tuple[Arm, Arm]]:
+    """What is compared: ours over theirs, logarithms of errors."""
+    small, tenth = (_matched(result, data, size, np.log) for size in (SMALL, TENTH))
+    every, _ = _at_equal_rates(result, data, ALL, ALL)
+    fewer = Arm(np.log(1 - result.fewer[data])[None])
+    return {
+        "tenth": _at_equal_rates(result, data, TENTH, SMALL),
+        "all": _at_equal_rates(result, data, ALL, SMALL),
+        "tuned": (tenth, small),
+        "negative control": _at_equal_rates(result, data, CONTROL, TENTH),
+        "positive control": (fewer, every),
+    }
+
+
 def _errors(result: Result, data: int) -> tuple[Assertion, ...]:
     """Logarithms of ratios of errors at equal loss, and both controls."""
-    arms = [_matched(result, data, size, np.log) for size in range(4)]
-    fewer = Arm(np.log(1 - result.fewer[data])[None])
-    setting, compared_with = _setting(result, data), partial(_named, result)
+    pairs, named = _pairs(result, data), partial(_named, result)
+    setting = _setting(result, data)
 
-    def more(ours: Arm, theirs: Arm) -> Interval:
-        return _tuned(result, record.mean_difference, ours, theirs)
+    def more(pair: str) -> Interval:
+        return _tuned(result, record.mean_difference, *pairs[pair])
 
     supporting = partial(
         record.supporting, "C068", rule=WORSE, unit="log ratio", setting=setting
     )
-    worse = f"make more held-out errors than {compared_with(SMALL)}"
+    worse = f"make more held-out errors than {named(SMALL)}"
     matched = (
         f"On {result.sizes[ALL]} examples of {COURSES[data]}, where about "
         f"{100 * TRAINED[data]:g} % of them are classified rightly,"
     )
+    at_equal_rates = "at equal training loss and equal rates"
     return (
         record.deciding(
             "C068",
-            f"{matched} and at equal training loss, {compared_with(TENTH)} {worse}.",
-            more(arms[TENTH], arms[SMALL]),
+            f"{matched} and {at_equal_rates}, {named(TENTH)} {worse}.",
+            more("tenth"),
             WORSE,
             unit="log ratio",
             setting=setting,
         ),
         supporting(
-            statement=f"At equal training loss {compared_with(ALL)} {worse}.",
-            measured=more(arms[ALL], arms[SMALL]),
+            statement=f"{at_equal_rates.capitalize()} {named(ALL)} {worse}.",
+            measured=more("all"),
         ),
         supporting(
-            statement=f"At equal training loss and equal rates {compared_with(TENTH)} "
-            f"{worse}, the mean over rates.",
-            measured=_at_equal_rates(result, data),
+            statement=f"At equal training loss {named(TENTH)} {worse}, each at its "
+            "best rate.",
+            measured=more("tuned"),
         ),
         supporting(
-            statement=f"At equal training loss {compared_with(CONTROL)} make more "
-            f"held-out errors than {compared_with(TENTH)}, the negative control.",
-            measured=more(arms[CONTROL], arms[TENTH]),
+            statement=f"{at_equal_rates.capitalize()} {named(CONTROL)} make more "
+            f"held-out errors than {named(TENTH)}, the negative control.",
+            measured=more("negative control"),
         ),
         _training_accuracy(result, data),
         supporting(
             statement="At equal training loss networks trained on a quarter of the "
             "examples make more held-out errors than those trained on all, the "
             "positive control.",
-            measured=more(fewer, arms[ALL]),
+            measured=more("positive control"),
         ),
     )
 
 
 def _training_accuracy(result: Result, data: int) -> Assertion:
-    """Of batches of 50, as the setting says it."""
-    scores, edges = result.scores[data, TENTH], result.edges[data, TENTH]
+    """Of batches of 50, as the setting says it: the mean over rates."""
+    reached = np.all(np.isfinite(result.scores[data, TENTH]), axis=1)
+    seen = np.mean(result.training[data, TENTH][reached], axis=0)
     return record.supporting(
         "C068",
         f"Networks trained by {_named(result, TENTH)} to that training loss classify "
         f"{100 * TRAINED[data]:g} % of their examples rightly.",
-        _tuned(result, _mean, Arm(result.training[data, TENTH], scores, edges)),
+        _tuned(result, _mean, Arm(seen[None])),
         record.near(TRAINED[data], margin=0.015, reason="rounded to whole percents"),
         unit="accuracy",
         setting=_setting(result, data),
@@ -229,15 +263,6 @@ def _training_accuracy(result: Result, data: int) -> Assertion:
 
 def _mean(values: np.ndarray) -> float:
     return float(np.mean(values))
-
-
-def _at_equal_rates(result: Result, data: int) -> Interval:
-    """Judging units, the mean over rates at which neither size missed the target."""
-    pair = result.scores[data, [SMALL, TENTH]]
-    both = np.all(np.isfinite(pair), axis=(0, 2))
-    judged = result.matched[data][:, both, int(result.tuning) :]
-    small, tenth = np.log(1 - judged[[SMALL, TENTH]])
-    return record.bootstrap(record.mean_difference, tenth.T, small.T)
 
 
 def _accuracy(errors: np.ndarray) -> np.ndarray:
@@ -253,15 +278,16 @@ def _errors_drawn(result: Result) -> Figure:
     """A panel a data set, a row a pair of sizes at equal loss."""
     figure, axes = panels(len(result.targets), 1, width=7.0, height=2.8)
     for data, axis in enumerate(axes):
-        arms = [_matched(result, data, size, np.log) for size in range(4)]
-        fewer = Arm(np.log(1 - result.fewer[data])[None])
         small, tenth, every, control = (_named(result, size) for size in range(4))
-        pairs = {
-            f"{tenth}\nover {small}": (arms[TENTH], arms[SMALL]),
-            f"{every}\nover {small}": (arms[ALL], arms[SMALL]),
-            f"negative control:\n{control} over {tenth}": (arms[CONTROL], arms[TENTH]),
-            "positive control:\na quarter of the examples over all": (fewer, arms[ALL]),
+        named = {
+            "tenth": f"{tenth}\nover {small}",
+            "all": f"{every}\nover {small}",
+            "tuned": f"{tenth}\nover {small}, tuned",
+            "negative control": f"negative control:\n{control} over {tenth}",
+            "positive control": "positive control:\na quarter of the examples over all",
         }
+        found = _pairs(result, data)
+        pairs = {name: found[pair] for pair, name in named.items()}
         compared(axis, pairs, WORSE, tuning=int(result.tuning))
         ratio = "logarithm of the ratio of held-out errors"
         label(axis, COURSES[data], ratio, "at equal training loss")

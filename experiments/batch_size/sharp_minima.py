@@ -3,25 +3,29 @@
 Of networks that Adam trained in batches of 2, of 50 and of all 500 examples to one
 training loss, and that gradient descent then brought to one lower loss, so that they
 are comparable points (`descended_networks`), the curvature is measured in float64 on
-the examples that trained them. The Hessian's highest eigenvalue λ decides. Its trace,
-and relative flatness of the last layer, which rescaling layers does not change,
-support; so do λ at equal rates, since rate and size are tuned together, and all 500
-examples. `keskar_sharpness` measures the paper's quantity, which rises with the
-gradient too. Losses do not stop falling, so no network is a minimum.
+the examples that trained them. The Hessian's highest eigenvalue λ at equal rates
+decides: the paper, and homework 1-3, train both sizes by one rate. Its trace, and
+relative flatness of the last layer, which rescaling layers does not change, support; so
+do all three with each size at a rate of its own, and all 500 examples.
+`keskar_sharpness` measures the paper's quantity, which rises with the gradient too.
+Losses do not stop falling, so no network is a minimum.
 
-The claim holds if the mean logarithm of the ratio, batches of 50 over batches of 2,
-each at the rate whose held-out error is lowest, is above ln 1.25; it fails below
--ln 1.25. The paper's ratios are 5 to 500, so less than a quarter is none of its effect.
-A half-width of a fifth to a quarter is expected, since rates that tie in held-out error
-differ in λ. In ten units of seed 78 digits' ratio was 1.03, and clothing's 3.7, so that
-digits may stay open. Whether sharper networks generalise worse, as the claim goes on,
+The claim holds if the mean logarithm of the ratio, batches of 50 over batches of 2, the
+mean over all rates at which every unit of both reaches the loss, is above ln 1.25; it
+fails below -ln 1.25. The paper's ratios are 5 to 500, so less than a quarter is none of
+its effect. Until seed 0 had run, λ at the rates of lowest held-out error decided. It
+decided nothing, since held-out errors at equal loss hardly depend on the rate, so that
+the best one stands on the edge of what the budget reaches (`generalisation_gap`).
+Deciding verdicts therefore rest on seeds drawn after that change, as replicates.
+Whether sharper networks generalise worse, as the claim goes on,
 asks `sharpness_and_gap` in the same setting, so that both halves are judged as one; and
 whether there is a gap to be explained at all, `generalisation_gap`.
 
 Negative control: the first judging units over the others, in batches of 50, which must
 not differ. Positive control: batches of 2 at their lowest rate over their highest. (All
 500 examples were meant for it; in the pilot their rates hardly differ.) Units draw
-their weights, examples and order anew; 12 tune, 28 judge, and the tuning is resampled.
+their weights, examples and order anew; 12 tune, 28 judge, and where a rate is tuned the
+tuning is resampled.
 Two networks of seed 71 placed the depth of Lanczos' iteration; units of seed 78 were
 seen after the margins were fixed. A first version judged Keskar's sharpness where
 training stopped; more than half of it was gradient there. Not tested: convolution,
@@ -30,12 +34,10 @@ normalisation.
 Claims: C069.
 Sources: Keskar et al. 2017, arXiv:1609.04836; Petzka et al. 2021, arXiv:2001.00939.
 Cost: a minute and a half on 2 cores, after `descended_networks`.
-Expect: batches of 2, at the rates that are best for them, are hardly flatter on digits,
-and flatter on clothing.
+Expect: batches of 2 are a little flatter on digits, and far flatter on clothing.
 Run: jaxml run sharp_minima
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -162,9 +164,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     found = []
     for data in range(len(result.lower)):
         for name in NAMES:
-            role = record.deciding if name == DECIDING else record.supporting
-            found.append(_sharper(result, data, name, TENTH, role))
-            found.append(_sharper(result, data, name, ALL, record.supporting))
+            found.append(_sharper(result, data, name, TENTH))
+            found.append(_sharper(result, data, name, ALL))
         found += [_at_equal_rates(result, data), *_controls(result, data)]
     return tuple(found)
 
@@ -198,10 +199,8 @@ def _named(result: Result, size: int) -> str:
     return f"all {batch} examples" if size == ALL else f"batches of {batch}"
 
 
-def _sharper(
-    result: Result, data: int, name: str, size: int, role: Callable[..., Assertion]
-) -> Assertion:
-    return role(
+def _sharper(result: Result, data: int, name: str, size: int) -> Assertion:
+    return record.supporting(
         "C069",
         f"At equal training loss {NAMES[name]} is higher in networks trained by "
         f"{_named(result, size)} than by {_named(result, SMALL)}, each at its best "
@@ -228,7 +227,7 @@ def _at_equal_rates(result: Result, data: int) -> Assertion:
     both = _whole(result, data, [SMALL, TENTH])
     logs = _logs(result, data, DECIDING)[:, both]
     small, tenth = np.nanmean(logs[[SMALL, TENTH]], axis=1)
-    return record.supporting(
+    return record.deciding(
         "C069",
         f"At equal training loss and equal rates {NAMES[DECIDING]} is higher in "
         f"networks trained by {_named(result, TENTH)} than by "
