@@ -16,6 +16,9 @@ and on held-out pictures:
 - A11: of what parts them then, 400 updates instead of 20 make batches of 500 close more
   than half, if it is the number of updates. They then see 20 times as many examples.
   If it is the noise of small batches, as other explanations have it, they do not.
+- C071, the course's table: its rows on optimisation and on generalisation say what C066
+  says. `generalisation_gap` has the latter at equal training loss, `batch_time` the row
+  on epochs.
 
 A point of accuracy matters, one picture in a hundred. Control: batches of 20, which at
 400 updates must be no better than those of 25. A unit draws its initial weights, its
@@ -28,7 +31,7 @@ later, its rates placed by ten units of the seed 77.
 Not tested: 60,000 examples, convolution, rates that fall, generalisation at equal
 training loss (C068), time (C064).
 
-Claims: C066, A11.
+Claims: C066, A11, C071.
 Sources: Shallue et al. 2019, arXiv:1811.03600; McCandlish et al. 2018,
     arXiv:1812.06162; Geiping et al. 2022, arXiv:2109.14119.
 Cost: 250 seconds on 2 cores, compilation included.
@@ -218,10 +221,11 @@ def _compared(
     )
     deciding = partial(record.deciding, unit="accuracy difference")
     supporting = partial(record.supporting, unit="accuracy difference")
+    lead = higher(ours, few)
+    at_epochs = f"{setting}, {AT_EPOCHS}"
     return (
-        deciding(
-            "C066", better, higher(ours, few), HIGHER, setting=f"{setting}, {AT_EPOCHS}"
-        ),
+        deciding("C066", better, lead, HIGHER, setting=at_epochs),
+        deciding("C071", better, lead, HIGHER, setting=at_epochs),
         deciding(
             "A11",
             closing,

@@ -19,8 +19,8 @@ would tell of it alone.
   one by batches of 60,000 as long as by 1,000, within a quarter. It fails if an epoch
   rises beyond 1,000 or goes on falling. On a CPU, large batches may leave its caches,
   and an epoch may rise; two networks tell whether that hangs on one.
-- C071, its row on epochs, supporting since it is one of six: an epoch by batches of 10
-  is longer than by 1,000. Its row on updates in parallel is C064.
+- C071, its row on epochs: an epoch by batches of 10 is longer than by 1,000. Its row on
+  updates in parallel is C064. (It supported as long as no other row was decided.)
 
 A tenth is the margin: clocks of one machine differ by that. Control: the updates that
 are timed, given one picture, train every network.
@@ -273,7 +273,7 @@ def _ratios(sizes: np.ndarray, seconds: np.ndarray, setting: str) -> list[Assert
         epochs(-1, full),
         LEVEL,
     )
-    row = supporting(
+    row = deciding(
         "C071",
         f"An epoch by batches of {small} takes longer than by {thousand}.",
         epochs(1, full),
