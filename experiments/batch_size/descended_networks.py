@@ -54,6 +54,7 @@ class Config:
     """Held-out pictures; units and their examples are those of `stopped_networks`."""
 
     test: int = 1250
+    seed: int = 0
 
 
 SMOKE = Config(test=30)
@@ -114,7 +115,8 @@ def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
     found, count = [], []
     for seen, (name, (workload, level)) in zip(both, COURSES.items(), strict=False):
         work = workload(train=int(stopped.sizes[ALL]), test=config.test)
-        judging = stopped.seeds[int(stopped.tuning) :]
+        units = randomness.seeds(config.seed, len(stopped.seeds))
+        judging = np.array(units[int(stopped.tuning) :], np.int32)
         compute = partial(_descended, work, level, seen, judging)
         found.append(Found(**keep(name, compute)))
         count.append(problem.weights(work))

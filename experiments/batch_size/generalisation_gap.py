@@ -56,9 +56,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from jaxml import learn, record
+from jaxml import learn, randomness, record
 from jaxml.record import Arm, Assertion, Interval
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, by_rate, label, panels, shared_legend
@@ -77,7 +77,9 @@ WORSE = record.above(
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Nothing is drawn."""
+    """Units are those of `stopped_networks`; nothing else is drawn."""
+
+    seed: int = 0
 
 
 SMOKE = Config()
@@ -96,6 +98,7 @@ class Result(NamedTuple):
         rates: of all sizes.
         sizes: of batches.
         weights: of the networks.
+        units: their seeds.
         tuning: how many of the units tune.
     """
 
@@ -108,12 +111,13 @@ class Result(NamedTuple):
     rates: Float[np.ndarray, "data rate"]
     sizes: np.ndarray
     weights: np.ndarray
+    units: Int[np.ndarray, " unit"]
     tuning: np.ndarray
 
 
 def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
     """What was found there, by data set."""
-    del config, keep
+    del keep
     stopped = stopped_networks
     found = (stopped.digits, stopped.clothing)[: int(stopped.data)]
 
@@ -130,6 +134,7 @@ def study(config: Config, keep: Keep, stopped_networks: Any) -> Result:
         rates=stopped.rates,
         sizes=stopped.sizes,
         weights=np.stack([_count(seen.weights) for seen in found]),
+        units=np.array(randomness.seeds(config.seed, len(stopped.seeds))),
         tuning=stopped.tuning,
     )
 
