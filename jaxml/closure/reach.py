@@ -21,8 +21,10 @@ from jaxml.closure.places import (
 )
 from jaxml.closure.reading import Chain, Import, reading, whole
 
-COMPUTING = ("Config", "Result", "SMOKE", "study", "timings", "NEEDS")
-"""The names of a study from which its arrays are computed."""
+COMPUTING = ("Config", "Result", "study", "timings", "NEEDS")
+"""The names of a study from which its arrays are computed. What SMOKE holds is in the
+config of a run that took it.
+"""
 
 JUDGING = ("findings", "figures")
 """The names of a study that judge and draw what was computed."""
@@ -45,7 +47,7 @@ class _Walk(NamedTuple):
 
 
 def computing(path: str | Path, *, package: Path | None = None) -> Closure:
-    """The code that decides a study's arrays: what its Config, Result, SMOKE, study and
+    """The code that decides a study's arrays: what its Config, Result, study and
     timings reach.
 
     What other studies compute for it (`NEEDS`) is not part of it.

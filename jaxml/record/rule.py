@@ -88,14 +88,16 @@ def verdict(low: float, high: float, rule: Rule) -> Verdict:
     """The verdict that an interval implies under a rule.
 
     With margin m around the threshold t, an interval wholly beyond t ± m on the claimed
-    side supports, on the other refutes, wholly within shows no effect, and else leaves
-    the claim undecided.
+    side supports, on the other refutes, wholly within shows no effect, and else, or
+    where an end is no number, leaves the claim undecided.
 
     >>> rule = above(0.5, margin=0.1, reason="less is noise")
     >>> verdict(0.7, 0.9, rule), verdict(0.1, 0.3, rule)
     ('supported', 'refuted')
     >>> verdict(0.45, 0.55, rule), verdict(0.4, 0.9, rule)
     ('no effect', 'undecided')
+    >>> verdict(math.nan, 0.3, rule)
+    'undecided'
     >>> verdict(0.0, 1e-9, at_most(1e-12))
     'refuted'
 
@@ -111,6 +113,8 @@ def verdict(low: float, high: float, rule: Rule) -> Verdict:
         )
     if rule.sign == "≤":
         return "supported" if high <= rule.threshold else "refuted"
+    if math.isnan(low) or math.isnan(high):
+        return "undecided"
     lower, upper = rule.threshold - rule.margin, rule.threshold + rule.margin
     beneath, beyond = high < lower, low > upper
     within = lower <= low and high <= upper
