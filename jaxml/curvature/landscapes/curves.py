@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Float
 
@@ -111,8 +112,7 @@ def bezier(
     if steps < 1:
         raise InputError(f"{steps} steps train no curve: take 1 or more.")
     control = run(_trained, (objective, optimizer, steps), first, second, batch, key)
-    finite = jax.tree.map(lambda leaf: jnp.all(jnp.isfinite(leaf)), control)
-    if not traced(control) and not all(map(bool, jax.tree.leaves(finite))):
+    if not traced(control) and not _finite(control):
         raise InputError(
             "The curve's control point is not finite: lower the learning rate, or look "
             "whether the loss is finite on the straight line."
@@ -181,6 +181,11 @@ def _trained(
         state = optimizer.init(control)
     (control, _), _ = jax.lax.scan(step, (control, state), jnp.arange(steps))
     return control
+
+
+def _finite(params: Params) -> bool:
+    leaves = jax.tree.leaves(jax.device_get(params))
+    return all(np.all(np.isfinite(leaf)) for leaf in leaves)
 
 
 def _cast(updates: Params, like: Params) -> Params:

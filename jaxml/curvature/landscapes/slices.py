@@ -88,14 +88,17 @@ def filter_normalised(
     """
     check_leaves(params)
     check_like(direction, params, "direction")
+    return run(_normalised, (axes,), params, direction)
 
+
+def _normalised(axes: Axes, params: Params, direction: Params) -> Params:
     def normalised(path: tuple[Any, ...], theta: Array, d: Array) -> jax.Array:
         over = axes(path, theta)
         if over is None:
             return jnp.zeros_like(d)
         wanted, length = _lengths(theta, over), _lengths(d, over)
         safe = jnp.where(length > 0, length, jnp.ones_like(length))
-        return jnp.asarray(d) * (wanted / safe)
+        return d * (wanted / safe)
 
     return jax.tree_util.tree_map_with_path(normalised, params, direction)
 
@@ -120,6 +123,10 @@ def orthogonalised(second: Params, first: Params) -> Params:
     """
     check_leaves(first)
     check_like(second, first, "second direction")
+    return run(_orthogonal_part, (), second, first)
+
+
+def _orthogonal_part(second: Params, first: Params) -> Params:
     square = tree.vdot(first, first)
     safe = jnp.where(square > 0, square, jnp.ones_like(square))
     return tree.axpy(-tree.vdot(first, second) / safe, first, second)

@@ -205,7 +205,8 @@ def _principal(count: int, weights: jax.Array) -> PrincipalPlane:
     ascending, vectors = jnp.linalg.eigh(gram)
     values = ascending[::-1][:count]
     chosen = vectors[:, ::-1][:, :count]
-    chosen = chosen * jnp.where(chosen[0] < 0, -1, 1).astype(chosen.dtype)
+    signs = jnp.where(chosen[0] < 0, -1, 1).astype(chosen.dtype)
+    chosen = chosen * signs[None]
     negligible = len(points) * jnp.finfo(points.dtype).eps * ascending[-1]
     shown = values > negligible
     lengths = jnp.sqrt(jnp.where(shown, values, jnp.ones_like(values)))
