@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import Normal, Stroke
 
-from jaxml.record.figures import label
+from jaxml.record.figures import label, legend_below
 from jaxml.types import Array, InputError
 
 LEVELS = 12
@@ -118,7 +118,7 @@ def principal_paths(
     """Trajectories in the plane of their first two principal components, with what the
     plane does not show.
 
-    Each axis names its fraction of the variance; the legend names for each run the
+    Each axis names its fraction of the variance, and the legend for each run the
     median and the largest fraction of a point's squared distance that is outside.
 
     Args:
@@ -140,15 +140,15 @@ def principal_paths(
         )
     for name, run, outside in zip(names, projections, shown.residuals, strict=True):
         middle, most = np.median(outside), np.max(outside)
-        path(axes, run[:, :2], f"{name} (outside: {middle:.0%}, at most {most:.0%})")
+        path(axes, run[:, :2], f"{name}: {middle:.0%} outside, at most {most:.0%}")
     first, second = (f"{fraction:.1%}" for fraction in shown.explained[:2])
     label(
         axes,
         title,
-        f"component 1 ({first} of the variance)",
-        f"component 2 ({second} of the variance)",
+        f"component 1 ({first} of variance)",
+        f"component 2 ({second})",
     )
-    axes.legend(fontsize=7, frameon=False)
+    legend_below(axes, columns=1)
 
 
 def losses_between(
@@ -184,4 +184,4 @@ def losses_between(
     first = np.asarray(next(iter(losses.values())))
     axes.axhline(max(first[0], first[-1]), color="0.6", linewidth=0.8, marker="")
     label(axes, title, "position between the networks, t (1)", f"loss ({unit})")
-    axes.legend(fontsize=8, frameon=False)
+    legend_below(axes, columns=1)

@@ -64,10 +64,10 @@ def test_a_plane_says_what_it_does_not_show(tmp_path):
     save(figure, tmp_path / "plane.png")
     said = words(figure)
     for part in (
-        "component 1 (60.8% of the variance)",
-        "component 2 (15.2% of the variance)",
-        "run 1 (outside: 10%, at most 50%)",
-        "run 2 (outside: 20%, at most 90%)",
+        "component 1 (60.8% of variance)",
+        "component 2 (15.2%)",
+        "run 1: 10% outside, at most 50%",
+        "run 2: 20% outside, at most 90%",
     ):
         assert part in said
 

@@ -98,7 +98,7 @@ def _normalised(axes: Axes, params: Params, direction: Params) -> Params:
             return jnp.zeros_like(d)
         wanted, length = _lengths(theta, over), _lengths(d, over)
         safe = jnp.where(length > 0, length, jnp.ones_like(length))
-        return d * (wanted / safe)
+        return jnp.asarray(d) * (wanted / safe)
 
     return jax.tree_util.tree_map_with_path(normalised, params, direction)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxml import memory
+from jaxml import memory, tree
 from jaxml.curvature.programs import run
 from jaxml.curvature.space import check_space
 from jaxml.types import Array, InputError
@@ -73,7 +73,8 @@ def principal_plane(weights: Array, *, count: int = 2) -> PrincipalPlane:
             f"Weights of shape {jnp.shape(weights)} are no trajectories: give "
             "[point, p], or [run, point, p]."
         )
-    points, size = int(np.prod(weights.shape[:-1])), weights.shape[-1]
+    size = weights.shape[-1]
+    points = weights.size // max(size, 1)
     if not 1 <= count <= min(points - 1, size):
         raise InputError(
             f"{points} points of {size} parameters have no {count} principal "
@@ -102,8 +103,8 @@ def projected(
 
     >>> plane = principal_plane(jnp.array([[1.0, 0.0], [-1.0, 0.0]]), count=1)
     >>> coordinates, residuals = projected(plane, jnp.array([3.0, 3.0]))
-    >>> coordinates.round(3).tolist(), float(residuals)
-    ([3.0], 0.5)
+    >>> f"{float(coordinates[0]):.3f}, {float(residuals):.3f}"
+    '3.000, 0.500'
     """
     check_space(weights)
     if jnp.shape(weights)[-1:] != plane.mean.shape:
@@ -148,16 +149,18 @@ def random_walk_variances(
     >>> random_walk_variances(1000, count=2).round(3).tolist()
     [0.608, 0.152]
     """
-    if points < 2 or runs < 1 or not 1 <= count <= points * runs - runs:
+    most = runs * (points - 1)
+    if points < 2 or runs < 1 or not 1 <= count <= most:
         raise InputError(
             f"{runs} random walks of {points} points have no {count} components: take "
             "2 points or more, 1 run or more, and fewer components."
         )
     modes = np.arange(1, points)
-    centred = _inverse_square_sine(np.pi * modes / (2 * points))
-    fixed = _inverse_square_sine(np.pi * (2 * modes - 1) / (4 * points - 2))
+    centred = _inverse_square_sine(modes / points)
+    fixed = _inverse_square_sine((2 * modes - 1) / (2 * points - 1))
     values = np.concatenate([centred, np.repeat(fixed, runs - 1)])
-    return np.sort(values)[::-1][:count] / np.sum(values)
+    descending = np.sort(values)[::-1]
+    return descending[:count] / np.sum(values)
 
 
 def random_walk_projections(
@@ -188,33 +191,22 @@ def random_walk_projections(
             "the number of points minus 1."
         )
     modes = np.arange(1, count + 1)
-    middles = np.arange(points) + 0.5
-    shapes = np.cos(np.pi * np.outer(middles, modes) / points)
-    return np.sqrt(2 / points) * shapes / (2 * np.sin(np.pi * modes / (2 * points)))
+    times = np.arange(points) + 0.5
+    waves = np.cos(np.pi / points * np.outer(times, modes))
+    unit = np.sqrt(2 / points) * waves
+    return unit * np.sqrt(_inverse_square_sine(modes / points))
 
 
-def _inverse_square_sine(angles: np.ndarray) -> np.ndarray:
-    return 1 / (4 * np.sin(angles) ** 2)
+def _inverse_square_sine(fractions: np.ndarray) -> np.ndarray:
+    """1 / (4 sin²(πx/2))."""
+    sines = np.sin(np.pi / 2 * fractions)
+    return 1 / (4 * sines**2)
 
 
 def _principal(count: int, weights: jax.Array) -> PrincipalPlane:
     points = weights.reshape(-1, weights.shape[-1])
     mean = jnp.mean(points, axis=0)
-    centred = points - mean[None]
-    gram = jnp.matmul(centred, centred.T, precision="highest")
-    ascending, vectors = jnp.linalg.eigh(gram)
-    values = ascending[::-1][:count]
-    chosen = vectors[:, ::-1][:, :count]
-    signs = jnp.where(chosen[0] < 0, -1, 1).astype(chosen.dtype)
-    chosen = chosen * signs[None]
-    negligible = len(points) * jnp.finfo(points.dtype).eps * ascending[-1]
-    shown = values > negligible
-    lengths = jnp.sqrt(jnp.where(shown, values, jnp.ones_like(values)))
-    directions = jnp.matmul(chosen.T, centred, precision="highest") / lengths[:, None]
-    components = jnp.where(shown[:, None], directions, jnp.zeros_like(directions))
-    whole = jnp.trace(gram)
-    safe = jnp.where(whole > 0, whole, jnp.ones_like(whole))
-    explained = jnp.where(shown, values, jnp.zeros_like(values)) / safe
+    components, explained = _components(count, points - mean[None])
     projections, residuals = _projected(mean, components, points)
     shape = weights.shape[:-1]
     return PrincipalPlane(
@@ -226,6 +218,23 @@ def _principal(count: int, weights: jax.Array) -> PrincipalPlane:
     )
 
 
+def _components(count: int, centred: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Directions `[component, p]` and their fractions of the variance."""
+    gram = _product(centred, centred.T)
+    ascending, eigenvectors = jnp.linalg.eigh(gram)
+    values = jnp.flip(ascending)[:count]
+    rows = jnp.flip(eigenvectors.T, axis=0)[:count]
+    mirrored = jnp.where(rows[:, :1] < 0, -rows, rows)
+    epsilon = jnp.finfo(centred.dtype).eps
+    negligible = len(centred) * epsilon * ascending[-1]
+    shown = values > negligible
+    variances = jnp.where(shown, values, jnp.zeros_like(values))
+    lengths = jnp.sqrt(_divisor(variances))
+    directions = _product(mirrored, centred) / lengths[:, None]
+    components = jnp.where(shown[:, None], directions, jnp.zeros_like(directions))
+    return components, variances / _divisor(jnp.trace(gram))
+
+
 def _projected(
     mean: jax.Array, components: jax.Array, points: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -233,10 +242,18 @@ def _projected(
 
     def one(point: jax.Array) -> tuple[jax.Array, jax.Array]:
         centred = point - mean
-        coordinates = jnp.matmul(components, centred, precision="highest")
-        shown = jnp.matmul(coordinates, components, precision="highest")
-        distance = jnp.sum(jnp.square(centred))
-        safe = jnp.where(distance > 0, distance, jnp.ones_like(distance))
-        return coordinates, jnp.sum(jnp.square(centred - shown)) / safe
+        coordinates = _product(components, centred)
+        beyond = centred - _product(coordinates, components)
+        outside = tree.vdot(beyond, beyond)
+        return coordinates, outside / _divisor(tree.vdot(centred, centred))
 
     return jax.lax.map(one, points)
+
+
+def _product(left: jax.Array, right: jax.Array) -> jax.Array:
+    return jnp.matmul(left, right, precision="highest")
+
+
+def _divisor(values: jax.Array) -> jax.Array:
+    """The same values, 1 where they are 0 or less."""
+    return jnp.where(values > 0, values, jnp.ones_like(values))
