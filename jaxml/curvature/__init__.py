@@ -19,6 +19,29 @@ from jaxml.curvature.isotropic import (
     noisy_gradients,
 )
 from jaxml.curvature.landscape import interpolation
+from jaxml.curvature.landscapes.curves import (
+    Barriers,
+    Curve,
+    barriers,
+    bezier,
+    bezier_point,
+)
+from jaxml.curvature.landscapes.slices import (
+    filter_normalised,
+    line,
+    linen_filters,
+    orthogonalised,
+    plane,
+    whole_layers,
+)
+from jaxml.curvature.landscapes.surface import error_surface
+from jaxml.curvature.landscapes.trajectories import (
+    PrincipalPlane,
+    principal_plane,
+    projected,
+    random_walk_projections,
+    random_walk_variances,
+)
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.outcomes import (
     AT_INFINITY,

@@ -1,0 +1,1 @@
+"""Landscapes: slices of a loss, curves between solutions, planes of trajectories."""
