@@ -13,6 +13,7 @@ from jaxml.closure.reading import (
     flat,
     imports_of,
     is_block,
+    is_plain_config,
     is_text,
     parsed,
     reading,
@@ -28,7 +29,6 @@ _LITERALS = (
     | ast.unaryop
     | ast.expr_context
 )
-_RUNNING = ast.Call | ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom
 _SCALARS = {
     ("bool",),
     ("complex",),
@@ -238,7 +238,7 @@ def _add_changes(statements: list[Statement], binders: dict[str, list[int]]) -> 
     }
     changes: list[tuple[str, int]] = []
     for index, statement in enumerate(statements):
-        if _may_change(statement.node) and not _is_plain_config(statement.node):
+        if _may_change(statement.node) and not is_plain_config(statement.node):
             mentioned = _mentioned(index, statements, binders)
             changes += [(name, index) for name in mentioned & variables]
     for name, index in changes:
@@ -262,19 +262,6 @@ def _is_mutable(node: ast.stmt) -> bool:
                 isinstance(each, _LITERALS) for each in ast.walk(value)
             )
     return isinstance(node, ast.AugAssign) or is_block(node)
-
-
-def _is_plain_config(node: ast.stmt) -> bool:
-    """Whether it makes a study's Config, which is frozen, of values and nothing that
-    runs, as SMOKE does: this changes nothing.
-    """
-    match node:
-        case ast.Assign(
-            value=ast.Call(func=ast.Name(id="Config"), args=[], keywords=given)
-        ):
-            values = (each for keyword in given for each in ast.walk(keyword.value))
-            return not any(isinstance(each, _RUNNING) for each in values)
-    return False
 
 
 def _may_change(node: ast.stmt) -> bool:

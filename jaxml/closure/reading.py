@@ -37,6 +37,7 @@ _HOLDERS = {
 _NAMES = {ast.Attribute, ast.Name}
 _LOOSE = {ast.ClassDef, ast.Global}
 _HINTED = {ast.arg, ast.AnnAssign, ast.FunctionDef, ast.AsyncFunctionDef}
+_RUNNING = ast.Call | ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom
 _IMPORTING = {ast.Import, ast.ImportFrom, ast.Call}
 
 
@@ -144,6 +145,19 @@ def is_text(node: ast.AST) -> bool:
     match node:
         case ast.Expr(value=ast.Constant(value=str())):
             return True
+    return False
+
+
+def is_plain_config(node: ast.stmt) -> bool:
+    """Whether it makes a study's Config, which is frozen, of values and nothing that
+    runs, as SMOKE does: this changes nothing.
+    """
+    match node:
+        case ast.Assign(
+            value=ast.Call(func=ast.Name(id="Config"), args=[], keywords=given)
+        ):
+            values = (each for keyword in given for each in ast.walk(keyword.value))
+            return not any(isinstance(each, _RUNNING) for each in values)
     return False
 
 
