@@ -167,18 +167,17 @@ def whole_product(
         return Whole(product(params, batch), 1, 1, needed)
     part = jax.tree.map(lambda leaf: leaf[0], parts.batches)
     one = _cost(same, params, part)
+    working = max(one.working, one.again)
     memory.require(
-        one.working + one.again,
+        working,
         f"A product over a part of {len(part.weights)} examples",
         "lower size, or raise limit",
         free=free,
     )
     count = len(parts.fractions)
-    room = free - one.working - one.again
-    linearised = min(count, room // max(one.kept, 1))
-    needed = linearised * one.kept + one.working + one.again
+    linearised = min(count, (free - working) // max(one.kept, 1))
     matvec = run(_in_parts, (same, linearised), params, parts)
-    return Whole(matvec, count, linearised, needed)
+    return Whole(matvec, count, linearised, working + linearised * one.kept)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,93 @@
+"""Blocks of the Hessian of three networks against differences of gradients."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxml import tree
+from jaxml.curvature import (
+    dense,
+    extremes,
+    hessian_product,
+    leaf_paths,
+    restricted,
+    restricted_product,
+)
+from jaxml.types import InputError
+
+
+def loaded(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+oracles = loaded(Path(__file__).with_name("oracles.py"))
+networks = loaded(Path(__file__).parents[1] / "networks.py")
+SELECTED = {"mlp": "first|second", "cnn": "kernel", "attention": "query|value"}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", SELECTED)
+def test_restricted_is_a_block_of_the_hessian(name):
+    with jax.enable_x64(True):
+        objective, params, batch = networks.NETWORKS[name]()
+        whole = oracles.by_differences(objective, params, batch)
+        select = re.compile(SELECTED[name]).match
+        at = restricted(objective, params, select)
+        block = dense(hessian_product(*at, batch), at.params)
+        product = hessian_product(objective, params, batch)
+        part = restricted_product(product, params, select)
+        vector = tree.random_like(part.params, jax.random.key(0))
+        image = tree.ravel(part.product(vector))[0]
+        expected = block @ tree.ravel(vector)[0]
+    sizes = [leaf.size for leaf in jax.tree.leaves(params)]
+    inside = np.repeat([bool(select(path)) for path in leaf_paths(params)], sizes)
+    assert 0 < inside.sum() < len(inside)
+    scale = np.abs(whole).max()
+    np.testing.assert_allclose(block, whole[inside][:, inside], atol=1e-8 * scale)
+    np.testing.assert_allclose(image, expected, atol=1e-13 * scale)
+
+
+@pytest.mark.compiles_once
+def test_spectra_of_layers_at_another_point_trace_nothing():
+    traces = []
+
+    def objective(params, batch):
+        traces.append(None)
+        return oracles.objective(params, batch)
+
+    params, batch = oracles.at(np.float32)
+    found = []
+    for point in (params, jax.tree.map(jnp.negative, params)):
+        product = hessian_product(objective, point, batch)
+        at = restricted_product(product, point, "first".__eq__)
+        ends = extremes(at.product, at.params, count=1, depth=4, key=jax.random.key(0))
+        found.append(np.asarray(ends.values))
+    assert len(traces) == 1
+    np.testing.assert_allclose(*found, rtol=1e-5)  # tanh is odd
+
+
+@pytest.mark.identity
+def test_leaves_outside_may_be_integers():
+    params = {"steps": jnp.arange(3), "w": jnp.ones(2)}
+    at = restricted(lambda p, _: jnp.sum(p["w"]), params, "w".__eq__)
+    assert float(at.function(at.params, None)) == 2
+    with pytest.raises(InputError, match="int32"):
+        restricted(lambda p, _: jnp.sum(p["w"]), params, "steps".__eq__)
+
+
+@pytest.mark.invariance
+def test_no_leaf_and_a_direction_of_another_shape_are_refused():
+    params, _ = oracles.at(np.float32)
+    with pytest.raises(InputError, match="select some of first, second"):
+        restricted(oracles.objective, params, "third".__eq__)
+    at = restricted_product(lambda v: v, params, "first".__eq__)
+    with pytest.raises(InputError, match="not a pytree like"):
+        at.product(params)
