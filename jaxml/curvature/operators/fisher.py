@@ -224,7 +224,8 @@ def _judged(
         return jnp.sum(losses), losses
 
     gradient = jax.grad(total, has_aux=True)
-    gradients, losses = jax.vmap(gradient, in_axes=(None, 0))(predicted, targets)
+    with jax.default_matmul_precision("highest"):
+        gradients, losses = jax.vmap(gradient, in_axes=(None, 0))(predicted, targets)
     return losses, gradients
 
 

@@ -29,9 +29,8 @@ def in_training(loss: TrainingLoss) -> Objective:
     epsilon), so that H_kk k = -∂L/∂k. Nor is the loss then a mean over examples: of
     data in parts, each part is normalised by itself.
 
-    A key draws one dropout mask and keeps it, so that the objective is one function;
-    several masks are averaged by `stacked` over several keys. State and key are data,
-    not constants: another of them compiles nothing again.
+    A key draws one dropout mask and keeps it, so that the objective is one function.
+    State and key are data, not constants: another of them compiles nothing again.
 
     Args:
         loss: `(params, state, batch, key) -> (loss, state)`, such as

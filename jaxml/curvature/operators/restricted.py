@@ -76,8 +76,8 @@ def restricted(
     >>> product = lambda w, _: w["a"] * w["b"] ** 2
     >>> at = {"a": jnp.array(3.0), "b": jnp.array(2.0)}
     >>> part = restricted(product, at, "b".__eq__)
-    >>> float(jax.hessian(part.function)(part.params, None)["b"]["b"])
-    6.0
+    >>> float(part.function({"a": None, "b": jnp.array(1.0)}, None))
+    3.0
     """
     mask = _mask(params, select)
     leaves, structure = jax.tree.flatten(params)
