@@ -126,12 +126,13 @@ def whole_product(
     memory.
 
     What a linearisation keeps is found from the program, without computing: the arrays
-    that the product closes over, and the working memory beside them. If those of all
-    the data fit, all is linearised once, as `product` alone would: a product then costs
-    about one gradient. Otherwise the data are cut into parts, as many of these are
-    linearised as fit, and the others are recomputed by each product. Time to compile
-    does not depend on the number of parts; outside `jit`, another call with the same
-    product and shapes compiles nothing.
+    that the product closes over, exactly, and the working memory beside them, which
+    fusion makes less than the estimate. If those of all the data fit, all is linearised
+    once, as `product` alone would: a product then costs about one gradient. Otherwise
+    the data are cut into parts, as many of these are linearised as fit, and the others
+    are recomputed by each product. Time to compile does not depend on the number of
+    parts; outside `jit`, another call with the same product and shapes compiles
+    nothing.
 
     Args:
         product: `(params, batch) -> matvec`, such as

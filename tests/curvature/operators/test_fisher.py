@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.flatten_util import ravel_pytree
 
 from jaxml.curvature import (
     dense,
@@ -81,9 +82,9 @@ def test_a_sampled_fisher_matrix_is_the_true_one_on_average():
     params, batch = oracles.at(np.float32)
     options = {"sample": drawn, "draws": DRAWS, "key": jax.random.key(0)}
     product = sampled_fisher_product(*NETWORK, params, batch, **options)
-    vector, unravel = jax.flatten_util.ravel_pytree(params)
+    vector, unravel = ravel_pytree(params)
     vector = jnp.asarray(DIRECTION, vector.dtype)
-    image, _ = jax.flatten_util.ravel_pytree(product(unravel(vector)))
+    image, _ = ravel_pytree(product(unravel(vector)))
     assert 0 < error < 0.05 * expected
     assert abs(float(vector @ image) - expected) < 4 * error
 
@@ -100,6 +101,20 @@ def test_another_point_traces_nothing():
     for point in (params, jax.tree.map(jnp.negative, params)):
         empirical_fisher_product(predict, oracles.log_loss, point, batch)(params)
     assert len(traces) == 1
+
+
+@pytest.mark.invariance
+def test_precision_does_not_depend_on_the_default():
+    params, batch = oracles.at(np.float32)
+
+    def image(params, batch):
+        return fisher_product(*NETWORK, params, batch, labels=LABELS)(params)
+
+    with jax.default_matmul_precision("bfloat16"):
+        program = str(jax.make_jaxpr(image)(params, batch))
+    count = program.count("dot_general[")
+    assert count > 4
+    assert program.count("precision=(Precision.HIGHEST, Precision.HIGHEST)") == count
 
 
 def mean(logits, targets):

@@ -15,6 +15,7 @@ from jaxml.curvature import (
     empirical_fisher_product,
     gauss_newton_product,
     hessian_product,
+    sampled_fisher_product,
     stacked,
     whole_product,
 )
@@ -157,3 +158,39 @@ def test_a_limit_below_one_part_is_refused():
     params, batch = oracles.at(np.float32)
     with pytest.raises(InputError, match="lower size, or raise limit"):
         whole_product(PRODUCTS["hessian"], params, batch, size=SIZE, limit=9)
+
+
+@pytest.mark.stress
+@pytest.mark.oracle
+def test_what_is_kept_is_what_the_compiled_program_returns():
+    params, batch = oracles.at(np.float32)
+    product = PRODUCTS["hessian"]
+    program = jax.jit(product).lower(params, batch).compile()
+    sizes = program.memory_analysis()
+    cost = _cost(_same(product), params, batch)
+    table = 8 * len(jax.tree.leaves(product(params, batch)))  # the tuple's pointers
+    assert cost.kept <= sizes.output_size_in_bytes <= cost.kept + table
+    assert sizes.temp_size_in_bytes <= cost.working
+
+
+def drawn(key, logits):
+    return jax.random.categorical(key, logits)
+
+
+@pytest.mark.stress
+@pytest.mark.identity
+def test_a_product_that_holds_a_key_is_a_mean_over_parts_too():
+    """Its arguments cannot be hashed, so no program is kept."""
+    options = {"sample": drawn, "draws": 2, "key": jax.random.key(0)}
+    product = partial(
+        sampled_fisher_product, oracles.predict, oracles.log_loss, **options
+    )
+    params, batch = oracles.at(np.float32)
+    parts = cut(batch, SIZE)
+    limit = limits(product, params, batch)[4, 2]
+    found = whole_product(product, params, batch, size=SIZE, limit=limit)
+    expected = sum(
+        float(fraction) * image(product(params, Batch(*part)), params)
+        for *part, fraction in zip(*parts.batches, parts.fractions, strict=True)
+    )
+    np.testing.assert_allclose(image(found.product, params), expected, rtol=1e-5)
