@@ -1,7 +1,7 @@
 """Three tiny networks of unlike structure: an MLP, a convolution, an attention block.
 
-`NETWORKS[name]()` is `(objective, params, batch)`, in the precision that JAX computes in
-at the time: float64 within `jax.enable_x64(True)`, with the same numbers.
+`NETWORKS[name]()` is `(objective, params, batch)`, in the precision that JAX computes
+in at the time: float64 within `jax.enable_x64(True)`, with the same numbers.
 """
 
 from collections.abc import Callable
