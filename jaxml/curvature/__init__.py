@@ -43,6 +43,21 @@ from jaxml.curvature.landscapes.trajectories import (
     random_walk_variances,
 )
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
+from jaxml.curvature.operators.checks import check, require_finite
+from jaxml.curvature.operators.fisher import (
+    empirical_fisher_product,
+    fisher_product,
+    sampled_fisher_product,
+)
+from jaxml.curvature.operators.modes import Seen, in_training
+from jaxml.curvature.operators.restricted import (
+    Restricted,
+    RestrictedProduct,
+    leaf_paths,
+    restricted,
+    restricted_product,
+)
+from jaxml.curvature.operators.whole import Parts, Whole, cut, whole_product
 from jaxml.curvature.outcomes import (
     AT_INFINITY,
     FLAT,

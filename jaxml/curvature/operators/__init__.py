@@ -1,0 +1,1 @@
+"""Curvature products of other matrices, of some leaves, and of all the data."""
