@@ -1,0 +1,160 @@
+"""The top of a spectrum from a few products, from where the last call ended."""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from jaxml import tree
+from jaxml.curvature.space import check_space
+from jaxml.types import InputError, Params
+
+FlatMap: TypeAlias = Callable[[jax.Array], jax.Array]
+"""A linear map of vectors `[p]`."""
+
+
+class RitzPairs(NamedTuple):
+    """Approximate eigenpairs of Z H, the highest eigenvalue first.
+
+    Attributes:
+        values: λ, `[count]`; none is above the eigenvalue of its place, and 0 where Z
+            vanishes.
+        covectors: x, `[count, p]`, with ⟨xᵢ, Z xⱼ⟩ = δᵢⱼ: the start of the next call.
+        vectors: Z x, `[count, p]`, the eigenvectors; unit vectors where Z = 1.
+        residuals: ‖H Z x - λ x‖ in the metric Z, `[count]`: some eigenvalue of Z H lies
+            no further than this from λ.
+    """
+
+    values: Float[jax.Array, " count"]
+    covectors: Float[jax.Array, "count p"]
+    vectors: Float[jax.Array, "count p"]
+    residuals: Float[jax.Array, " count"]
+
+
+class _Space(NamedTuple):
+    """A Krylov space so far: rows S with S Z Sᵀ = 1, Z S and H Z S; 0 where dropped."""
+
+    basis: jax.Array
+    scaled: jax.Array
+    images: jax.Array
+
+
+def ritz_pairs(
+    matvec: FlatMap, metric: FlatMap, start: Float[jax.Array, "count p"], depth: int
+) -> RitzPairs:
+    """The Ritz pairs of Z H over span{X, H Z X, …, (H Z)ᵈ⁻¹ X}, X the rows of `start`.
+
+    H Z is symmetric in the inner product ⟨x, Z y⟩, so neither a root of Z nor its
+    inverse is needed. Block Lanczos of `count` rows, reorthogonalised against all rows
+    twice: `count` · depth products with H, one after another, and with Z, and `count`
+    more with Z; memory: 3 `count` depth vectors. A direction that the space holds
+    already is dropped, so a space that is exhausted is exact. Images are kept, so the
+    residual is measured at no further product, to rounding.
+
+    Args:
+        matvec: H, symmetric.
+        metric: Z, symmetric and positive semi-definite.
+        start: linearly independent rows.
+        depth: d; clipped so that there are at most p rows.
+
+    Source: Golub and Underwood 1977, Mathematical Software III, for blocks; Parlett
+        1998, The Symmetric Eigenvalue Problem, chapter 15, for the metric.
+    """
+    count, size = start.shape
+    rows = min(count * depth, size)
+
+    def extend(row: jax.Array, space: _Space) -> _Space:
+        earlier = space.images[jnp.maximum(row - count, 0)]
+        given = start[jnp.minimum(row, count - 1)]
+        candidate = jnp.where(row < count, given, earlier)
+        direction, scaled = _orthonormal(candidate, space, metric)
+        return _Space(
+            basis=space.basis.at[row].set(direction),
+            scaled=space.scaled.at[row].set(scaled),
+            images=space.images.at[row].set(matvec(scaled)),
+        )
+
+    empty = jnp.zeros((rows, size), start.dtype)
+    with jax.default_matmul_precision("highest"):
+        space = jax.lax.fori_loop(0, rows, extend, _Space(empty, empty, empty))
+        return _pairs(space, metric, count)
+
+
+def _orthonormal(
+    candidate: jax.Array, space: _Space, metric: FlatMap
+) -> tuple[jax.Array, jax.Array]:
+    """The part of a candidate that is new to the space, of length 1, and Z times it;
+    zeros where nothing is new.
+    """
+    known = space.scaled @ candidate
+    rest = candidate - known @ space.basis
+    rest = rest - (space.scaled @ rest) @ space.basis
+    scaled = metric(rest)
+    square = jnp.maximum(jnp.vdot(rest, scaled), 0)
+    rounding = 10 * jnp.finfo(candidate.dtype).eps
+    dropped = square <= rounding**2 * (jnp.vdot(known, known) + square)
+    length = jnp.sqrt(jnp.where(dropped, 1, square))
+    inverse = jnp.where(dropped, 0, 1 / length)
+    return inverse * rest, inverse * scaled
+
+
+def _pairs(space: _Space, metric: FlatMap, count: int) -> RitzPairs:
+    projected = space.scaled @ space.images.T
+    projected = (projected + projected.T) / 2
+    held = jnp.sum(space.basis * space.scaled, axis=1) > 0.5
+    below = 1 + 2 * tree.norm(projected)
+    values, rotation = jnp.linalg.eigh(projected - jnp.diag(jnp.where(held, 0, below)))
+    found = jnp.arange(count) < jnp.sum(held)
+    highest = jnp.where(found, values[::-1][:count], 0)
+    weights = jnp.where(found[:, None], rotation[:, ::-1][:, :count].T, 0)
+    covectors = weights @ space.basis
+    apart = weights @ space.images - highest[:, None] * covectors
+    squares = jnp.sum(apart * jax.lax.map(metric, apart), axis=1)
+    return RitzPairs(
+        values=highest,
+        covectors=covectors,
+        vectors=weights @ space.scaled,
+        residuals=jnp.sqrt(jnp.where(squares < 0, 0, squares)),
+    )
+
+
+def random_start(params: Params, count: int) -> Float[jax.Array, "count p"]:
+    """Normal rows, the same for all runs: where the first call starts.
+
+    Raises:
+        InputError: the parameters are empty, or not of one precision, or fewer than
+            `count`.
+    """
+    dtype, size = check_space(params), tree.size(params)
+    if not 1 <= count <= size:
+        raise InputError(
+            f"{count} eigenvalues cannot be watched over {size} parameters: take 1 to "
+            f"{size}."
+        )
+    draw = jax.random.normal(jax.random.key(0), (count, size), jnp.float32)
+    return draw.astype(dtype)
+
+
+def next_start(
+    pairs: RitzPairs, start: Float[jax.Array, "count p"]
+) -> Float[jax.Array, "count p"]:
+    """The Ritz covectors, or the last start where these are not finite or one vanishes,
+    as where a run has diverged.
+    """
+    squares = jnp.sum(pairs.covectors**2, axis=1)
+    usable = jnp.all(jnp.isfinite(squares) & (squares > 0))
+    return jnp.where(usable, pairs.covectors, start)
+
+
+def check_depth(depth: int) -> None:
+    """Two products or more for each vector.
+
+    Raises:
+        InputError: fewer, with which a vector would never move.
+    """
+    if depth < 2:
+        raise InputError(
+            f"A depth of {depth} leaves every vector where it is: take 2 or more."
+        )
