@@ -78,7 +78,9 @@ def sharpness(objective: Objective, batch: BatchOf, *, depth: int = 3) -> Probe:
     say. Gradient descent at the rate η is stable on a quadratic where λ_max < 2/η.
 
     Cost: `depth` products and the gradient that they linearise; memory: 3 depth
-    vectors, and one between calls. Error: the residual, to rounding.
+    vectors, and one between calls. Error: the residual, to rounding; but where two
+    eigenvalues cross, the one that is watched may be the second for some calls, and no
+    residual shows that.
 
     Args:
         objective: `(params, batch) -> scalar`.
@@ -104,13 +106,15 @@ def sharpness(objective: Objective, batch: BatchOf, *, depth: int = 3) -> Probe:
 
 
 def negative_curvature(
-    objective: Objective, batch: BatchOf, *, depth: int = 3
+    objective: Objective, batch: BatchOf, *, depth: int = 10
 ) -> Probe:
     """The lowest eigenvalue of the Hessian and its vector: λ_min(∂²L/∂θ²).
 
-    As `sharpness`, of -H. The lowest eigenvalue is separated less well from its
-    neighbours than the highest, so watch the residual. The vector is observed at every
-    call: one vector of parameters each is kept by the run.
+    As `sharpness`, of -H. The lowest eigenvalue is small beside the highest and close
+    to its neighbours, so it takes more products: watch the residual. The vector is
+    observed at every call: the run keeps one vector of parameters each.
+
+    Cost, arguments and errors: as `sharpness`.
 
     >>> from jaxml.curvature import probes
     >>> saddle = lambda w, _: w[0] ** 2 - w[1] ** 2

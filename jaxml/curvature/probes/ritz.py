@@ -101,23 +101,33 @@ def _orthonormal(
 
 
 def _pairs(space: _Space, metric: FlatMap, count: int) -> RitzPairs:
-    projected = space.scaled @ space.images.T
-    projected = (projected + projected.T) / 2
-    held = jnp.sum(space.basis * space.scaled, axis=1) > 0.5
-    below = 1 + 2 * tree.norm(projected)
-    values, rotation = jnp.linalg.eigh(projected - jnp.diag(jnp.where(held, 0, below)))
-    found = jnp.arange(count) < jnp.sum(held)
-    highest = jnp.where(found, values[::-1][:count], 0)
-    weights = jnp.where(found[:, None], rotation[:, ::-1][:, :count].T, 0)
+    values, rotation, held = _eigenpairs(space)
+    found = jnp.arange(count) < held
+    values = jnp.where(found, values[:count], 0)
+    weights = jnp.where(found[:, None], rotation[:count], 0)
     covectors = weights @ space.basis
-    apart = weights @ space.images - highest[:, None] * covectors
+    apart = weights @ space.images - values[:, None] * covectors
     squares = jnp.sum(apart * jax.lax.map(metric, apart), axis=1)
     return RitzPairs(
-        values=highest,
+        values=values,
         covectors=covectors,
         vectors=weights @ space.scaled,
         residuals=jnp.sqrt(jnp.where(squares < 0, 0, squares)),
     )
+
+
+def _eigenpairs(space: _Space) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Of H in the space, the highest first: eigenvalues, eigenvectors in rows, and how
+    many rows the space holds; the eigenvalues of dropped rows come after all others.
+    """
+    projected = space.scaled @ space.images.T
+    symmetric = (projected + projected.T) / 2
+    lengths = jnp.sum(space.basis * space.scaled, axis=1)
+    held = lengths > 0.5
+    beneath_all = 1 + 2 * tree.norm(symmetric)
+    shift = jnp.where(held, 0, beneath_all)
+    values, columns = jnp.linalg.eigh(symmetric - jnp.diag(shift))
+    return jnp.flip(values), jnp.flip(columns.T, axis=0), jnp.sum(held)
 
 
 def random_start(params: Params, count: int) -> Float[jax.Array, "count p"]:

@@ -54,7 +54,7 @@ def test_a_whole_space_is_exact_and_a_part_of_it_is_bounded(spectrum, metric, dt
     # three copies of one eigenvalue may show as two, for the start has two rows
     np.testing.assert_allclose(whole.values, exact[:COUNT], rtol=0, atol=rounding)
     assert np.all(whole.residuals < 10 * rounding)
-    part = in_precision(dtype, matrix, scaling, START, depth=2)
+    part = in_precision(np.float64, matrix, scaling, START, depth=2)
     assert np.all(part.values <= exact[:COUNT] + rounding)
     nearest = np.min(np.abs(part.values[:, None] - exact), axis=1)
     assert np.all(nearest <= part.residuals + rounding)
