@@ -77,7 +77,7 @@ def sharpness(objective: Objective, batch: BatchOf, *, depth: int = 3) -> Probe:
     moves little, so a few products do; the first calls are cold, as their residuals
     say. Gradient descent at the rate η is stable on a quadratic where λ_max < 2/η.
 
-    Cost: `depth` products and the gradient that they linearise; memory: 3 depth
+    Cost: `depth` products and the gradient that they linearise; memory: 2 depth
     vectors, and one between calls. Error: the residual, to rounding; but where two
     eigenvalues cross, the one that is watched may be the second for some calls, and no
     residual shows that.
@@ -136,7 +136,7 @@ def top_subspace(
     those of the last call. Of a classifier of k classes the first k hold most of it.
 
     Cost: `count` · depth products, the gradient that they linearise, and one more;
-    memory: 3 `count` depth vectors.
+    memory: 2 `count` depth vectors.
 
     Args:
         objective: `(params, batch) -> scalar`.
@@ -173,7 +173,7 @@ def _sharpness(
     objective: Objective, batch: BatchOf, depth: int, start: jax.Array, train: Watched
 ) -> tuple[jax.Array, Sharpness]:
     hessian = flat_hessian(objective, train.params, batch(train))
-    pairs = ritz_pairs(hessian, _identity, start, depth)
+    pairs = ritz_pairs(hessian, None, start, depth)
     return next_start(pairs, start), top(pairs)
 
 
@@ -182,7 +182,7 @@ def _lowest(
 ) -> tuple[jax.Array, NegativeCurvature]:
     hessian = flat_hessian(objective, train.params, batch(train))
     _, unravel = tree.ravel(train.params)
-    pairs = ritz_pairs(lambda v: -hessian(v), _identity, start, depth)
+    pairs = ritz_pairs(lambda v: -hessian(v), None, start, depth)
     value, residual = top(pairs)
     (vector,) = pairs.vectors
     return next_start(pairs, start), NegativeCurvature(
@@ -195,7 +195,7 @@ def _subspace(
 ) -> tuple[jax.Array, TopSubspace]:
     seen = batch(train)
     hessian = flat_hessian(objective, train.params, seen)
-    pairs = ritz_pairs(hessian, _identity, start, depth)
+    pairs = ritz_pairs(hessian, None, start, depth)
     with jax.default_matmul_precision("highest"):
         gradient, _ = tree.ravel(jax.grad(objective)(train.params, seen))
         inside = pairs.vectors @ gradient
@@ -221,7 +221,3 @@ def top(pairs: RitzPairs) -> Sharpness:
     value, *_ = pairs.values
     residual, *_ = pairs.residuals
     return Sharpness(value, residual)
-
-
-def _identity(vector: jax.Array) -> jax.Array:
-    return vector

@@ -34,28 +34,40 @@ class RitzPairs(NamedTuple):
 
 
 class _Space(NamedTuple):
-    """A Krylov space so far: rows S with S Z Sᵀ = 1, Z S and H Z S; 0 where dropped."""
+    """A Krylov space so far: rows S with S Z Sᵀ = 1, Z S and H Z S; 0 where dropped,
+    as their lengths are, which are 1 elsewhere.
+
+    Where Z = 1 there is no Z S beside S: moving vectors is what a step costs.
+    """
 
     basis: jax.Array
-    scaled: jax.Array
     images: jax.Array
+    scaled: jax.Array | None
+    lengths: jax.Array
+
+
+def _scaled(space: _Space) -> jax.Array:
+    return space.basis if space.scaled is None else space.scaled
 
 
 def ritz_pairs(
-    matvec: FlatMap, metric: FlatMap, start: Float[jax.Array, "count p"], depth: int
+    matvec: FlatMap,
+    metric: FlatMap | None,
+    start: Float[jax.Array, "count p"],
+    depth: int,
 ) -> RitzPairs:
     """The Ritz pairs of Z H over span{X, H Z X, …, (H Z)ᵈ⁻¹ X}, X the rows of `start`.
 
     H Z is symmetric in the inner product ⟨x, Z y⟩, so neither a root of Z nor its
     inverse is needed. Block Lanczos of `count` rows, reorthogonalised against all rows
     twice: `count` · depth products with H, one after another, and with Z, and `count`
-    more with Z; memory: 3 `count` depth vectors. A direction that the space holds
-    already is dropped, so a space that is exhausted is exact. Images are kept, so the
-    residual is measured at no further product, to rounding.
+    more with Z; memory: 3 `count` depth vectors, 2 where Z = 1. A direction that the
+    space holds already is dropped, so a space that is exhausted is exact. Images are
+    kept, so the residual is measured at no further product, to rounding.
 
     Args:
         matvec: H, symmetric.
-        metric: Z, symmetric and positive semi-definite.
+        metric: Z, symmetric and positive semi-definite; None is Z = 1.
         start: linearly independent rows.
         depth: d; clipped so that there are at most p rows.
 
@@ -69,49 +81,53 @@ def ritz_pairs(
         earlier = space.images[jnp.maximum(row - count, 0)]
         given = start[jnp.minimum(row, count - 1)]
         candidate = jnp.where(row < count, given, earlier)
-        direction, scaled = _orthonormal(candidate, space, metric)
+        direction, scaled, length = _orthonormal(candidate, space, metric)
         return _Space(
             basis=space.basis.at[row].set(direction),
-            scaled=space.scaled.at[row].set(scaled),
             images=space.images.at[row].set(matvec(scaled)),
+            scaled=None if space.scaled is None else space.scaled.at[row].set(scaled),
+            lengths=space.lengths.at[row].set(length),
         )
 
     empty = jnp.zeros((rows, size), start.dtype)
+    scaled = None if metric is None else empty
+    nothing = _Space(empty, empty, scaled, jnp.zeros(rows, start.dtype))
     with jax.default_matmul_precision("highest"):
-        space = jax.lax.fori_loop(0, rows, extend, _Space(empty, empty, empty))
+        space = jax.lax.fori_loop(0, rows, extend, nothing)
         return _pairs(space, metric, count)
 
 
 def _orthonormal(
-    candidate: jax.Array, space: _Space, metric: FlatMap
-) -> tuple[jax.Array, jax.Array]:
-    """The part of a candidate that is new to the space, of length 1, and Z times it;
-    zeros where nothing is new.
+    candidate: jax.Array, space: _Space, metric: FlatMap | None
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The part of a candidate that is new to the space, of length 1, Z times it, and
+    its length; zeros where nothing is new.
     """
-    known = space.scaled @ candidate
+    known = _scaled(space) @ candidate
     rest = candidate - known @ space.basis
-    rest = rest - (space.scaled @ rest) @ space.basis
-    scaled = metric(rest)
+    rest = rest - (_scaled(space) @ rest) @ space.basis
+    scaled = rest if metric is None else metric(rest)
     square = jnp.maximum(jnp.vdot(rest, scaled), 0)
     rounding = 10 * jnp.finfo(candidate.dtype).eps
     dropped = square <= rounding**2 * (jnp.vdot(known, known) + square)
     length = jnp.sqrt(jnp.where(dropped, 1, square))
     inverse = jnp.where(dropped, 0, 1 / length)
-    return inverse * rest, inverse * scaled
+    return inverse * rest, inverse * scaled, inverse * length
 
 
-def _pairs(space: _Space, metric: FlatMap, count: int) -> RitzPairs:
+def _pairs(space: _Space, metric: FlatMap | None, count: int) -> RitzPairs:
     values, rotation, held = _eigenpairs(space)
     found = jnp.arange(count) < held
     values = jnp.where(found, values[:count], 0)
     weights = jnp.where(found[:, None], rotation[:count], 0)
     covectors = weights @ space.basis
     apart = weights @ space.images - values[:, None] * covectors
-    squares = jnp.sum(apart * jax.lax.map(metric, apart), axis=1)
+    measured = apart if metric is None else jax.lax.map(metric, apart)
+    squares = jax.vmap(jnp.vdot)(apart, measured)
     return RitzPairs(
         values=values,
         covectors=covectors,
-        vectors=weights @ space.scaled,
+        vectors=covectors if metric is None else weights @ _scaled(space),
         residuals=jnp.sqrt(jnp.where(squares < 0, 0, squares)),
     )
 
@@ -120,10 +136,9 @@ def _eigenpairs(space: _Space) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Of H in the space, the highest first: eigenvalues, eigenvectors in rows, and how
     many rows the space holds; the eigenvalues of dropped rows come after all others.
     """
-    projected = space.scaled @ space.images.T
+    projected = _scaled(space) @ space.images.T
     symmetric = (projected + projected.T) / 2
-    lengths = jnp.sum(space.basis * space.scaled, axis=1)
-    held = lengths > 0.5
+    held = space.lengths > 0.5
     beneath_all = 1 + 2 * tree.norm(symmetric)
     shift = jnp.where(held, 0, beneath_all)
     values, columns = jnp.linalg.eigh(symmetric - jnp.diag(shift))
@@ -153,7 +168,7 @@ def next_start(
     """The Ritz covectors, or the last start where these are not finite or one vanishes,
     as where a run has diverged.
     """
-    squares = jnp.sum(pairs.covectors**2, axis=1)
+    squares = jax.vmap(jnp.vdot)(pairs.covectors, pairs.covectors)
     usable = jnp.all(jnp.isfinite(squares) & (squares > 0))
     return jnp.where(usable, pairs.covectors, start)
 

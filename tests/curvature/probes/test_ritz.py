@@ -70,6 +70,16 @@ def test_a_metric_that_vanishes_has_no_sharpness():
     assert all(np.all(leaf == 0) for leaf in none)
 
 
+@pytest.mark.invariance
+def test_no_metric_is_the_metric_one():
+    matrix, one = (jnp.asarray(x, jnp.float32) for x in (BASIS, METRICS["one"]))
+    matrix, start = matrix + matrix.T, jnp.asarray(START, jnp.float32)
+    plain = jax.jit(lambda s: ritz_pairs(lambda v: matrix @ v, None, s, 2))(start)
+    unit = pairs_of(matrix, one, start, depth=2)
+    for ours, theirs in zip(plain, unit, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+
+
 @pytest.mark.identity
 def test_bad_input_is_refused():
     params = jnp.ones(3)
