@@ -28,8 +28,9 @@ class Size(NamedTuple):
         channels: of the two convolutions of the CNN.
         side: of a picture, in pixels.
         pictures: how many.
-        batch: examples of an update of a dense network, and of its probe.
+        batch: examples of an update of a dense network.
         images: those of the CNN.
+        part: which part of an update's examples the probe sees, 2 being a half.
         steps: updates of a run of a dense network.
         slow_steps: those of the CNN.
         every: updates between two calls of the probe.
@@ -45,6 +46,7 @@ class Size(NamedTuple):
     pictures: int = 4096
     batch: int = 128
     images: int = 64
+    part: int = 2
     steps: int = 320
     slow_steps: int = 32
     every: int = 16
@@ -77,7 +79,8 @@ class Contest(NamedTuple):
         name: of the network.
         model: the network.
         data: all examples.
-        batch: examples of an update, and of the probe.
+        batch: examples of an update.
+        probed: examples of a call of the probe.
         steps: updates of a run.
         runs: at once.
     """
@@ -86,6 +89,7 @@ class Contest(NamedTuple):
     model: Model
     data: Batch
     batch: int
+    probed: int
     steps: int
     runs: int
 
@@ -120,6 +124,7 @@ def contests(size: Size) -> list[Contest]:
         problem.cnn(size.channels, CLASSES),
         jax.device_put(drawn),
         size.images,
+        size.images // size.part,
         size.slow_steps,
         1,
     )
@@ -133,6 +138,7 @@ def _dense(data: Batch, width: int, size: Size) -> Contest:
         problem.mlp((width, CLASSES), jax.nn.relu),
         data,
         size.batch,
+        size.batch // size.part,
         size.steps,
         size.runs,
     )
@@ -143,7 +149,7 @@ def rows(contest: Contest, size: Size) -> list[Row]:
     both = trainings(contest, size)
     note = (
         f"{contest.runs} runs of {contest.steps} updates of {contest.batch} examples, "
-        f"at once on one device; the probe on {contest.batch} of its own every "
+        f"at once on one device; the probe on the same {contest.probed} every "
         f"{size.every} updates: {both.cost.products} Hessian products and "
         f"{both.cost.gradients} gradient a call"
     )
@@ -159,13 +165,12 @@ def rows(contest: Contest, size: Size) -> list[Row]:
 
 
 def trainings(contest: Contest, size: Size) -> Trainings:
-    """By SGD with momentum, watched on as many examples as an update sees, always the
-    same.
+    """By SGD with momentum, watched on the same part of the data at every call.
     """
     objective = problem.objective(contest.model, problem.cross_entropy)
     watch = probes.sharpness(
         objective,
-        lambda train: first(train.data, contest.batch),
+        lambda train: first(train.data, contest.probed),
         depth=size.depth,
     )
     train = partial(
