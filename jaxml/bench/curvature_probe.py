@@ -165,8 +165,7 @@ def rows(contest: Contest, size: Size) -> list[Row]:
 
 
 def trainings(contest: Contest, size: Size) -> Trainings:
-    """By SGD with momentum, watched on the same part of the data at every call.
-    """
+    """By SGD with momentum, watched on the same part of the data at every call."""
     objective = problem.objective(contest.model, problem.cross_entropy)
     watch = probes.sharpness(
         objective,

@@ -82,12 +82,9 @@ def ritz_pairs(
         given = start[jnp.minimum(row, count - 1)]
         candidate = jnp.where(row < count, given, earlier)
         direction, scaled, length = _orthonormal(candidate, space, metric)
-        return _Space(
-            basis=space.basis.at[row].set(direction),
-            images=space.images.at[row].set(matvec(scaled)),
-            scaled=None if space.scaled is None else space.scaled.at[row].set(scaled),
-            lengths=space.lengths.at[row].set(length),
-        )
+        kept = None if metric is None else scaled
+        added = _Space(direction, matvec(scaled), kept, length)
+        return jax.tree.map(lambda rows, new: rows.at[row].set(new), space, added)
 
     empty = jnp.zeros((rows, size), start.dtype)
     scaled = None if metric is None else empty

@@ -70,6 +70,7 @@ def test_a_metric_that_vanishes_has_no_sharpness():
     assert all(np.all(leaf == 0) for leaf in none)
 
 
+@pytest.mark.stress
 @pytest.mark.invariance
 def test_no_metric_is_the_metric_one():
     matrix, one = (jnp.asarray(x, jnp.float32) for x in (BASIS, METRICS["one"]))
