@@ -2,6 +2,7 @@
 objective.
 """
 
+from jaxml.curvature import probes
 from jaxml.curvature.certificate import Certificate, certify
 from jaxml.curvature.dense import dense
 from jaxml.curvature.embedding import zero_unit, zero_unit_eigenvalues

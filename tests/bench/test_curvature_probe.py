@@ -1,0 +1,33 @@
+"""The cost of watching the sharpness: the training is the same. No time is judged."""
+
+import numpy as np
+import pytest
+
+from jaxml.bench import curvature_probe
+
+
+@pytest.mark.identity
+def test_the_sharpness_is_watched_at_its_stated_cost() -> None:
+    size = curvature_probe.SMOKE
+    contest, *_ = curvature_probe.contests(size)
+    both = curvature_probe.trainings(contest, size)
+    seen = curvature_probe.entrant("it", both.watched, size.runs, "").run()
+    assert seen.probed.value.shape == (size.runs, size.steps // size.every)
+    assert np.all(seen.probed.residual > 0) and both.cost.products == size.depth
+    assert both.plain.every == both.plain.steps and both.watched.every == size.every
+
+
+@pytest.mark.stress
+@pytest.mark.identity
+def test_all_networks_are_watched() -> None:
+    rows = curvature_probe.measure(curvature_probe.SMOKE)
+    assert [row.what for row in rows] == [
+        "64-4-10: without a probe",
+        "64-4-10: with the sharpness",
+        "16-4-10: without a probe",
+        "16-4-10: with the sharpness",
+        "CNN, 2 and 2 channels: without a probe",
+        "CNN, 2 and 2 channels: with the sharpness",
+    ]
+    assert [row.target for row in rows] == [None, curvature_probe.GOAL] * 3
+    assert "2 Hessian products and 1 gradient a call" in rows[0].note
