@@ -111,3 +111,9 @@ from jaxml.curvature.methods import (
     gradient_norm_descent,
     stay,
 )
+from jaxml.curvature.transition import Sides, TransitionState
+from jaxml.curvature.transition import (
+    both_sides,
+    seen_by_examples,
+    transition_state,
+)
