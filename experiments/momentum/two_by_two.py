@@ -2,10 +2,11 @@
 
 The lecture changes one thing and leaves the rest as it is. So all four cells, batches
 of 10 or all 100 examples, β of 0 or 0.9 in m ← βm + g, have one learning rate,
-η = 1/(4‖H‖), at which `escape` and `saddle_batches` run, since a batch bends more
-steeply than all examples. Judged are the updates until a run has left, and of them both
-main effects: each factor's, the mean over the other. `batch_and_momentum` asks the same
-with each cell at its best rate; what it finds was seen before, so there it supports.
+η = 1/(40‖H‖). With momentum η/(1-β) is then 1/(4‖H‖), where `escape` and
+`saddle_batches` run, since a batch bends more steeply than all examples. Judged are the
+updates until a run has left, and of them both main effects: each factor's, the mean
+over the other. `batch_and_momentum` asks the same with each cell at its best rate; what
+it finds was seen before, so there it supports.
 
 Two instruments say when a run has left. *Half of the drop*: the loss of all examples
 has made half of what gradient descent makes from 0.01 of the weights' norm along the
@@ -23,15 +24,18 @@ their own, by Adam and eigenvector following. *Transition states* decide: there 
 gradients of examples have more than 1e-3 of their size along the lowest eigenvector, so
 that batches see the way down, as the claim needs. Negative control of batches: saddles
 with a unit of zero weights, from networks of two units; the gradients have nothing
-there, so that batches may not help. Negative control of momentum: the same η/(1-β), so
-that no larger rate is behind it (`plateaus`). Both by the same rule.
+there, so that batches may not help. The negative control of momentum, the same η/(1-β),
+where no larger rate is behind it, stands in `batch_and_momentum` and `plateaus`.
 
 If the claim holds, both log ratios are below -ln 1.25, a quarter, since less would not
 matter to a user: the margin of `batch_and_momentum`. One above it refutes, one within
 is no effect. Budget: from 1e-6 off it takes 14 e-folds of the lowest eigenvalue, a few
 more for a random direction, and the fall; a run has 40, and one that stays counts with
-them. At |λ| of 1e-3 ‖H‖, the flattest that counts, they are 160,000 updates. Sixty
-networks should give forty saddles, as in `negative_curvature`.
+them. At |λ| of 1e-3 ‖H‖, the flattest that counts, they are 1,600,000 updates. In
+probes at seed 7 fourteen of 24 networks gave a saddle that decides, on either data set,
+so 60 should give 35. There η was 1/(4‖H‖), and half of the runs by batches with
+momentum hung above the first level to the end; so now η/(1-β) is at most that. How the
+cells compare was not looked at.
 
 Not tested: momentum that arrives with speed, as the lecture's ball does (`barriers`),
 minima (`stuck_batches`), other rates, large networks.
@@ -44,7 +48,6 @@ Expect: momentum helps, tenfold, all of it by its larger effective rate; batches
 Run: jaxml run two_by_two
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -65,34 +68,31 @@ from jaxml.types import Array, Batch, Keep, Key, Objective
 DATA = ("8x8 digits, digit odd", "clothing of 7x7 pixels, class number odd")
 TASKS = (problem.parity_digits, problem.parity_clothing)
 KINDS = ("saddles of index 1 between minima", "saddles with a unit of zero weights")
-TRANSITION, ZERO_UNIT = range(len(KINDS))
+TRANSITION = 0  # of KINDS
 EXAMPLES, SIZE = 100, 10
 DISTANCES = np.array([1e-3, 1e-6])  # of ‖θ‖: where runs start
-ALL, SMALL = range(2)  # what a gradient is of
-PLAIN, HEAVY, SLOWED = range(3)  # β of 0; of 0.9; of 0.9 at the same η/(1-β)
-BETAS = np.array([0, 0.9, 0.9])
-SCALES = np.array([1, 1, 0.1])  # of η
+WHOLE_OR_SMALL = np.arange(2, dtype=np.int32)  # what a gradient is of
+BETAS = np.array([0, 0.9])
 LEFT = ("half of the drop", "half of the way")
-RATE = 0.25  # η in 1/‖H‖
+RATE = 0.025  # η in 1/‖H‖
 SIDE = 1e-2  # of ‖θ‖: where gradient descent starts along the lowest eigenvector
-STRIDE = 4  # updates between two evaluations
+STRIDE = 10  # updates between two evaluations
+MINIMISE = 300  # updates of Adam before the search
 FLATTEST = 1e-3  # of ‖H‖: the least |λ| of a saddle that counts
 SEEN = 1e-3  # of the examples' gradients: what is seen of the way down
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Data sets, networks of each kind, their search, and e-folds of a run."""
+    """Data sets, networks of each kind, and e-folds of a run."""
 
     data: int = len(DATA)
     networks: int = 60
-    minimise: int = 300
-    iterations: int = 150
     folds: int = 40
     seed: int = 0
 
 
-SMOKE = Config(data=1, networks=2, minimise=200, iterations=60, folds=1)
+SMOKE = Config(data=1, networks=2, folds=1)
 
 
 class Unit(NamedTuple):
@@ -107,18 +107,18 @@ class Cell(NamedTuple):
     """One run from a saddle."""
 
     distance: Array
-    gradient: Array
-    form: Array  # of momentum
+    small: Array  # batches, or all examples
+    beta: Array
 
 
 class Plan(NamedTuple):
     """What all runs from a saddle share."""
 
+    data: Batch
     saddle: TransitionState
     sides: Sides
-    rate: Array
     budget: Array  # updates
-    aside: Array  # a random direction, of the length ‖θ‖
+    key: Key
 
 
 class Result(NamedTuple):
@@ -131,7 +131,7 @@ class Result(NamedTuple):
     """
 
     counts: Bool[np.ndarray, "data kind network"]
-    updates: Float[np.ndarray, "data kind network distance gradient form instrument"]
+    updates: Float[np.ndarray, "data kind network distance batch beta instrument"]
     folds: np.ndarray
 
 
@@ -178,28 +178,25 @@ def _unit(
     own = learn.permuted(places, len(pictures.weights), key=unit.key)
     data = jax.tree.map(lambda leaf: leaf[own], pictures)
     adam = learn.adam(learn.Hyper(lr=0.01))
-    minimise = learn.minimiser(adam, steps=config.minimise)
-    begun = minimise(objective, unit.begun, data)
-    search = partial(curvature.transition_state, iterations=config.iterations)
-    saddle = search(objective, begun, data)
+    begun = learn.minimiser(adam, steps=MINIMISE)(objective, unit.begun, data)
+    saddle = curvature.transition_state(objective, begun, data)
     seen = curvature.seen_by_examples(objective, saddle, data) > SEEN
     steep = saddle.lowest < -FLATTEST * saddle.largest
     counts = saddle.certified & steep & (seen == unit.seen)
     growth = jnp.log1p(RATE * jnp.abs(saddle.lowest) / saddle.largest)
-    budget = jnp.where(counts, jnp.ceil(config.folds / growth), STRIDE)
-    budget = budget.astype(jnp.int32)
-    order, direction = jax.random.split(unit.key)
-    size = jnp.linalg.norm(saddle.params)
-    rate = RATE / saddle.largest
+    updates = jnp.where(counts, jnp.ceil(config.folds / growth), STRIDE)
+    budget = updates.astype(jnp.int32)
     sides = curvature.both_sides(
-        objective, saddle, data, distance=SIDE * size, rate=rate, updates=budget
+        objective,
+        saddle,
+        data,
+        distance=SIDE * jnp.linalg.norm(saddle.params),
+        rate=RATE / saddle.largest,
+        updates=budget,
     )
-    aside = tree.random_like(saddle.params, direction)
-    aside = size * aside / jnp.linalg.norm(aside)
-    plan = Plan(saddle, sides, rate, budget, aside)
-    updates = jax.lax.map(partial(_updates, objective, data, order, plan), _cells())
-    two_sided = (sides.way[0] > 0) & (sides.way[1] < 0) & jnp.all(sides.drop > 0)
-    return counts & two_sided, updates.reshape(GRID)
+    plan = Plan(data, saddle, sides, budget, unit.key)
+    made = jax.lax.map(partial(_updates, objective, plan), _cells())
+    return counts & sides.two, made
 
 
 GRID = (len(DISTANCES), 2, len(BETAS), len(LEFT))
@@ -207,137 +204,99 @@ GRID = (len(DISTANCES), 2, len(BETAS), len(LEFT))
 
 def _cells() -> Cell:
     """A run a row."""
-    sizes = np.arange(2, dtype=np.int32)
-    forms = np.arange(len(BETAS), dtype=np.int32)
-    axes = np.meshgrid(DISTANCES, sizes, forms, indexing="ij")
+    axes = np.meshgrid(DISTANCES, WHOLE_OR_SMALL, BETAS, indexing="ij")
     return Cell(*(axis.ravel() for axis in axes))
 
 
-def _updates(
-    objective: Objective, data: Batch, order: Key, plan: Plan, cell: Cell
-) -> Array:
+def _updates(objective: Objective, plan: Plan, cell: Cell) -> Array:
     """Until one run has left, by instrument."""
+    data, saddle, sides, limit, key = plan
+    order, direction = jax.random.split(key)
     draw = learn.shuffled(data, SIZE).draw
-    beta = jnp.asarray(BETAS)[cell.form]
-    rate = plan.rate * jnp.asarray(SCALES)[cell.form]
-    point, (drop, way) = plan.saddle.params, plan.sides
-    level = objective(point, data) - jnp.min(drop) / 2
-
-    def of_all(x: Array, _: Array) -> Array:
-        return jax.grad(objective)(x, data)
-
-    def of_batch(x: Array, step: Array) -> Array:
-        return jax.grad(objective)(x, draw(data, order, step))
+    first = curvature.beside(saddle.params, relative=cell.distance, key=direction)
+    gradients = curvature.noisy_gradients(objective, data, draw, size=SIZE, key=order)
+    both = (gradients.whole, gradients.batches)
 
     def update(step: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
         x, velocity = carry
-        gradient = jax.lax.switch(cell.gradient, (of_all, of_batch), x, step)
-        velocity = beta * velocity + gradient
-        return x - rate * velocity, velocity
+        gradient = jax.lax.switch(cell.small, both, x, step)
+        velocity = cell.beta * velocity + gradient
+        return x - RATE / saddle.largest * velocity, velocity
 
     def left(carry: tuple[Array, Array]) -> Array:
         x, _ = carry
-        along = jnp.dot(x - point, plan.saddle.down)
-        away = (along >= way[0] / 2) | (along <= way[1] / 2)
-        return jnp.stack([objective(x, data) <= level, away])
+        return curvature.left_state(objective, x, data, state=saddle, sides=sides)
 
-    first = point + cell.distance * plan.aside
     at_rest = (first, jnp.zeros_like(first))
-    passages = learn.first_passages(
-        update, left, at_rest, limit=plan.budget, every=STRIDE
-    )
-    return passages.astype(first.dtype)
+    passed = learn.first_passages(update, left, at_rest, limit=limit, every=STRIDE)
+    return passed.astype(first.dtype)
 
 
-def _batches(logs: np.ndarray) -> np.ndarray:
-    """Small against all examples, the mean over β of 0 and 0.9, [saddle]."""
-    ratios = logs[:, SMALL] - logs[:, ALL]
-    return np.mean(ratios[:, :SLOWED], axis=1)
-
-
-def _momentum(logs: np.ndarray, form: int = HEAVY) -> np.ndarray:
-    """β of 0.9 against 0, the mean over small and all, [saddle]."""
-    return np.mean(logs[:, :, form] - logs[:, :, PLAIN], axis=1)
+def _effect(logs: np.ndarray, factor: int) -> np.ndarray:
+    """The second level of a factor, an axis, minus its first; the mean over the other,
+    [saddle].
+    """
+    return np.mean(np.diff(logs, axis=factor), axis=(1, 2))
 
 
 HALVES = {
-    "Batches of 10 leave a saddle after fewer updates than all 100 examples.": _batches,
-    "Momentum of 0.9 leaves a saddle after fewer updates than none.": _momentum,
+    "Batches of 10 leave a saddle after fewer updates than all 100 examples.": 1,
+    "Momentum of 0.9 leaves a saddle after fewer updates than none.": 2,
 }
-CONTROL = {
-    "Momentum of 0.9 leaves a saddle after fewer updates than none at the same η/(1-β) "
-    "(negative control).": partial(_momentum, form=SLOWED)
-}
-NAMES = ("batches of 10", "momentum", "at the same η/(1-β)")
+NAMES = ("batches of 10", "momentum of 0.9")
+SETTING = (
+    "parity of 100 random pictures from 8 whitened principal components, 3 tanh units, "
+    "decay 0.001, all at one η = 1/(40‖H‖)"
+)
 SOONER = record.below(
     0.0, margin=0.223, reason="less than a quarter would not matter to a user"
 )
 
 
 def _logs(result: Result, data: int, kind: int) -> np.ndarray:
-    """Of updates, [distance, instrument, saddle, gradient, form]."""
+    """Of updates, [distance, instrument, saddle, batch, beta]."""
     own = result.counts[data, kind]
     logs = np.log(result.updates[data, kind][own])
     return np.moveaxis(logs, [1, 4], [0, 1])
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """Both halves of the claim in every setting, and the controls."""
+    """Both halves of the claim in every setting."""
     found = []
-    for data, kind in np.ndindex(len(result.counts), len(KINDS)):
+    for data, kind in np.ndindex(result.counts.shape[:2]):
         logs = _logs(result, data, kind)
-        for distance, left in np.ndindex(len(DISTANCES), len(LEFT)):
+        role = record.deciding if kind == TRANSITION else record.supporting
+        for distance, left in np.ndindex(logs.shape[:2]):
             setting = (
-                "parity of 100 random pictures from 8 whitened principal components, 3 "
-                f"tanh units, decay 0.001, all at η = 1/(4‖H‖), {result.folds} "
-                f"e-folds, {DATA[data]}, {KINDS[kind]}, "
-                f"{DISTANCES[distance]:g} of ‖θ‖ off, left: {LEFT[left]}"
+                f"{SETTING}, {result.folds} e-folds of the lowest eigenvalue, "
+                f"{DATA[data]}, {KINDS[kind]}, {DISTANCES[distance]:g} of ‖θ‖ off, "
+                f"left: {LEFT[left]}"
             )
-            asserted = partial(_asserted, setting, logs[distance, left])
-            role = record.deciding if kind == TRANSITION else record.supporting
-            found += asserted(role, HALVES)
-            found += asserted(record.supporting, CONTROL)
+            for statement, factor in HALVES.items():
+                measured = record.bootstrap(
+                    np.mean, _effect(logs[distance, left], factor)
+                )
+                asserted = partial(role, "C076", statement, measured, SOONER)
+                found.append(asserted(unit="log ratio", setting=setting))
     return tuple(found)
 
 
-def _asserted(
-    setting: str,
-    logs: np.ndarray,
-    role: Callable[..., Assertion],
-    effects: dict[str, Callable],
-) -> list[Assertion]:
-    return [
-        role(
-            "C076",
-            statement,
-            record.bootstrap(np.mean, effect(logs)),
-            SOONER,
-            unit="log ratio",
-            setting=setting,
-        )
-        for statement, effect in effects.items()
-    ]
-
-
 def figures(result: Result) -> dict[str, Figure]:
-    """Every effect at every saddle, by distance and instrument; the negative control of
-    batches apart.
+    """Both effects at every saddle, by distance and instrument; a row a data set, the
+    negative control on the right.
     """
-    return {"saddles": _figure(result, TRANSITION), "blind": _figure(result, ZERO_UNIT)}
-
-
-def _figure(result: Result, kind: int) -> Figure:
-    figure, axes = panels(1, len(result.counts), width=6.4, height=6.0)
-    for data, axis in enumerate(axes):
+    kinds = result.counts.shape[:2]
+    figure, axes = panels(*kinds, width=6.4, height=4.6)
+    for (data, kind), axis in zip(np.ndindex(kinds), axes, strict=True):
         logs = _logs(result, data, kind)
         rows = {}
-        for name, effect in zip(NAMES, (HALVES | CONTROL).values(), strict=True):
-            for distance, left in np.ndindex(len(DISTANCES), len(LEFT)):
+        for name, factor in zip(NAMES, HALVES.values(), strict=True):
+            for distance, left in np.ndindex(logs.shape[:2]):
                 row = f"{name}, {DISTANCES[distance]:g} off, {LEFT[left]}"
-                rows[row] = effect(logs[distance, left])
+                rows[row] = _effect(logs[distance, left], factor)
         dots(axis, rows, "a saddle")
         margins(axis, SOONER)
-        title = f"{DATA[data]}: {logs.shape[2]} {KINDS[kind]}"
+        title = f"{DATA[data]}:\n{logs.shape[2]} {KINDS[kind]}"
         label(axis, title, "log ratio of updates (negative: sooner)", "compared")
     shared_legend(figure)
-    return figure
+    return {"effects": figure}

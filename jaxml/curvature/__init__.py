@@ -113,7 +113,9 @@ from jaxml.curvature.methods import (
 )
 from jaxml.curvature.transition import Sides, TransitionState
 from jaxml.curvature.transition import (
+    beside,
     both_sides,
+    left_state,
     seen_by_examples,
     transition_state,
 )

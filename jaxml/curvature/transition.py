@@ -10,7 +10,7 @@ from jaxml import tree
 from jaxml.curvature.dense import dense
 from jaxml.curvature.methods import eigenvector_following
 from jaxml.curvature.products import hessian_product
-from jaxml.types import Array, Objective, Params, Scalar
+from jaxml.types import Array, Key, Objective, Params, Scalar
 
 
 class TransitionState(NamedTuple):
@@ -93,10 +93,12 @@ class Sides(NamedTuple):
         drop: L at the state minus L where it ends.
         way: ⟨end - state, down⟩: positive on the first side, negative on the second,
             unless its path turns back.
+        two: whether it goes down, and away, on both sides.
     """
 
     drop: Float[Array, "2"]
     way: Float[Array, "2"]
+    two: Bool[Array, ""]
 
 
 def both_sides(
@@ -142,7 +144,65 @@ def both_sides(
         return fall, tree.vdot(moved, state.down)
 
     signs = jnp.array([1.0, -1.0], state.lowest.dtype)
-    return Sides(*jax.lax.map(measured, signs))
+    drop, way = jax.lax.map(measured, signs)
+    return Sides(drop, way, jnp.all((drop > 0) & (signs * way > 0)))
+
+
+def beside(params: Params, *, relative: Any, key: Key) -> Params:
+    """A point relative · ‖θ‖ off, in a direction drawn evenly from all.
+
+    Args:
+        params: θ, a pytree.
+        relative: to its norm; may be traced.
+        key: of the direction.
+
+    >>> off = beside(jnp.array([3.0, 4.0]), relative=0.1, key=jax.random.key(0))
+    >>> round(float(jnp.linalg.norm(off - jnp.array([3.0, 4.0]))), 5)
+    0.5
+    """
+    direction = tree.random_like(params, key)
+    length = relative * tree.norm(params) / tree.norm(direction)
+    return tree.axpy(length, direction, params)
+
+
+def left_state(
+    objective: Objective,
+    params: Params,
+    batch: Any,
+    *,
+    state: TransitionState,
+    sides: Sides,
+) -> Bool[Array, "2"]:
+    """Whether weights have left a transition state: by half of the drop, and by half of
+    the way.
+
+    By the drop where the loss is lower than at the state by half of the smaller drop of
+    both sides; noise may lift the loss above that though the weights are long away. By
+    the way where ⟨params - state, down⟩ is half of what gradient descent comes to on
+    that side; noise may carry them back.
+
+    Cost: two losses.
+
+    Args:
+        objective: `(params, batch) -> scalar`.
+        params: where a run is.
+        batch: passed to the objective.
+        state: where it came from.
+        sides: of that state.
+
+    >>> wells = lambda w, _: (w[0] ** 2 - 1) ** 2 / 4 + (w[1] - 1) ** 2
+    >>> with jax.enable_x64(True):
+    ...     state = transition_state(wells, jnp.array([0.2, 0.8]), None)
+    ...     both = both_sides(wells, state, None, distance=0.1, rate=0.2, updates=200)
+    ...     place = jnp.array([0.52, 1.0])
+    ...     left_state(wells, place, None, state=state, sides=both).tolist()
+    [False, True]
+    """
+    fall = objective(state.params, batch) - objective(params, batch)
+    along = tree.vdot(tree.axpy(-1.0, state.params, params), state.down)
+    first, second = sides.way
+    away = (along >= first / 2) | (along <= second / 2)
+    return jnp.stack([fall >= jnp.min(sides.drop) / 2, away])
 
 
 def seen_by_examples(
@@ -151,8 +211,8 @@ def seen_by_examples(
     """√(Σᵢ ⟨gᵢ, down⟩² / Σᵢ ‖gᵢ‖²): what the gradients of single examples have along
     the way down, and so what the noise of batches can see of it.
 
-    0 where the way down is that of a hidden unit with zero weights, 1/√p on average over
-    directions.
+    0 where the way down is that of a hidden unit with zero weights, 1/√p on average
+    over directions.
     Cost: the gradient of every example, one after another.
 
     Args:
