@@ -122,12 +122,12 @@ def both_sides(
         rate: η.
         updates: how many on each side; may be traced.
 
-    >>> wells = lambda w, _: (w[0] ** 2 - 1) ** 2 / 4 + (w[1] - 1) ** 2
-    >>> with jax.enable_x64(True):
-    ...     state = transition_state(wells, jnp.array([0.2, 0.8]), None)
-    ...     both = both_sides(wells, state, None, distance=0.1, rate=0.2, updates=200)
-    >>> [round(float(x), 6) for x in (*both.drop, *abs(both.way))]
-    [0.25, 0.25, 1.0, 1.0]
+    >>> well = lambda w, _: (w**2 - 1) ** 2 / 4
+    >>> zero, one = jnp.zeros(()), jnp.ones(())
+    >>> state = TransitionState(zero, one, -one, one, one > zero)
+    >>> both = both_sides(well, state, None, distance=0.1, rate=0.5, updates=50)
+    >>> both.drop.round(6).tolist(), both.way.round(6).tolist(), bool(both.two)
+    ([0.25, 0.25], [1.0, -1.0], True)
     """
 
     def ended(side: Array) -> Params:
@@ -190,12 +190,11 @@ def left_state(
         state: where it came from.
         sides: of that state.
 
-    >>> wells = lambda w, _: (w[0] ** 2 - 1) ** 2 / 4 + (w[1] - 1) ** 2
-    >>> with jax.enable_x64(True):
-    ...     state = transition_state(wells, jnp.array([0.2, 0.8]), None)
-    ...     both = both_sides(wells, state, None, distance=0.1, rate=0.2, updates=200)
-    ...     place = jnp.array([0.52, 1.0])
-    ...     left_state(wells, place, None, state=state, sides=both).tolist()
+    >>> well = lambda w, _: (w**2 - 1) ** 2 / 4
+    >>> zero, one = jnp.zeros(()), jnp.ones(())
+    >>> state = TransitionState(zero, one, -one, one, one > zero)
+    >>> both = Sides(jnp.array([0.25, 0.25]), jnp.array([1.0, -1.0]), one > zero)
+    >>> left_state(well, 0.52 * one, None, state=state, sides=both).tolist()
     [False, True]
     """
     fall = objective(state.params, batch) - objective(params, batch)

@@ -10,7 +10,7 @@ from jaxml.types import InputError
 
 
 def update(step, x):
-    return 1.5 * x + 0.1 * step
+    return 1.5 * x + 0.1 * step.astype(x.dtype)
 
 
 def passed(x):
