@@ -25,7 +25,9 @@ gradients of examples have more than 1e-3 of their size along the lowest eigenve
 that batches see the way down, as the claim needs. Negative control of batches: saddles
 with a unit of zero weights, from networks of two units; the gradients have nothing
 there, so that batches may not help. The negative control of momentum, the same η/(1-β),
-where no larger rate is behind it, stands in `batch_and_momentum` and `plateaus`.
+where no larger rate is behind it, stands in `batch_and_momentum` and `plateaus`. Near a
+saddle it must help at one η if all is quadratic; whether a run settles thereafter, that
+does not say.
 
 If the claim holds, both log ratios are below -ln 1.25, a quarter, since less would not
 matter to a user: the margin of `batch_and_momentum`. One above it refutes, one within
@@ -34,15 +36,15 @@ more for a random direction, and the fall; a run has 40, and one that stays coun
 them. At |λ| of 1e-3 ‖H‖, the flattest that counts, they are 1,600,000 updates. In
 probes at seed 7 fourteen of 24 networks gave a saddle that decides, on either data set,
 so 60 should give 35. There η was 1/(4‖H‖), and half of the runs by batches with
-momentum hung above the first level to the end; so now η/(1-β) is at most that. How the
-cells compare was not looked at.
+momentum hung above the first level to the end; so now η/(1-β) is at most that. Seen
+were these fractions and which cell was slowest, not the ratios.
 
 Not tested: momentum that arrives with speed, as the lecture's ball does (`barriers`),
 minima (`stuck_batches`), other rates, large networks.
 
 Claims: C076.
 Sources: Polyak 1964; Jin et al. 2017, arXiv:1703.00887; Sutskever et al. 2013.
-Cost: about two minutes on 2 cores.
+Cost: two to three minutes on 2 cores.
 Expect: momentum helps, tenfold, all of it by its larger effective rate; batches help
     near a saddle, less farther off, by what they see of the way down.
 Run: jaxml run two_by_two
@@ -286,7 +288,7 @@ def figures(result: Result) -> dict[str, Figure]:
     negative control on the right.
     """
     kinds = result.counts.shape[:2]
-    figure, axes = panels(*kinds, width=6.4, height=4.6)
+    figure, axes = panels(*kinds, width=6.8, height=4.4)
     for (data, kind), axis in zip(np.ndindex(kinds), axes, strict=True):
         logs = _logs(result, data, kind)
         rows = {}
@@ -296,7 +298,7 @@ def figures(result: Result) -> dict[str, Figure]:
                 rows[row] = _effect(logs[distance, left], factor)
         dots(axis, rows, "a saddle")
         margins(axis, SOONER)
-        title = f"{DATA[data]}:\n{logs.shape[2]} {KINDS[kind]}"
-        label(axis, title, "log ratio of updates (negative: sooner)", "compared")
+        title = f"{logs.shape[2]} {KINDS[kind]}"
+        label(axis, title, "log ratio of updates (negative: sooner)", DATA[data])
     shared_legend(figure)
     return {"effects": figure}
