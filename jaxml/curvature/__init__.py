@@ -111,11 +111,6 @@ from jaxml.curvature.methods import (
     gradient_norm_descent,
     stay,
 )
-from jaxml.curvature.transition import Sides, TransitionState
-from jaxml.curvature.transition import (
-    beside,
-    both_sides,
-    left_state,
-    seen_by_examples,
-    transition_state,
-)
+from jaxml.curvature.transition import Sides, TransitionState, transition_state
+from jaxml.curvature.transition import beside, both_sides, left_state
+from jaxml.curvature.transition import seen_by_examples
