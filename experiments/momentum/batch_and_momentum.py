@@ -22,8 +22,11 @@ the same cells from the other start, which must come out within the margin. At
 transition states the noise of batches sees the way down, at zero-unit saddles it does
 not. Units are saddles of networks with weights and digits of their own.
 
-All findings support: one small task does not decide a claim about training. What the
-noise of batches is worth nearer to a saddle than 1e-3, `escape_noise` shows.
+All findings support; `two_by_two` decides. They were seen before there was a second
+task, and at its best rate a run by batches is bound by the noise, which holds its loss
+above the level when the weights are long away: it says how fast batches train there,
+not only when they leave. What the noise of batches is worth nearer to a saddle than
+1e-3, `escape_noise` shows.
 
 A first version stood on saddles that batches cannot see, tuned once for all units, and
 asked for a loss 1 % lower; a second grid ended at 32, on the best rate of momentum,

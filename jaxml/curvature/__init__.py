@@ -112,3 +112,6 @@ from jaxml.curvature.methods import (
     gradient_norm_descent,
     stay,
 )
+from jaxml.curvature.transition import Sides, TransitionState, transition_state
+from jaxml.curvature.transition import beside, both_sides, left_state
+from jaxml.curvature.transition import seen_by_examples
