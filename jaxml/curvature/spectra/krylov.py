@@ -1,0 +1,79 @@
+"""What the methods of this package share: kept programs of a map, and orthogonal
+directions.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Float
+
+from jaxml import tree
+from jaxml.curvature.programs import run, traced
+from jaxml.types import InputError, Matvec
+
+
+def run_with(
+    function: Any, matvec: Matvec, fixed: tuple[Any, ...], *operands: Any
+) -> Any:
+    """`function(matvec, *fixed, *operands)`, by a program that is kept where the map is
+    a pytree.
+
+    A map that is none (a plain function) has its residuals hidden in it, so that its
+    program is compiled anew.
+    """
+    if isinstance(matvec, Partial):
+        residuals, structure = jax.tree.flatten(matvec)
+        return run(_unflattened, (function, structure, fixed), residuals, operands)
+    return function(matvec, *fixed, *operands)
+
+
+def _unflattened(
+    function: Any,
+    structure: Any,
+    fixed: tuple[Any, ...],
+    residuals: list[Any],
+    operands: tuple[Any, ...],
+) -> Any:
+    return function(jax.tree.unflatten(structure, residuals), *fixed, *operands)
+
+
+def check_finite(values: jax.Array) -> None:
+    """What was computed from products is finite, as far as it is known outside `jit`.
+
+    Raises:
+        InputError: it is not.
+    """
+    if not traced(values) and not bool(jnp.all(jnp.isfinite(values))):
+        raise InputError(
+            "The products of this map are not finite: leave out networks that "
+            "diverged, and points at which the loss has no second derivative (a norm "
+            "or a square root at 0)."
+        )
+
+
+def projection(
+    vector: Float[jax.Array, " p"], basis: Float[jax.Array, "k p"]
+) -> tuple[Float[jax.Array, " k"], Float[jax.Array, " p"]]:
+    """The coefficients of a vector in orthonormal rows, and what is orthogonal to them.
+
+    Projected twice against rounding, rows of zeros count for nothing.
+
+    Source: Giraud et al. 2005, Numer. Math. 101.
+    """
+    first = basis @ vector
+    rest = vector - first @ basis
+    second = basis @ rest
+    return first + second, rest - second @ basis
+
+
+def another_direction(
+    basis: Float[jax.Array, "k p"], number: jax.Array
+) -> Float[jax.Array, " p"]:
+    """A random unit vector orthogonal to the rows of the basis, of a fixed key and a
+    number.
+    """
+    key = jax.random.fold_in(jax.random.key(0), number)
+    _, rest = projection(tree.random_like(basis[0], key), basis)
+    return rest / tree.norm(rest)
