@@ -119,4 +119,5 @@ from jaxml.curvature.spectra.density import (
 )
 from jaxml.curvature.spectra.estimates import Diagonal, diagonal, hutch_plus_plus
 from jaxml.curvature.spectra.index import Index, index_interval, index_of_ends
-from jaxml.curvature.spectra.restarted import Ends, ends, warm_start
+from jaxml.curvature.spectra.restarted import ends, warm_start
+from jaxml.curvature.spectra.thick_restart import Ends

@@ -16,6 +16,9 @@ from jaxml.curvature.space import check_space
 from jaxml.curvature.spectra.krylov import check_finite, run_with
 from jaxml.types import Array, InputError, Key, Matvec, Params
 
+BLOCK = 1024
+"""Entries of a direction that are drawn at a time."""
+
 
 class Density(NamedTuple):
     """Σᵢ wᵢ δ(λ - xᵢ) of each probe: a spectrum as so many point masses.
@@ -158,6 +161,16 @@ def _density(matvec: Matvec, depth: int, params: Params, keys: jax.Array) -> Den
 
 
 def _probe(matvec: Matvec, params: Params, depth: int, key: Key) -> Density:
-    krylov = lanczos(matvec, tree.random_like(params, key), depth=depth)
+    krylov = lanczos(matvec, _normal_like(params, key), depth=depth)
     nodes, rotation = jnp.linalg.eigh(krylov.tridiagonal)
     return Density(nodes, rotation[0] ** 2)
+
+
+def _normal_like(params: Params, key: Key) -> Params:
+    """Independent standard normal entries, drawn a block at a time: a loop around one
+    draw of all entries would keep its counters, two vectors of parameters.
+    """
+    flat, unravel = tree.ravel(params)
+    keys = jax.random.split(key, -(-flat.size // BLOCK))
+    draws = jax.lax.map(lambda each: jax.random.normal(each, (BLOCK,), "float32"), keys)
+    return unravel(draws.ravel()[: flat.size].astype(flat.dtype))

@@ -15,7 +15,12 @@ from jaxml.curvature.hutchinson import (
     signs_like,
 )
 from jaxml.curvature.space import check_space
-from jaxml.curvature.spectra.krylov import check_finite, run_with
+from jaxml.curvature.spectra.krylov import (
+    check_finite,
+    next_direction,
+    projection,
+    run_with,
+)
 from jaxml.types import InputError, Key, Matvec, Params, Scalar
 
 
@@ -34,7 +39,7 @@ class Diagonal(NamedTuple):
 def diagonal(matvec: Matvec, params: Params, *, probes: int, key: Key) -> Diagonal:
     """Aᵢᵢ as the mean of zᵢ (Az)ᵢ over vectors z of independent random signs.
 
-    One product a probe, one after another; memory: four vectors of parameters. The
+    One product a probe, one after another; memory: ten vectors of parameters. The
     variance of a probe is Σⱼ≠ᵢ Aᵢⱼ², so that a diagonal matrix is exact with one.
     Works inside `jit` and `vmap`; outside, the program of a `hessian_product` is kept.
 
@@ -115,8 +120,8 @@ def hutch_plus_plus(
     unbiased. Its standard error is that of the second part over the probes, given Q.
 
     2 `rank` + `probes` products, one after another; the paper takes `rank` = `probes`.
-    Memory: 2 `rank` vectors of parameters. Works inside `jit`; outside, the program of
-    a `hessian_product` is kept.
+    Memory: `rank` + 10 vectors of parameters. Works inside `jit`; outside, the program
+    of a `hessian_product` is kept.
 
     Args:
         matvec: a symmetric map.
@@ -146,7 +151,7 @@ def hutch_plus_plus(
             f"A rank of {rank} does not fit {size} parameters: take 1 to {size}."
         )
     memory.require(
-        (2 * rank + 5) * size * dtype.itemsize,
+        (rank + 10) * size * dtype.itemsize,
         f"A subspace of rank {rank}",
         "lower the rank",
     )
@@ -160,28 +165,29 @@ def hutch_plus_plus(
 def _hutch_plus_plus(
     matvec: Matvec, params: Params, of_span: jax.Array, of_rest: jax.Array
 ) -> Estimate:
-    _, unravel = tree.ravel(params)
+    vector, unravel = tree.ravel(params)
+    rank = len(of_span)
 
-    def image(vector: jax.Array) -> jax.Array:
-        return tree.ravel(matvec(unravel(vector)))[0]
+    def image(direction: jax.Array) -> jax.Array:
+        return tree.ravel(matvec(unravel(direction)))[0]
 
-    def seen(key: Key) -> jax.Array:
-        return image(_signs(params, key))
+    def quadratic(direction: jax.Array) -> Scalar:
+        return tree.vdot(direction, image(direction))
 
-    def quadratic(vector: jax.Array) -> Scalar:
-        return tree.vdot(vector, image(vector))
+    def spanned(number: jax.Array, rows: jax.Array) -> jax.Array:
+        seen = image(draw(of_span[number]))
+        return rows.at[number].set(next_direction(seen, rows, number))
 
-    def outside(columns: jax.Array, key: Key) -> Scalar:
-        signs = _signs(params, key)
-        rest = signs - columns @ (signs @ columns)
+    def draw(key: Key) -> jax.Array:
+        return tree.ravel(signs_like(params, key))[0]
+
+    def outside(rows: jax.Array, key: Key) -> Scalar:
+        _, rest = projection(draw(key), rows)
         return quadratic(rest)
 
     with jax.default_matmul_precision("highest"):
-        columns, _ = jnp.linalg.qr(jax.lax.map(seen, of_span).T)
-        inside = jnp.sum(jax.lax.map(quadratic, columns.T))
-        rest = mean_over(jax.lax.map(partial(outside, columns), of_rest))
+        none = jnp.zeros((rank, vector.size), vector.dtype)
+        rows = jax.lax.fori_loop(0, rank, spanned, none)
+        inside = jnp.sum(jax.lax.map(quadratic, rows))
+        rest = mean_over(jax.lax.map(partial(outside, rows), of_rest))
     return Estimate(inside + rest.value, rest.error)
-
-
-def _signs(params: Params, key: Key) -> jax.Array:
-    return tree.ravel(signs_like(params, key))[0]

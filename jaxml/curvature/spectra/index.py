@@ -13,7 +13,8 @@ from jaxml.curvature.dense import dense
 from jaxml.curvature.inertia import inertia
 from jaxml.curvature.programs import traced
 from jaxml.curvature.space import check_space
-from jaxml.curvature.spectra.restarted import Accuracy, Ends, search_ends
+from jaxml.curvature.spectra.restarted import search_ends
+from jaxml.curvature.spectra.thick_restart import Accuracy, Ends
 from jaxml.types import Array, InputError, Key, Matvec, Params
 
 LARGEST = 2048

@@ -13,6 +13,9 @@ from jaxml import tree
 from jaxml.curvature.programs import run, traced
 from jaxml.types import InputError, Matvec
 
+EXHAUSTED = 10
+"""Multiples of eps ‖A‖ below which a remainder has no direction, as in `lanczos`."""
+
 
 def run_with(
     function: Any, matvec: Matvec, fixed: tuple[Any, ...], *operands: Any
@@ -68,12 +71,32 @@ def projection(
     return first + second, rest - second @ basis
 
 
+def next_direction(
+    vector: Float[jax.Array, " p"], basis: Float[jax.Array, "k p"], number: jax.Array
+) -> Float[jax.Array, " p"]:
+    """The unit vector along what of a vector is orthogonal to the rows of the basis;
+    `another_direction` of that number where nothing is beyond rounding.
+    """
+    _, rest = projection(vector, basis)
+    length = tree.norm(rest)
+    return jax.lax.cond(
+        length <= eps_of(tree.norm(vector), EXHAUSTED),
+        lambda: another_direction(basis, number),
+        lambda: rest / length,
+    )
+
+
 def another_direction(
     basis: Float[jax.Array, "k p"], number: jax.Array
 ) -> Float[jax.Array, " p"]:
     """A random unit vector orthogonal to the rows of the basis, of a fixed key and a
-    number.
+    number, which is another for each vector of a basis.
     """
     key = jax.random.fold_in(jax.random.key(0), number)
     _, rest = projection(tree.random_like(basis[0], key), basis)
     return rest / tree.norm(rest)
+
+
+def eps_of(scale: jax.Array, times: int) -> jax.Array:
+    """So many times the rounding of numbers of this scale."""
+    return jnp.asarray(times * float(jnp.finfo(scale.dtype).eps), scale.dtype) * scale
