@@ -119,7 +119,8 @@ def smoothed_density(density: Density, at: Array, *, width: ArrayLike) -> Estima
 
     def at_one(place: jax.Array) -> Estimate:
         def kernel(nodes: jax.Array) -> jax.Array:
-            return jax.scipy.stats.norm.pdf((nodes - place) / scale) / scale
+            distance = (nodes - place) / scale
+            return jax.scipy.stats.norm.pdf(distance) / scale
 
         return _mean(density, kernel)
 

@@ -93,7 +93,8 @@ def another_direction(
     number, which is another for each vector of a basis.
     """
     key = jax.random.fold_in(jax.random.key(0), number)
-    _, rest = projection(tree.random_like(basis[0], key), basis)
+    draw = jax.random.uniform(key, basis.shape[1:], jnp.float32, minval=-1, maxval=1)
+    _, rest = projection(draw.astype(basis.dtype), basis)
     return rest / tree.norm(rest)
 
 

@@ -90,9 +90,10 @@ def warm_start(found: Ends) -> Params:
     While A moves little from call to call, as in training, the Krylov space of this sum
     meets the ends of the next A after about as many products as there are vectors.
 
-    >>> found = ends(lambda v: v, jnp.ones(1), lowest=1, highest=0)
-    >>> warm_start(found).tolist() == found.vectors[0].tolist()
-    True
+    >>> values, vectors = jnp.array([1.0, 2.0]), jnp.eye(2)
+    >>> found = Ends(values, vectors, jnp.zeros(2), jnp.array(2), jnp.array(True))
+    >>> warm_start(found).tolist()
+    [1.0, 1.0]
     """
     return jax.tree.map(lambda leaf: jnp.sum(leaf, 0), found.vectors)
 

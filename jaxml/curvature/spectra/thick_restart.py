@@ -88,14 +88,10 @@ def thick_restart(
         return going & ~settled
 
     def step(state: _State) -> _State:
-        grown = _grown(image, state)
-        ritz = _wanted(grown, wanted)
-        scale = jnp.maximum(grown.scale, ritz.largest)
-        limit = jnp.maximum(accuracy.relative * scale, eps_of(scale, ROUNDING))
-        limit = jnp.maximum(limit, accuracy.absolute)
-        small = jnp.all(ritz.residuals <= limit) & (grown.length >= count)
-        met = jnp.where(small, state.met + 1, 0)
-        return grown._replace(scale=scale, met=met)
+        grown = _resolved(_grown(image, state))
+        small = jnp.all(_residuals(grown, wanted) <= _limit(grown.scale, accuracy))
+        met = jnp.where(small & (grown.length >= count), state.met + 1, 0)
+        return grown._replace(met=met)
 
     def cycle(state: _State) -> _State:
         full = state.length == basis
@@ -106,12 +102,18 @@ def thick_restart(
 
     with jax.default_matmul_precision("highest"):
         last = jax.lax.while_loop(searching, cycle, _empty(vector, basis))
-        ritz = _wanted(last, wanted)
-        vectors = jax.vmap(unravel)(ritz.rotation.T @ last.basis)
-    values = jnp.where(jnp.isfinite(last.scale), ritz.values, jnp.nan)
+        chosen = _chosen(last, wanted)
+        vectors = jax.vmap(unravel)(last.rotation[:, chosen].T @ last.basis)
+    values = jnp.where(jnp.isfinite(last.scale), last.values[chosen], jnp.nan)
     settled = (last.met >= count) | (last.length == vector.size)
-    residuals = ritz.residuals + eps_of(last.scale, ROUNDING)
+    residuals = _residuals(last, wanted) + eps_of(last.scale, ROUNDING)
     return Ends(values, vectors, residuals, last.products, settled)
+
+
+def _limit(scale: jax.Array, accuracy: Accuracy) -> jax.Array:
+    """The residual that is small enough, at this ‖A‖."""
+    relative = jnp.maximum(accuracy.relative * scale, eps_of(scale, ROUNDING))
+    return jnp.maximum(relative, accuracy.absolute)
 
 
 class _State(NamedTuple):
@@ -122,6 +124,8 @@ class _State(NamedTuple):
         matrix: H, `[basis, basis]`, likewise.
         length: k.
         remainder: r, `[p]`.
+        values: of H, ascending, `[basis]`; from the k-th on numbers above them.
+        rotation: their vectors in columns, `[basis, basis]`.
         scale: the largest |θ| so far.
         products: spent.
         met: how many products in a row met the tolerance.
@@ -131,30 +135,23 @@ class _State(NamedTuple):
     matrix: jax.Array
     length: jax.Array
     remainder: jax.Array
+    values: jax.Array
+    rotation: jax.Array
     scale: jax.Array
     products: jax.Array
     met: jax.Array
 
 
-class _Ritz(NamedTuple):
-    """The wanted pairs: values, coefficients in the basis `[basis, wanted]`, residuals,
-    and the largest |θ| of all.
-    """
-
-    values: jax.Array
-    rotation: jax.Array
-    residuals: jax.Array
-    largest: jax.Array
-
-
 def _empty(vector: jax.Array, basis: int) -> _State:
-    nothing, none = jnp.zeros((), vector.dtype), jnp.zeros((), jnp.int32)
+    none, square = jnp.zeros((), jnp.int32), jnp.zeros((basis, basis), vector.dtype)
     return _State(
         basis=jnp.zeros((basis, vector.size), vector.dtype),
-        matrix=jnp.zeros((basis, basis), vector.dtype),
+        matrix=square,
         length=none,
         remainder=vector,
-        scale=nothing,
+        values=square[0],
+        rotation=square,
+        scale=square[0, 0],
         products=none,
         met=none,
     )
@@ -181,22 +178,31 @@ def _grown(image: Any, state: _State) -> _State:
     )
 
 
-def _wanted(state: _State, wanted: tuple[int, int]) -> _Ritz:
-    """The Ritz pairs at the ends; rows without a vector stand above all of them."""
-    lowest, highest = wanted
+def _resolved(state: _State) -> _State:
+    """The Ritz values and their vectors."""
     numbers = jnp.arange(len(state.matrix), dtype=state.length.dtype)
     used = numbers < state.length
     norm = jnp.linalg.norm(state.matrix)
     above = jnp.where(norm > 0, 2 * norm, 1)
     padded = state.matrix + jnp.diag(jnp.where(used, 0, above))
-    ritz, rotation = jnp.linalg.eigh(padded)
+    values, rotation = jnp.linalg.eigh(padded)
+    largest = jnp.max(jnp.where(used, jnp.abs(values), 0))
+    scale = jnp.maximum(state.scale, largest)
+    return state._replace(values=values, rotation=rotation, scale=scale)
+
+
+def _chosen(state: _State, wanted: tuple[int, int]) -> jax.Array:
+    """The numbers of the wanted Ritz values."""
+    lowest, highest = wanted
+    numbers = jnp.arange(max(wanted), dtype=state.length.dtype)
     upper = state.length - highest + numbers[:highest]
-    chosen = jnp.concatenate([numbers[:lowest], upper])
-    rotation = rotation[:, chosen]
-    last = jnp.abs(rotation[state.length - 1])
-    largest = jnp.max(jnp.where(used, jnp.abs(ritz), 0))
-    residuals = tree.norm(state.remainder) * last
-    return _Ritz(ritz[chosen], rotation, residuals, largest)
+    return jnp.concatenate([numbers[:lowest], upper])
+
+
+def _residuals(state: _State, wanted: tuple[int, int]) -> jax.Array:
+    """|β sₖ| of the wanted pairs."""
+    last = state.rotation[state.length - 1, _chosen(state, wanted)]
+    return tree.norm(state.remainder) * jnp.abs(last)
 
 
 def _restarted(state: _State, wanted: tuple[int, int]) -> _State:
@@ -206,11 +212,10 @@ def _restarted(state: _State, wanted: tuple[int, int]) -> _State:
     basis = len(state.matrix)
     below, above = kept(wanted, basis)
     chosen = jnp.r_[:below, basis - above : basis]
-    ritz, rotation = jnp.linalg.eigh(state.matrix)
     empty = basis - below - above
-    rows = rotation[:, chosen].T @ state.basis
+    rows = state.rotation[:, chosen].T @ state.basis
     return state._replace(
         basis=jnp.pad(rows, ((0, empty), (0, 0))),
-        matrix=jnp.diag(jnp.pad(ritz[chosen], (0, empty))),
+        matrix=jnp.diag(jnp.pad(state.values[chosen], (0, empty))),
         length=jnp.asarray(below + above, state.length.dtype),
     )
