@@ -3,8 +3,7 @@ and errors that cover at their rate.
 """
 
 import functools
-import importlib.util
-from pathlib import Path
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +15,7 @@ from jaxml import curvature
 from jaxml.curvature.spectra.density import _normal_like
 from jaxml.types import InputError
 
-_spec = importlib.util.spec_from_file_location(
-    "matrices", Path(__file__).with_name("matrices.py")
-)
-matrices = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(matrices)
+matrices = sys.modules["spectra_matrices"]  # of conftest.py
 
 SIZE, SPECTRA = matrices.SIZE, matrices.SPECTRA
 DEPTH, UNITS, PROBES = 6, 200, 10

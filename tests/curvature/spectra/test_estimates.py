@@ -1,7 +1,6 @@
 """Diagonals and traces from random signs, within their own standard errors."""
 
-import importlib.util
-from pathlib import Path
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +11,7 @@ import scipy.stats
 from jaxml import curvature
 from jaxml.types import InputError
 
-_spec = importlib.util.spec_from_file_location(
-    "matrices", Path(__file__).with_name("matrices.py")
-)
-matrices = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(matrices)
+matrices = sys.modules["spectra_matrices"]  # of conftest.py
 
 SIZE, SPECTRA = matrices.SIZE, matrices.SPECTRA
 UNITS, PROBES, RANK = 200, 10, 8

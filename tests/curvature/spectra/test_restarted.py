@@ -3,8 +3,7 @@ what it costs, and what its bounds promise.
 """
 
 import functools
-import importlib.util
-from pathlib import Path
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -15,11 +14,7 @@ import scipy.sparse.linalg
 from jaxml import curvature, memory, tree
 from jaxml.types import InputError
 
-_spec = importlib.util.spec_from_file_location(
-    "matrices", Path(__file__).with_name("matrices.py")
-)
-matrices = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(matrices)
+matrices = sys.modules["spectra_matrices"]  # of conftest.py
 
 SIZE, SPECTRA = matrices.SIZE, matrices.SPECTRA
 START = np.random.default_rng(1).normal(size=SIZE)
@@ -53,7 +48,8 @@ def of_a_hessian(matrix):
     """The ends in float32, by the Hessian of a quadratic of a pytree."""
     params = {"a": jnp.zeros((4, 5)), "b": jnp.zeros(SIZE - 20)}
     product = curvature.hessian_product(quadratic, params, jnp.asarray(matrix, "f4"))
-    start = tree.random_like(params, jax.random.key(0))
+    start = {"a": jnp.asarray(START[:20], "f4").reshape(4, 5)}
+    start["b"] = jnp.asarray(START[20:], "f4")
     limits = {"basis": 12, "tolerance": TOLERANCE[np.float32]}
     ends = curvature.ends(product, start, lowest=2, highest=2, **limits)
     shapes = [leaf.shape for leaf in jax.tree.leaves(ends.vectors)]
