@@ -111,12 +111,8 @@ from jaxml.curvature.methods import (
     gradient_norm_descent,
     stay,
 )
-from jaxml.curvature.spectra.density import (
-    Density,
-    fraction_below,
-    smoothed_density,
-    spectral_density,
-)
+from jaxml.curvature.spectra.density import Density, fraction_below
+from jaxml.curvature.spectra.density import smoothed_density, spectral_density
 from jaxml.curvature.spectra.estimates import Diagonal, diagonal, hutch_plus_plus
 from jaxml.curvature.spectra.index import Index, index_interval, index_of_ends
 from jaxml.curvature.spectra.restarted import ends, warm_start
