@@ -115,3 +115,9 @@ from jaxml.curvature.methods import (
 from jaxml.curvature.transition import Sides, TransitionState, transition_state
 from jaxml.curvature.transition import beside, both_sides, left_state
 from jaxml.curvature.transition import seen_by_examples
+from jaxml.curvature.spectra.density import Density, fraction_below
+from jaxml.curvature.spectra.density import smoothed_density, spectral_density
+from jaxml.curvature.spectra.estimates import Diagonal, diagonal, hutch_plus_plus
+from jaxml.curvature.spectra.index import Index, index_interval, index_of_ends
+from jaxml.curvature.spectra.restarted import ends, warm_start
+from jaxml.curvature.spectra.thick_restart import Ends

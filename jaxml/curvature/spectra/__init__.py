@@ -1,0 +1,1 @@
+"""Where the eigenvalues lie: ends of the spectrum, densities, diagonals and indices."""
