@@ -16,16 +16,15 @@ from jaxml.curvature.certificate import (
     zero_tolerance,
 )
 from jaxml.curvature.flat import directions, nudges
-from jaxml.curvature.lanczos import extremes
+from jaxml.curvature.points.ends import Ends, Plan, both_ends, planned
 from jaxml.curvature.points.flat import FlatProblem, flat_problem
 from jaxml.curvature.points.flat_fall import FlatPoint, flat_fall
 from jaxml.curvature.points.krylov import Product, flat_minres
-from jaxml.curvature.points.low_end import LowEnd, low_end
 from jaxml.curvature.programs import run
 from jaxml.curvature.space import check_deterministic, check_space
 from jaxml.types import Key, Objective, Params, Scalar
 
-EXACT = 1e-3
+EXACT = 1e-6
 """The relative residual to which the Newton step is solved."""
 
 
@@ -49,7 +48,7 @@ class LargeCertificate(NamedTuple):
         residuals: of the eigenvalues, `[2 count]`.
         lowest: their lowest vectors, a pytree with a leading axis `[count]`.
         bound: with probability 0.999 no eigenvalue lies below it.
-        unsolved: ‖∇L + Hδ‖ / ‖∇L‖ of the Newton step δ: above 1e-3 where the depth did
+        unsolved: ‖∇L + Hδ‖ / ‖∇L‖ of the Newton step δ: above 1e-6 where the depth did
             not suffice, or the gradient lies in the kernel.
     """
 
@@ -104,13 +103,13 @@ def certify_matrix_free(
     rounding = float(jnp.finfo(dtype).eps) / DOUBLE
     numbers = (1e-7 * rounding**0.4, zero_tolerance(dtype))
     limits = tuple(jnp.asarray(number, dtype) for number in numbers)
-    return run(_measure, (objective, count, depth), params, batch, limits, key)
+    plan = planned(count, depth, tree.size(params))
+    return run(_measure, (objective, plan), params, batch, limits, key)
 
 
 def _measure(
     objective: Objective,
-    count: int,
-    depth: int,
+    plan: Plan,
     params: Params,
     batch: Any,
     limits: tuple[Scalar, Scalar],
@@ -118,97 +117,102 @@ def _measure(
 ) -> LargeCertificate:
     reach, zero = limits
     problem, point = flat_problem(objective, params, batch)
-    product = problem.hessian(point)
     size = tree.norm(point)
     length = length_scale(size, point.dtype)
-    around = _around(problem, product, point, reach * length)
+    step = reach * length * directions(1, point)[0]
+    near = _near(problem, point, step, length)
+    product = problem.hessian(point)
+    asked = jnp.stack([step, near.gradient])
+    ends = both_ends(product, asked, zero, plan, key)
+    sides = _sides(near, step, ends.images[0])
+    newton = _newton(product, near.gradient, ends, zero, 2 * plan.depth)
 
-    ends = extremes(product, point, count=count, depth=depth, key=key)
-    largest = jnp.max(jnp.abs(ends.values))
-    low = low_end(product, ends, zero * largest, depth, key)
-    newton = _newton(product, around.gradient, low, zero, (2 * depth, largest))
-    changing = 10 * newton.length * around.third / _positive(largest)
-    unclear = jnp.where(low.surely > 0, 0, low.open / _positive(largest))
+    largest = _positive(ends.norm)
+    changing = 10 * newton.length * sides.third / largest
+    unclear = jnp.where(ends.surely > 0, 0, ends.open)
     within = jnp.maximum(zero, jnp.maximum(changing, unclear))
-    norm = tree.norm(around.gradient)
-    image = tree.norm(product(around.gradient))
-    scale = _positive(2 * largest * around.length)
+    norm = tree.norm(near.gradient)
+    scale = _positive(2 * largest * tree.norm(step))
     certificate = Certificate(
-        loss=around.losses[0],
+        loss=near.losses[0],
         gradient_norm=norm,
         parameter_norm=size,
         newton_step=newton.length / length,
-        alignment=image / _positive(largest * norm),
-        jump=around.jump / scale,
-        eigenvalues=jnp.concatenate([low.values, ends.values[count:]]),
-        offset=around.offset / scale,
-        persistence=around.persistence,
+        alignment=tree.norm(ends.images[1]) / _positive(largest * norm),
+        jump=sides.jump / scale,
+        eigenvalues=ends.values,
+        offset=sides.offset / scale,
+        persistence=sides.persistence,
         fall=newton.fall,
         zero=within,
-        flat_change=_silent(problem, product, point, around, (low, largest, within)),
-        tail=_tail(problem, point, around.losses[0], newton.step),
+        flat_change=_silent(problem, product, point, near, (ends, within)),
+        tail=_tail(problem, point, near.losses[0], newton.step),
     )
     return LargeCertificate(
         certificate,
-        Index(low.surely, low.possibly),
-        jnp.concatenate([low.residuals, ends.residuals[count:]]),
-        jax.vmap(problem.unravel)(low.vectors),
-        low.bound,
+        Index(ends.surely, ends.possibly),
+        ends.residuals,
+        jax.vmap(problem.unravel)(ends.lowest),
+        ends.bound,
         newton.unsolved,
     )
 
 
-class _Around(NamedTuple):
-    """Losses and gradients at and around θ, and what the gradients on both sides say of
-    θ.
+class _Near(NamedTuple):
+    """Losses at θ and at points that differ from it in the last digits; gradients at θ,
+    θ+d, θ-d, θ+8d and θ-8d.
+    """
+
+    losses: jax.Array
+    gradient: jax.Array
+    sides: jax.Array
+
+
+SIDES = (1.0, -1.0, LONGER, -LONGER)
+"""Steps across θ, in units of d."""
+
+
+def _near(
+    problem: FlatProblem, point: jax.Array, step: jax.Array, length: jax.Array
+) -> _Near:
+    parts = jnp.asarray(SIDES, point.dtype)
+    around = point[None] + parts[:, None] * step[None]
+    points = jnp.concatenate([around, point[None], nudges(point, length)])
+    losses, gradients = jax.lax.map(problem.both, points)
+    count = len(SIDES)
+    return _Near(losses[count:], gradients[count], gradients[:count])
+
+
+class _Sides(NamedTuple):
+    """What gradients on both sides say of θ.
 
     Attributes:
-        losses: at θ, and at points that differ from it in the last digits.
-        gradient: at θ.
-        length: of the step.
         jump: ‖∇L(θ+d) - ∇L(θ-d) - 2Hd‖, minus rounding.
         offset: ‖∇L(θ+d) + ∇L(θ-d) - 2∇L‖, minus rounding.
         persistence: as in `Certificate`.
         third: ‖∂³L‖ along the step, where the loss is smooth.
     """
 
-    losses: jax.Array
-    gradient: jax.Array
-    length: Scalar
     jump: Scalar
     offset: Scalar
     persistence: Scalar
     third: Scalar
 
 
-def _around(
-    problem: FlatProblem, product: Product, point: jax.Array, length: jax.Array
-) -> _Around:
-    step = length * directions(1, point)[0]
-    parts = jnp.asarray([1, -1, LONGER, -LONGER], point.dtype)
-    loss, gradient = problem.both(point)
-    scale = length_scale(tree.norm(point), point.dtype)
-    nudged = jax.lax.map(lambda x: problem.both(x)[0], nudges(point, scale))
-    image = product(step)
-
-    def misfit(part: jax.Array) -> jax.Array:
-        _, there = problem.both(point + part * step)
-        return there - gradient - part * image
-
-    right, left, far_right, far_left = jax.lax.map(misfit, parts)
-    near = jnp.maximum(tree.norm(right), tree.norm(left))
+def _sides(near: _Near, step: jax.Array, image: jax.Array) -> _Sides:
+    parts = jnp.asarray(SIDES, step.dtype)
+    expected = near.gradient[None] + parts[:, None] * image[None]
+    right, left, far_right, far_left = near.sides - expected
+    close = jnp.maximum(tree.norm(right), tree.norm(left))
     far = jnp.maximum(tree.norm(far_right), tree.norm(far_left))
-    rounding = 16 * float(jnp.finfo(near.dtype).eps) * tree.norm(gradient)
-    persistence = LONGER * near / _positive(far)
-    size, sum_norm = tree.norm(step), tree.norm(right + left)
-    return _Around(
-        losses=jnp.concatenate([loss[None], nudged]),
-        gradient=gradient,
-        length=size,
+    rounding = 16 * float(jnp.finfo(close.dtype).eps) * tree.norm(near.gradient)
+    persistence = LONGER * close / _positive(far)
+    both, square = tree.norm(right + left), tree.vdot(step, step)
+    return _Sides(
         jump=jnp.maximum(tree.norm(right - left) - rounding, 0),
-        offset=jnp.maximum(sum_norm - rounding, 0),
+        offset=jnp.maximum(both - rounding, 0),
         persistence=persistence,
-        third=jnp.where(persistence < 0.5, sum_norm / size**2, 0),
+        third=jnp.where(persistence < 0.5, both / square, 0),
     )
 
 
@@ -222,16 +226,12 @@ class _Newton(NamedTuple):
 
 
 def _newton(
-    product: Product,
-    gradient: jax.Array,
-    low: LowEnd,
-    zero: Scalar,
-    lengths: tuple[int, Scalar],
+    product: Product, gradient: jax.Array, ends: Ends, zero: Scalar, inner: int
 ) -> _Newton:
     """The Newton step, turned round in the negative modes."""
-    inner, largest = lengths
     found = flat_minres(product, -gradient, inner, EXACT, zero)
-    down = jnp.where((low.values < -zero * largest)[:, None], low.vectors, 0)
+    values = ends.values[: len(ends.lowest)]
+    down = jnp.where((values < -zero * ends.norm)[:, None], ends.lowest, 0)
     with jax.default_matmul_precision("highest"):
         step = found.x - 2 * (down @ found.x) @ down
     fall = 0.5 * jnp.abs(tree.vdot(gradient, step))
@@ -243,22 +243,23 @@ def _silent(
     problem: FlatProblem,
     product: Product,
     point: jax.Array,
-    around: _Around,
-    spectrum: tuple[LowEnd, Scalar, Scalar],
+    near: _Near,
+    spectrum: tuple[Ends, Scalar],
 ) -> Scalar:
     """`flat_fall` where it decides something: flat directions, and none of negative
     curvature.
     """
-    low, largest, within = spectrum
-    flat = jnp.abs(low.values) <= within * largest
+    ends, within = spectrum
+    values = ends.values[: len(ends.lowest)]
+    zero = within * ends.norm
+    flat = jnp.abs(values) <= zero
     at = FlatPoint(
-        point, around.losses, around.gradient, low.vectors, flat, largest, within
+        point, near.losses, near.gradient, ends.lowest, flat, ends.norm, within
     )
-    decides = jnp.any(flat) & (low.values[0] >= -within * largest)
     return jax.lax.cond(
-        decides,
+        jnp.any(flat) & (values[0] >= -zero),
         lambda: flat_fall(problem, product, at),
-        lambda: jnp.zeros_like(largest),
+        lambda: jnp.zeros_like(zero),
     )
 
 

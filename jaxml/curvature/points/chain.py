@@ -66,16 +66,6 @@ def stationary_point(
     Raises:
         InputError: called inside `jit`; loss or gradient is not finite at the start;
             and whatever the method and `certify_matrix_free` refuse.
-
-    >>> from functools import partial
-    >>> from jaxml.curvature import mode_following
-    >>> waves = lambda w, _: jnp.sum(jnp.cos(w))
-    >>> start, climb = jnp.array([0.3, 3.0]), partial(mode_following, index=1)
-    >>> settings = {"method": climb, "count": 1, "key": jax.random.key(0)}
-    >>> with jax.enable_x64(True):
-    ...     found = stationary_point(waves, start.astype(float), None, **settings)
-    >>> found.outcome, found.index, bool(found.escape.drop > 0.5)
-    ('saddle', (1, 1), True)
     """
     if traced((params, batch, key)):
         raise InputError(

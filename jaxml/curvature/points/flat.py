@@ -81,6 +81,11 @@ def ended(problem: FlatProblem, state: Progress) -> Search:
     )
 
 
+def shortened(step: jax.Array, radius: jax.Array) -> jax.Array:
+    """The step, no longer than the radius."""
+    return step * (radius / jnp.maximum(tree.norm(step), radius))
+
+
 def check_counts(**counts: int) -> None:
     """Each count is 1 or more.
 

@@ -108,11 +108,6 @@ def mode_following(
 
     Source: Cerjan and Miller 1981, J. Chem. Phys. 75; lowest modes alone, Munro and
     Wales 1999, Phys. Rev. B 59, 3969.
-
-    >>> waves = lambda w, _: jnp.sum(jnp.cos(w))
-    >>> found = mode_following(waves, jnp.array([0.3, 3.0]), None, index=1)
-    >>> bool(jnp.abs(found.params[0]) < 1e-5), round(float(found.params[1]), 4)
-    (True, 3.1416)
     """
     check_counts(**effort._asdict())
     dtype, size = check_space(params), tree.size(params)

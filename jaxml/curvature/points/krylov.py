@@ -80,11 +80,14 @@ def minres(
     _check_iterations(iterations)
     kernel = float(jnp.finfo(dtype).eps) ** 0.5 if kernel is None else kernel
     limits = jnp.asarray(tolerance, dtype), jnp.asarray(kernel, dtype)
-    return _run(_minres_of, matvec, (iterations,), right, limits)
+    return _run(_minres_of, matvec, (), right, jnp.int32(iterations), limits)
 
 
 def _minres_of(
-    matvec: Matvec, iterations: int, right: Params, limits: tuple[Scalar, Scalar]
+    matvec: Matvec,
+    right: Params,
+    iterations: jax.Array,
+    limits: tuple[Scalar, Scalar],
 ) -> Solution:
     flat, unravel = tree.ravel(right)
     found = flat_minres(flattened(matvec, unravel), flat, iterations, *limits)
@@ -118,6 +121,7 @@ def flat_minres(
 ) -> Solution:
     """`minres` of flat vectors, the limits being traced."""
     zero, none = jnp.zeros((), right.dtype), jnp.zeros_like(right)
+    least = jnp.asarray(kernel, right.dtype)
     size = tree.norm(right)
     unit = right / jnp.where(size > 0, size, 1)
     found = Solution(none, right, size, zero, jnp.inf + zero, jnp.int32(0))
@@ -128,7 +132,7 @@ def flat_minres(
         return ~state.ended & (state.found.iterations < iterations)
 
     def iterate(state: _Minres) -> _Minres:
-        return _minres_step(product, state, tolerance * size, kernel)
+        return _minres_step(product, state, tolerance * size, least)
 
     with jax.default_matmul_precision("highest"):
         return jax.lax.while_loop(going, iterate, start).found
@@ -244,11 +248,14 @@ def truncated_cg(
     kernel = 16 * float(jnp.finfo(dtype).eps) if kernel is None else kernel
     numbers = (radius, tolerance, kernel)
     limits = tuple(jnp.asarray(number, dtype) for number in numbers)
-    return _run(_cg_of, matvec, (iterations,), gradient, limits)
+    return _run(_cg_of, matvec, (), gradient, jnp.int32(iterations), limits)
 
 
 def _cg_of(
-    matvec: Matvec, iterations: int, gradient: Params, limits: tuple[Scalar, ...]
+    matvec: Matvec,
+    gradient: Params,
+    iterations: jax.Array,
+    limits: tuple[Scalar, ...],
 ) -> Step:
     flat, unravel = tree.ravel(gradient)
     found = flat_cg(flattened(matvec, unravel), flat, iterations, *limits)
@@ -278,7 +285,7 @@ def flat_cg(
 ) -> Step:
     """`truncated_cg` of flat vectors, the limits being traced."""
     square = tree.vdot(gradient, gradient)
-    size = jnp.sqrt(square)
+    size, least = jnp.sqrt(square), jnp.asarray(kernel, square.dtype)
     found = Step(jnp.zeros_like(gradient), size, jnp.bool_(False), jnp.int32(0))
     scale = jnp.zeros_like(size)
     start = _Cg(-gradient, -gradient, square, scale, found, ~(size > 0))
@@ -287,7 +294,7 @@ def flat_cg(
         return ~state.ended & (state.found.iterations < iterations)
 
     def iterate(state: _Cg) -> _Cg:
-        return _cg_step(product, state, radius, tolerance * size, kernel)
+        return _cg_step(product, state, radius, tolerance * size, least)
 
     with jax.default_matmul_precision("highest"):
         return jax.lax.while_loop(going, iterate, start).found

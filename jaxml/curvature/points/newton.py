@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxml import tree
 from jaxml.curvature.certificate import zero_tolerance
-from jaxml.curvature.methods import Search, _shortened, _tolerance, _unit
+from jaxml.curvature.methods import Search, _tolerance, _unit
 from jaxml.curvature.points.flat import (
     FlatProblem,
     Progress,
@@ -15,6 +15,7 @@ from jaxml.curvature.points.flat import (
     check_counts,
     ended,
     flat_problem,
+    shortened,
 )
 from jaxml.curvature.points.krylov import Solution, flat_minres
 from jaxml.curvature.programs import run
@@ -127,7 +128,7 @@ def _searched(
     """The first of the halved steps that lowers ‖∇L‖² by a part of what is promised; no
     step, and no more going, where none does.
     """
-    step = _shortened(newton.x, radius)
+    step = shortened(newton.x, radius)
     square = tree.vdot(state.gradient, state.gradient)
     kept = tree.norm(step) / jnp.maximum(tree.norm(newton.x), tree.norm(step))
     promised = 2 * kept * (square - newton.residual_norm**2)
