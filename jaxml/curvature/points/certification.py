@@ -43,8 +43,9 @@ class LargeCertificate(NamedTuple):
             `count` and the highest `count` alone, ascending, so that `signs` counts
             within these; `flat_change` measures falls alone, so that a minimum which
             rises as w⁴ is a minimum.
-        index: the interval of n₋: `surely` by interlacing, `possibly` equal to it where
-            the next Ritz value is zero or above by more than its residual, else p.
+        negative: the index n₋ as an interval: `surely` by interlacing, `possibly` equal
+            to it where the next Ritz value is zero or above by more than its residual,
+            else p.
         residuals: of the eigenvalues, `[2 count]`.
         lowest: their lowest vectors, a pytree with a leading axis `[count]`.
         bound: with probability 0.999 no eigenvalue lies below it.
@@ -53,7 +54,7 @@ class LargeCertificate(NamedTuple):
     """
 
     certificate: Certificate
-    index: Index
+    negative: Index
     residuals: Float[jax.Array, " ends"]
     lowest: Params
     bound: Scalar
@@ -131,22 +132,24 @@ def _measure(
     changing = 10 * newton.length * sides.third / largest
     unclear = jnp.where(ends.surely > 0, 0, ends.open)
     within = jnp.maximum(zero, jnp.maximum(changing, unclear))
-    norm = tree.norm(near.gradient)
+    norm, image = tree.norm(near.gradient), tree.norm(ends.images[1])
     scale = _positive(2 * largest * tree.norm(step))
+    flat_change = _silent(problem, product, point, near, (ends, within))
+    tail = _tail(problem, point, near.losses[0], newton.step)
     certificate = Certificate(
         loss=near.losses[0],
         gradient_norm=norm,
         parameter_norm=size,
         newton_step=newton.length / length,
-        alignment=tree.norm(ends.images[1]) / _positive(largest * norm),
+        alignment=image / _positive(largest * norm),
         jump=sides.jump / scale,
         eigenvalues=ends.values,
         offset=sides.offset / scale,
         persistence=sides.persistence,
         fall=newton.fall,
         zero=within,
-        flat_change=_silent(problem, product, point, near, (ends, within)),
-        tail=_tail(problem, point, near.losses[0], newton.step),
+        flat_change=flat_change,
+        tail=tail,
     )
     return LargeCertificate(
         certificate,

@@ -23,7 +23,7 @@ class StationaryPoint(NamedTuple):
         search: where it ended, `search.params`, and how long it took.
         certificate: what was measured there.
         outcome: one of OUTCOMES.
-        index: n₋, at least and at most.
+        negative: the index n₋, at least and at most.
         escape: the step off a saddle along its lowest mode, the drop confirmed; None
             where the point is no saddle.
     """
@@ -31,7 +31,7 @@ class StationaryPoint(NamedTuple):
     search: Search
     certificate: LargeCertificate
     outcome: Outcome
-    index: tuple[int, int]
+    negative: tuple[int, int]
     escape: Escape | None
 
 
@@ -80,7 +80,7 @@ def stationary_point(
         objective, search.params, batch, count=count, depth=depth, key=key
     )
     code = int(outcome(found.certificate))
-    least, most = (int(number) for number in found.index)
+    least, most = (int(number) for number in found.negative)
     left = None
     if code == SADDLE:
         down = jax.tree.map(lambda leaf: leaf[0], found.lowest)

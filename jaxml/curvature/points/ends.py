@@ -79,7 +79,7 @@ class _Found(NamedTuple):
 class Plan(NamedTuple):
     """Eigenvalues at each end, and Lanczos vectors: static."""
 
-    count: int
+    each: int
     depth: int
 
 
@@ -119,9 +119,9 @@ def both_ends(
     """
     size, dtype = vectors.shape[1], vectors.dtype
     nothing, none = jnp.zeros((), dtype), jnp.int32(0)
-    one, more = jnp.zeros(1, dtype), jnp.zeros(1 + plan.count, dtype)
+    one, more = jnp.zeros(1, dtype), jnp.zeros(1 + plan.each, dtype)
     begin = _Found(
-        basis=jnp.zeros((2 * plan.count, size), dtype),
+        basis=jnp.zeros((2 * plan.each, size), dtype),
         negative=none,
         news=none,
         full=jnp.bool_(False),
@@ -145,7 +145,7 @@ def _ended(
     product: Product, vectors: jax.Array, found: _Found, zero: Scalar, plan: Plan
 ) -> Ends:
     """Values, vectors and measured residuals in the span of all that was found."""
-    count, size = plan.count, vectors.shape[1]
+    count, size = plan.each, vectors.shape[1]
     basis = found.basis[:count]
     with jax.default_matmul_precision("highest"):
         images = jax.lax.map(product, jnp.concatenate([basis, vectors]))
@@ -158,17 +158,18 @@ def _ended(
     nearest = (found.next.values[0] - found.next.residuals[0]) / norm
     below = jnp.maximum(-zero - nearest, 0)
     closed = (found.news == 0) & (below == 0) & (surely == found.negative)
+    residuals = jnp.linalg.norm(misfit, axis=1)
+    still = jnp.where(found.news == 0, below, 0)
+    possibly = jnp.where(closed, surely, size)
     return Ends(
         values=jnp.concatenate([values, found.first.values[1:]]),
-        residuals=jnp.concatenate(
-            [jnp.linalg.norm(misfit, axis=1), found.first.residuals[1:]]
-        ),
+        residuals=jnp.concatenate([residuals, found.first.residuals[1:]]),
         lowest=lowest,
         images=images[count:],
         norm=found.norm,
         surely=surely,
-        possibly=jnp.where(closed, surely, size),
-        open=jnp.where(found.news == 0, below, 0),
+        possibly=possibly,
+        open=still,
         bound=_bound(found.first, size, plan.depth),
     )
 
@@ -179,7 +180,7 @@ def _beside(
     """A Lanczos run in the complement of the negative directions, which are moved to
     the upper end.
     """
-    count = plan.count
+    count = plan.each
     rows = jnp.arange(count, dtype=jnp.int32) < found.negative
     known = jnp.where(rows[:, None], found.basis[:count], 0)
 

@@ -20,7 +20,8 @@ from jaxml.curvature.points.flat import (
     ended,
     flat_problem,
 )
-from jaxml.curvature.points.krylov import Product, flat_cg
+from jaxml.curvature.points.krylov import Product
+from jaxml.curvature.points.truncated import flat_cg
 from jaxml.curvature.programs import run
 from jaxml.curvature.space import check_space
 from jaxml.types import InputError, Objective, Params, Scalar

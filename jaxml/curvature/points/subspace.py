@@ -222,7 +222,7 @@ def _absolute(krylov: Krylov, size: Scalar) -> _Steps:
     values, vectors = jnp.linalg.eigh(krylov.tridiagonal)
     norm = jnp.max(jnp.abs(values))
     dampings = _dampings(values.dtype) * _positive(norm)
-    filtered = vectors[0] / (jnp.abs(values)[None] + dampings[:, None])
+    filtered = vectors[:1] / (jnp.abs(values)[None] + dampings[:, None])
     with jax.default_matmul_precision("highest"):
         return _Steps(-size * filtered @ vectors.T, norm)
 

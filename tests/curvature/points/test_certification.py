@@ -34,7 +34,7 @@ def double():
 
 def named(objective, params, batch, **settings):
     found = certify_matrix_free(objective, params, batch, **(SETTINGS | settings))
-    index = tuple(int(number) for number in found.index)
+    index = tuple(int(number) for number in found.negative)
     return OUTCOMES[int(outcome(found.certificate))], index, found
 
 
@@ -99,7 +99,7 @@ def test_a_start_beside_a_saddle_is_led_there_named_and_left():
         curvature.mode_following, index=1, effort=curvature.Effort(60, 16, 40)
     )
     found = stationary_point(problems.either, beside, batch, method=method, **SETTINGS)
-    assert found.outcome == "saddle" and found.index == (1, 1)
+    assert found.outcome == "saddle" and found.negative == (1, 1)
     assert found.search.gradient_norm < 1e-11
     before = problems.linear(found.search.params, target)
     np.testing.assert_allclose(before, problems.SINGULAR[2] ** 2 / 2, rtol=1e-12)
@@ -134,7 +134,7 @@ def test_what_cannot_be_certified_is_refused_in_a_sentence():
     with pytest.raises(InputError, match="is nan at the start"):
         search(lambda w, _: jnp.log(w) * jnp.nan, jnp.ones(()))
     with pytest.raises(InputError, match="outside jit"):
-        jax.jit(lambda w: search(lambda w, _: jnp.sum(w), w).index)(jnp.ones(2))
+        jax.jit(lambda w: search(lambda w, _: jnp.sum(w), w).negative)(jnp.ones(2))
 
 
 @pytest.mark.stress

@@ -7,7 +7,8 @@ import pytest
 from jax.tree_util import Partial
 from scipy.sparse import linalg
 
-from jaxml.curvature.points.krylov import minres, truncated_cg
+from jaxml.curvature.points.krylov import minres
+from jaxml.curvature.points.truncated import truncated_cg
 from jaxml.types import InputError
 
 SIZE = 24

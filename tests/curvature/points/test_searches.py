@@ -20,6 +20,16 @@ problems = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(problems)
 
 
+METHODS = {
+    "newton": (curvature.newton_minres, [1, 3, 6]),
+    "norm": (curvature.gradient_norm_minimisation, [0, 1, 3]),
+    "absolute": (curvature.saddle_free_newton, [0, 1, 2]),
+    "following 0": (partial(curvature.mode_following, index=0), [0, 1, 2]),
+    "following 1": (partial(curvature.mode_following, index=1), [0, 1, 2]),
+    "following 3": (partial(curvature.mode_following, index=3), [0, 1, 2]),
+}
+
+
 @pytest.fixture(autouse=True)
 def double():
     with jax.enable_x64(True):
@@ -40,20 +50,26 @@ def test_what_is_no_search_is_refused():
         curvature.gradient_norm_minimisation(bowl, mixed, None)
 
 
+@pytest.mark.invariance
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_search_keeps_the_precision_of_its_parameters(name, dtype):
+    method, _ = METHODS[name]
+    with jax.enable_x64(dtype is np.float64):
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, dtype), problems.network_start(0)
+        )
+        found = jax.eval_shape(partial(method, problems.network), *shapes)
+    leaves = [*found.params, found.gradient_norm]
+    assert {np.dtype(leaf.dtype) for leaf in leaves} == {np.dtype(dtype)}
+
+
 def certified(search, batch):
     certificate = curvature.certify(problems.network, search.params, batch)
     negative = int(curvature.signs(certificate).negative)
     return OUTCOMES[int(curvature.outcome(certificate))], negative
 
 
-METHODS = {
-    "newton": (curvature.newton_minres, [1, 3, 6]),
-    "norm": (curvature.gradient_norm_minimisation, [0, 1, 3]),
-    "absolute": (curvature.saddle_free_newton, [0, 1, 2]),
-    "following 0": (partial(curvature.mode_following, index=0), [0, 1, 2]),
-    "following 1": (partial(curvature.mode_following, index=1), [0, 1, 2]),
-    "following 3": (partial(curvature.mode_following, index=3), [0, 1, 2]),
-}
 INDICES = {"absolute": 0, "following 0": 0, "following 1": 1, "following 3": 3}
 
 
@@ -128,7 +144,7 @@ def test_ten_thousand_parameters_are_searched_certified_and_left():
         key=jax.random.key(2),
     )
     if expected:
-        assert saddle.outcome == "saddle" and saddle.index[0] == expected
+        assert saddle.outcome == "saddle" and saddle.negative[0] == expected
         assert saddle.escape.drop > 0
     else:
         assert saddle.outcome == "minimum"
