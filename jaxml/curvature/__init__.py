@@ -111,15 +111,9 @@ from jaxml.curvature.methods import (
     gradient_norm_descent,
     stay,
 )
-from jaxml.curvature.points.certification import (
-    Index,
-    LargeCertificate,
-    certify_matrix_free,
-)
+from jaxml.curvature.points.certification import LargeCertificate, certify_matrix_free
 from jaxml.curvature.points.chain import StationaryPoint, stationary_point
 from jaxml.curvature.points.following import Effort, mode_following
 from jaxml.curvature.points.newton import newton_minres
-from jaxml.curvature.points.subspace import (
-    gradient_norm_minimisation,
-    saddle_free_newton,
-)
+from jaxml.curvature.points.subspace import gradient_norm_minimisation
+from jaxml.curvature.points.subspace import saddle_free_newton
