@@ -121,3 +121,9 @@ from jaxml.curvature.spectra.estimates import Diagonal, diagonal, hutch_plus_plu
 from jaxml.curvature.spectra.index import Index, index_interval, index_of_ends
 from jaxml.curvature.spectra.restarted import ends, warm_start
 from jaxml.curvature.spectra.thick_restart import Ends
+from jaxml.curvature.points.certification import LargeCertificate, certify_matrix_free
+from jaxml.curvature.points.chain import StationaryPoint, stationary_point
+from jaxml.curvature.points.following import Effort, mode_following
+from jaxml.curvature.points.newton import newton_minres
+from jaxml.curvature.points.subspace import gradient_norm_minimisation
+from jaxml.curvature.points.subspace import saddle_free_newton

@@ -1,0 +1,143 @@
+"""Searches without a matrix: where they end, and agreement with the dense ones."""
+
+import importlib.util
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxml import curvature
+from jaxml.curvature import OUTCOMES
+from jaxml.types import InputError
+
+SPEC = importlib.util.spec_from_file_location(
+    "problems", Path(__file__).with_name("problems.py")
+)
+problems = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(problems)
+
+
+METHODS = {
+    "newton": (curvature.newton_minres, [1, 3, 6]),
+    "norm": (curvature.gradient_norm_minimisation, [0, 1, 3]),
+    "absolute": (curvature.saddle_free_newton, [0, 1, 2]),
+    "following 0": (partial(curvature.mode_following, index=0), [0, 1, 2]),
+    "following 1": (partial(curvature.mode_following, index=1), [1, 3, 4]),
+    "following 3": (partial(curvature.mode_following, index=3), [1, 3, 4]),
+}
+
+
+@pytest.fixture(autouse=True)
+def double():
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.mark.invariance
+def test_what_is_no_search_is_refused():
+    bowl = lambda w, _: jnp.sum(w**2)  # noqa: E731  # of one test
+    with pytest.raises(InputError, match="iterations = 0"):
+        curvature.newton_minres(bowl, jnp.ones(2), None, iterations=0)
+    with pytest.raises(InputError, match="depth = 0"):
+        curvature.saddle_free_newton(bowl, jnp.ones(2), None, depth=0)
+    with pytest.raises(InputError, match="3 modes to climb"):
+        curvature.mode_following(bowl, jnp.ones(2), None, index=3)
+    mixed = [jnp.ones(2, jnp.float32), jnp.ones(2)]
+    with pytest.raises(InputError, match="mix"):
+        curvature.gradient_norm_minimisation(bowl, mixed, None)
+
+
+@pytest.mark.invariance
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", METHODS)
+def test_every_search_keeps_the_precision_of_its_parameters(name, dtype):
+    method, _ = METHODS[name]
+    with jax.enable_x64(dtype is np.float64):
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape, dtype), problems.network_start(0)
+        )
+        found = jax.eval_shape(partial(method, problems.network), *shapes)
+    leaves = [*found.params, found.gradient_norm]
+    assert {np.dtype(leaf.dtype) for leaf in leaves} == {np.dtype(dtype)}
+
+
+def certified(search, batch):
+    certificate = curvature.certify(problems.network, search.params, batch)
+    negative = int(curvature.signs(certificate).negative)
+    return OUTCOMES[int(curvature.outcome(certificate))], negative
+
+
+INDICES = {"absolute": 0, "following 0": 0, "following 1": 1, "following 3": 3}
+
+
+@pytest.mark.stress
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", METHODS)
+def test_the_dense_certificate_passes_what_a_search_has_found(name):
+    method, seeds = METHODS[name]
+    kinds = []
+    for seed in seeds:
+        start, batch = problems.network_start(seed)
+        search = method(problems.network, start, batch)
+        kind, index = certified(search, batch)
+        if kind in ("minimum", "saddle"):
+            assert search.gradient_norm < 1e-12
+            assert index == INDICES.get(name, index)
+            assert kind == ("saddle" if index else "minimum")
+        kinds.append(kind)
+    found = [kind in ("minimum", "saddle") for kind in kinds]
+    assert all(found) if name in INDICES else any(found), kinds
+
+
+@pytest.mark.stress
+@pytest.mark.invariance
+@pytest.mark.parametrize("index", [0, 2])
+def test_near_a_point_mode_following_ends_where_the_dense_method_does(index):
+    start, batch = problems.network_start(0)
+    dense = partial(curvature.eigenvector_following, index=index)
+    there = dense(problems.network, start, batch).params
+    random = np.random.default_rng(5)
+    near = [w + 1e-3 * jnp.asarray(random.normal(size=w.shape)) for w in there]
+    found = curvature.mode_following(problems.network, near, batch, index=index)
+    assert found.gradient_norm < 1e-12
+    for ours, theirs in zip(found.params, there, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-8)
+
+
+@pytest.mark.stress
+@pytest.mark.oracle
+def test_ten_thousand_parameters_are_searched_certified_and_left():
+    """A tanh network of 10,040 parameters: a minimum, widened to an exact saddle whose
+    index has a closed form, left with a confirmed drop.
+    """
+    start, batch = problems.network_start(0, (2000, 5, 8), examples=64)
+    found = curvature.stationary_point(
+        problems.network,
+        start,
+        batch,
+        method=partial(curvature.saddle_free_newton, iterations=200, radius=3.0),
+        depth=120,
+        key=jax.random.key(1),
+    )
+    assert found.outcome == "minimum"
+    first, second = found.search.params
+    wide = [jnp.pad(first, ((0, 0), (0, 1))), jnp.pad(second, ((0, 1), (0, 0)))]
+    inputs, targets = map(np.asarray, batch)
+    outputs = np.tanh(inputs @ np.asarray(first)) @ np.asarray(second)
+    mean = ((outputs - targets) * 2 / targets.size).T @ inputs
+    expected = int(np.sum(np.linalg.svd(mean, compute_uv=False) > 2e-2))
+    saddle = curvature.stationary_point(
+        problems.network,
+        wide,
+        batch,
+        method=curvature.stay,
+        count=12,
+        depth=120,
+        key=jax.random.key(2),
+    )
+    assert expected > 0
+    assert saddle.outcome == "saddle" and saddle.negative[0] == expected
+    assert saddle.escape.drop > 0
