@@ -48,7 +48,7 @@ def contest(task: Task, size: Size) -> list[Row]:
     first_whole = first_time(task, size, None)
     first_accumulated = first_time(task, size, micro)
     by_size = [grid_of(task, size, batch) for batch in size.sizes]
-    ways = [whole(by_size), accumulated(task, size), limit(by_size)]
+    ways = [whole(task, by_size), accumulated(task, size), limit(by_size)]
     left_out: list[Row] = []
     torch = peers.torch()
     if torch:
@@ -83,9 +83,7 @@ def first_time(task: Task, size: Size, micro: int | None) -> Row:
     """`learn.batch_sweep` from nothing to arrays on the host, measured once."""
     plan = learn.BatchSizes(size.sizes, task.epochs, micro=micro)
     workload, hypers = workload_of(task), points(size)
-    lanes = grids.evenly(hypers, None)
-    if micro is not None:
-        lanes = together(task, joined(size))
+    lanes = together(task, hypers if micro is None else joined(size))
     sweep = partial(learn.batch_sweep, workload, learn.momentum, plan, hypers)
     _, seconds = once(lambda: sweep(lanes=lanes))
     return Row(
@@ -109,11 +107,11 @@ def compared(row: Row, base: Row, task: Task) -> Row:
     return row._replace(ratio=ratio, to=to)
 
 
-def whole(by_size: list[Grid]) -> Pieces:
+def whole(task: Task, by_size: list[Grid]) -> Pieces:
     """A program a size, compiled before, as `learn.batch_sweep` makes it."""
     parts = []
     for grid in by_size:
-        lanes = grids.evenly(grid.hypers, None)
+        lanes = together(task, grid.hypers)
         parts.append(grids.program(grid.make(), grid.hypers, lanes=lanes))
     first, *_ = parts
     note = f"{first.what.removeprefix('ours, ')}: {first.note}"

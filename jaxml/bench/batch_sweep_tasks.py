@@ -87,7 +87,7 @@ class Task(NamedTuple):
         data: all examples; one more than train a run.
         width: of the hidden layer.
         epochs: of a run.
-        lanes: accumulating runs that advance together, or `EVERYWHERE`.
+        lanes: runs that advance together on a device, or `EVERYWHERE`.
         target: of PyTorch's loop over ours.
     """
 
@@ -171,5 +171,7 @@ def joined(size: Size) -> Any:
 
 
 def together(task: Task, hypers: Any) -> int:
-    """How many accumulating runs advance together on a device."""
+    """How many runs advance together on a device: on a CPU one where a run's state and
+    momentum fill its cache.
+    """
     return grids.evenly(hypers, None) if task.lanes == EVERYWHERE else task.lanes

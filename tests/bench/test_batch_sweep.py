@@ -93,7 +93,7 @@ def test_both_ways_train_as_the_sweep_of_batch_sizes() -> None:
     by_size = [batch_sweep_tasks.grid_of(task, TINY, batch) for batch in TINY.sizes]
     (accumulating,) = batch_sweep.accumulated(task, TINY).parts
     together = grids.arrays(accumulating.run().params)
-    parts = batch_sweep.whole(by_size).parts
+    parts = batch_sweep.whole(task, by_size).parts
     for index, (batch, part) in enumerate(zip(TINY.sizes, parts, strict=True)):
         runs, theirs = part.run(), swept.runs[batch]
         assert runs.trace.loss.shape == (2, UPDATES[batch])
