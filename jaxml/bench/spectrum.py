@@ -47,37 +47,43 @@ def network(given: Task, size: Size) -> str:
 
 
 def products(given: Task, peer: Peer | None, size: Size) -> list[Row]:
-    """One product, made anew and once linearised, over one gradient of ours."""
+    """One gradient and one product in parts of the pictures, and of all at once."""
     precise = partial(at_highest, given.objective)
-    grad, grad_seconds = compiled(precise, given.params, given.batch)
-    anew, anew_seconds = compiled(
+    grad, _ = compiled(precise, given.params, given.batch)
+    anew, _ = compiled(
         partial(product_once, given.objective), given.params, given.batch
     )
-    product = curvature.hessian_product(*given)
-    kept = jax.jit(lambda product, vector: product(vector))
+    in_parts = whole(given, size, keep=None)
+    recomputed = whole(given, size, keep=0)
     entrants = [
+        Entrant("a gradient in parts", partial(gradient, given, size), role="ours"),
         Entrant(
-            "a gradient",
-            lambda: grad(given.params, given.batch),
-            compile_seconds=grad_seconds,
-            role="ours",
-        ),
-        Entrant(
-            "a Hessian product, made anew",
-            lambda: anew(given.params, given.batch),
-            compile_seconds=anew_seconds,
+            "a Hessian product in parts, recomputed",
+            partial(applied, recomputed.product, given.params),
             target=Target("ratio", "at most", 2.2),
             role="ours",
+            note=f"{recomputed.parts} parts, {recomputed.linearised} linearised",
         ),
         Entrant(
-            "a Hessian product, linearised before",
-            lambda: kept(product, given.params),
+            "a Hessian product in parts, linearised before",
+            partial(applied, in_parts.product, given.params),
             target=Target("ratio", "at most", 1.0),
             role="ours",
+            note=f"{in_parts.parts} parts, {in_parts.linearised} linearised",
+        ),
+        Entrant(
+            "a gradient, all pictures at once",
+            lambda: grad(given.params, given.batch),
+            role="detail",
+        ),
+        Entrant(
+            "a Hessian product made anew, all pictures at once",
+            lambda: anew(given.params, given.batch),
+            role="detail",
         ),
     ]
     if peer:
-        entrants += torch_products(peer)
+        entrants += torch_products(peer, size)
     return race(
         "spectrum",
         entrants,
@@ -85,6 +91,25 @@ def products(given: Task, peer: Peer | None, size: Size) -> list[Row]:
         rounds=size.rounds,
         contest=network(given, size),
     )
+
+
+def gradient(given: Task, size: Size) -> Any:
+    """Over all pictures, a part at a time."""
+    return curvature.whole_gradient(*given, size=size.part)
+
+
+def whole(given: Task, size: Size, *, keep: int | None) -> curvature.Whole:
+    """The Hessian product over all pictures, in parts."""
+    product = partial(curvature.hessian_product, given.objective)
+    return curvature.whole_product(
+        product, given.params, given.batch, size=size.part, keep=keep
+    )
+
+
+@jax.jit
+def applied(product: Any, vector: Any) -> Any:
+    """The product, as a program of its own."""
+    return product(vector)
 
 
 def at_highest(objective: Any, params: Any, batch: Any) -> Any:
@@ -98,22 +123,28 @@ def product_once(objective: Any, params: Any, batch: Any) -> Any:
     return curvature.hessian_product(objective, params, batch)(params)
 
 
-def torch_products(peer: Peer) -> list[Entrant]:
-    """PyTorch's gradient and its product by double backward."""
-    device = peers.device_name(peer.torch)
+def torch_products(peer: Peer, size: Size) -> list[Entrant]:
+    """PyTorch's gradient, of all at once and in parts, and its product by double
+    backward.
+    """
+    blank = Entrant(
+        "", lambda: None, device=peers.device_name(peer.torch), role="alternative"
+    )
+    even = Target("ratio", "at least", 1.0)
     return [
-        Entrant(
-            "PyTorch, a gradient",
-            spectrum_torch.gradient(peer),
-            target=Target("ratio", "at least", 1.0),
-            device=device,
-            role="alternative",
+        blank._replace(
+            what="PyTorch, a gradient, all pictures at once",
+            run=spectrum_torch.gradient(peer),
+            target=even,
         ),
-        Entrant(
-            "PyTorch, a Hessian product by double backward",
-            spectrum_torch.product(peer),
-            device=device,
-            role="alternative",
+        blank._replace(
+            what="PyTorch, a gradient in parts",
+            run=spectrum_torch.gradient_in_parts(peer, size.part),
+            target=even,
+        ),
+        blank._replace(
+            what="PyTorch, a Hessian product by double backward",
+            run=spectrum_torch.product(peer),
         ),
     ]
 
@@ -121,8 +152,8 @@ def torch_products(peer: Peer) -> list[Entrant]:
 def both_ends(given: Task, peer: Peer | None, size: Size) -> list[Row]:
     """The two lowest and the two highest eigenvalues; PyHessian's two largest."""
     start = tree.random_like(given.params, jax.random.key(1))
-    ours = partial(ends, given, start)
-    arpack = our_operator(given)
+    ours = partial(ends, given, start, size)
+    arpack = our_operator(given, size)
     tolerance = loosest(arpack, given)
     note = f"ARPACK's tolerance {tolerance:g}, the loosest that meets ours"
     entrants = [
@@ -131,13 +162,13 @@ def both_ends(given: Task, peer: Peer | None, size: Size) -> list[Row]:
             ours,
             role="ours",
             note=f"{EACH} eigenvalues at each end, residuals at most {ACCURACY:g} of "
-            f"the norm; {int(ours().products)} products; linearisation included",
+            f"the norm; {int(ours().products)} products, and the making of the product",
         ),
         Entrant(
             "SciPy's eigsh on our products",
-            partial(arpack_ends, our_operator(given), given, tolerance),
+            partial(arpack_ends, arpack, given, tolerance),
             role="alternative",
-            note=f"{note}; linearised before",
+            note=f"{note}; the product made before",
         ),
     ]
     if peer:
@@ -151,23 +182,23 @@ def both_ends(given: Task, peer: Peer | None, size: Size) -> list[Row]:
     )
 
 
-def ends(given: Task, start: Any) -> curvature.Ends:
-    """Ours, the linearisation included."""
-    product = curvature.hessian_product(*given)
+def ends(given: Task, start: Any, size: Size) -> curvature.Ends:
+    """Ours, the making of the product included."""
+    product = whole(given, size, keep=None).product
     return curvature.ends(product, start, lowest=EACH, highest=EACH, tolerance=ACCURACY)
 
 
-def our_operator(given: Task) -> LinearOperator:
+def our_operator(given: Task, size: Size) -> LinearOperator:
     """Our product, as SciPy asks for it."""
-    product = curvature.hessian_product(*given)
+    product = whole(given, size, keep=None).product
     flat, unravel = tree.ravel(given.params)
 
     @jax.jit
-    def applied(product: Any, vector: jax.Array) -> jax.Array:
+    def image(product: Any, vector: jax.Array) -> jax.Array:
         return tree.ravel(product(unravel(vector)))[0]
 
     def matvec(vector: Vector) -> Vector:
-        return np.asarray(applied(product, vector.astype(flat.dtype).ravel()))
+        return np.asarray(image(product, vector.astype(flat.dtype).ravel()))
 
     return operator_of(matvec, flat.size, flat.dtype)
 
@@ -247,7 +278,7 @@ def densities(given: Task, peer: Peer | None, size: Size) -> list[Row]:
             partial(density, given, size),
             role="ours",
             note=f"{size.depth} steps from each of {size.probes} random vectors, "
-            "reorthogonalised; linearisation included",
+            "reorthogonalised; the making of the product included",
         )
     ]
     if peer and spectrum_torch.has("pyhessian"):
@@ -273,8 +304,8 @@ def densities(given: Task, peer: Peer | None, size: Size) -> list[Row]:
 
 
 def density(given: Task, size: Size) -> curvature.Density:
-    """Ours, the linearisation included."""
-    product = curvature.hessian_product(*given)
+    """Ours, the making of the product included."""
+    product = whole(given, size, keep=None).product
     return curvature.spectral_density(
         product,
         given.params,

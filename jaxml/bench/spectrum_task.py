@@ -23,6 +23,7 @@ class Size(NamedTuple):
         hidden: units of the dense layer behind them.
         side: of a picture, in pixels.
         pictures: how many.
+        part: pictures that products and gradients go through at a time.
         updates: of training before anything is measured.
         depth: steps of a density.
         probes: of a density.
@@ -35,6 +36,7 @@ class Size(NamedTuple):
     hidden: int = 64
     side: int = 28
     pictures: int = 1024
+    part: int = 32
     updates: int = 60
     depth: int = 64
     probes: int = 4
@@ -48,6 +50,7 @@ SMOKE = Size(
     hidden=4,
     side=8,
     pictures=24,
+    part=8,
     updates=2,
     depth=6,
     probes=2,

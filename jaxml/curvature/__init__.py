@@ -58,7 +58,8 @@ from jaxml.curvature.operators.restricted import (
     restricted,
     restricted_product,
 )
-from jaxml.curvature.operators.whole import Parts, Whole, cut, whole_product
+from jaxml.curvature.operators.parts import Parts, cut, whole_gradient
+from jaxml.curvature.operators.whole import Whole, whole_product
 from jaxml.curvature.outcomes import (
     AT_INFINITY,
     FLAT,

@@ -36,9 +36,9 @@ def test_ours_and_arpack_find_the_ends_of_the_matrix(
     wanted = exact[[0, 1, -2, -1]]
     allowed = 2 * spectrum.ACCURACY * np.max(np.abs(exact))
     start = tree.random_like(given.params, jax.random.key(1))
-    ours = spectrum.ends(given, start)
+    ours = spectrum.ends(given, start, SMOKE)
     np.testing.assert_allclose(ours.values, wanted, atol=allowed)
-    operator = spectrum.our_operator(given)
+    operator = spectrum.our_operator(given, SMOKE)
     tolerance = spectrum.loosest(operator, given)
     found = spectrum.arpack_ends(operator, given, tolerance)
     np.testing.assert_allclose(found.values, wanted, atol=allowed)
@@ -67,4 +67,4 @@ def test_every_way_has_a_row(given: Task) -> None:
     ways = [row.what for row in rows]
     for name in ("Hessian product", "both ends", "density", "PyHessian", "curvlinops"):
         assert any(name in way for way in ways), name
-    assert sum(row.target is not None for row in rows) == 6
+    assert sum(row.target is not None for row in rows) == 7

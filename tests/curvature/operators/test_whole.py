@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from jax.extend.core import jaxprs_in_params
 
+from jaxml import memory
 from jaxml.curvature import (
     cut,
     empirical_fisher_product,
@@ -17,6 +18,7 @@ from jaxml.curvature import (
     hessian_product,
     sampled_fisher_product,
     stacked,
+    whole_gradient,
     whole_product,
 )
 from jaxml.curvature.operators.whole import _cost, _same
@@ -36,16 +38,11 @@ PRODUCTS = {
 SIZE = 4
 
 
-def limits(product, params, batch):
-    """Bytes that allow none, two and all of the parts to be linearised."""
+def kept(product, params, batch):
+    """Bytes that a linearised part keeps, and a single one that is all the data."""
     part = jax.tree.map(lambda leaf: leaf[0], cut(batch, SIZE).batches)
-    one, everything = (_cost(_same(product), params, data) for data in (part, batch))
-    working = max(one.working, one.again)
-    return {
-        (4, 0): working,
-        (4, 2): working + 2 * one.kept,
-        (1, 1): everything.kept + everything.working,
-    }
+    same = _same(product)
+    return _cost(same, params, part).kept, _cost(same, params, batch).kept
 
 
 def image(product, vector):
@@ -63,24 +60,25 @@ def image(product, vector):
     ],
 )
 def test_parts_are_the_whole(name, split):
-    """With two of four parts linearised, or none; and all at once where that fits."""
+    """With two of four parts linearised, or none; and in a single part."""
     product = PRODUCTS[name]
     with jax.enable_x64(True):
         params, batch = oracles.at(np.float64)
         expected = image(product(params, batch), oracles.PARAMS)
         error = 1e-14 * np.abs(expected).max()
-        allowed = limits(product, params, batch)
+        of_part, of_all = kept(product, params, batch)
         for chosen in (split, (1, 1)):
-            limit = allowed[chosen]
-            found = whole_product(product, params, batch, size=SIZE, limit=limit)
+            size = SIZE if chosen != (1, 1) else oracles.EXAMPLES
+            keep = split[1] * of_part if size == SIZE else of_all
+            found = whole_product(product, params, batch, size=size, keep=keep)
             assert (found.parts, found.linearised) == chosen
-            assert found.bytes == limit
+            assert found.bytes >= keep
             actual = image(found.product, oracles.PARAMS)
             np.testing.assert_allclose(actual, expected, rtol=0, atol=error)
 
 
 @pytest.mark.identity
-def test_a_stacked_objective_of_parts_is_that_of_all():
+def test_gradients_and_losses_of_parts_are_those_of_all():
     with jax.enable_x64(True):
         params, batch = oracles.at(np.float64)
         parts = cut(batch, SIZE)
@@ -89,6 +87,12 @@ def test_a_stacked_objective_of_parts_is_that_of_all():
         losses = oracles.label_losses(oracles.THETA)
         own = losses[np.arange(oracles.EXAMPLES), oracles.BATCH.targets]
         np.testing.assert_allclose(value, oracles.FRACTIONS @ own, rtol=1e-12)
+        gradient = whole_gradient(oracles.objective, params, batch, size=SIZE)
+        expected = jax.grad(oracles.objective)(params, batch)
+        for ours, theirs in zip(
+            jax.tree.leaves(gradient), jax.tree.leaves(expected), strict=True
+        ):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-14)
 
 
 def equations(program):
@@ -100,13 +104,13 @@ def equations(program):
 def test_the_program_does_not_grow_with_the_parts():
     params, batch = oracles.at(np.float32)
     product = PRODUCTS["hessian"]
-    limit = limits(product, params, batch)[4, 2]
+    keep = 2 * kept(product, params, batch)[0]
 
     def count(copies):
         many = jax.tree.map(lambda leaf: np.concatenate([leaf] * copies), batch)
 
         def image(params, batch):
-            found = whole_product(product, params, batch, size=SIZE, limit=limit)
+            found = whole_product(product, params, batch, size=SIZE, keep=keep)
             assert found.linearised == 2
             return found.product(params)
 
@@ -124,10 +128,10 @@ def test_another_point_traces_nothing():
         return oracles.objective(params, batch)
 
     params, batch = oracles.at(np.float32)
-    limit = limits(PRODUCTS["hessian"], params, batch)[4, 2]
+    keep = 2 * kept(PRODUCTS["hessian"], params, batch)[0]
     for point in (params, jax.tree.map(jnp.negative, params)):
         again = partial(hessian_product, objective)
-        whole = whole_product(again, point, batch, size=SIZE, limit=limit)
+        whole = whole_product(again, point, batch, size=SIZE, keep=keep)
         whole.product(params)
         traces.append("point")
     assert traces[-2:] == ["point", "point"]
@@ -154,10 +158,11 @@ def test_parts_are_even_and_filled_up_by_examples_that_do_not_count():
 
 
 @pytest.mark.invariance
-def test_a_limit_below_one_part_is_refused():
+def test_a_part_that_does_not_fit_is_refused(monkeypatch):
     params, batch = oracles.at(np.float32)
-    with pytest.raises(InputError, match="lower size, or raise limit"):
-        whole_product(PRODUCTS["hessian"], params, batch, size=SIZE, limit=9)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 16)
+    with pytest.raises(InputError, match="part of 4 examples needs"):
+        whole_product(PRODUCTS["hessian"], params, batch, size=SIZE)
 
 
 @pytest.mark.stress
@@ -187,8 +192,8 @@ def test_a_product_that_holds_a_key_is_a_mean_over_parts_too():
     )
     params, batch = oracles.at(np.float32)
     parts = cut(batch, SIZE)
-    limit = limits(product, params, batch)[4, 2]
-    found = whole_product(product, params, batch, size=SIZE, limit=limit)
+    keep = 2 * kept(product, params, batch)[0]
+    found = whole_product(product, params, batch, size=SIZE, keep=keep)
     expected = sum(
         float(fraction) * image(product(params, Batch(*part)), params)
         for *part, fraction in zip(*parts.batches, parts.fractions, strict=True)
