@@ -24,8 +24,9 @@ def test_the_readmes_python_runs(
         for block in blocks:
             exec(compile(block, "README.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert len(blocks) == 7
+    assert len(blocks) == 9
     assert "Inertia(positive=" in printed and "'saddle'" in printed
+    assert "Index(surely_negative=" in printed and "Cost(gradients=1" in printed
     assert "-1" in printed, "no run trained to its end"
     assert (
         "optimizer | lr | accuracy | test | train | diverged" in printed
