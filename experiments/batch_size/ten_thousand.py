@@ -231,8 +231,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         setting = (
             f"clothing of 7x7 pixels, dense network of {result.weights:,} weights, "
             f"{TRAIN:,} examples, {METHODS[method].name}, constant rate, tuned for "
-            "each unless stated; 20 epochs are 20,000, 2,000, 200 and 20 updates by "
-            "batches of 10, 100, 1,000 and 10,000"
+            "each (one rate: that of the former); 20 epochs are 20,000, 2,000, 200 and "
+            "20 updates by batches of 10, 100, 1,000 and 10,000"
         )
         name = f"{ACCURACIES[accuracy]} accuracy"
         found += _compared(result, result.accuracies[place], name, setting)
@@ -251,6 +251,7 @@ def _compared(
         "Given 200 updates in place of 20, batches of 10,000 make up for more than "
         f"half of what they lack of the {name} of"
     )
+    tuned = partial(record.tuned, tuning=int(result.tuning))
     deciding = partial(record.deciding, unit="accuracy difference", setting=setting)
     supporting = partial(record.supporting, unit="accuracy difference", setting=setting)
 
@@ -258,12 +259,12 @@ def _compared(
         ours, theirs = _told(each)
         statement = f"{ours.capitalize()} are at a higher {name} than {theirs}."
         arms = _arms(seen, each)
-        found = record.tuned(record.mean_difference, *arms, tuning=int(result.tuning))
+        found = tuned(record.mean_difference, *arms)
         return role(each.claim, statement, found, HIGHER)
 
     def closed(ours: Point, role: Role) -> Assertion:
         arms = [Arm(seen[point], -seen[point]) for point in (ours, ALL, MANY_ALL)]
-        found = record.tuned(_beyond_half, *arms, tuning=int(result.tuning))
+        found = tuned(_beyond_half, *arms)
         return role("A11", f"{closing} {_after(ours)}.", found, HALF)
 
     return [
@@ -276,7 +277,7 @@ def _compared(
 
 def _told(lead: Lead) -> tuple[str, str]:
     """What is ahead, and of what."""
-    one_rate = ", at the best rate of the former" if lead.rate_of == lead.ours else ""
+    one_rate = ", at one rate" if lead.rate_of == lead.ours else ""
     return _after(lead.ours), f"{_after(lead.theirs)}{one_rate}"
 
 
@@ -299,29 +300,30 @@ def _beyond_half(ours: np.ndarray, few: np.ndarray, many: np.ndarray) -> float:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Accuracies by batch size, and leads unit by unit."""
+    tuning = int(result.tuning)
     by_size, sizes = panels(len(result.accuracies), 2)
-    by_unit, leads = panels(len(result.accuracies), 2, width=6.4, height=4.4)
+    by_unit, leads = panels(len(result.accuracies), 2, width=6.8, height=4.4)
     for place, left, right in zip(_places(result), sizes, leads, strict=True):
         method, accuracy = place
         title = f"{METHODS[method].name}, {ACCURACIES[accuracy]}"
         seen = result.accuracies[place]
-        _by_size(result, left, seen)
+        _by_size(left, seen, tuning)
         label(left, title, "batch size", "accuracy")
         pairs = {
             "\n".join(_told(lead)): _arms(seen, lead) for lead in (COURSE, *BESIDE)
         }
-        compared(right, pairs, HIGHER, tuning=int(result.tuning))
+        compared(right, pairs, HIGHER, tuning=tuning)
         label(right, title, "difference in accuracy", "compared")
     shared_legend(by_size)
     shared_legend(by_unit)
     return {"sizes": by_size, "leads": by_unit}
 
 
-def _by_size(result: Result, axis: Axes, seen: np.ndarray) -> None:
+def _by_size(axis: Axes, seen: np.ndarray, tuning: int) -> None:
     """Bands of judged units, each size at its own rate."""
     for name, points in BUDGETS.items():
         arms = [Arm(seen[point], -seen[point]) for point in points]
-        judged = [at_tuned(arm, int(result.tuning)) for arm in arms]
+        judged = [at_tuned(arm, tuning) for arm in arms]
         batches = np.array([SIZES[point.size].batch for point in points])
         band(axis, batches, np.stack(judged), name)
     axis.set_xscale("log")
