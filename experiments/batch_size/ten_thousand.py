@@ -258,14 +258,14 @@ def _compared(
     def lead(each: Lead, role: Role) -> Assertion:
         ours, theirs = _told(each)
         statement = f"{ours.capitalize()} are at a higher {name} than {theirs}."
-        arms = _arms(seen, each)
-        found = tuned(record.mean_difference, *arms)
+        found = tuned(record.mean_difference, *_arms(seen, each))
         return role(each.claim, statement, found, HIGHER)
 
     def closed(ours: Point, role: Role) -> Assertion:
         arms = [Arm(seen[point], -seen[point]) for point in (ours, ALL, MANY_ALL)]
-        found = tuned(_beyond_half, *arms)
-        return role("A11", f"{closing} {_after(ours)}.", found, HALF)
+        return role(
+            "A11", f"{closing} {_after(ours)}.", tuned(_beyond_half, *arms), HALF
+        )
 
     return [
         lead(COURSE, deciding),
