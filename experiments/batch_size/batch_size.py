@@ -202,6 +202,7 @@ def _compared(
 ) -> tuple[Assertion, ...]:
     """C066 at own rates, A11, what remains at equal updates, and the control."""
     higher = partial(record.tuned, record.mean_difference, tuning=int(result.tuning))
+    beyond_half = partial(record.beyond_half, least=HIGHER.margin)
 
     def arm(budget: int, size: int) -> Arm:
         accuracy = values[budget, result.sizes.tolist().index(size)]
@@ -229,7 +230,7 @@ def _compared(
         deciding(
             "A11",
             closing,
-            record.tuned(_beyond_half, ours, few, many, tuning=int(result.tuning)),
+            record.tuned(beyond_half, ours, few, many, tuning=int(result.tuning)),
             HALF,
             setting=setting,
         ),
@@ -248,11 +249,6 @@ def _compared(
             setting=setting,
         ),
     )
-
-
-def _beyond_half(ours: np.ndarray, few: np.ndarray, many: np.ndarray) -> float:
-    """How far `many` is above the middle between `few` and `ours`."""
-    return float(np.mean(many) - (np.mean(few) + np.mean(ours)) / 2)
 
 
 def figures(result: Result) -> dict[str, Figure]:
