@@ -3,28 +3,25 @@ density, ours beside SciPy's ARPACK, PyHessian and curvlinops.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
 
 from jaxml import curvature, tree
 from jaxml.bench import peers, spectrum_torch
 from jaxml.bench.race import Entrant, compiled, race
 from jaxml.bench.rows import Row, Target
+from jaxml.bench.spectrum_arpack import (
+    ACCURACY,
+    EACH,
+    arpack_ends,
+    loosest,
+    our_operator,
+)
 from jaxml.bench.spectrum_task import Size, Task, task
 from jaxml.bench.spectrum_torch import Peer
 
-EACH = 2
-"""Eigenvalues at each end."""
-
-ACCURACY = 1e-3
-"""Residuals, over the norm of the matrix."""
-
 FIVE_TIMES = Target("ratio", "at least", 5.0)
-
-Vector = np.ndarray
 
 
 def measure(size: Size | None = None) -> list[Row]:
@@ -153,7 +150,7 @@ def both_ends(given: Task, peer: Peer | None, size: Size) -> list[Row]:
     """The two lowest and the two highest eigenvalues; PyHessian's two largest."""
     start = tree.random_like(given.params, jax.random.key(1))
     ours = partial(ends, given, start, size)
-    arpack = our_operator(given, size)
+    arpack = our_operator(given, whole(given, size, keep=None).product)
     tolerance = loosest(arpack, given)
     note = f"ARPACK's tolerance {tolerance:g}, the loosest that meets ours"
     entrants = [
@@ -186,57 +183,6 @@ def ends(given: Task, start: Any, size: Size) -> curvature.Ends:
     """Ours, the making of the product included."""
     product = whole(given, size, keep=None).product
     return curvature.ends(product, start, lowest=EACH, highest=EACH, tolerance=ACCURACY)
-
-
-def our_operator(given: Task, size: Size) -> LinearOperator:
-    """Our product, as SciPy asks for it."""
-    product = whole(given, size, keep=None).product
-    flat, unravel = tree.ravel(given.params)
-
-    @jax.jit
-    def image(product: Any, vector: jax.Array) -> jax.Array:
-        return tree.ravel(product(unravel(vector)))[0]
-
-    def matvec(vector: Vector) -> Vector:
-        return np.asarray(image(product, vector.astype(flat.dtype).ravel()))
-
-    return operator_of(matvec, flat.size, flat.dtype)
-
-
-def operator_of(matvec: Any, size: int, dtype: Any) -> LinearOperator:
-    """A symmetric map of vectors of this size."""
-    kind: Any = LinearOperator  # its stub knows subclasses alone
-    return kind((size, size), matvec=matvec, dtype=dtype)
-
-
-class Pairs(NamedTuple):
-    """Eigenvalues, ascending, and their vectors in columns."""
-
-    values: Vector
-    vectors: Vector
-
-
-def arpack_ends(operator: LinearOperator, given: Task, tolerance: float) -> Pairs:
-    """`EACH` eigenvalues at either end, by ARPACK, from one start."""
-    draw = np.random.default_rng(0).standard_normal
-    start = draw(tree.size(given.params)).astype(operator.dtype)
-    solve: Any = eigsh  # its stub asks for a whole tolerance
-    found = solve(operator, k=2 * EACH, which="BE", tol=tolerance, v0=start)
-    order = np.argsort(found[0])
-    return Pairs(found[0][order], found[1][:, order])
-
-
-def loosest(operator: LinearOperator, given: Task) -> float:
-    """The largest of ARPACK's tolerances, which are relative to each eigenvalue, at
-    which its residuals are as small as ours.
-    """
-    for tolerance in (0.3, 0.1, 0.03, 0.01, 3e-3):
-        values, vectors = arpack_ends(operator, given, tolerance)
-        images = np.stack([operator.matvec(vector) for vector in vectors.T], axis=1)
-        residuals = np.linalg.norm(images - values * vectors, axis=0)
-        if np.max(residuals) <= ACCURACY * np.max(np.abs(values)):
-            return tolerance
-    return ACCURACY
 
 
 def torch_ends(peer: Peer, given: Task, tolerance: float, note: str) -> list[Entrant]:
