@@ -24,8 +24,8 @@ def first_passages(
 
     Events are looked at after every `every` updates, so a passage is counted up to that
     many updates late, and one that is over before the next look is missed. The run ends
-    where all events have held, or at the limit; a state that is not a number passes
-    nothing. Cost: the updates until then.
+    where all events have held, at the limit, or where the state is no longer finite,
+    so that a run that diverges costs no more. Cost: the updates until then.
 
     Args:
         update: `(step, state) -> state`, the step counted from 0.
@@ -51,8 +51,8 @@ def first_passages(
     never = limit + jnp.int32(every)
 
     def going(run: tuple[Array, Array, State]) -> Array:
-        age, first, _ = run
-        return (age < limit) & jnp.any(first == never)
+        age, first, state = run
+        return (age < limit) & jnp.any(first == never) & _finite(state)
 
     def stretch(run: tuple[Array, Array, State]) -> tuple[Array, Array, State]:
         age, first, state = run
@@ -65,3 +65,12 @@ def first_passages(
     nothing = jnp.full(events.shape, never)
     _, first, _ = jax.lax.while_loop(going, stretch, (jnp.int32(0), nothing, state))
     return jnp.minimum(first, limit)
+
+
+def _finite(state: Any) -> Bool[Array, ""]:
+    """Whether all floating-point numbers of a state are."""
+    finite = jnp.array(True)
+    for leaf in jax.tree.leaves(state):
+        if jnp.issubdtype(leaf.dtype, jnp.inexact):
+            finite &= jnp.all(jnp.isfinite(leaf))
+    return finite
