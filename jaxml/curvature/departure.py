@@ -10,6 +10,7 @@ from jaxml.curvature.transition import (
     Sides,
     TransitionState,
     both_sides,
+    left_state,
     seen_by_examples,
     transition_state,
 )
@@ -55,14 +56,6 @@ def departure(
         flattest: the least |λ| of the lowest eigenvalue, in ‖H‖.
         distance: of the starts of both sides, in ‖θ‖.
         folds: of either side.
-
-    >>> import jax
-    >>> def wells(w, x):
-    ...     return jnp.mean((w[0] ** 2 - x) ** 2) / 4 + (w[1] - 1) ** 2
-    >>> with jax.enable_x64(True):
-    ...     found = departure(wells, jnp.array([0.2, 0.8]), jnp.ones(3))
-    >>> round(float(found.sides.drop[0]), 6), float(found.seen), bool(found.leaves)
-    (0.25, 0.0, True)
     """
     state = transition_state(objective, params, batch)
     steep = state.lowest < -flattest * state.largest
@@ -96,3 +89,17 @@ def growth_updates(state: TransitionState, *, rate: Any, folds: Any) -> Int[Arra
     """
     growth = jnp.log1p(rate * jnp.abs(state.lowest) / state.largest)
     return jnp.maximum(jnp.ceil(folds / growth), 1.0).astype(jnp.int32)
+
+
+def departed(
+    objective: Objective, params: Params, batch: Any, *, start: Departure
+) -> Bool[Array, "2"]:
+    """`left_state` of a departure: by half of the drop, and by half of the way.
+
+    Args:
+        objective: `(params, batch) -> scalar`.
+        params: where a run is.
+        batch: passed to the objective.
+        start: where it came from.
+    """
+    return left_state(objective, params, batch, state=start.state, sides=start.sides)

@@ -5,7 +5,6 @@ imported by name: they draw.
 from jaxml.record.affine import Affine, affine_deviation, affine_law
 from jaxml.record.critical_batch import CriticalBatch, critical_batch
 from jaxml.record.runs.clock import seconds
-from jaxml.record.factorial import contrast, tuned_cells
 from jaxml.record.finding import Assertion, Finding, deciding, judged, supporting
 from jaxml.record.leads import beyond_half
 from jaxml.record.rule import Rule, above, at_most, below, near, verdict
