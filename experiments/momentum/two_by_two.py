@@ -109,11 +109,11 @@ class Config:
 
     data: int = len(DATA)
     networks: int = 66
-    folds: int = 40
+    folds: float = 40.0
     seed: int = 0
 
 
-SMOKE = Config(data=1, networks=3, folds=1)
+SMOKE = Config(data=1, networks=3, folds=0.1)
 
 
 class Result(NamedTuple):
@@ -175,9 +175,9 @@ def _unit(
     data = learn.subset(pictures, EXAMPLES, key=key)
     adam = learn.adam(learn.Hyper(lr=0.01))
     begun = learn.minimiser(adam, steps=300)(objective, initial, data)
-    saddle = curvature.departure(objective, begun, data)
+    saddle = curvature.departure(objective, begun, data, folds=config.folds)
     state = saddle.state
-    folds = jnp.where(saddle.leaves, config.folds, 0)
+    folds = jnp.where(saddle.leaves, config.folds, 0.0)
     first = curvature.beside(state.params, relative=OFF, key=direction)
     draw = learn.shuffled(data, SIZE).draw
     noisy = curvature.noisy_gradients(objective, data, draw, size=SIZE, key=order)
@@ -212,13 +212,13 @@ MAIN = {
 }
 SIMPLE = {
     "Without momentum batches of 10 leave a saddle after fewer updates than all 100 "
-    "examples, each at its best learning rate.": (-1, 0, 1, 0),
+    "examples, each at its best learning rate.": (-1.0, 0.0, 1.0, 0.0),
     "With momentum of 0.9 batches of 10 leave a saddle after fewer updates than all "
-    "100 examples, each at its best learning rate.": (0, -1, 0, 1),
+    "100 examples, each at its best learning rate.": (0.0, -1.0, 0.0, 1.0),
     "By all 100 examples momentum of 0.9 leaves a saddle after fewer updates than "
-    "none, each at its best learning rate.": (-1, 1, 0, 0),
+    "none, each at its best learning rate.": (-1.0, 1.0, 0.0, 0.0),
     "By batches of 10 momentum of 0.9 leaves a saddle after fewer updates than none, "
-    "each at its best learning rate.": (0, 0, -1, 1),
+    "each at its best learning rate.": (0.0, 0.0, -1.0, 1.0),
 }
 NAMES = (
     "batches of 10",
@@ -262,7 +262,7 @@ SETTING = (
     "left when the loss has made half of its drop and the weights half of their way "
     "along the lowest eigenvector; rates 0.025/‖H‖ to 5.4/‖H‖, ‖H‖ the saddle's "
     "largest |eigenvalue|; batches of fresh shuffles, whose noise nearly cancels in an "
-    "epoch; {} e-folds of gradient descent, with which a run counts that stays; {}, {}"
+    "epoch; a run that stays counts with {:g} e-folds of gradient descent; {}, {}"
 )
 
 
@@ -314,7 +314,7 @@ def figures(result: Result) -> dict[str, Figure]:
     stayed; a column a data set.
     """
     count = len(result.counts)
-    figure, axes = panels(2, count, width=6.6, height=3.2)
+    figure, axes = panels(2, count, width=6.6)
     for data in range(count):
         above, below = axes[data::count]
         cells = _cells(result, data, TRANSITION)

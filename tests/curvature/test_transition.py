@@ -146,4 +146,4 @@ def test_a_departure_is_of_its_transition_state(saddle, sides):
     assert flat.state.certified and not flat.leaves
     assert departed.tolist() == [True, True]
     ratio = abs(float(saddle.lowest)) / float(saddle.largest)
-    assert updates == np.ceil(3 / np.log1p(0.5 * ratio))
+    assert int(updates) == np.ceil(3 / np.log1p(0.5 * ratio))
