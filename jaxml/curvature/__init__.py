@@ -116,6 +116,8 @@ from jaxml.curvature.methods import (
 from jaxml.curvature.transition import Sides, TransitionState, transition_state
 from jaxml.curvature.transition import beside, both_sides, left_state
 from jaxml.curvature.transition import seen_by_examples
+from jaxml.curvature.departure import Departure, departed, departure
+from jaxml.curvature.departure import growth_updates
 from jaxml.curvature.spectra.density import Density, fraction_below
 from jaxml.curvature.spectra.density import smoothed_density, spectral_density
 from jaxml.curvature.spectra.estimates import Diagonal, diagonal, hutch_plus_plus

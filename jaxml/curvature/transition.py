@@ -91,9 +91,9 @@ class Sides(NamedTuple):
 
     Attributes:
         drop: L at the state minus L where it ends.
-        way: ⟨end - state, down⟩: positive on the first side, negative on the second,
-            unless its path turns back.
-        two: whether it goes down, and away, on both sides.
+        way: ⟨end - state, down⟩, at least twice what it began with, also where its path
+            turns back: positive on the first side, negative on the second.
+        two: whether it goes down on both sides.
     """
 
     drop: Float[Array, "2"]
@@ -118,7 +118,7 @@ def both_sides(
         objective: `(params, batch) -> scalar`.
         state: the transition state.
         batch: passed to the objective.
-        distance: of the start from the state.
+        distance: of the start from the state; twice this is the least way.
         rate: η.
         updates: how many on each side; may be traced.
 
@@ -141,11 +141,12 @@ def both_sides(
         end = ended(side)
         moved = tree.axpy(-1.0, state.params, end)
         fall = objective(state.params, batch) - objective(end, batch)
-        return fall, tree.vdot(moved, state.down)
+        along = side * tree.vdot(moved, state.down)
+        return fall, side * jnp.maximum(along, 2 * distance)
 
     signs = jnp.array([1.0, -1.0], state.lowest.dtype)
     drop, way = jax.lax.map(measured, signs)
-    return Sides(drop, way, jnp.all((drop > 0) & (signs * way > 0)))
+    return Sides(drop, way, jnp.all(drop > 0))
 
 
 def beside(params: Params, *, relative: Any, key: Key) -> Params:

@@ -14,7 +14,8 @@ from jaxml.learn.batches import (
 )
 from jaxml.learn.draws import independent_batches
 from jaxml.learn.orders import Order, shuffled_once
-from jaxml.learn.passages import first_passages
+from jaxml.learn.passages import Passage, first_passages, heavy_ball_passage
+from jaxml.learn.subsets import subset
 from jaxml.learn.training.grid import grid, joined
 from jaxml.learn.optimizers.hyper import Hyper, validate
 from jaxml.learn.optimizers.composition import by, coupled, decoupled, within

@@ -119,3 +119,31 @@ def test_directions_beside_a_point_are_even():
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 0.5, rtol=1e-4)
     deviation = 0.5 / np.sqrt(2 * 400)
     assert np.all(abs(moved.mean(axis=0)) < 4 * deviation)
+
+
+@pytest.mark.oracle
+def test_a_way_is_at_least_twice_its_start(saddle):
+    with jax.enable_x64(True):
+        both = curvature.both_sides(
+            tilted, saddle, None, distance=0.05, rate=0.02, updates=1
+        )
+    np.testing.assert_allclose(np.abs(both.way), 0.1)
+    assert both.two
+
+
+@pytest.mark.oracle
+def test_a_departure_is_of_its_transition_state(saddle, sides):
+    """The same tilted wells: its sides, and what is too flat."""
+    departure = functools.partial(curvature.departure, tilted, flattest=0.995)
+    with jax.enable_x64(True):
+        start = {"x": jnp.array(0.1), "y": jnp.array(-0.2)}
+        flat = jax.jit(departure)(start, jnp.ones(1))
+        found = flat._replace(sides=sides)
+        place = {"x": found.state.params["x"] + 1, "y": found.state.params["y"] + 1}
+        departed = curvature.departed(tilted, place, None, start=found)
+        updates = curvature.growth_updates(saddle, rate=0.5, folds=3.0)
+    np.testing.assert_allclose(flat.state.params["x"], wells()[1])
+    assert flat.state.certified and not flat.leaves
+    assert departed.tolist() == [True, True]
+    ratio = abs(float(saddle.lowest)) / float(saddle.largest)
+    assert int(updates) == np.ceil(3 / np.log1p(0.5 * ratio))
