@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -37,12 +38,34 @@ DIFFERENCES = (
 
 PATHS = shipped.within(shipped.studies())
 
-HURRIED: dict[str, Any] = {"xla_backend_optimization_level": 0}
-"""What XLA is asked for in place of fast programs; its fusion emitters, which take half
-of the time to compile, can be left out on a JAX that still has the old ones.
-"""
-if jax.__version_info__ < (0, 11):
-    HURRIED["xla_cpu_use_fusion_emitters"] = False
+STEADY = ("batch_size", "critical_batch", "held_equal")
+"""Studies whose SMOKE computes for longer than its programs take to compile."""
+
+
+def compiler_options(*, steady: bool) -> dict[str, Any]:
+    """What XLA is asked for: programs that compile fast, or that are fast enough. Its
+    fusion emitters, which take half of the time to compile, can be left out on a JAX
+    that still has the old ones.
+    """
+    options: dict[str, Any] = {"xla_backend_optimization_level": int(steady)}
+    if jax.__version_info__ < (0, 11):
+        options["xla_cpu_use_fusion_emitters"] = False
+    return options
+
+
+@contextmanager
+def hurried(study: Study) -> Iterator[None]:
+    """Its programs are compiled in a hurry: whether bits repeat does not depend on how
+    fast they come.
+    """
+    steady = study.name in STEADY
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            parallel, "compiler_options", lambda _: compiler_options(steady=steady)
+        )
+        jax.config.update("jax_disable_most_optimizations", not steady)
+        yield
+        jax.config.update("jax_disable_most_optimizations", False)
 
 
 class Smoke(NamedTuple):
@@ -56,39 +79,31 @@ class Smoke(NamedTuple):
 def smoke_result(path: Path) -> Any:
     study = load(path)
     needed = [smoke_result(shipped.needed(path, name)) for name in study.needs]
-    return host(study.study(study.smoke, plain_keep, *needed))
+    with hurried(study):
+        return host(study.study(study.smoke, plain_keep, *needed))
 
 
 @pytest.fixture(scope="module")
 def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The second run traces anew and executes anew, but loads the programs that the
     first compiled.
-
-    They are compiled in a hurry: whether bits repeat does not depend on how fast they
-    come.
     """
-    patched = pytest.MonkeyPatch()
-    patched.setattr(parallel, "compiler_options", lambda platform: HURRIED)
-    jax.config.update("jax_disable_most_optimizations", True)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update(
         "jax_compilation_cache_dir", str(tmp_path_factory.mktemp("programs"))
     )
     yield
     jax.config.update("jax_compilation_cache_dir", None)
-    jax.config.update("jax_disable_most_optimizations", False)
-    patched.undo()
 
 
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     study = load(request.param)
     needed = [smoke_result(shipped.needed(study.path, name)) for name in study.needs]
-    first, second = (
-        smoke_result(study.path),
-        host(study.study(study.smoke, plain_keep, *needed)),
-    )
-    timings = () if study.timings is None else (study.timings(study.smoke),)
+    first = smoke_result(study.path)
+    with hurried(study):
+        second = host(study.study(study.smoke, plain_keep, *needed))
+        timings = () if study.timings is None else (study.timings(study.smoke),)
     yield Smoke(study, first, second, (first, *timings))
     jax.clear_caches()
 
@@ -228,11 +243,14 @@ def test_another_seed_gives_other_arrays(smoke: Smoke) -> None:
     for seed in (0, 1):
         seeded = dataclasses.replace(config, seed=seed)
         same = seeded == study.smoke
-        results.append(
-            flat(
-                smoke.first if same else host(study.study(seeded, plain_keep, *needed))
+        with hurried(study):
+            results.append(
+                flat(
+                    smoke.first
+                    if same
+                    else host(study.study(seeded, plain_keep, *needed))
+                )
             )
-        )
     first, second = results
     assert any(
         array.tobytes() != second[name].tobytes() for name, array in first.items()

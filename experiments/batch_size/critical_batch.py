@@ -96,6 +96,7 @@ SMOKE = Config(
     data=1,
     methods=1,
     sizes=(4, 8, MIDDLE),
+    updates=100,
     examples=0,
     tuning=1,
     judging=1,

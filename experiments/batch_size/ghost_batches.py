@@ -111,7 +111,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(data=1, kinds=3, width=8, test=20, tuning=2, judging=2)
+SMOKE = Config(data=1, kinds=3, width=8, test=20, tuning=1, judging=1)
 
 
 class Result(NamedTuple):

@@ -110,7 +110,7 @@ class Config:
 
 
 SMOKE = Config(
-    data=1, optimizers=0, sizes=(125, EXAMPLES), test=20, tuning=2, judging=2
+    data=1, optimizers=0, sizes=(125, EXAMPLES), test=20, tuning=1, judging=1
 )
 
 
