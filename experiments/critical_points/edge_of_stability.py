@@ -17,17 +17,18 @@ by a factor of 1.47 or more, so that with a margin of 0.15 no other law fits. Gr
 descent runs at two rates, whose edges differ by 1.5. Negative control: a tenth of the
 lower one, whose edge is far above all that is seen; the ratio must not be 1.
 
-For C057, gradient descent at the lower rate decides, by the ratio and by the cosine
-between the gradients before and after a step, which is near -1 where weights bounce, 1
-where they glide. The other methods support.
+For C057 gradient descent at the lower rate decides; the other methods support. So does
+the cosine between the gradients before and after a step of gradient descent, which is
+near -1 where weights bounce and 1 where they glide: at the edge bouncing swells and
+ebbs.
 
 The networks are smooth (tanh) and the loss squared, as in most of the paper: with
 cross-entropy the sharpness falls late, when all is told apart (`stuck`). Pixels are
 centred, or else their mean alone makes the first eigenvalue. The eigenvalue is the
 highest Ritz value of Lanczos' iteration, started from the vector found last: a lower
 bound. Units draw initial weights and examples anew, ten of them. Three units of seed 10
-of other lengths placed rates, margin and updates, and showed all ratios but Nesterov's
-and Adam's on clothing. Adam's β₂ is 0.99, as in the paper.
+of other lengths placed rates, margin and updates; two of seed 11 showed all ratios
+within 0.05 of 1, and what the cosine does. Adam's β₂ is 0.99, as in the paper.
 
 Claims: C057.
 Sources: Cohen et al. 2021, arXiv:2103.00065, sections 3 and 5; Cohen et al. 2022,
@@ -240,7 +241,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             )
             if method.family is learn.sgd:
                 found.append(
-                    assertion(
+                    record.supporting(
                         "C057",
                         f"In the last third of training by {method.name} the gradients "
                         "before and after a step point against each other (their mean "
@@ -282,7 +283,7 @@ def figures(result: Result) -> dict[str, Figure]:
             band(axis, updates, ratio, f"rate {rate:.3g}", within=1.0)
             axis.set_ylim(0, 1.5)
             axis.axhline(1.0, color="0.4", linestyle=":")
-            title = f"{method.name}, {DATA[place]}"
-            label(axis, title, "update", f"sharpness over {method.law}")
+            title = f"{method.law}, {DATA[place]}"
+            label(axis, title, f"update of {method.name}", "sharpness over the edge")
     shared_legend(figure, columns=6)
     return {"sharpness": figure}

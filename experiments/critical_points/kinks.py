@@ -52,7 +52,7 @@ from jaxml.record import Assertion, Rule
 from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Array, Batch, Keep, Key, Model, Objective, Params
 
-ACTIVATIONS = {"ReLU": jax.nn.relu, "tanh": jnp.tanh}
+ACTIVATIONS = ("ReLU", "tanh")
 STAGES = ("before training", "after 200 updates")
 LENGTHS = 0.1 * 10 ** (-0.5 * np.arange(11))  # ε over ‖θ‖, as v is as long as θ
 LONG, SHORT = 1, 3  # of them: 0.03 and 0.003
@@ -91,22 +91,27 @@ class Result(NamedTuple):
 
 
 def study(config: Config, keep: Keep) -> Result:
-    """One program an activation, all units in it."""
+    """One program for all networks of both activations."""
     with jax.enable_x64(True):
         data = problem.digits(dtype=np.float64)
         seeds = randomness.seeds(config.seed, config.units)
         keys = jax.vmap(jax.random.key)(jnp.array(seeds))
-        found = []
-        for name, activation in ACTIVATIONS.items():
-            model = problem.mlp((32, 10), activation)
-            unit = partial(_unit, model, config)
-            each = partial(mapped, unit, (), keys, data)
-            found.append(keep(name, each))
-    return Result(*[np.stack(leaves) for leaves in zip(*found, strict=True)])
+        whose = np.tile(np.arange(config.units), len(ACTIVATIONS))
+        smooth = np.repeat([False, True], config.units)
+        runs = (keys[whose], jnp.array(smooth))
+        found = keep("networks", lambda: mapped(_network, (config,), runs, data))
+    shape = (len(ACTIVATIONS), config.units)
+    return Result(*[np.reshape(leaf, (*shape, *leaf.shape[1:])) for leaf in found])
 
 
-def _unit(model: Model, config: Config, key: Key, data: Batch) -> Result:
+def _network(config: Config, run: tuple[Key, Array], data: Batch) -> Result:
     """All directions from both stages of one network."""
+    key, smooth = run
+
+    def activation(values: jax.Array) -> jax.Array:
+        return jnp.where(smooth, jnp.tanh(values), jax.nn.relu(values))
+
+    model = problem.mlp((32, 10), activation)
     objective = problem.objective(model, problem.cross_entropy)
     first, second, third = jax.random.split(key, 3)
     places = jnp.arange(EXAMPLES, dtype=jnp.int32)
@@ -131,26 +136,26 @@ def _along(
     """One direction."""
     drawn = tree.random_like(params, key)
     vector = tree.scale(tree.norm(params) / tree.norm(drawn), drawn)
-    middle = objective(params, data)
-
-    def second(length: Array) -> Array:
-        ahead = objective(tree.axpy(length, vector, params), data)
-        behind = objective(tree.axpy(-length, vector, params), data)
-        return (ahead - 2 * middle + behind) / length**2
-
     image = curvature.hessian_product(objective, params, data)(vector)
     times, jumps = _kinks(model, params, vector, data)
+    nearest = jnp.min(times)
+    lengths = jnp.append(jnp.asarray(LENGTHS), nearest / 2)
+
+    def loss(time: Array) -> Array:
+        return objective(tree.axpy(time, vector, params), data)
 
     def passed(length: Array) -> Array:
         return jnp.sum(jumps * jnp.maximum(length - times, 0)) / length**2
 
-    lengths, nearest = jnp.asarray(LENGTHS), jnp.min(times)
+    losses = jax.lax.map(loss, jnp.concatenate([jnp.zeros(1), lengths, -lengths]))
+    ahead, behind = jnp.split(losses[1:], 2)
+    second = (ahead - 2 * losses[0] + behind) / lengths**2
     return Result(
         form=tree.vdot(vector, image),
-        second=jax.lax.map(second, lengths),
-        kinks=jax.lax.map(passed, lengths),
+        second=second[:-1],
+        kinks=jax.lax.map(passed, lengths[:-1]),
         nearest=nearest,
-        within=second(nearest / 2),
+        within=second[-1],
     )
 
 

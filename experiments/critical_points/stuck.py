@@ -24,11 +24,11 @@ all examples ever falls. It only supports, since 800 updates decide it
 too.
 
 Units draw initial weights, examples and order anew; 5 tune, 10 judge, and tuning is
-resampled. Five units each of the seeds 70 and 71 placed rates and margins, and showed gliding on digits
-with cross-entropy and bouncing elsewhere; with squared error both data sets are there
-since it tells whether loss or pictures make the difference. Evaluations come every 25
-updates, an odd number, since bouncing weights alternate. Not tested: convolution,
-momentum, normalisation, rates that fall.
+resampled. Five units each of the seeds 70 and 71 placed rates and margins, and showed
+gliding on digits with cross-entropy and bouncing elsewhere; with squared error both
+data sets are there since it tells whether loss or pictures make the difference.
+Evaluations come every 25 updates, an odd number, since bouncing weights alternate. Not
+tested: convolution, momentum, normalisation, rates that fall.
 
 Claims: C057, C058.
 Sources: Cohen et al. 2021, arXiv:2103.00065; Hung-yi Lee 2021, "Training stuck ≠ small
