@@ -11,7 +11,7 @@ Hessian scaled from both sides by the root of Adam's scale, 1/(√v̂ + ε).
 
 Judged is the sharpness over the edge, its mean over the last third of training. It is 1
 if the claim holds. It stays below if the sharpness does not rise so far, as it need
-not; far above, training would not go on. All methods start at a half or less of their
+not; far above, training would not go on. All methods start at 0.7 or less of their
 edge, but for gradient descent at the higher of two rates; edges of the methods differ
 by a factor of 1.47 or more, so that with a margin of 0.15 no other law fits. Gradient
 descent runs at two rates, whose edges differ by 1.5. Negative control: a tenth of the
@@ -26,9 +26,11 @@ The networks are smooth (tanh) and the loss squared, as in most of the paper: wi
 cross-entropy the sharpness falls late, when all is told apart (`stuck`). Pixels are
 centred, or else their mean alone makes the first eigenvalue. The eigenvalue is the
 highest Ritz value of Lanczos' iteration, started from the vector found last: a lower
-bound. Units draw initial weights and examples anew, ten of them. Three units of seed 10
-of other lengths placed rates, margin and updates; two of seed 11 showed all ratios
-within 0.05 of 1, and what the cosine does. Adam's β₂ is 0.99, as in the paper.
+bound, which a depth of 40 raises by 0.5 % of Adam's and by nothing of gradient
+descent's. Units draw initial weights and examples anew, ten of them; one that diverges
+is left out. Three units of seed 10 of other lengths placed rates, margin and updates;
+three of seeds 11 and 12 showed all ratios within 0.05 of 1, and what the cosine does.
+Adam's β₂ is 0.99, as in the paper.
 
 Claims: C057.
 Sources: Cohen et al. 2021, arXiv:2103.00065, sections 3 and 5; Cohen et al. 2022,
@@ -130,7 +132,8 @@ def _roots(train: learn.TrainState) -> Params:
     leaves, structure = jax.tree.flatten(whole)
     inner = jax.tree.leaves(train.opt_state, is_leaf=_is_rules)
     for state in filter(_is_rules, inner):
-        bias = 1 - train.hyper.second_moment**state.step
+        decay = train.hyper.second_moment
+        bias = 1 - decay ** state.step.astype(decay.dtype)
         for place, own in enumerate(state.states):
             if len(own) == 2:
                 scale = jnp.sqrt(own[1][0] / bias) + train.hyper.epsilon

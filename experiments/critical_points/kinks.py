@@ -31,8 +31,8 @@ Not tested: deeper networks, whose units switch more than once along a line; poo
 
 Claims: C060.
 Source: Hung-yi Lee 2021, homework on the Hessian; Pearlmutter 1994 of the products.
-Cost: half a minute on 2 cores.
-Expect: as said; the gap is smaller after training.
+Cost: ten seconds on 2 cores.
+Expect: as said; the gap is about as large as v·Hv, before and after training.
 Run: jaxml run kinks
 """
 
@@ -167,7 +167,7 @@ def _kinks(
     """
 
     def entering(weights: Params) -> Array:
-        return data.inputs @ weights["kernel"] + weights["bias"]
+        return data.inputs @ weights["kernel"] + weights["bias"][None]
 
     value, speed = entering(params["layer_00"]), entering(vector["layer_00"])
 

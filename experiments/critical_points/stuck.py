@@ -16,7 +16,7 @@ supports: it says how steep the walls are and nothing about the way down. So do 
 whose noise is another reason to bounce. That the weights bounce because the sharpness
 is at 2/η, and gradients point back, asks `edge_of_stability`.
 
-Negative control: gradient descent at an eleventh or less of the tuned rate, which
+Negative control: gradient descent at a ninth or less of the tuned rate, which
 glides, so that loss and gradient fall together; its part must not be below a tenth.
 
 For C058, which `ordinary_training` judges on 61 weights: how far the gradient norm on
