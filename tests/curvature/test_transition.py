@@ -29,10 +29,13 @@ def saddle():
 @pytest.fixture(scope="module")
 def sides(saddle):
     with jax.enable_x64(True):
-        descent = partial(
-            curvature.both_sides, tilted, batch=None, distance=0.05, rate=0.02
-        )
-        return jax.jit(partial(descent, updates=3000))(state=saddle)
+        return descended(saddle, 3000)
+
+
+@jax.jit
+def descended(saddle, updates):
+    sides = partial(curvature.both_sides, tilted, batch=None, distance=0.05, rate=0.02)
+    return sides(state=saddle, updates=updates)
 
 
 def wells():
@@ -132,9 +135,7 @@ def test_directions_beside_a_point_are_even():
 @pytest.mark.oracle
 def test_a_way_is_at_least_twice_its_start(saddle):
     with jax.enable_x64(True):
-        both = curvature.both_sides(
-            tilted, saddle, None, distance=0.05, rate=0.02, updates=1
-        )
+        both = descended(saddle, 1)
     np.testing.assert_allclose(np.abs(both.way), 0.1)
     assert both.two
 
@@ -142,14 +143,16 @@ def test_a_way_is_at_least_twice_its_start(saddle):
 @pytest.mark.oracle
 def test_a_departure_is_of_its_transition_state(saddle, sides):
     """The same tilted wells: its sides, and what is too flat."""
-    departure = functools.partial(curvature.departure, tilted, flattest=0.995)
+    departure = partial(curvature.departure, tilted, flattest=0.995)
     with jax.enable_x64(True):
         start = {"x": jnp.array(0.1), "y": jnp.array(-0.2)}
         flat = jax.jit(departure)(start, jnp.ones(1))
         found = flat._replace(sides=sides)
         place = {"x": found.state.params["x"] + 1, "y": found.state.params["y"] + 1}
-        departed = curvature.departed(tilted, place, None, start=found)
-        updates = curvature.growth_updates(saddle, rate=0.5, folds=3.0)
+        judged = jax.jit(partial(curvature.departed, tilted, batch=None))
+        departed = judged(params=place, start=found)
+        growth = jax.jit(partial(curvature.growth_updates, rate=0.5, folds=3.0))
+        updates = growth(saddle)
     np.testing.assert_allclose(flat.state.params["x"], wells()[1])
     assert flat.state.certified and not flat.leaves
     assert departed.tolist() == [True, True]

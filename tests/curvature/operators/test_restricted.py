@@ -37,7 +37,6 @@ def counted(params, batch):
     return oracles.objective(params, batch)
 
 
-
 def unraveled(vector, like):
     """The vector in the shapes of a pytree, leaf by leaf."""
     leaves, structure = jax.tree.flatten(like)

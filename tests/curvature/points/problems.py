@@ -4,7 +4,6 @@ function for each outcome on the parameters of one of them.
 
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 

@@ -63,8 +63,6 @@ def test_more_negative_directions_than_there_is_room_for_are_an_open_index():
     assert found.bound <= -problems.SINGULAR[0] * (1 - rounding)
 
 
-
-
 def outcome_at(point, objective, chosen):
     """What is named where the first weight is one number and all others another, and
     whether the loss falls there.
