@@ -170,13 +170,16 @@ def test_what_cannot_be_certified_is_refused_in_a_sentence():
         jax.jit(lambda w: search(lambda w, _: jnp.sum(w), w).negative)(jnp.ones(2))
 
 
+WIDER = {"count": 8, "depth": 18}
+
+
 @pytest.mark.stress
 @pytest.mark.oracle
 @pytest.mark.parametrize("chosen", [[0, 1], [0, 2], [1, 2]])
 def test_indices_of_three_layers_are_those_of_the_manifold_of_their_rank(chosen):
     layers, target = problems.linear_point(chosen, (4, 2, 2, 3))
     expected = problems.baldi_hornik(chosen, 3, 2)
-    kind, index, _ = named(problems.linear, layers, target, count=8)
+    kind, index, _ = named(problems.linear, layers, target, **WIDER)
     assert index == (expected, expected)
     assert kind == ("saddle" if expected else "minimum")
 
@@ -188,7 +191,7 @@ def test_the_measures_are_those_of_the_dense_certificate():
     layers, target = problems.linear_point([0, 2], (4, 2, 2, 3))
     random = np.random.default_rng(3)
     moved = [w + 0.01 * jnp.asarray(random.normal(size=w.shape)) for w in layers]
-    ours = named(problems.linear, moved, target, count=8)[2].certificate
+    ours = named(problems.linear, moved, target, **WIDER)[2].certificate
     theirs = curvature.certify(problems.linear, moved, target)
     for name in ("loss", "gradient_norm", "parameter_norm", "alignment"):
         expected = getattr(theirs, name)
