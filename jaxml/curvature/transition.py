@@ -59,8 +59,9 @@ def transition_state(
     Source: Cerjan and Miller 1981, J. Chem. Phys. 75 (the search).
 
     >>> wells = lambda w, _: (w[0] ** 2 - 1) ** 2 / 4 + (w[1] - 1) ** 2
+    >>> search = jax.jit(lambda start: transition_state(wells, start, None))
     >>> with jax.enable_x64(True):
-    ...     found = transition_state(wells, jnp.array([0.2, 0.8]), None)
+    ...     found = search(jnp.array([0.2, 0.8]))
     >>> [round(float(x), 6) for x in (*abs(found.params), found.lowest, found.largest)]
     [0.0, 1.0, -1.0, 2.0]
     >>> bool(found.certified)
@@ -157,8 +158,9 @@ def beside(params: Params, *, relative: Any, key: Key) -> Params:
         relative: to its norm; may be traced.
         key: of the direction.
 
-    >>> off = beside(jnp.array([3.0, 4.0]), relative=0.1, key=jax.random.key(0))
-    >>> round(float(jnp.linalg.norm(off - jnp.array([3.0, 4.0]))), 5)
+    >>> moved = jax.jit(lambda w, key: w - beside(w, relative=0.1, key=key))
+    >>> x, y = moved(jnp.array([3.0, 4.0]), jax.random.key(0)).tolist()
+    >>> round((x**2 + y**2) ** 0.5, 5)
     0.5
     """
     direction = tree.random_like(params, key)
@@ -195,7 +197,8 @@ def left_state(
     >>> zero, one = jnp.zeros(()), jnp.ones(())
     >>> state = TransitionState(zero, one, -one, one, one > zero)
     >>> both = Sides(jnp.array([0.25, 0.25]), jnp.array([1.0, -1.0]), one > zero)
-    >>> left_state(well, 0.52 * one, None, state=state, sides=both).tolist()
+    >>> at = {"params": 0.52 * one, "batch": None, "state": state, "sides": both}
+    >>> jax.jit(lambda at: left_state(well, **at))(at).tolist()
     [False, True]
     """
     fall = objective(state.params, batch) - objective(params, batch)
@@ -225,7 +228,7 @@ def seen_by_examples(
     >>> pull = lambda w, x: jnp.mean((w[0] - x) ** 2) - w[1] ** 2
     >>> zero, one = jnp.zeros(()), jnp.ones(())
     >>> point, down = jnp.array([2.0, 3.0]), jnp.array([0.0, 1.0])
-    >>> state = TransitionState(point, down, -2 * one, 2 * one, one > zero)
+    >>> state = TransitionState(point, down, -one, one, one > zero)
     >>> round(float(seen_by_examples(pull, state, jnp.array([-2.0, 6.0]))), 6)
     0.6
     """

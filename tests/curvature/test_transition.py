@@ -1,6 +1,6 @@
 """Transition states in closed form; what gradient descent makes beside them."""
 
-import functools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -22,15 +22,20 @@ def tilted(params, _):
 def saddle():
     with jax.enable_x64(True):
         start = {"x": jnp.array(0.1), "y": jnp.array(-0.2)}
-        return curvature.transition_state(tilted, start, None, iterations=20)
+        search = partial(curvature.transition_state, tilted, batch=None, iterations=20)
+        return jax.jit(search)(start)
 
 
 @pytest.fixture(scope="module")
 def sides(saddle):
     with jax.enable_x64(True):
-        return curvature.both_sides(
-            tilted, saddle, None, distance=0.05, rate=0.02, updates=3000
-        )
+        return descended(saddle, 3000)
+
+
+@jax.jit
+def descended(saddle, updates):
+    sides = partial(curvature.both_sides, tilted, batch=None, distance=0.05, rate=0.02)
+    return sides(state=saddle, updates=updates)
 
 
 def wells():
@@ -70,11 +75,12 @@ def test_half_of_the_way_is_left(saddle, sides):
     ways = np.asarray(sides.way)
     point = np.array([saddle.params["x"], saddle.params["y"]])
     before = tilted({"x": point[0], "y": point[1]}, None)
+    judged = jax.jit(partial(curvature.left_state, tilted, batch=None))
     for part, way in ((0.4, 0), (0.6, 0), (0.4, 1), (0.6, 1)):
         x, y = point + part * ways[way] * along(saddle)
         with jax.enable_x64(True):
             place = {"x": jnp.array(x), "y": jnp.array(y)}
-            left = curvature.left_state(tilted, place, None, state=saddle, sides=sides)
+            left = judged(params=place, state=saddle, sides=sides)
         fall = float(before) - tilted({"x": x, "y": y}, None)
         fallen = fall >= np.asarray(sides.drop).min() / 2
         assert left.tolist() == [bool(fallen), part > 0.5]
@@ -89,6 +95,7 @@ def test_a_zero_unit_is_seen_by_no_example():
         x, y = batch
         return jnp.mean((params[0] + params[1] * jnp.tanh(params[2] * x) - y) ** 2)
 
+    judged = jax.jit(partial(curvature.seen_by_examples, objective))
     down = np.array([0.0, 0.6, 0.8])
     with jax.enable_x64(True):
         for point in (np.array([0.1, 0.0, 0.0]), np.array([0.1, 0.4, 0.3])):
@@ -99,7 +106,7 @@ def test_a_zero_unit_is_seen_by_no_example():
                 jnp.array(1.0),
                 jnp.array(True),
             )
-            seen = curvature.seen_by_examples(objective, state, (inputs, targets))
+            seen = judged(state=state, batch=(inputs, targets))
             bias, v, w = point
             hidden = np.tanh(w * inputs)
             error = 2 * (bias + v * hidden - targets)
@@ -111,10 +118,14 @@ def test_a_zero_unit_is_seen_by_no_example():
 
 @pytest.mark.statistics
 def test_directions_beside_a_point_are_even():
-    keys = jax.random.split(jax.random.key(0), 400)
     point = jnp.array([3.0, 4.0])
-    beside = functools.partial(curvature.beside, point, relative=0.1)
-    off = jax.jit(jax.vmap(lambda key: beside(key=key)))(keys)
+
+    @jax.jit
+    def beside(number):
+        key = jax.random.fold_in(jax.random.key(0), number)
+        return curvature.beside(point, relative=0.1, key=key)
+
+    off = [beside(number) for number in range(400)]
     moved = np.asarray(off, np.float64) - np.array([3.0, 4.0])
     np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 0.5, rtol=1e-4)
     deviation = 0.5 / np.sqrt(2 * 400)
@@ -124,9 +135,7 @@ def test_directions_beside_a_point_are_even():
 @pytest.mark.oracle
 def test_a_way_is_at_least_twice_its_start(saddle):
     with jax.enable_x64(True):
-        both = curvature.both_sides(
-            tilted, saddle, None, distance=0.05, rate=0.02, updates=1
-        )
+        both = descended(saddle, 1)
     np.testing.assert_allclose(np.abs(both.way), 0.1)
     assert both.two
 
@@ -134,14 +143,16 @@ def test_a_way_is_at_least_twice_its_start(saddle):
 @pytest.mark.oracle
 def test_a_departure_is_of_its_transition_state(saddle, sides):
     """The same tilted wells: its sides, and what is too flat."""
-    departure = functools.partial(curvature.departure, tilted, flattest=0.995)
+    departure = partial(curvature.departure, tilted, flattest=0.995)
     with jax.enable_x64(True):
         start = {"x": jnp.array(0.1), "y": jnp.array(-0.2)}
         flat = jax.jit(departure)(start, jnp.ones(1))
         found = flat._replace(sides=sides)
         place = {"x": found.state.params["x"] + 1, "y": found.state.params["y"] + 1}
-        departed = curvature.departed(tilted, place, None, start=found)
-        updates = curvature.growth_updates(saddle, rate=0.5, folds=3.0)
+        judged = jax.jit(partial(curvature.departed, tilted, batch=None))
+        departed = judged(params=place, start=found)
+        growth = jax.jit(partial(curvature.growth_updates, rate=0.5, folds=3.0))
+        updates = growth(saddle)
     np.testing.assert_allclose(flat.state.params["x"], wells()[1])
     assert flat.state.certified and not flat.leaves
     assert departed.tolist() == [True, True]

@@ -51,7 +51,7 @@ class Barriers(NamedTuple):
 def bezier_point(curve: Curve, t: Any) -> Params:
     """φ(t), a pytree like the ends.
 
-    >>> arc = Curve(jnp.zeros(1), jnp.ones(1), jnp.zeros(1))
+    >>> arc = Curve(jnp.array([0.0]), jnp.array([1.0]), jnp.array([0.0]))
     >>> bezier_point(arc, 0.5).tolist()
     [0.5]
     """
@@ -143,7 +143,7 @@ def barriers(objective: Objective, curve: Curve, batch: Any, *, at: Array) -> Ba
 
     >>> double_well = lambda w, _: (w[0] ** 2 - 1) ** 2
     >>> ends = jnp.array([-1.0]), jnp.array([1.0])
-    >>> straight = Curve(ends[0], jnp.zeros(1), ends[1])
+    >>> straight = Curve(ends[0], jnp.array([0.0]), ends[1])
     >>> t = jnp.array([0.0, 0.25, 0.5, 1.0])
     >>> barriers(double_well, straight, None, at=t).curve.tolist()
     [0.0, 0.5625, 1.0, 0.0]

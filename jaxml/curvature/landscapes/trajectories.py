@@ -112,8 +112,10 @@ def projected(
             f"Points of shape {jnp.shape(weights)} do not lie in a space of "
             f"{plane.mean.size} parameters: give [..., {plane.mean.size}]."
         )
-    points = jnp.reshape(jnp.asarray(weights), (-1, plane.mean.size))
-    coordinates, residuals = run(_projected, (), plane.mean, plane.components, points)
+    size = plane.mean.size
+    points = jnp.reshape(jnp.asarray(weights), (-1, size))
+    found = run(_projected, (), plane.mean, plane.components, points)
+    coordinates, residuals = found
     shape = weights.shape[:-1]
     return coordinates.reshape(*shape, -1), residuals.reshape(shape)
 
@@ -157,8 +159,10 @@ def random_walk_variances(
         )
     modes = np.arange(1, points)
     centred = _inverse_square_sine(modes / points)
-    fixed = _inverse_square_sine((2 * modes - 1) / (2 * points - 1))
-    values = np.concatenate([centred, np.repeat(fixed, runs - 1)])
+    odd = 2 * modes - 1
+    fixed = _inverse_square_sine(odd / (2 * points - 1))
+    copies = np.repeat(fixed, runs - 1)
+    values = np.concatenate([centred, copies])
     descending = np.sort(values)[::-1]
     return descending[:count] / np.sum(values)
 
@@ -192,7 +196,8 @@ def random_walk_projections(
         )
     modes = np.arange(1, count + 1)
     times = np.arange(points) + 0.5
-    waves = np.cos(np.pi / points * np.outer(times, modes))
+    phases = np.outer(times, modes)
+    waves = np.cos(np.pi / points * phases)
     unit = np.sqrt(2 / points) * waves
     return unit * np.sqrt(_inverse_square_sine(modes / points))
 
@@ -206,7 +211,8 @@ def _inverse_square_sine(fractions: np.ndarray) -> np.ndarray:
 def _principal(count: int, weights: jax.Array) -> PrincipalPlane:
     points = weights.reshape(-1, weights.shape[-1])
     mean = jnp.mean(points, axis=0)
-    components, explained = _components(count, points - mean[None])
+    centred = points - mean[None]
+    components, explained = _components(count, centred)
     projections, residuals = _projected(mean, components, points)
     shape = weights.shape[:-1]
     return PrincipalPlane(
@@ -223,8 +229,10 @@ def _components(count: int, centred: jax.Array) -> tuple[jax.Array, jax.Array]:
     gram = _product(centred, centred.T)
     ascending, eigenvectors = jnp.linalg.eigh(gram)
     values = jnp.flip(ascending)[:count]
-    rows = jnp.flip(eigenvectors.T, axis=0)[:count]
-    mirrored = jnp.where(rows[:, :1] < 0, -rows, rows)
+    descending = jnp.flip(eigenvectors.T, axis=0)
+    rows = descending[:count]
+    first = rows[:, :1]
+    mirrored = jnp.where(first < 0, -rows, rows)
     epsilon = jnp.finfo(centred.dtype).eps
     negligible = len(centred) * epsilon * ascending[-1]
     shown = values > negligible

@@ -69,8 +69,9 @@ def minres(
     Source: Paige and Saunders 1975, SIAM J. Numer. Anal. 12; the scalars ‖Ar‖ and rᵀAr,
     Liu and Roosta 2022, arXiv:2208.07095, algorithm 1 and lemma 2.
 
-    >>> product = lambda v: jnp.array([2.0, -1.0]) * v
-    >>> found = minres(product, jnp.array([2.0, 3.0]), iterations=2)
+    >>> product = lambda v: v * jnp.array([2.0, -1.0])
+    >>> solve = jax.jit(lambda right: minres(product, right, iterations=2))
+    >>> found = solve(jnp.array([2.0, 3.0]))
     >>> [round(float(x), 5) for x in found.x], bool(found.curvature < 0)
     ([1.0, -3.0], True)
     """

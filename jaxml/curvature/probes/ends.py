@@ -95,7 +95,8 @@ def sharpness(objective: Objective, batch: BatchOf, *, depth: int = 3) -> Probe:
 
     >>> from jaxml.curvature import probes
     >>> bowl = lambda w, curvatures: 0.5 * jnp.sum(curvatures * w**2)
-    >>> point = probes.Point(jnp.ones(2), data=jnp.array([3.0, 1.0]))
+    >>> one = jnp.array([1.0, 1.0])
+    >>> point = probes.Point(one, data=jnp.array([3.0, 1.0]))
     >>> watch = sharpness(bowl, probes.own_data)
     >>> _, seen = watch.apply(watch.init(point.params), point)
     >>> round(float(seen.value), 4), watch.cost
@@ -119,7 +120,8 @@ def negative_curvature(
     >>> from jaxml.curvature import probes
     >>> saddle = lambda w, _: w[0] ** 2 - w[1] ** 2
     >>> watch = negative_curvature(saddle, probes.own_data)
-    >>> _, seen = watch.apply(watch.init(jnp.ones(2)), probes.Point(jnp.ones(2)))
+    >>> one = jnp.array([1.0, 1.0])
+    >>> _, seen = watch.apply(watch.init(one), probes.Point(one))
     >>> round(float(seen.value), 4), jnp.abs(seen.vector).round(4).tolist()
     (-2.0, [0.0, 1.0])
     """
@@ -152,7 +154,8 @@ def top_subspace(
     >>> from jaxml.curvature import probes
     >>> bowl = lambda w, _: 0.5 * jnp.sum(jnp.array([3.0, 2.0, 1.0]) * w**2)
     >>> watch = top_subspace(bowl, probes.own_data, count=2)
-    >>> _, seen = watch.apply(watch.init(jnp.ones(3)), probes.Point(jnp.ones(3)))
+    >>> one = jnp.array([1.0, 1.0, 1.0])
+    >>> _, seen = watch.apply(watch.init(one), probes.Point(one))
     >>> round(float(seen.fraction), 4)  # (3² + 2²) / (3² + 2² + 1²)
     0.9286
     """

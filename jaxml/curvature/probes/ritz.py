@@ -78,17 +78,24 @@ def ritz_pairs(
     rows = min(count * depth, size)
 
     def extend(row: jax.Array, space: _Space) -> _Space:
-        earlier = space.images[jnp.maximum(row - count, 0)]
-        given = start[jnp.minimum(row, count - 1)]
+        parent = jnp.maximum(row - count, 0)
+        earlier = space.images[parent]
+        place = jnp.minimum(row, count - 1)
+        given = start[place]
         candidate = jnp.where(row < count, given, earlier)
         direction, scaled, length = _orthonormal(candidate, space, metric)
         kept = None if metric is None else scaled
         added = _Space(direction, matvec(scaled), kept, length)
-        return jax.tree.map(lambda rows, new: rows.at[row].set(new), space, added)
+
+        def with_row(rows: jax.Array, new: jax.Array) -> jax.Array:
+            return rows.at[row].set(new)
+
+        return jax.tree.map(with_row, space, added)
 
     empty = jnp.zeros((rows, size), start.dtype)
     scaled = None if metric is None else empty
-    nothing = _Space(empty, empty, scaled, jnp.zeros(rows, start.dtype))
+    lengths = jnp.zeros(rows, start.dtype)
+    nothing = _Space(empty, empty, scaled, lengths)
     with jax.default_matmul_precision("highest"):
         space = jax.lax.fori_loop(0, rows, extend, nothing)
         return _pairs(space, metric, count)
@@ -102,12 +109,16 @@ def _orthonormal(
     """
     known = _scaled(space) @ candidate
     rest = candidate - known @ space.basis
-    rest = rest - (_scaled(space) @ rest) @ space.basis
+    again = _scaled(space) @ rest
+    rest = rest - again @ space.basis
     scaled = rest if metric is None else metric(rest)
-    square = jnp.maximum(jnp.vdot(rest, scaled), 0)
+    measured = jnp.vdot(rest, scaled)
+    square = jnp.maximum(measured, 0)
     rounding = 10 * jnp.finfo(candidate.dtype).eps
-    dropped = square <= rounding**2 * (jnp.vdot(known, known) + square)
-    length = jnp.sqrt(jnp.where(dropped, 1, square))
+    whole = jnp.vdot(known, known) + square
+    dropped = square <= rounding**2 * whole
+    divisor = jnp.where(dropped, 1, square)
+    length = jnp.sqrt(divisor)
     inverse = jnp.where(dropped, 0, 1 / length)
     return inverse * rest, inverse * scaled, inverse * length
 
@@ -115,10 +126,13 @@ def _orthonormal(
 def _pairs(space: _Space, metric: FlatMap | None, count: int) -> RitzPairs:
     values, rotation, held = _eigenpairs(space)
     found = jnp.arange(count) < held
-    values = jnp.where(found, values[:count], 0)
-    weights = jnp.where(found[:, None], rotation[:count], 0)
+    highest = values[:count]
+    values = jnp.where(found, highest, 0)
+    rows = rotation[:count]
+    weights = jnp.where(found[:, None], rows, 0)
     covectors = weights @ space.basis
-    apart = weights @ space.images - values[:, None] * covectors
+    images = weights @ space.images
+    apart = images - values[:, None] * covectors
     measured = apart if metric is None else jax.lax.map(metric, apart)
     squares = jax.vmap(jnp.vdot)(apart, measured)
     return RitzPairs(
@@ -138,8 +152,11 @@ def _eigenpairs(space: _Space) -> tuple[jax.Array, jax.Array, jax.Array]:
     held = space.lengths > 0.5
     beneath_all = 1 + 2 * tree.norm(symmetric)
     shift = jnp.where(held, 0, beneath_all)
-    values, columns = jnp.linalg.eigh(symmetric - jnp.diag(shift))
-    return jnp.flip(values), jnp.flip(columns.T, axis=0), jnp.sum(held)
+    shifted = symmetric - jnp.diag(shift)
+    values, columns = jnp.linalg.eigh(shifted)
+    descending = jnp.flip(values)
+    rows = jnp.flip(columns.T, axis=0)
+    return descending, rows, jnp.sum(held)
 
 
 def random_start(params: Params, count: int) -> Float[jax.Array, "count p"]:
@@ -149,13 +166,15 @@ def random_start(params: Params, count: int) -> Float[jax.Array, "count p"]:
         InputError: the parameters are empty, or not of one precision, or fewer than
             `count`.
     """
-    dtype, size = check_space(params), tree.size(params)
+    dtype = check_space(params)
+    size = tree.size(params)
     if not 1 <= count <= size:
         raise InputError(
             f"{count} eigenvalues cannot be watched over {size} parameters: take 1 to "
             f"{size}."
         )
-    draw = jax.random.normal(jax.random.key(0), (count, size), jnp.float32)
+    key = jax.random.key(0)
+    draw = jax.random.normal(key, (count, size), jnp.float32)
     return draw.astype(dtype)
 
 
@@ -166,7 +185,8 @@ def next_start(
     as where a run has diverged.
     """
     squares = jax.vmap(jnp.vdot)(pairs.covectors, pairs.covectors)
-    usable = jnp.all(jnp.isfinite(squares) & (squares > 0))
+    good = jnp.isfinite(squares) & (squares > 0)
+    usable = jnp.all(good)
     return jnp.where(usable, pairs.covectors, start)
 
 

@@ -71,13 +71,13 @@ def spectral_density(
     arXiv:1811.07062.
 
     >>> product = lambda v: 3 * v
-    >>> density = spectral_density(
-    ...     product, jnp.ones(5), depth=1, probes=2, key=jax.random.key(0)
-    ... )
+    >>> estimated = jax.jit(partial(spectral_density, product, depth=1, probes=2))
+    >>> density = estimated(jnp.array([0.0, 0.0]), key=jax.random.key(0))
     >>> jnp.round(density.nodes, 4).tolist(), density.weights.tolist()
     ([[3.0], [3.0]], [[1.0], [1.0]])
     """
-    dtype, size = check_space(params), tree.size(params)
+    dtype = check_space(params)
+    size = tree.size(params)
     check_probes(probes)
     depth = min(depth, size)
     if depth < 1:
@@ -114,13 +114,15 @@ def smoothed_density(density: Density, at: Array, *, width: ArrayLike) -> Estima
     >>> round(float(found.value[0]), 4)
     0.3989
     """
-    grid = jnp.asarray(at, density.nodes.dtype)
-    scale = jnp.asarray(width, density.nodes.dtype)
+    dtype = density.nodes.dtype
+    grid = jnp.asarray(at, dtype)
+    scale = jnp.asarray(width, dtype)
 
     def at_one(place: jax.Array) -> Estimate:
         def kernel(nodes: jax.Array) -> jax.Array:
             distance = (nodes - place) / scale
-            return jax.scipy.stats.norm.pdf(distance) / scale
+            standard = jax.scipy.stats.norm.pdf(distance)
+            return standard / scale
 
         return _mean(density, kernel)
 
@@ -144,27 +146,39 @@ def fraction_below(density: Density, threshold: ArrayLike) -> Estimate:
     Source: Szegő 1939, Orthogonal Polynomials, section 3.41.
 
     >>> density = Density(jnp.array([[-1.0, 2.0]]), jnp.array([[0.25, 0.75]]))
-    >>> float(fraction_below(density, 0.0).value)
+    >>> float(jax.jit(fraction_below)(density, 0.0).value)
     0.25
     """
-    limit = jnp.asarray(threshold, density.nodes.dtype)
-    return _mean(density, lambda nodes: (nodes < limit).astype(nodes.dtype))
+    dtype = density.nodes.dtype
+    limit = jnp.asarray(threshold, dtype)
+
+    def below(nodes: jax.Array) -> jax.Array:
+        holds = nodes < limit
+        return holds.astype(nodes.dtype)
+
+    return _mean(density, below)
 
 
 def _mean(density: Density, function: Callable[[jax.Array], jax.Array]) -> Estimate:
     """(1/p) tr f(A), over the probes."""
-    nodes, weights = jnp.asarray(density.nodes), jnp.asarray(density.weights)
-    return mean_over(jnp.sum(weights * function(nodes), axis=1))
+    nodes = jnp.asarray(density.nodes)
+    weights = jnp.asarray(density.weights)
+    values = function(nodes)
+    of_probes = jnp.sum(weights * values, axis=1)
+    return mean_over(of_probes)
 
 
 def _density(matvec: Matvec, depth: int, params: Params, keys: jax.Array) -> Density:
-    return jax.lax.map(partial(_probe, matvec, params, depth), keys)
+    probe = partial(_probe, matvec, params, depth)
+    return jax.lax.map(probe, keys)
 
 
 def _probe(matvec: Matvec, params: Params, depth: int, key: Key) -> Density:
-    krylov = lanczos(matvec, _normal_like(params, key), depth=depth)
+    start = _normal_like(params, key)
+    krylov = lanczos(matvec, start, depth=depth)
     nodes, rotation = jnp.linalg.eigh(krylov.tridiagonal)
-    return Density(nodes, rotation[0] ** 2)
+    first_entries = rotation[0]
+    return Density(nodes, first_entries**2)
 
 
 def _normal_like(params: Params, key: Key) -> Params:
@@ -172,6 +186,12 @@ def _normal_like(params: Params, key: Key) -> Params:
     draw of all entries would keep its counters, two vectors of parameters.
     """
     flat, unravel = tree.ravel(params)
-    keys = jax.random.split(key, -(-flat.size // BLOCK))
-    draws = jax.lax.map(lambda each: jax.random.normal(each, (BLOCK,), "float32"), keys)
-    return unravel(draws.ravel()[: flat.size].astype(flat.dtype))
+    blocks = -(-flat.size // BLOCK)
+
+    def block(key: Key) -> jax.Array:
+        return jax.random.normal(key, (BLOCK,), "float32")
+
+    keys = jax.random.split(key, blocks)
+    drawn = jax.lax.map(block, keys)
+    entries = drawn.ravel()[: flat.size]
+    return unravel(entries.astype(flat.dtype))

@@ -125,10 +125,11 @@ def index_of_ends(found: Ends, *, lowest: int, tolerance: ArrayLike) -> Index:
 
     Source: Parlett 1998, The Symmetric Eigenvalue Problem, theorem 10.1.1.
 
-    >>> values, nothing = jnp.array([-2.0, 0.0]), jnp.zeros(2)
-    >>> found = Ends(values, jnp.ones((2, 9)), nothing, jnp.array(5), jnp.array(True))
-    >>> index = index_of_ends(found, lowest=2, tolerance=0.1)
-    >>> [int(count) for count in index[:3]]
+    >>> values, vectors = jnp.array([-2.0, 0.0]), jnp.ones((2, 9))
+    >>> errors = jnp.array([0.0, 0.0])
+    >>> found = Ends(values, vectors, errors, jnp.array(5), jnp.array(True))
+    >>> count = jax.jit(lambda found: index_of_ends(found, lowest=2, tolerance=0.1))
+    >>> [int(number) for number in count(found)[:3]]
     [1, 1, 8]
     """
     count = len(found.values)

@@ -70,10 +70,10 @@ def ends(
     Source: Wu and Simon 2000, SIAM J. Matrix Anal. Appl. 22, section 2; the bound,
     Parlett 1998, The Symmetric Eigenvalue Problem, theorems 4.5.1 and 10.1.1.
 
-    >>> product = lambda v: jnp.arange(4.0) * v
-    >>> found = ends(product, jnp.ones(4), lowest=1, highest=1)
-    >>> bool(jnp.allclose(found.values, jnp.array([0.0, 3.0]), atol=1e-5))
-    True
+    >>> matrix = lambda v: v * jnp.array([0.0, 1.0, 2.0, 3.0])
+    >>> search = jax.jit(lambda start: ends(matrix, start, lowest=1, highest=1).values)
+    >>> abs(search(jnp.array([1.0, 1.0, 1.0, 1.0]))).round(4).tolist()
+    [0.0, 3.0]
     """
     accuracy = Accuracy(tolerance, 0.0, products)
     if products < lowest + highest:
@@ -90,8 +90,9 @@ def warm_start(found: Ends) -> Params:
     While A moves little from call to call, as in training, the Krylov space of this sum
     meets the ends of the next A after about as many products as there are vectors.
 
-    >>> values, vectors = jnp.array([1.0, 2.0]), jnp.eye(2)
-    >>> found = Ends(values, vectors, jnp.zeros(2), jnp.array(2), jnp.array(True))
+    >>> values, vectors = jnp.array([1.0, 2.0]), jnp.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> errors = jnp.array([0.0, 0.0])
+    >>> found = Ends(values, vectors, errors, jnp.array(2), jnp.array(True))
     >>> warm_start(found).tolist()
     [1.0, 1.0]
     """

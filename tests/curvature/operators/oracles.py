@@ -41,11 +41,20 @@ def objective(params, batch):
     return mean_loss(predict(params, batch), batch)
 
 
+def as_tree(vector, dtype):
+    """A vector in the shapes of the parameters."""
+    first, second = np.split(np.asarray(vector, dtype), [INPUTS * HIDDEN])
+    return {
+        "first": first.reshape(INPUTS, HIDDEN),
+        "second": second.reshape(HIDDEN, CLASSES),
+    }
+
+
 def at(dtype):
     """Parameters and batch in one precision."""
 
     def cast(leaf):
-        return jnp.asarray(leaf, dtype if leaf.dtype.kind == "f" else jnp.int32)
+        return leaf.astype(dtype if leaf.dtype.kind == "f" else np.int32)
 
     return jax.tree.map(cast, (PARAMS, BATCH))
 
@@ -59,12 +68,24 @@ def label_losses(theta):
     return np.log(np.exp(logits).sum(1, keepdims=True)) - logits
 
 
-def label_gradients():
+def label_gradients(theta=THETA):
     """Their gradients `[n, k, p]`, by complex steps: exact to rounding."""
     columns = [
-        label_losses(THETA + TINY * 1j * unit).imag for unit in np.eye(THETA.size)
+        label_losses(theta + TINY * 1j * unit).imag for unit in np.eye(THETA.size)
     ]
     return np.stack(columns, -1) / TINY
+
+
+def hessian():
+    """Of the objective, by differences of these gradients in NumPy."""
+    examples = np.arange(EXAMPLES)
+
+    def gradient(theta):
+        return FRACTIONS @ label_gradients(theta)[examples, BATCH.targets]
+
+    steps = STEP * np.eye(THETA.size)
+    rows = [gradient(THETA + step) - gradient(THETA - step) for step in steps]
+    return np.stack(rows) / (2 * STEP)
 
 
 def by_differences(objective, params, batch):

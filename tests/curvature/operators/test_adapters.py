@@ -101,7 +101,7 @@ ENTRANCES = {
     "equinox": in_equinox,
     "by hand": by_hand,
 }
-FAST = ["nnx", "nnx in training", "equinox"]
+MODULES = ["nnx", "nnx in training", "equinox"]
 MATTERS = {"nnx": True, "nnx in training": False}
 """Whether the loss depends on the length of the kernel before the normalisation."""
 
@@ -112,8 +112,9 @@ def double():
         yield
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", FAST)
+@pytest.mark.parametrize("name", MODULES)
 def test_from_a_module_to_a_hessian_product(name):
     objective, params, batch, layer = ENTRANCES[name](oracles.at(float)[1])
     product = curvature.hessian_product(objective, params, batch)

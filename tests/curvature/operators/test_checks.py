@@ -52,7 +52,12 @@ def divided(params, _):
             dict.fromkeys("abcde", 0 * ONE),
             "in a and b and c and 2 more leaves:",
         ),
-        (at_power, {"w": ONE, "scale": 0 * ONE}, "Hessian is not finite in scale, th"),
+        pytest.param(
+            at_power,
+            {"w": ONE, "scale": 0 * ONE},
+            "Hessian is not finite in scale, th",
+            marks=pytest.mark.stress,
+        ),
     ],
 )
 def test_what_has_no_curvature_is_refused(objective, params, message):

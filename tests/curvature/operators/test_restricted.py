@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxml.curvature import (
-    extremes,
+    dense,
     hessian_product,
     leaf_paths,
     restricted,
@@ -29,10 +29,12 @@ def loaded(path):
 oracles = loaded(Path(__file__).with_name("oracles.py"))
 networks = loaded(Path(__file__).parents[1] / "networks.py")
 SELECTED = {"mlp": "first|second", "cnn": "kernel", "attention": "query|value"}
-NAMES = [
-    "mlp",
-    *(pytest.param(n, marks=pytest.mark.stress) for n in list(SELECTED)[1:]),
-]
+TRACES = []
+
+
+def counted(params, batch):
+    TRACES.append(None)
+    return oracles.objective(params, batch)
 
 
 def unraveled(vector, like):
@@ -49,46 +51,54 @@ def raveled(x):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", NAMES)
-def test_restricted_is_a_block_of_the_hessian(name):
+def test_a_layer_is_a_block_of_the_hessian():
     with jax.enable_x64(True):
-        objective, params, batch = networks.NETWORKS[name]()
-        whole = oracles.by_differences(objective, params, batch)
-        select = re.compile(SELECTED[name]).match
-        sizes = [leaf.size for leaf in jax.tree.leaves(params)]
-        chosen = [bool(select(path)) for path in leaf_paths(params)]
-        inside = np.repeat(chosen, sizes)
-        assert 0 < inside.sum() < len(inside)
-        vector = np.random.default_rng(0).normal(size=inside.sum())
-        expected = whole[inside][:, inside] @ vector
+        params, batch = oracles.at(np.float64)
+        inside = np.arange(oracles.THETA.size) < params["first"].size
+        check_block((counted, params, batch), oracles.hessian(), inside, "first")
 
-        function, at = restricted(objective, params, select)
-        own = hessian_product(function, at, batch)(unraveled(vector, at))
-        all_leaves = hessian_product(objective, params, batch)
-        block = restricted_product(all_leaves, params, select)
-        cut_out = block.product(unraveled(vector, block.params))
+
+@pytest.mark.stress
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", SELECTED)
+def test_several_layers_are_a_block_of_the_hessian(name):
+    with jax.enable_x64(True):
+        problem = _, params, _ = networks.NETWORKS[name]()
+        sizes = [leaf.size for leaf in jax.tree.leaves(params)]
+        select = re.compile(SELECTED[name]).match
+        inside = np.repeat([bool(select(path)) for path in leaf_paths(params)], sizes)
+        whole = oracles.by_differences(*problem)
+        check_block(problem, whole, inside, SELECTED[name])
+
+
+def check_block(problem, whole, inside, pattern):
+    objective, params, batch = problem
+    select = re.compile(pattern).match
+    assert 0 < inside.sum() < len(inside)
+    vector = np.random.default_rng(0).normal(size=inside.sum())
+    expected = whole[inside][:, inside] @ vector
+    function, at = restricted(objective, params, select)
+    own = hessian_product(function, at, batch)(unraveled(vector, at))
+    all_leaves = hessian_product(objective, params, batch)
+    block = restricted_product(all_leaves, params, select)
+    cut_out = block.product(unraveled(vector, block.params))
     error = 1e-8 * np.abs(expected).max()
     np.testing.assert_allclose(raveled(own), expected, rtol=0, atol=error)
     np.testing.assert_allclose(raveled(cut_out), expected, rtol=0, atol=error)
 
 
 @pytest.mark.compiles_once
-def test_spectra_of_layers_at_another_point_trace_nothing():
-    traces = []
-
-    def objective(params, batch):
-        traces.append(None)
-        return oracles.objective(params, batch)
-
-    params, batch = oracles.at(np.float32)
-    found = []
-    for point in (params, jax.tree.map(jnp.negative, params)):
-        product = hessian_product(objective, point, batch)
-        at = restricted_product(product, point, "first".__eq__)
-        ends = extremes(at.product, at.params, count=1, depth=4, key=jax.random.key(0))
-        found.append(np.asarray(ends.values))
-    assert len(traces) == 1
-    np.testing.assert_allclose(*found, rtol=1e-5)  # tanh is odd
+def test_blocks_at_another_point_trace_nothing():
+    with jax.enable_x64(True):
+        params, batch = oracles.at(np.float64)
+        found, traces = [], []
+        for point in (params, jax.tree.map(np.negative, params)):
+            product = hessian_product(counted, point, batch)
+            at = restricted_product(product, point, "first".__eq__)
+            found.append(np.asarray(dense(*at)))
+            traces.append(len(TRACES))
+    assert traces[0] == traces[1] > 0
+    np.testing.assert_allclose(*found, rtol=1e-9)  # tanh is odd
 
 
 @pytest.mark.identity

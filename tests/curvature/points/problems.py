@@ -4,11 +4,10 @@ function for each outcome on the parameters of one of them.
 
 import itertools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
-WIDTHS = (5, 3, 4)
+WIDTHS = (4, 2, 3)
 SINGULAR = np.array([4.0, 3.0, 2.0, 1.0])
 
 
@@ -56,17 +55,21 @@ def baldi_hornik(chosen, count, hidden):
     return exchanges + (hidden - len(chosen)) * len(left_out)
 
 
-def monkey(w):
-    return w[0] ** 3 - 3 * w[0] * w[1] ** 2 + jnp.sum(w[2:] ** 2)
+def monkey(x, y, rest):
+    return x**3 - 3 * x * y**2 + rest
 
 
-def peano(w):
-    """A minimum along every line through 0, and yet it falls along w₁ = 1.4 w₀²."""
-    return (w[1] - w[0] ** 2) * (w[1] - 2 * w[0] ** 2) + jnp.sum(w[2:] ** 2)
+def peano(x, y, rest):
+    """A minimum along every line through 0, and yet it falls along y = 1.4 x²."""
+    return (y - x**2) * (y - 2 * x**2) + rest
 
 
-def quartic(w):
-    return w[0] ** 4 + jnp.sum(w[1:] ** 2)
+def quartic(x, y, rest):
+    return x**4 + y**2 + rest
+
+
+def tilted(x, y, rest):
+    return x + x**3 + 5 * y**2 + rest
 
 
 def kinked(w):
@@ -77,19 +80,34 @@ def tails(w):
     return jnp.sum(jnp.exp(-w))
 
 
-def tilted(w):
-    return w[0] + w[0] ** 3 + 5 * w[1] ** 2 + jnp.sum(w[2:] ** 2)
-
-
-FUNCTIONS = (monkey, peano, quartic, kinked, tails, tilted)
-
-
 def either(layers, batch):
-    """The linear network of case 0, or one of FUNCTIONS of all its weights."""
-    case, target = batch
+    """The linear network, or a function of its weights: a sum of which all terms but
+    one are multiplied by 0.
+    """
+    chosen, target = batch
+    flat, *first_two = flattened(layers)
+    losses = [linear(layers, target), monkey(*first_two), kinked(flat)]
+    return jnp.dot(chosen, jnp.stack(losses), precision="highest")
+
+
+def another(layers, chosen):
+    """One of the other functions, likewise."""
+    flat, *first_two = flattened(layers)
+    of_two = [function(*first_two) for function in (peano, quartic, tilted)]
+    return jnp.dot(chosen, jnp.stack([*of_two, tails(flat)]), precision="highest")
+
+
+def flattened(layers):
+    """All weights, the first two, and the sum of the squares of all others."""
     flat = jnp.concatenate([jnp.ravel(layer) for layer in layers])
-    functions = [lambda _, function=function: function(flat) for function in FUNCTIONS]
-    return jax.lax.switch(case, [lambda _: linear(layers, target), *functions], 0)
+    return flat, flat[0], flat[1], jnp.sum(flat[2:] ** 2)
+
+
+LINEAR, MONKEY, KINKED = np.eye(3)
+"""What leaves one term of `either`."""
+
+PEANO, QUARTIC, TILTED, TAILS = np.eye(4)
+"""What leaves one term of `another`."""
 
 
 def network(layers, batch):

@@ -10,6 +10,7 @@ import jax
 import jax.flatten_util
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from jax.tree_util import Partial
 
 _spec = importlib.util.spec_from_file_location(
@@ -20,6 +21,8 @@ _spec.loader.exec_module(networks)
 
 SIZE = 60
 NETWORKS = tuple(networks.NETWORKS)
+SLOW = [pytest.param(name, marks=pytest.mark.stress) for name in NETWORKS]
+
 DRAW = np.random.default_rng(0)
 BASIS, _ = np.linalg.qr(DRAW.normal(size=(SIZE, SIZE)))
 CLUSTER = np.linspace(0, 1, 5)
@@ -57,33 +60,29 @@ def in_precision(dtype):
 
 
 @functools.cache
-def hessians():
-    """Of each network, `[SIZE, SIZE]`: float64 central differences of its gradient,
-    with exact zeros where it has fewer parameters.
+def hessian(name):
+    """Of a network, `[SIZE, SIZE]`: float64 central differences of its gradient, with
+    exact zeros where it has fewer parameters.
     """
-    found = {}
     with jax.enable_x64(True):
-        for name, make in networks.NETWORKS.items():
-            objective, params, batch = make()
-            flat, unravel = jax.flatten_util.ravel_pytree(params)
+        objective, params, batch = networks.NETWORKS[name]()
+        flat, unravel = jax.flatten_util.ravel_pytree(params)
 
-            def gradient(point, objective=objective, unravel=unravel, batch=batch):
-                loss = jax.grad(lambda x: objective(unravel(x), batch))
-                return loss(point)
+        def gradient(point):
+            return jax.grad(lambda x: objective(unravel(x), batch))(point)
 
-            width = 1e-4
-            here, steps = np.asarray(flat)[None], width * np.eye(flat.size)
-            points = jnp.asarray(np.concatenate([here + steps, here - steps]))
-            up, down = np.split(np.asarray(jax.jit(jax.vmap(gradient))(points)), 2)
-            columns = (up - down) / (2 * width)
-            padding = SIZE - flat.size
-            found[name] = np.pad((columns + columns.T) / 2, ((0, padding),) * 2)
-    return found
+        width = 1e-4
+        here, steps = np.asarray(flat)[None], width * np.eye(flat.size)
+        points = jnp.asarray(np.concatenate([here + steps, here - steps]))
+        up, down = np.split(np.asarray(jax.jit(jax.vmap(gradient))(points)), 2)
+    columns = (up - down) / (2 * width)
+    padding = SIZE - flat.size
+    return np.pad((columns + columns.T) / 2, ((0, padding),) * 2)
 
 
 def matrix_of(name):
-    return hessians()[name] if name in NETWORKS else with_spectrum(SPECTRA[name])
+    return hessian(name) if name in NETWORKS else with_spectrum(SPECTRA[name])
 
 
 def spectrum_of(name):
-    return np.linalg.eigvalsh(hessians()[name]) if name in NETWORKS else SPECTRA[name]
+    return np.linalg.eigvalsh(hessian(name)) if name in NETWORKS else SPECTRA[name]

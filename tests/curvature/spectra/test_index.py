@@ -33,12 +33,32 @@ def negative(name, tolerance=1e-2):
 
 @pytest.mark.device
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", [*SPECTRA, *matrices.NETWORKS])
+@pytest.mark.parametrize("name", [*SPECTRA, *matrices.SLOW])
 def test_the_whole_matrix_counts_exactly(name):
     count = negative(name)
     assert index(name) == (count, count, count, 1)
 
 
+@pytest.mark.identity
+@pytest.mark.parametrize("name", SPECTRA)
+def test_bounds_of_ritz_values_hold_whatever_subspace_they_are_of(name):
+    """Of a random subspace of half the space, with NumPy's residuals."""
+    matrix, draw = matrices.matrix_of(name), np.random.default_rng(7)
+    basis, _ = np.linalg.qr(draw.normal(size=(SIZE, SIZE // 2)))
+    values, rotation = np.linalg.eigh(basis.T @ matrix @ basis)
+    vectors = (basis @ rotation).T
+    residuals = np.linalg.norm(vectors @ matrix - values[:, None] * vectors, axis=1)
+    found = values, vectors, residuals, np.array(SIZE), np.array(True)
+    with jax.enable_x64(True):
+        ends = curvature.Ends(*map(jnp.asarray, found))
+        bounds = curvature.index_of_ends(ends, lowest=SIZE // 2, tolerance=1e-2)
+    surely, likely, possibly, exact = map(int, bounds)
+    assert np.sum(values < -1e-2) == surely <= negative(name) <= possibly
+    assert possibly == SIZE - np.sum(values >= -1e-2)
+    assert surely <= likely <= possibly and not exact
+
+
+@pytest.mark.stress
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["zero block", "network"])
 def test_lanczos_counts_where_its_lowest_values_reach_zero(name):
@@ -49,6 +69,7 @@ def test_lanczos_counts_where_its_lowest_values_reach_zero(name):
     assert not found.exact
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 @pytest.mark.parametrize("name", [*SPECTRA, *matrices.NETWORKS])
 @pytest.mark.parametrize("products", [12, 20, 2000])
@@ -59,6 +80,7 @@ def test_the_sure_bounds_hold_for_any_number_of_products(name, products):
     assert found.surely_negative <= found.likely_negative <= found.possibly_negative
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 def test_too_few_values_leave_the_interval_open():
     found = index("generic", largest=10)

@@ -21,20 +21,6 @@ START = np.random.default_rng(1).normal(size=SIZE)
 TOLERANCE = {np.float32: 1e-5, np.float64: 1e-9}
 
 
-def found(matrix, *, dtype=np.float64, start=START, lowest=2, highest=2, **limits):
-    """The ends as NumPy arrays."""
-    with matrices.in_precision(dtype):
-        ends = curvature.ends(
-            matrices.product(matrix, dtype),
-            jnp.asarray(start, dtype),
-            lowest=lowest,
-            highest=highest,
-            **{"basis": 12, "tolerance": TOLERANCE[dtype], **limits},
-        )
-        assert ends.values.dtype == ends.residuals.dtype == dtype
-        return type(ends)(*map(np.asarray, ends))
-
-
 TRACES = []
 
 
@@ -44,32 +30,43 @@ def quadratic(params, matrix):
     return 0.5 * point @ matrix @ point
 
 
-def of_a_hessian(matrix):
-    """The ends in float32, by the Hessian of a quadratic of a pytree."""
-    params = {"a": jnp.zeros((4, 5)), "b": jnp.zeros(SIZE - 20)}
-    product = curvature.hessian_product(quadratic, params, jnp.asarray(matrix, "f4"))
-    start = {"a": jnp.asarray(START[:20], "f4").reshape(4, 5)}
-    start["b"] = jnp.asarray(START[20:], "f4")
-    limits = {"basis": 12, "tolerance": TOLERANCE[np.float32]}
-    ends = curvature.ends(product, start, lowest=2, highest=2, **limits)
-    shapes = [leaf.shape for leaf in jax.tree.leaves(ends.vectors)]
-    assert shapes == [(4, 4, 5), (4, SIZE - 20)]
-    assert curvature.warm_start(ends)["a"].shape == (4, 5)
-    leaves = [np.reshape(leaf, (4, -1)) for leaf in jax.tree.leaves(ends.vectors)]
-    return ends._replace(vectors=np.concatenate(leaves, 1))
+def as_tree(vector, dtype):
+    vector = np.asarray(vector, dtype)
+    return {"a": vector[:20].reshape(4, 5), "b": vector[20:]}
 
 
-FOUND = {np.float32: of_a_hessian, np.float64: found}
-NAMES = ["generic", "zero block", "clusters", "network", *matrices.NETWORKS]
+def found(matrix, *, dtype=np.float64, start=START, lowest=2, highest=2, **limits):
+    """The ends as NumPy arrays, by the Hessian of a quadratic of a pytree."""
+    with matrices.in_precision(dtype):
+        origin, start = as_tree(0 * START, dtype), as_tree(start, dtype)
+        matrix = np.asarray(matrix, dtype)
+        product = curvature.hessian_product(quadratic, origin, matrix)
+        limits = {"basis": 12, "tolerance": TOLERANCE[dtype], **limits}
+        count = {"lowest": lowest, "highest": highest}
+        ends = curvature.ends(product, start, **count, **limits)
+        summed = curvature.warm_start(ends)
+    ends = jax.tree.map(np.asarray, ends)
+    assert [x.shape[1:] for x in ends.vectors.values()] == [(4, 5), (SIZE - 20,)]
+    leaves = [leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(ends.vectors)]
+    ends = ends._replace(vectors=np.concatenate(leaves, 1))
+    summed = np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(summed)])
+    np.testing.assert_allclose(summed, ends.vectors.sum(0), atol=1e-5)
+    assert ends.values.dtype == ends.residuals.dtype == dtype
+    return ends
+
+
+NAMES = ["generic", "zero block", "clusters", "network", *matrices.SLOW]
 
 
 @pytest.mark.device
 @pytest.mark.oracle
-@pytest.mark.parametrize("dtype", FOUND)
+@pytest.mark.parametrize(
+    "dtype", [pytest.param(np.float32, marks=pytest.mark.stress), np.float64]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_both_ends_are_those_of_the_spectrum(name, dtype):
     matrix, spectrum = matrices.matrix_of(name), matrices.spectrum_of(name)
-    ends = FOUND[dtype](matrix)
+    ends = found(matrix, dtype=dtype)
     assert ends.converged and ends.values.dtype == dtype
     largest = np.abs(spectrum).max()
     limit = 2 * TOLERANCE[dtype] * largest
@@ -112,6 +109,7 @@ def test_multiple_eigenvalues_are_found_and_none_that_is_not_there(values):
     np.testing.assert_allclose(ends.values[[0, -1]], spectrum[[0, -1]], atol=1e-12)
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 def test_one_end_alone_with_a_basis_of_the_whole_space_has_every_copy():
     spectrum = SPECTRA["multiple"]
@@ -121,6 +119,7 @@ def test_one_end_alone_with_a_basis_of_the_whole_space_has_every_copy():
     np.testing.assert_allclose(ends.values, spectrum[-20:], rtol=0, atol=1e-12)
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 def test_products_are_counted_and_not_many_more_than_those_of_scipy(monkeypatch):
     """To 1e-3 of the norm, where SciPy asks for 1e-3 of each eigenvalue, and to the
@@ -177,7 +176,7 @@ def test_a_warm_start_meets_the_ends_of_a_matrix_nearby_in_fewer_products():
     draw = np.random.default_rng(4)
     step = BEND @ np.diag(draw.normal(size=SIZE)) @ BEND
     first = found(matrix, tolerance=1e-4)
-    summed = np.asarray(curvature.warm_start(first))
+    summed = first.vectors.sum(0)  # as `found` has seen
     cold = found(matrix + step, tolerance=1e-4)
     warm = found(matrix + step, tolerance=1e-4, start=summed)
     assert warm.products < 0.8 * cold.products
@@ -190,9 +189,9 @@ BEND = 0.03 * matrices.with_spectrum(np.sqrt(np.abs(SPECTRA["network"])))
 
 @pytest.mark.compiles_once
 def test_a_hessian_products_program_is_kept():
-    of_a_hessian(matrices.with_spectrum(SPECTRA["generic"]))
+    found(matrices.with_spectrum(SPECTRA["generic"]))
     seen = len(TRACES)
-    of_a_hessian(matrices.with_spectrum(SPECTRA["network"]))
+    found(matrices.with_spectrum(SPECTRA["network"]))
     assert len(TRACES) == seen > 0
 
 
