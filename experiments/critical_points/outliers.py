@@ -159,12 +159,13 @@ def _run(config: Config, run: tuple[Own, Key], _: None) -> jax.Array:
     """The highest eigenvalues wherever the loss is first at a level."""
     own, key = run
     params, _ = problem.start(MODEL, own.inputs)(key)
+    flat, unravel = tree.ravel(params)
     adam = learn.adam(learn.Hyper(lr=jnp.float32(RATE)))
 
     def highest(state: tuple[Params, object]) -> Array:
         ends = curvature.ends(
             curvature.hessian_product(_loss, state[0], own),
-            tree.random_like(params, jax.random.fold_in(key, config.limit)),
+            unravel(jax.random.normal(key, flat.shape, flat.dtype)),
             lowest=0,
             highest=SEEN,
             basis=config.basis,
@@ -202,8 +203,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
                 NEAREST,
                 unit="count",
                 setting=f"{list(DATA)[data]}, {KINDS[kind]}, k from 2 to 10, "
-                f"{EXAMPLES} examples, dense network of 32 hidden ReLUs and ten outputs, Adam, "
-                f"{NAMES[level]}",
+                f"{EXAMPLES} examples, dense network of 32 hidden ReLUs and ten "
+                f"outputs, Adam, {NAMES[level]}",
             )
         )
     return tuple(found)

@@ -132,6 +132,7 @@ def _spectra(
     return np.stack([modes[PLAIN, 0], modes[NORMALISED, 0], modes[NORMALISED, 1]])
 
 
+@jax.jit
 def _loss(through: Array, params: Params, seen: Seen) -> jax.Array:
     """With mean and variance of the batch, or those of the state as constants."""
     constant = problem.objective(MODEL, problem.cross_entropy, state=seen.state)
@@ -147,10 +148,11 @@ def _run(config: Config, run: Run, _: None) -> Float[jax.Array, "level mode high
     has a mean of 0 and a variance of 1.
     """
     params, first = problem.start(MODEL, run.own.inputs)(run.key)
-    start = tree.random_like(params, jax.random.fold_in(run.key, config.limit))
+    flat, unravel = tree.ravel(params)
+    start = unravel(jax.random.normal(run.key, flat.shape, flat.dtype))
 
     def loss(params: Params, batch: Batch) -> jax.Array:
-        return _loss(run.normalised, params, Seen(batch, first))
+        return _loss(run.normalised, params, Seen(batch, first, run.key))
 
     def spectra(state: tuple[Params, Any]) -> jax.Array:
         params, _ = state
@@ -158,8 +160,13 @@ def _run(config: Config, run: Run, _: None) -> Float[jax.Array, "level mode high
         _, own = MODEL.apply(params, first, inputs, train=True, key=None)
         states = jax.tree.map(lambda *leaves: jnp.stack(leaves), first, own)
         through = jnp.array([run.normalised, False])
-        point = partial(_highest, config, start, params, run.own)
-        return jax.lax.map(lambda mode: point(*mode), (through, states))
+        point = partial(_highest, config, start, params)
+
+        def of_mode(mode: tuple[Array, Any]) -> Array:
+            through, kept = mode
+            return point(through, Seen(run.own, kept, run.key))
+
+        return jax.lax.map(of_mode, (through, states))
 
     momentum = learn.momentum(learn.Hyper(lr=run.rate, momentum=BETA))
     return learn.at_levels(
@@ -174,12 +181,11 @@ def _run(config: Config, run: Run, _: None) -> Float[jax.Array, "level mode high
 
 
 def _highest(
-    config: Config, start: Params, params: Params, own: Batch, through: Array, kept: Any
+    config: Config, start: Params, params: Params, through: Array, seen: Seen
 ) -> Array:
     """The eigenvalues at the upper end, descending."""
-    objective = partial(_loss, through)
     ends = curvature.ends(
-        curvature.hessian_product(objective, params, Seen(own, kept)),
+        curvature.hessian_product(partial(_loss, through), params, seen),
         start,
         lowest=0,
         highest=SEEN,
@@ -241,9 +247,8 @@ def _logs(
     """log λ₁ and log λ₁ / λ₂₀, the mean over rates at which none missed the level."""
     values = result.eigenvalues[data, ..., level, :]
     whole = np.all(np.isfinite(values), axis=(0, 2, 3))
-    if not np.any(whole):
-        return np.full((2, len(values), values.shape[2]), np.nan)
-    first, last = np.log(values[:, whole][..., [0, -1]]).transpose(3, 0, 1, 2)
+    used = whole if np.any(whole) else ~whole
+    first, last = np.log(values[:, used][..., [0, -1]]).transpose(3, 0, 1, 2)
     return np.mean(np.stack([first, first - last]), axis=2)
 
 

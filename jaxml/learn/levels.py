@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +12,11 @@ from jaxml.learn.optimizers.door import update
 from jaxml.types import InputError, Key, Objective, Params, Scalar
 
 State = Any
+
+LARGEST = 2**20
+"""Examples to be drawn from; the draws have 2²³ values, so that the probabilities of two
+examples differ by an eighth at most.
+"""
 
 
 def at_levels(
@@ -64,27 +69,36 @@ def at_levels(
             "none that a falling loss passes: give falling levels and positive counts."
         )
 
-    def stretch(carry: tuple[jax.Array, State]) -> tuple[jax.Array, State]:
-        age, state = carry
-        return age + every, jax.lax.fori_loop(age, age + every, step, state)
+    value_of = jax.jit(loss)
 
-    def at(carry: tuple[jax.Array, State], level: jax.Array) -> tuple[Any, Any]:
-        def going(carry: tuple[jax.Array, State]) -> jax.Array:
-            age, state = carry
-            return (age < limit) & ~(loss(state) <= level)
+    def stretch(passing: _Passing) -> _Passing:
+        age, state, _ = passing
+        moved = jax.lax.fori_loop(age, age + every, step, state)
+        return _Passing(age + every, moved, value_of(moved))
 
-        after = jax.lax.while_loop(going, stretch, carry)
-        _, state = after
-        reached = loss(state) <= level
+    def at(passing: _Passing, level: jax.Array) -> tuple[_Passing, Any]:
+        def going(passing: _Passing) -> jax.Array:
+            return (passing.age < limit) & ~(passing.value <= level)
+
+        after = jax.lax.while_loop(going, stretch, passing)
+        reached = after.value <= level
 
         def seen(leaf: jax.Array) -> jax.Array:
             return jnp.where(reached, leaf, jnp.full_like(leaf, jnp.nan))
 
-        return after, jax.tree.map(seen, measure(state))
+        return after, jax.tree.map(seen, measure(after.state))
 
-    value = jax.eval_shape(loss, start)
-    _, found = jax.lax.scan(at, (jnp.int32(0), start), jnp.array(levels, value.dtype))
+    first = _Passing(jnp.int32(0), start, value_of(start))
+    _, found = jax.lax.scan(at, first, jnp.array(levels, first.value.dtype))
     return found
+
+
+class _Passing(NamedTuple):
+    """A run between two looks: its updates, its state, and the loss there."""
+
+    age: jax.Array
+    state: State
+    value: jax.Array
 
 
 def stochastic(
@@ -106,15 +120,21 @@ def stochastic(
         key: of all draws; an update's own follows from its number.
 
     Raises:
-        InputError: a batch below 1.
+        InputError: a batch below 1, or more examples than float32 can tell apart.
     """
     if batch < 1:
         raise InputError(f"A batch of {batch} has no gradient: take 1 or more.")
     count = len(jax.tree.leaves(examples)[0])
+    if count > LARGEST:
+        raise InputError(
+            f"{count} examples are too many to be drawn by float32: take {LARGEST} at "
+            "most."
+        )
 
     def one(age: jax.Array, state: tuple[Params, Any]) -> tuple[Params, Any]:
         params, memory = state
-        rows = jax.random.randint(jax.random.fold_in(key, age), (batch,), 0, count)
+        draw = jax.random.uniform(jax.random.fold_in(key, age), (batch,), jnp.float32)
+        rows = jnp.minimum(draw * count, count - 1).astype(jnp.int32)
         drawn = jax.tree.map(lambda leaf: leaf[rows], examples)
         gradient = jax.grad(objective)(params, drawn)
         return update(optimizer, gradient, memory, params)
