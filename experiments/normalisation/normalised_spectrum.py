@@ -55,8 +55,8 @@ DATA: dict[str, Callable[[], Batch]] = {
     "8x8 digits": problem.digits,
     "clothing of 7x7 pixels": partial(problem.small_clothing, 60_000),
 }
-MODEL = problem.batch_normalised((32, 32, 32, 10), jax.nn.relu)
-TRAINING = problem.training_loss(MODEL, problem.cross_entropy)
+MODEL = problem.switched_normalised((32, 32, 32, 10), jax.nn.relu)
+LOSS = curvature.in_training(problem.training_loss(MODEL, problem.cross_entropy))
 PLAIN, NORMALISED, CONSTANT = range(3)
 NETWORKS = (
     "without normalisation",
@@ -126,47 +126,41 @@ def _spectra(
     own = jax.tree.map(lambda leaf: np.asarray(leaf)[order[unit, :EXAMPLES]], batch)
     keys = jax.random.split(randomness.key(config.seed), config.units)
     rates = np.array(RATES, np.float32)[rate]
-    runs = Run(own, keys[unit], rates, normalised.astype(bool))
+    runs = Run(own, keys[unit], rates, normalised.astype(np.float32))
     found = np.asarray(curvature.mapped(partial(_run, config), (), runs, None))
     modes = np.moveaxis(found.reshape(*shape, len(LEVELS), 2, SEEN), 4, 1)
     return np.stack([modes[PLAIN, 0], modes[NORMALISED, 0], modes[NORMALISED, 1]])
 
 
-@jax.jit
-def _loss(through: Array, params: Params, seen: Seen) -> jax.Array:
-    """With mean and variance of the batch, or those of the state as constants."""
-    constant = problem.objective(MODEL, problem.cross_entropy, state=seen.state)
-    return jax.lax.cond(
-        through,
-        lambda: curvature.in_training(TRAINING)(params, seen),
-        lambda: constant(params, seen.batch),
-    )
-
-
 def _run(config: Config, run: Run, _: None) -> Float[jax.Array, "level mode highest"]:
-    """The highest eigenvalues wherever the loss is first at a level; the first state
-    has a mean of 0 and a variance of 1.
-    """
+    """The highest eigenvalues wherever the loss is first at a level."""
     params, first = problem.start(MODEL, run.own.inputs)(run.key)
+    first = first._replace(through=run.normalised)
     flat, unravel = tree.ravel(params)
     start = unravel(jax.random.normal(run.key, flat.shape, flat.dtype))
 
-    def loss(params: Params, batch: Batch) -> jax.Array:
-        return _loss(run.normalised, params, Seen(batch, first, run.key))
+    def loss(params: Params, batch: Batch) -> Array:
+        return LOSS(params, Seen(batch, first, run.key))
 
-    def spectra(state: tuple[Params, Any]) -> jax.Array:
+    def spectra(state: tuple[Params, Any]) -> Array:
         params, _ = state
         inputs = run.own.inputs
         _, own = MODEL.apply(params, first, inputs, train=True, key=None)
-        states = jax.tree.map(lambda *leaves: jnp.stack(leaves), first, own)
-        through = jnp.array([run.normalised, False])
-        point = partial(_highest, config, start, params)
+        constant = own._replace(through=jnp.zeros_like(first.through))
 
-        def of_mode(mode: tuple[Array, Any]) -> Array:
-            through, kept = mode
-            return point(through, Seen(run.own, kept, run.key))
+        def highest(kept: problem.Switched) -> Array:
+            ends = curvature.ends(
+                curvature.hessian_product(LOSS, params, Seen(run.own, kept, run.key)),
+                start,
+                lowest=0,
+                highest=SEEN,
+                basis=config.basis,
+                tolerance=1e-4,
+            )
+            return ends.values[::-1]
 
-        return jax.lax.map(of_mode, (through, states))
+        modes = jax.tree.map(lambda *leaves: jnp.stack(leaves), first, constant)
+        return jax.lax.map(highest, modes)
 
     momentum = learn.momentum(learn.Hyper(lr=run.rate, momentum=BETA))
     return learn.at_levels(
@@ -178,21 +172,6 @@ def _run(config: Config, run: Run, _: None) -> Float[jax.Array, "level mode high
         every=EVERY,
         limit=config.limit,
     )
-
-
-def _highest(
-    config: Config, start: Params, params: Params, through: Array, seen: Seen
-) -> Array:
-    """The eigenvalues at the upper end, descending."""
-    ends = curvature.ends(
-        curvature.hessian_product(partial(_loss, through), params, seen),
-        start,
-        lowest=0,
-        highest=SEEN,
-        basis=config.basis,
-        tolerance=1e-4,
-    )
-    return ends.values[::-1]
 
 
 SETTING = (
