@@ -14,9 +14,7 @@ from jaxml.types import InputError, Key, Objective, Params, Scalar
 State = Any
 
 LARGEST = 2**20
-"""Examples to be drawn from; the draws have 2²³ values, so that the probabilities of two
-examples differ by an eighth at most.
-"""
+"""Examples to be drawn from: of 2²³ draws, an example has eight or one more or less."""
 
 
 def at_levels(
