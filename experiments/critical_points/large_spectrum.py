@@ -104,9 +104,9 @@ class Spectra(NamedTuple):
         weights: of the nodes.
     """
 
-    highest: Float[np.ndarray, "unit level block eigenvalue"]
-    nodes: Float[np.ndarray, "unit level probe node"]
-    weights: Float[np.ndarray, "unit level probe node"]
+    highest: Float[Array, "unit level block eigenvalue"]
+    nodes: Float[Array, "unit level probe node"]
+    weights: Float[Array, "unit level probe node"]
 
 
 class Result(NamedTuple):
@@ -159,8 +159,8 @@ def _seen(config: Config, loss: Any, params: Params, own: Batch, key: Key) -> Sp
     flat, unravel = tree.ravel(params)
     draw = jax.random.normal(key, flat.shape, flat.dtype)
 
-    def highest(block: Array) -> Array:
-        def within(vector: Array) -> Array:
+    def highest(block: jax.Array) -> jax.Array:
+        def within(vector: jax.Array) -> jax.Array:
             image, _ = tree.ravel(product(unravel(block * vector)))
             return block * image
 
@@ -172,7 +172,7 @@ def _seen(config: Config, loss: Any, params: Params, own: Batch, key: Key) -> Sp
             basis=config.basis,
             tolerance=1e-3,
         )
-        return ends.values[::-1]
+        return jnp.asarray(ends.values)[::-1]
 
     density = curvature.spectral_density(
         product, params, depth=config.depth, probes=2, key=key

@@ -49,7 +49,7 @@ from jaxml.curvature import Seen
 from jaxml.record import Assertion
 from jaxml.record.comparisons import dots, margins
 from jaxml.record.figures import Figure, band, label, panels, shared_legend
-from jaxml.types import Array, Batch, Keep, Key, Params
+from jaxml.types import Array, Batch, Keep, Key, Params, Scalar
 
 DATA: dict[str, Callable[[], Batch]] = {
     "8x8 digits": problem.digits,
@@ -139,7 +139,7 @@ def _run(config: Config, run: Run, _: None) -> Float[jax.Array, "level mode high
     flat, unravel = tree.ravel(params)
     start = unravel(jax.random.normal(run.key, flat.shape, flat.dtype))
 
-    def loss(params: Params, batch: Batch) -> Array:
+    def loss(params: Params, batch: Batch) -> Scalar:
         return LOSS(params, Seen(batch, first, run.key))
 
     def spectra(state: tuple[Params, Any]) -> Array:
