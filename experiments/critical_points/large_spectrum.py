@@ -89,11 +89,12 @@ class Config:
     large: int = 4
     limit: int = 6000  # updates at most
     basis: int = 64  # of Lanczos' iteration
+    products: int = 1000  # of it at most
     depth: int = 40  # of the quadrature
     seed: int = 0
 
 
-SMOKE = Config(dense=2, large=0, limit=50, basis=24, depth=4)
+SMOKE = Config(dense=2, large=0, limit=50, basis=24, products=30, depth=4)
 
 
 class Spectra(NamedTuple):
@@ -171,6 +172,7 @@ def _seen(config: Config, loss: Any, params: Params, own: Batch, key: Key) -> Sp
             lowest=0,
             highest=SEEN,
             basis=config.basis,
+            products=config.products,
             tolerance=1e-3,
         )
         return jnp.asarray(ends.values)[::-1]

@@ -82,11 +82,12 @@ class Config:
     rates: int = len(RATES)
     limit: int = 6000  # updates at most
     basis: int = 64  # of Lanczos' iteration
+    products: int = 1000  # of it at most
     units: int = 16
     seed: int = 0
 
 
-SMOKE = Config(data=1, rates=1, limit=100, basis=24, units=2)
+SMOKE = Config(data=1, rates=1, limit=100, basis=24, products=30, units=2)
 
 
 class Result(NamedTuple):
@@ -155,6 +156,7 @@ def _run(config: Config, run: Run, _: None) -> Float[jax.Array, "level mode high
                 lowest=0,
                 highest=SEEN,
                 basis=config.basis,
+                products=config.products,
                 tolerance=1e-4,
             )
             return ends.values[::-1]
