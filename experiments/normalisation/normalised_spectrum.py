@@ -226,10 +226,11 @@ def _logs(
     result: Result, data: int, level: int
 ) -> Float[np.ndarray, "quantity network unit"]:
     """log λ₁ and log λ₁ / λ₂₀, the mean over rates at which none missed the level."""
-    values = result.eigenvalues[data, ..., level, :]
+    values = result.eigenvalues[data, ..., level, :][..., [0, -1]]
+    values = np.where(values > 0, values, np.nan)
     whole = np.all(np.isfinite(values), axis=(0, 2, 3))
     used = whole if np.any(whole) else ~whole
-    first, last = np.log(values[:, used][..., [0, -1]]).transpose(3, 0, 1, 2)
+    first, last = np.moveaxis(np.log(values[:, used]), 3, 0)
     return np.mean(np.stack([first, first - last]), axis=2)
 
 
