@@ -83,7 +83,7 @@ class Config:
     limit: int = 6000  # updates at most
     basis: int = 64  # of Lanczos' iteration
     products: int = 1000  # of it at most
-    units: int = 16
+    units: int = 12
     seed: int = 0
 
 
