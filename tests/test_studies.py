@@ -173,7 +173,7 @@ def test_the_source_describes_the_study(path: Path) -> None:
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_study_lies_in_the_topic_of_what_it_decides(path: Path) -> None:
     """Or, as long as it decides nothing, of the first claim that it announces."""
-    known = claims.ledger()
+    known = load(path).announced
     ids = list(claims.announced(describe(path).notes["Claims"]))[:1]
     committed = shipped.studies() / FOLDER / f"{path.stem}.json"
     if committed.is_file():

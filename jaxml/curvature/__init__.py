@@ -121,6 +121,7 @@ from jaxml.curvature.departure import growth_updates
 from jaxml.curvature.spectra.density import Density, fraction_below
 from jaxml.curvature.spectra.density import smoothed_density, spectral_density
 from jaxml.curvature.spectra.estimates import Diagonal, diagonal, hutch_plus_plus
+from jaxml.curvature.spectra.outliers import outliers
 from jaxml.curvature.spectra.index import Index, index_interval, index_of_ends
 from jaxml.curvature.spectra.restarted import ends, warm_start
 from jaxml.curvature.spectra.thick_restart import Ends

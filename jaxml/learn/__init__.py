@@ -13,6 +13,7 @@ from jaxml.learn.batches import (
     with_replacement,
 )
 from jaxml.learn.draws import independent_batches
+from jaxml.learn.levels import at_levels, stochastic
 from jaxml.learn.orders import Order, shuffled_once
 from jaxml.learn.passages import Passage, first_passages, heavy_ball_passage
 from jaxml.learn.subsets import subset

@@ -53,6 +53,7 @@ from jaxml.problem.models.image import (
 from jaxml.problem.models.linen import from_linen
 from jaxml.problem.models.nnx import from_nnx
 from jaxml.problem.models.normalised import batch_normalised
+from jaxml.problem.models.switched import Switched, switched_normalised
 from jaxml.problem.objectives import (
     criterion,
     evaluation,
