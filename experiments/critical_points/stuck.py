@@ -2,8 +2,8 @@
 
 Networks train by gradient descent on all examples at a constant rate η, the one whose
 final training loss is lowest: as one trains. In the last half of the 800 updates the
-loss makes a few hundredths of its whole fall, so that its plot looks flat.
-Is the gradient then as small as the loss suggests?
+loss makes a few hundredths of its whole fall, so that its plot looks flat. Is the
+gradient then as small as the loss suggests?
 
 Two measures, on clothing, decide C057:
 
@@ -23,8 +23,8 @@ The claim fails where the gradient vanishes with the loss: both ratios are then 
 Its premise is measured too: over the last half of the updates the loss falls by less
 than a fifth, L(half) / L(end) < 1.25. That it does not hold on digits, where the loss
 falls on by a third to a half and more, was seen in pilots; so clothing decides, and
-digits support. That the weights bounce because the sharpness is at 2/η,
-and gradients point back, asks `edge_of_stability`.
+digits support. That the weights bounce because the sharpness is at 2/η, and gradients
+point back, asks `edge_of_stability`.
 
 Negative control: a tenth or less of the tuned rate, at which gradient descent glides.
 Its first ratio must not be above 2; that its second is near 1 is Taylor's theorem, and
@@ -143,7 +143,7 @@ def _work(setting: Setting) -> Workload:
 
 def _held(step: Any, horizon: Any) -> Scalar:
     """The whole rate until the horizon, and a twentieth of it afterwards."""
-    return jnp.where(step < horizon, jnp.float32(1), jnp.float32(1 / 20))
+    return jnp.where(jnp.float32(step) < horizon, 1.0, jnp.float32(1 / 20))
 
 
 def study(config: Config, keep: Keep) -> Result:
