@@ -59,7 +59,7 @@ def fisher_product(
     >>> def logistic(z, targets):
     ...     return jnp.logaddexp(0.0, jnp.where(targets == 1, -z, z))
     >>> line = lambda w, batch: w * batch.inputs
-    >>> two = Batch(jnp.array([1.0, 3.0]), jnp.array([0, 1]), jnp.ones(2))
+    >>> two = Batch(jnp.array([1.0, 3.0]), jnp.array([0, 1]), jnp.array([1.0, 1.0]))
     >>> product = fisher_product(line, logistic, jnp.array(0.0), two, labels=(0, 1))
     >>> float(product(jnp.array(1.0)))  # p (1 - p) x², p = 1/2
     1.25
@@ -138,7 +138,8 @@ def empirical_fisher_product(
 
     >>> half_square = lambda z, y: (z - y) ** 2 / 2
     >>> line = lambda w, batch: w * batch.inputs
-    >>> two = Batch(jnp.array([1.0, 3.0]), jnp.array([2.0, 1.0]), jnp.ones(2))
+    >>> one = jnp.array([1.0, 1.0])
+    >>> two = Batch(jnp.array([1.0, 3.0]), jnp.array([2.0, 1.0]), one)
     >>> product = empirical_fisher_product(line, half_square, jnp.array(0.0), two)
     >>> float(product(jnp.array(1.0)))  # the mean of (x y)²
     6.5

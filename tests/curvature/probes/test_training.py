@@ -10,6 +10,7 @@ import pytest
 from jaxml import learn, problem, tree
 from jaxml.curvature import probes
 from jaxml.learn import Hyper
+from jaxml.types import Batch
 
 CALLS, EVERY, RUNS, COUNT = 12, 2, 2, 3
 DRAW = np.random.default_rng(0)
@@ -61,12 +62,10 @@ def seeing(state, train):
 
 OWN, SCALED = probes.own_data, probes.preconditioned_sharpness
 DEEPER = probes.sharpness(objective, OWN, depth=DEEP)
-FEW = {
-    "sharpness": probes.sharpness(objective, OWN),
+SHARPNESS = probes.sharpness(objective, OWN)
+WATCHED = {
     "seen": probes.Probe(lambda params: (), seeing, probes.Cost(0, 0)),
-}
-OTHERS = {
-    **FEW,
+    "sharpness": SHARPNESS,
     "response": SCALED(objective, OWN, probes.response(after), depth=DEEP),
     "cold": DEEPER._replace(apply=forgetting),
     "lowest": probes.negative_curvature(objective, OWN),
@@ -86,33 +85,51 @@ class Watching(NamedTuple):
     hessians: np.ndarray
 
 
-def swept(watched, lanes, family=learn.adam):
+def swept(lanes):
     """What a sweep over seeds observes: a user's six lines."""
     data = problem.examples(jnp.asarray(INPUTS, float), jnp.asarray(TARGETS))
-    watch = probes.together(watched)
+    watch = probes.together(WATCHED)
     plan = learn.training(
-        start, loss, family, learn.full(data), steps=CALLS * EVERY, every=EVERY,
+        start, loss, learn.adam, learn.full(data), steps=CALLS * EVERY, every=EVERY,
         probe=learn.Probe(watch.init, watch.apply),
     )  # fmt: skip
     grid = learn.grid(Hyper, **HYPER._asdict() | {"seed": range(RUNS)})
     return learn.sweep(plan, grid, lanes=lanes, devices=1).trace.probed
 
 
-def watched_by(watched, family):
+@pytest.fixture(scope="module")
+def others():
+    """Every probe in a training."""
     with jax.enable_x64(True):
-        observed = swept(watched, RUNS, family)
+        observed = swept(RUNS)
     params, _ = observed["seen"]
     return Watching(observed, hessians_at(raveled(params)))
 
 
-@pytest.fixture(scope="module")
-def watching():
-    return watched_by(FEW, learn.sgd)
+def descended():
+    """Gradient descent in NumPy, `[run, call, p]`."""
+    point = np.random.default_rng(2).normal(size=(RUNS, 21))
+    passed = []
+    for _ in range(CALLS):
+        passed.append(point)
+        for _ in range(EVERY):
+            point = point - 0.05 * gradients_at(point)
+    return np.stack(passed, 1)
 
 
-@pytest.fixture(scope="module")
-def others():
-    return watched_by(OTHERS, learn.adam)
+@jax.jit
+@jax.vmap
+def sharpness_along(path):
+    """Of one run, from call to call as a training would."""
+    data = Batch(jnp.asarray(INPUTS), jnp.asarray(TARGETS), jnp.ones(len(TARGETS)))
+
+    def call(state, point):
+        params = {"first": point[:12].reshape(4, 3), "second": point[12:].reshape(3, 3)}
+        return SHARPNESS.apply(state, probes.Point(params, data=data))
+
+    first = {"first": jnp.zeros((4, 3), float), "second": jnp.zeros((3, 3), float)}
+    _, seen = jax.lax.scan(call, SHARPNESS.init(first), path)
+    return seen
 
 
 def check_watched(seen, exact):
@@ -155,8 +172,19 @@ def scaled(hessians, inverse):
 
 
 @pytest.mark.oracle
-def test_sharpness_is_that_of_the_dense_hessian(watching):
-    exact, seen = np.linalg.eigvalsh(watching.hessians), watching.observed["sharpness"]
+def test_sharpness_along_a_path_is_that_of_the_dense_hessian():
+    path = descended()
+    exact = np.linalg.eigvalsh(hessians_at(path))
+    with jax.enable_x64(True):
+        seen = jax.tree.map(np.asarray, sharpness_along(path))
+    check_watched(seen, exact)
+    check_close(last(seen.value), last(exact[..., -1]))
+
+
+@pytest.mark.stress
+@pytest.mark.oracle
+def test_sharpness_in_a_training_is_that_of_the_dense_hessian(others):
+    exact, seen = np.linalg.eigvalsh(others.hessians), others.observed["sharpness"]
     check_watched(seen, exact)
     check_close(last(seen.value), last(exact[..., -1]))
 
@@ -165,7 +193,7 @@ def test_sharpness_is_that_of_the_dense_hessian(watching):
 @pytest.mark.oracle
 def test_a_warm_start_needs_fewer_products_than_a_cold_one(others):
     warm, cold = (others.observed[name].residual for name in ("sharpness", "cold"))
-    costs = [OTHERS[name].cost for name in ("sharpness", "cold")]
+    costs = [WATCHED[name].cost for name in ("sharpness", "cold")]
     assert costs == [probes.Cost(1, 3), probes.Cost(1, 5)]
     assert np.median(warm[:, 4:] / cold[:, 4:]) < 0.3
 
@@ -293,7 +321,7 @@ def moved_by(watching, gradients):
 @pytest.mark.invariance
 def test_runs_together_observe_what_each_does_alone(others):
     with jax.enable_x64(True):
-        alone = swept(OTHERS, 1)
+        alone = swept(1)
     for name in ("sharpness", "response"):
         together = others.observed[name].value
         np.testing.assert_allclose(alone[name].value, together, rtol=1e-7)
