@@ -189,11 +189,6 @@ def _arms(result: Result, data: int, method: int, accuracy: int) -> dict[str, Ar
     }
 
 
-def _beyond_half(small: np.ndarray, before: np.ndarray, after: np.ndarray) -> float:
-    """How far `after` is above the middle between `before` and `small`."""
-    return float(np.mean(after) - (np.mean(before) + np.mean(small)) / 2)
-
-
 def findings(result: Result) -> tuple[Assertion, ...]:
     """On each data set, of each method, in both accuracies."""
     found: list[Assertion] = []
@@ -215,6 +210,7 @@ def _leads(
     arms = _arms(result, *place)
     small = Arm(result.small[place], -result.small[place])
     control = Arm(result.control[place], small.scores)
+    beyond_half = partial(record.beyond_half, least=HIGHER.margin)
     tuned = partial(record.tuned, tuning=int(result.tuning))
     supporting = partial(record.supporting, setting=setting, unit="accuracy difference")
     better = f"Batches of {SMALL} end at a higher {name} than batches of"
@@ -232,7 +228,7 @@ def _leads(
             "A11",
             f"Of the {name} by which batches of {SMALL} are ahead of batches of "
             f"{LARGE} at equal {ONE_RATE}, {what} closes more than half.",
-            tuned(_beyond_half, small, arms[ONE_RATE], arms[held]),
+            tuned(beyond_half, small, arms[ONE_RATE], arms[held]),
             HALF,
         )
         for what, held in (

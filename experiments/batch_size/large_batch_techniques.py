@@ -196,6 +196,7 @@ def _arms(result: Result, data: int) -> dict[str, Arm]:
 def _worth(result: Result, data: int) -> list[Assertion]:
     """Whether each technique makes up for half of the gap, and adds to tuning."""
     small, size = result.sizes
+    beyond_half = partial(record.beyond_half, least=2 * HALF.margin)
     tuned = partial(record.tuned, tuning=int(result.tuning))
     supporting = partial(
         record.supporting,
@@ -214,7 +215,7 @@ def _worth(result: Result, data: int) -> list[Assertion]:
             f"By {name} batches of {size} make up for half or more of what they lack "
             f"of the held-out accuracy of batches of {small} at the rate of these."
         )
-        found.append(supporting(statement, tuned(_beyond_half, plain, untuned, arm)))
+        found.append(supporting(statement, tuned(beyond_half, plain, untuned, arm)))
         if arm is not floor:
             statement = (
                 f"By {name} batches of {size} end at a higher held-out accuracy than "
@@ -223,11 +224,6 @@ def _worth(result: Result, data: int) -> list[Assertion]:
             added = tuned(record.mean_difference, arm, floor)
             found.append(supporting(statement, added))
     return found
-
-
-def _beyond_half(small: np.ndarray, untuned: np.ndarray, ours: np.ndarray) -> float:
-    """How far ours is above the middle between `untuned` and `small`."""
-    return float(np.mean(ours) - (np.mean(untuned) + np.mean(small)) / 2)
 
 
 def figures(result: Result) -> dict[str, Figure]:

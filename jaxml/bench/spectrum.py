@@ -54,20 +54,8 @@ def products(given: Task, peer: Peer | None, size: Size) -> list[Row]:
     recomputed = whole(given, size, keep=0)
     entrants = [
         Entrant("a gradient in parts", partial(gradient, given, size), role="ours"),
-        Entrant(
-            "a Hessian product in parts, recomputed",
-            partial(applied, recomputed.product, given.params),
-            target=Target("ratio", "at most", 2.2),
-            role="ours",
-            note=f"{recomputed.parts} parts, {recomputed.linearised} linearised",
-        ),
-        Entrant(
-            "a Hessian product in parts, linearised before",
-            partial(applied, in_parts.product, given.params),
-            target=Target("ratio", "at most", 1.0),
-            role="ours",
-            note=f"{in_parts.parts} parts, {in_parts.linearised} linearised",
-        ),
+        way("a Hessian product in parts, recomputed", recomputed, given, most=2.2),
+        way("a Hessian product in parts, linearised before", in_parts, given, most=1.0),
         Entrant(
             "a gradient, all pictures at once",
             lambda: grad(given.params, given.batch),
@@ -87,6 +75,17 @@ def products(given: Task, peer: Peer | None, size: Size) -> list[Row]:
         to="the gradient",
         rounds=size.rounds,
         contest=network(given, size),
+    )
+
+
+def way(what: str, made: curvature.Whole, given: Task, *, most: float) -> Entrant:
+    """A product that is made already, over the gradient at most so much."""
+    return Entrant(
+        what,
+        partial(applied, made.product, given.params),
+        target=Target("ratio", "at most", most),
+        role="ours",
+        note=f"{made.parts} parts, {made.linearised} linearised",
     )
 
 

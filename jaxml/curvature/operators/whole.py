@@ -35,7 +35,7 @@ class Whole(NamedTuple):
         product: the matrix-vector product.
         parts: in how many parts the data are gone through; 1 is all at once.
         linearised: how many of them are linearised once and kept; the others are
-            recomputed by every product, at two to three times the cost.
+            recomputed by every product.
         bytes: at the peak, as estimated.
     """
 
@@ -58,10 +58,11 @@ def whole_product(
 
     What a linearisation keeps is found from the program, without computing: the arrays
     that the product closes over, exactly, and the working memory beside them, which
-    fusion makes less than the estimate. As many parts are linearised once as fit, at
-    the cost of about one gradient a product, and the others are recomputed by each
-    product. Time to compile does not depend on the number of parts; outside `jit`,
-    another call with the same product and shapes compiles nothing.
+    fusion makes less than the estimate. As many parts are linearised once as fit, and
+    the others are recomputed by each product. Recomputing takes more operations and
+    reads less memory, so that on a CPU `keep=0` may be as fast. Time to compile does
+    not depend on the number of parts; outside `jit`, another call with the same product
+    and shapes compiles nothing.
 
     On a CPU small parts are faster than all the data at once, linearised or not: what
     they compute on the way stays in the cache, and no fresh memory is taken for it
