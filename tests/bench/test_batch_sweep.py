@@ -145,7 +145,7 @@ def test_pytorch_takes_part(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         assert {part.parts for part in parts} == {updates / 3}
     assert [part.parts for part in loop.parts] == [2 * 10 / 3, 2 * 6 / 3]
-    monkeypatch.setattr(batch_sweep, "whole", lambda by_size: forms[0])
+    monkeypatch.setattr(batch_sweep, "whole", lambda task, by_size: forms[0])
     monkeypatch.setattr(batch_sweep, "accumulated", lambda task, size: forms[1])
     monkeypatch.setattr(peak, "CPU_SIDE", 8)
     monkeypatch.setattr(batch_sweep, "first_time", cold)
