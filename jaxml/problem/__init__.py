@@ -20,6 +20,7 @@ from jaxml.problem.data.text import (
     shakespeare,
     windows,
 )
+from jaxml.problem.data.views import PAGES, DailyViews, page_views
 from jaxml.problem.labels import check_labels
 from jaxml.problem.losses import (
     accuracy,
@@ -102,6 +103,7 @@ from jaxml.problem.tasks.variants import (
     small_clothing,
     switched_mlp,
 )
+from jaxml.problem.tasks.views import drawn_views, least_absolute_line, next_days
 from jaxml.problem.tasks.workloads import (
     characters_workload,
     clothing_workload,

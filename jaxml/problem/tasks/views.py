@@ -1,0 +1,124 @@
+"""The course's first model: tomorrow's views as an offset and a multiple of today's."""
+
+from datetime import date
+
+import numpy as np
+from jaxtyping import Float
+from scipy.optimize import linprog
+
+from jaxml.problem.data.examples import examples
+from jaxml.problem.data.views import DailyViews
+from jaxml.types import Batch, InputError
+
+__all__ = ["drawn_views", "least_absolute_line", "next_days"]
+
+LEVEL, TREND = 4.5, 0.2  # thousands of views on the first day, and more each year
+WEEK = (0.3, 0.3, 0.2, 0.1, -0.6, -0.7, 0.4)  # Monday to Sunday: two low days
+PERSISTENCE, NOISE = 0.9, 0.35  # of deviations from day to day; thousands of views
+LEAST = 0.1  # thousands of views on any day
+
+
+def drawn_views(days: int, *, seed: int) -> DailyViews:
+    """Thousands of daily views from 1 January 2008 on, drawn: a level of 4.5 that rises
+    by 0.2 a year, a week with two low days, and deviations of which 0.9 persist to the
+    next day.
+
+    In place of the course's views, which are not published: their level, their low
+    Fridays and Saturdays and their forecasts that nearly repeat the last day are
+    printed.
+
+    Args:
+        days: how many.
+        seed: of the deviations.
+
+    Raises:
+        InputError: fewer than two days.
+
+    >>> views = drawn_views(3, seed=0)
+    >>> np.diff(views.days).tolist(), bool(np.all(views.thousands > 0))
+    ([1, 1], True)
+    """
+    if days < 2:
+        raise InputError(f"{days} days show no next one: draw 2 or more.")
+    first = date(2008, 1, 1).toordinal()
+    calendar = first + np.arange(days)
+    shocks = np.random.default_rng(seed).normal(scale=NOISE, size=days)
+    deviations = np.zeros(days)
+    deviations[0] = shocks[0] / np.sqrt(1 - PERSISTENCE**2)
+    for day in range(1, days):
+        deviations[day] = PERSISTENCE * deviations[day - 1] + shocks[day]
+    weekdays = (calendar - 1) % 7  # day 1 was a Monday
+    trend = LEVEL + TREND * np.arange(days) / 365.25
+    thousands = trend + np.array(WEEK)[weekdays] + deviations
+    return DailyViews(calendar, np.maximum(thousands, LEAST))
+
+
+def next_days(views: DailyViews, first: date, last: date) -> Batch:
+    """A day's views (inputs `[n, 1]`) and those of the next day (targets `[n, 1]`), in
+    thousands and float64.
+
+    Args:
+        views: by day.
+        first: the first day that is an input.
+        last: the last one.
+
+    Raises:
+        InputError: the views have no two days in a row there.
+
+    >>> views = drawn_views(9, seed=0)
+    >>> batch = next_days(views, date(2008, 1, 2), date(2008, 1, 4))
+    >>> bool(np.all(batch.inputs[1:] == batch.targets[:-1])), len(batch.inputs)
+    (True, 3)
+    """
+    today = views.days[:-1]
+    follows = np.diff(views.days) == 1
+    within = (today >= first.toordinal()) & (today <= last.toordinal())
+    chosen = follows & within
+    if not np.any(chosen):
+        raise InputError(
+            f"No day from {first} to {last} is followed by another: choose days from "
+            f"{_written(views.days[0])} to {_written(views.days[-1])}."
+        )
+    inputs, targets = views.thousands[:-1], views.thousands[1:]
+    return examples(inputs[chosen][:, None], targets[chosen][:, None])
+
+
+def _written(day: int | np.integer) -> str:
+    return date.fromordinal(int(day)).isoformat()
+
+
+def least_absolute_line(batch: Batch) -> Float[np.ndarray, " 2"]:
+    """The w and b that minimise Σ|y - b - wx|, by a linear program; where several do,
+    one of them.
+
+    Args:
+        batch: inputs and targets `[n, 1]`, of weight 1 each.
+
+    Raises:
+        InputError: inputs of other shapes.
+
+    Source: Charnes, Cooper and Ferguson 1955, Management Science 1.
+
+    >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> line = least_absolute_line(examples(x, np.array([[1.0], [3.0], [5.0], [99.0]])))
+    >>> line.round(6).tolist()
+    [2.0, 1.0]
+    """
+    x, y = np.asarray(batch.inputs), np.asarray(batch.targets)
+    if x.shape[1:] != (1,) or y.shape != x.shape:
+        raise InputError(
+            f"Inputs of shape {x.shape} and targets of shape {y.shape} have no line: "
+            "give [n, 1] of both."
+        )
+    n = len(x)
+    design = np.hstack([x, np.ones_like(x)])
+    over, under = -np.eye(n), np.eye(n)  # residuals above and below, each positive
+    costs = np.concatenate([np.zeros(2), np.ones(2 * n)])
+    free, positive = (None, None), (0, None)
+    found = linprog(
+        costs,
+        A_eq=np.hstack([design, over, under]),
+        b_eq=y[:, 0],
+        bounds=[free] * 2 + [positive] * (2 * n),
+    )
+    return np.asarray(found.x[:2])
