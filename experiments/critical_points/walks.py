@@ -6,8 +6,9 @@ pictures of `trajectories` are compared with those of random walks: for each run
 from the same start, in every layer as long from record to record, in directions drawn
 anew. What both show is the projection's doing:
 
-- of 8 runs, the fraction of the variance in the plane: training, whose runs could go
-  one way, holds more than walks, or no more;
+- of 8 runs, whether more than half of the squared distance between their ends is in
+  the plane, of which 8 points at equal distances have two sevenths; and the fraction of
+  the variance: runs, which could go one way, hold more there than walks, or no more;
 - whether the plane enlarges the growth of distances between walks as it does that
   between runs;
 - of one run alone, the fraction in a plane of its own, beside the closed form for a
@@ -100,14 +101,19 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     for data, method in _places(result):
         runs = _at(result.runs, data, method)
         walks = _at(result.walks, data, method)
-        points = runs.between.shape[-1]
-        setting = (
-            f"{DATA[data]}, dense network of {result.weights[data]:,} weights, "
-            f"{result.examples} examples, {METHODS[method]}, batches of 50, "
-            f"{3 * (points - 1)} epochs, groups of 8 runs, all weights, {points} points"
-        )
+        setting = _setting(result, data, method)
         found += [*_of_many(runs, walks, setting), *_of_one(runs, walks, setting)]
     return tuple(found)
+
+
+def _setting(result: Result, data: int, method: int) -> str:
+    points = result.runs.between.shape[-1]
+    network = f"dense network of {result.weights[data]:,} weights"
+    budget = f"batches of 50, {3 * (points - 1)} epochs, recorded at {points} points"
+    return (
+        f"{DATA[data]}, {network}, {result.examples} examples, {METHODS[method]}, "
+        f"{budget}, groups of 8 runs, all weights"
+    )
 
 
 def _places(result: Result) -> list[tuple[int, int]]:
@@ -126,7 +132,16 @@ def _of_many(
     finding = partial(record.supporting, "C059", setting=setting)
     more = _held(runs.explained) - _held(walks.explained)
     too_large = _growth(walks.shown) - _growth(walks.between)
+    ends = np.square(runs.shown[:, -1] / runs.between[:, -1])
     return [
+        finding(
+            "More than half of the squared distance between the ends of 8 runs lies in "
+            "the plane of their first two principal components.",
+            record.bootstrap(np.mean, ends),
+            record.above(0.5, margin=0.05, reason=TWENTIETH),
+            unit="fraction",
+            figure="paths",
+        ),
         finding(
             "The plane of the first two principal components holds more of the "
             "variance of 8 runs than of 8 random walks, each from a run's start and as "

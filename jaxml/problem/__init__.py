@@ -103,7 +103,15 @@ from jaxml.problem.tasks.variants import (
     small_clothing,
     switched_mlp,
 )
-from jaxml.problem.tasks.views import drawn_views, least_absolute_line, next_days
+from jaxml.problem.tasks.views import (
+    absolute_error,
+    drawn_views,
+    half_years,
+    least_absolute_line,
+    next_days,
+    padded,
+    second_moments,
+)
 from jaxml.problem.tasks.workloads import (
     characters_workload,
     clothing_workload,

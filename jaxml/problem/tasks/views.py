@@ -1,16 +1,27 @@
 """The course's first model: tomorrow's views as an offset and a multiple of today's."""
 
+from collections.abc import Sequence
 from datetime import date
 
+import jax
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linprog
 
 from jaxml.problem.data.examples import examples
 from jaxml.problem.data.views import DailyViews
-from jaxml.types import Batch, InputError
+from jaxml.problem.losses import mae, weighted_mean
+from jaxml.types import Array, Batch, InputError, Scalar
 
-__all__ = ["drawn_views", "least_absolute_line", "next_days"]
+__all__ = [
+    "absolute_error",
+    "drawn_views",
+    "half_years",
+    "least_absolute_line",
+    "next_days",
+    "padded",
+    "second_moments",
+]
 
 LEVEL, TREND = 4.5, 0.2  # thousands of views on the first day, and more each year
 WEEK = (0.3, 0.3, 0.2, 0.1, -0.6, -0.7, 0.4)  # Monday to Sunday: two low days
@@ -83,8 +94,66 @@ def next_days(views: DailyViews, first: date, last: date) -> Batch:
     return examples(inputs[chosen][:, None], targets[chosen][:, None])
 
 
-def _written(day: int | np.integer) -> str:
-    return date.fromordinal(int(day)).isoformat()
+def half_years(views: DailyViews, first: int, years: int) -> list[Batch]:
+    """`next_days` of each half of so many years, in which no day is in two.
+
+    Args:
+        views: by day.
+        first: year.
+        years: how many.
+
+    Raises:
+        InputError: a half has no two days in a row.
+    """
+    found = []
+    for year in range(first, first + years):
+        found.append(next_days(views, date(year, 1, 1), date(year, 6, 29)))
+        found.append(next_days(views, date(year, 7, 1), date(year, 12, 30)))
+    return found
+
+
+def padded(batches: Sequence[Batch]) -> Batch:
+    """Batches as one with an axis in front, rows of weight 0 at the ends of shorter
+    ones.
+
+    >>> rows = [examples(np.ones((n, 1)), np.ones((n, 1))) for n in (1, 2)]
+    >>> padded(rows).weights.tolist()
+    [[1.0, 0.0], [1.0, 1.0]]
+    """
+    longest = max(len(batch.weights) for batch in batches)
+
+    def longer(field: Array) -> np.ndarray:
+        more = [(0, longest - len(field))] + [(0, 0)] * (np.ndim(field) - 1)
+        return np.pad(field, more)
+
+    each = [jax.tree.map(longer, batch) for batch in batches]
+    return jax.tree.map(lambda *fields: np.stack(fields), *each)
+
+
+def absolute_error(params: Float[Array, " 2"], batch: Batch) -> Scalar:
+    """The mean of |y - b - w x|, an objective of the parameters (w, b).
+
+    >>> batch = examples(np.ones((2, 1)), np.array([[2.0], [6.0]]))
+    >>> float(absolute_error(np.array([1.0, 1.0]), batch))
+    2.0
+    """
+    forecasts = params[0] * batch.inputs + params[1]
+    return weighted_mean(mae(forecasts, batch.targets), batch.weights)
+
+
+def second_moments(batch: Batch) -> Float[np.ndarray, "2 2"]:
+    """The means of x², x and 1: half of the Hessian of the mean squared error of a line
+    over (w, b), whatever w and b.
+
+    Args:
+        batch: inputs `[n, 1]`, of weight 1 each.
+
+    >>> batch = examples(np.array([[1.0], [3.0]]), np.ones((2, 1)))
+    >>> second_moments(batch).tolist()
+    [[5.0, 2.0], [2.0, 1.0]]
+    """
+    design = np.hstack([batch.inputs, np.ones_like(batch.inputs)])
+    return design.T @ design / len(design)
 
 
 def least_absolute_line(batch: Batch) -> Float[np.ndarray, " 2"]:
@@ -122,3 +191,7 @@ def least_absolute_line(batch: Batch) -> Float[np.ndarray, " 2"]:
         bounds=[free] * 2 + [positive] * (2 * n),
     )
     return np.asarray(found.x[:2])
+
+
+def _written(day: int | np.integer) -> str:
+    return date.fromordinal(int(day)).isoformat()
