@@ -180,10 +180,8 @@ def _groups(
         weights = learn.recorded_weights(program, there, hyper(seed=seeds))
         return measure(weights, layers, own)
 
-    each = [
-        keep(f"{name} {number}", partial(group, number))
-        for number in range(config.groups)
-    ]
+    groups = range(config.groups)
+    each = [keep(f"{name} {number}", partial(group, number)) for number in groups]
     return jax.tree.map(lambda *values: np.stack(values), *each)
 
 

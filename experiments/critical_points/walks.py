@@ -132,16 +132,8 @@ def _of_many(
     finding = partial(record.supporting, "C059", setting=setting)
     more = _held(runs.explained) - _held(walks.explained)
     too_large = _growth(walks.shown) - _growth(walks.between)
-    ends = np.square(runs.shown[:, -1] / runs.between[:, -1])
     return [
-        finding(
-            "More than half of the squared distance between the ends of 8 runs lies in "
-            "the plane of their first two principal components.",
-            record.bootstrap(np.mean, ends),
-            record.above(0.5, margin=0.05, reason=TWENTIETH),
-            unit="fraction",
-            figure="paths",
-        ),
+        _ends(runs, setting),
         finding(
             "The plane of the first two principal components holds more of the "
             "variance of 8 runs than of 8 random walks, each from a run's start and as "
@@ -169,6 +161,21 @@ def _of_many(
             figure="paths",
         ),
     ]
+
+
+def _ends(runs: curvature.Picture, setting: str) -> Assertion:
+    """How much of what parts the ends is seen."""
+    seen = np.square(runs.shown[:, -1] / runs.between[:, -1])
+    return record.supporting(
+        "C059",
+        "More than half of the squared distance between the ends of 8 runs lies in the "
+        "plane of their first two principal components.",
+        record.bootstrap(np.mean, seen),
+        record.above(0.5, margin=0.05, reason=TWENTIETH),
+        unit="fraction",
+        setting=setting,
+        figure="paths",
+    )
 
 
 def _of_one(

@@ -30,7 +30,7 @@ Not tested: the course's own data, other rates, mini-batches.
 
 Claims: C012.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: ten seconds on 2 cores, compilation included.
+Cost: ten seconds on 2 cores, compilation included, after `error_surface`.
 Expect: it turns, follows and arrives; b need not fall.
 Run: jaxml run valley_path
 """
@@ -39,7 +39,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +52,7 @@ from jaxml.record.figures import Axes, Figure, label, legend_below, panels, stri
 from jaxml.record.surfaces import contours, path
 from jaxml.types import Array, Batch, Keep
 
+NEEDS = ("error_surface",)
 SERIES = (
     "views drawn as the course describes its own",
     "views of the page R",
@@ -60,7 +61,7 @@ SERIES = (
 DRAWN = 0  # the first series
 FIRST_YEAR, WINDOW = 2008, 4  # the years that are taken as one
 START = np.array([-0.5, 0.0])  # w, b
-SLOPES, OFFSETS = np.linspace(-0.75, 1.25, 41), np.linspace(-1.0, 1.0, 41)
+SLOPES, OFFSETS = np.linspace(-0.75, 1.25, 61), np.linspace(-1.0, 1.0, 61)
 STEP = 0.05  # the rate, over the highest eigenvalue
 EARLY, LATER = 400, 200  # points of a path: of its first tenth, and of all, evenly
 MODEL = "views a day from those of the day before, in thousands, b + w x"
@@ -107,7 +108,7 @@ class Result(NamedTuple):
         halves: `[series, unit]` in front.
         control: `turn` of views with their mean subtracted and of variance 1.
         whole: the first years as one, `[series]` in front.
-        errors: the mean absolute error of the first years as one.
+        errors: the surfaces that `error_surface` draws, of the first years as one.
         steps: updates of each path.
     """
 
@@ -118,7 +119,7 @@ class Result(NamedTuple):
     steps: np.ndarray
 
 
-def study(config: Config, keep: Keep) -> Result:
+def study(config: Config, keep: Keep, error_surface: Any) -> Result:
     """One program for half-years, and one for what is longer; in float64."""
     halves, wholes = [], []
     years = min(config.years, WINDOW)
@@ -127,13 +128,12 @@ def study(config: Config, keep: Keep) -> Result:
         views = _views(config, number)
         halves += problem.half_years(views, FIRST_YEAR, config.years)
         wholes.append(problem.next_days(views, date(FIRST_YEAR, 1, 1), last))
-    standard = [_standardised(batch) for batch in halves]
+    standard = [problem.standardised(batch) for batch in halves]
     paths = partial(_paths, config.steps)
     with jax.enable_x64(True):
         own = keep("half-years", partial(paths, halves))
         control = keep("control", partial(paths, standard))
         whole = keep("years as one", partial(paths, wholes))
-        errors = keep("surfaces", partial(_errors, problem.padded(wholes)))
 
     def by_series(values: np.ndarray) -> np.ndarray:
         return values.reshape(config.series, -1, *values.shape[1:])
@@ -142,7 +142,7 @@ def study(config: Config, keep: Keep) -> Result:
         halves=jax.tree.map(by_series, own),
         control=by_series(control.turn),
         whole=whole,
-        errors=errors,
+        errors=error_surface.errors,
         steps=np.array(config.steps),
     )
 
@@ -152,11 +152,6 @@ def _views(config: Config, number: int) -> problem.DailyViews:
         (seed,) = randomness.seeds(config.seed, 1)
         return problem.drawn_views(366 * config.years, seed=seed)
     return problem.page_views(tuple(problem.PAGES)[number - 1])
-
-
-def _standardised(batch: Batch) -> Batch:
-    inputs = batch.inputs - np.mean(batch.inputs)
-    return batch._replace(inputs=inputs / np.std(batch.inputs))
 
 
 def _paths(steps: int, batches: list[Batch]) -> Paths:
@@ -208,23 +203,6 @@ def _judged(
 
 def _error(batch: Batch, line: Array) -> float:
     return float(np.mean(np.abs(batch.targets - line[0] * batch.inputs - line[1])))
-
-
-def _errors(batches: Batch) -> Float[np.ndarray, "series slope offset"]:
-    """The surfaces of the course's picture."""
-    surface = partial(
-        curvature.error_surface,
-        problem.absolute_error,
-        jnp.zeros(2),
-        first_values=jnp.asarray(SLOPES),
-        second_values=jnp.asarray(OFFSETS),
-    )
-    count = len(batches.weights)
-    each = [
-        surface(jax.tree.map(lambda field, k=k: field[k], batches))
-        for k in range(count)
-    ]
-    return np.stack(jax.device_get(each))
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:

@@ -111,6 +111,7 @@ from jaxml.problem.tasks.views import (
     next_days,
     padded,
     second_moments,
+    standardised,
 )
 from jaxml.problem.tasks.workloads import (
     characters_workload,

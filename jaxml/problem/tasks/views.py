@@ -21,6 +21,7 @@ __all__ = [
     "next_days",
     "padded",
     "second_moments",
+    "standardised",
 ]
 
 LEVEL, TREND = 4.5, 0.2  # thousands of views on the first day, and more each year
@@ -128,6 +129,18 @@ def padded(batches: Sequence[Batch]) -> Batch:
 
     each = [jax.tree.map(longer, batch) for batch in batches]
     return jax.tree.map(lambda *fields: np.stack(fields), *each)
+
+
+def standardised(batch: Batch) -> Batch:
+    """Inputs minus their mean, over their standard deviation, so that the mean squared
+    error of a line has equal eigenvalues.
+
+    >>> batch = examples(np.array([[1.0], [3.0]]), np.ones((2, 1)))
+    >>> second_moments(standardised(batch)).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
+    inputs = batch.inputs - np.mean(batch.inputs, axis=0)
+    return batch._replace(inputs=inputs / np.std(batch.inputs, axis=0))
 
 
 def absolute_error(params: Float[Array, " 2"], batch: Batch) -> Scalar:
