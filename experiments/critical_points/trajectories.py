@@ -31,12 +31,12 @@ projections.
 Claims: C059.
 Sources: Li et al. 2018, arXiv:1712.09913, section 7; Antognini and Sohl-Dickstein 2018,
     arXiv:1806.08805.
-Cost: two minutes on 2 cores, compilation included, by the probe.
+Cost: two minutes on 2 cores, compilation included; estimated from three groups.
 Expect: runs move apart, and the plane exaggerates it.
 Run: jaxml run trajectories
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -206,13 +206,18 @@ def _distances(weights: Recorded, layers: Sequence[int], seed: int) -> np.ndarra
 def findings(result: Result) -> tuple[Assertion, ...]:
     """On each data set, by each method."""
     found: list[Assertion] = []
-    for place in product(*map(range, result.convex.shape[:2])):
+    for place in _places(result):
         decides = _seen(result.seen, place, part=0)
         beside = _seen(result.seen, place, part=1)
         found += _moving(record.deciding, decides, _setting(result, place, 0))
         found += _moving(record.supporting, beside, _setting(result, place, 1))
         found += _controls(decides, result.convex[place], _setting(result, place, 0))
     return tuple(found)
+
+
+def _places(result: Result) -> Iterator[tuple[int, ...]]:
+    """Data set and method."""
+    return np.ndindex(result.convex.shape[:2])
 
 
 def _seen(
@@ -283,10 +288,9 @@ def _controls(
 
 def figures(result: Result) -> dict[str, Figure]:
     """Distances between runs relative to their start; bands hold all groups."""
-    places = list(product(*map(range, result.convex.shape[:2])))
-    figure, axes = panels(len(places), 1, width=6.4, height=3.4)
+    figure, axes = panels(*result.convex.shape[:2], width=5.4, height=3.4)
     epochs = EPOCHS * np.arange(result.convex.shape[-1])
-    for place, axis in zip(places, axes, strict=True):
+    for place, axis in zip(_places(result), axes, strict=True):
         seen = _seen(result.seen, place, part=0)
         for distances, name in (
             (seen.between, "all weights"),

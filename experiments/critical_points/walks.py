@@ -235,7 +235,7 @@ def figures(result: Result) -> dict[str, Figure]:
 
 def _variances(result: Result) -> Figure:
     places = _places(result)
-    figure, axes = panels(len(places), 1, width=6.4, height=3.2)
+    figure, axes = panels(*result.runs.bend.shape[:2], width=5.4, height=3.2)
     for (data, method), axis in zip(places, axes, strict=True):
         runs = _at(result.runs, data, method)
         walks = _at(result.walks, data, method)

@@ -38,7 +38,6 @@ Run: jaxml run error_surface
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from typing import NamedTuple
 
@@ -106,18 +105,19 @@ def study(config: Config, keep: Keep) -> Result:
     """Eigenvalues by NumPy; the surfaces are one program, in float64."""
     valleys, wholes = [], []
     years = min(config.years, WINDOW)
-    last = date(FIRST_YEAR + years - 1, 12, 31)
     for number in range(config.series):
         views = _views(config, number)
         halves = problem.half_years(views, FIRST_YEAR, config.years)
-        valleys.append([_valley(batch) for batch in halves])
-        wholes.append(problem.next_days(views, date(FIRST_YEAR, 1, 1), last))
+        valleys += [_valley(batch) for batch in halves]
+        wholes.append(problem.years_as_one(views, FIRST_YEAR, years))
     with jax.enable_x64(True):
         errors = keep("surfaces", partial(_errors, problem.padded(wholes)))
+    units = jax.tree.map(lambda *each: np.array(each), *valleys)
+    by_series = partial(np.reshape, shape=(config.series, -1))
     return Result(
-        length=np.array([[each.length for each in row] for row in valleys]),
-        shortest=np.array([[each.shortest for each in row] for row in valleys]),
-        tilt=np.array([[each.tilt for each in row] for row in valleys]),
+        length=by_series(units.length),
+        shortest=by_series(units.shortest),
+        tilt=by_series(units.tilt),
         axis=np.stack([_valley(batch).axis for batch in wholes]),
         best=np.stack([problem.least_absolute_line(batch) for batch in wholes]),
         errors=errors,

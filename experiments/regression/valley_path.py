@@ -37,7 +37,6 @@ Run: jaxml run valley_path
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -123,11 +122,10 @@ def study(config: Config, keep: Keep, error_surface: Any) -> Result:
     """One program for half-years, and one for what is longer; in float64."""
     halves, wholes = [], []
     years = min(config.years, WINDOW)
-    last = date(FIRST_YEAR + years - 1, 12, 31)
     for number in range(config.series):
         views = _views(config, number)
         halves += problem.half_years(views, FIRST_YEAR, config.years)
-        wholes.append(problem.next_days(views, date(FIRST_YEAR, 1, 1), last))
+        wholes.append(problem.years_as_one(views, FIRST_YEAR, years))
     standard = [problem.standardised(batch) for batch in halves]
     paths = partial(_paths, config.steps)
     with jax.enable_x64(True):
@@ -136,7 +134,7 @@ def study(config: Config, keep: Keep, error_surface: Any) -> Result:
         whole = keep("years as one", partial(paths, wholes))
 
     def by_series(values: np.ndarray) -> np.ndarray:
-        return values.reshape(config.series, -1, *values.shape[1:])
+        return np.stack(np.split(values, config.series))
 
     return Result(
         halves=jax.tree.map(by_series, own),
@@ -188,15 +186,14 @@ def _judged(
     """What one path does."""
     corner = curvature.corner(walked)
     start, middle, end = walked[[0, corner.point, -1]]
-    axis = curvature.valley(moments).axis
-    off = curvature.angle(end - middle, axis)
-    least = _error(batch, problem.least_absolute_line(batch))
-    at_corner = _error(batch, middle) - least
+    off = curvature.angle(end - middle, curvature.valley(moments).axis)
+    lines = middle, end, problem.least_absolute_line(batch)
+    at_corner, at_end, least = [_error(batch, line) for line in lines]
     return Paths(
         walked=walked,
         turn=np.array(corner.turn),
         along=np.array(min(off, 180 - off)),
-        left=np.array((_error(batch, end) - least) / at_corner),
+        left=np.array((at_end - least) / (at_corner - least)),
         falls=np.array(start[1] < middle[1] > end[1]),
     )
 

@@ -112,6 +112,7 @@ from jaxml.problem.tasks.views import (
     padded,
     second_moments,
     standardised,
+    years_as_one,
 )
 from jaxml.problem.tasks.workloads import (
     characters_workload,

@@ -37,12 +37,15 @@ class Corner(NamedTuple):
     turn: float
 
 
-def valley(hessian: Float[Array, "2 2"]) -> Valley:
+def valley(hessian: Array) -> Valley:
     """√(λ₂/λ₁) and the eigenvector of λ₁, of a positive definite Hessian H.
 
     κ depends on the units of the parameters. It is least where both curvatures are
     equal, (1 + r)/(1 - r) with r = |H₁₂|/√(H₁₁ H₂₂): a large value of that is no matter
     of units.
+
+    Args:
+        hessian: `[2, 2]`.
 
     Raises:
         InputError: no symmetric positive definite matrix of two rows.
@@ -71,7 +74,7 @@ def valley(hessian: Float[Array, "2 2"]) -> Valley:
     )
 
 
-def corner(path: Float[Array, "point 2"]) -> Corner:
+def corner(path: Array) -> Corner:
     """The point of a path furthest from the straight line between its ends, and by how
     much the path turns there.
 

@@ -73,13 +73,13 @@ def distance_between_runs(
     return np.sqrt(2 * squares / (runs - 1))
 
 
-def parabola_fraction(path: Float[Array, "point 2"]) -> float:
+def parabola_fraction(path: Array) -> float:
     """R² of the second coordinate on 1, x and x² of the first: 1 for a random walk in
     its own principal plane, of infinitely many dimensions, whose path is a Lissajous
     curve of frequencies 1 and 2.
 
     Args:
-        path: four points or more; fewer lie on a parabola of themselves.
+        path: `[point, 2]`, four points or more; fewer lie on a parabola of themselves.
 
     Raises:
         InputError: fewer points, or not two coordinates.

@@ -1,7 +1,6 @@
 """The course's first model: tomorrow's views as an offset and a multiple of today's."""
 
 from collections.abc import Sequence
-from datetime import date
 
 import jax
 import numpy as np
@@ -9,7 +8,7 @@ from jaxtyping import Float
 from scipy.optimize import linprog
 
 from jaxml.problem.data.examples import examples
-from jaxml.problem.data.views import DailyViews
+from jaxml.problem.data.views import DailyViews, day_of
 from jaxml.problem.losses import mae, weighted_mean
 from jaxml.types import Array, Batch, InputError, Scalar
 
@@ -22,6 +21,7 @@ __all__ = [
     "padded",
     "second_moments",
     "standardised",
+    "years_as_one",
 ]
 
 LEVEL, TREND = 4.5, 0.2  # thousands of views on the first day, and more each year
@@ -52,39 +52,39 @@ def drawn_views(days: int, *, seed: int) -> DailyViews:
     """
     if days < 2:
         raise InputError(f"{days} days show no next one: draw 2 or more.")
-    first = date(2008, 1, 1).toordinal()
+    first = day_of("2008-01-01")
     calendar = first + np.arange(days)
     shocks = np.random.default_rng(seed).normal(scale=NOISE, size=days)
     deviations = np.zeros(days)
     deviations[0] = shocks[0] / np.sqrt(1 - PERSISTENCE**2)
     for day in range(1, days):
         deviations[day] = PERSISTENCE * deviations[day - 1] + shocks[day]
-    weekdays = (calendar - 1) % 7  # day 1 was a Monday
+    weekdays = (calendar + 3) % 7  # day 0 was a Thursday
     trend = LEVEL + TREND * np.arange(days) / 365.25
     thousands = trend + np.array(WEEK)[weekdays] + deviations
     return DailyViews(calendar, np.maximum(thousands, LEAST))
 
 
-def next_days(views: DailyViews, first: date, last: date) -> Batch:
+def next_days(views: DailyViews, first: str, last: str) -> Batch:
     """A day's views (inputs `[n, 1]`) and those of the next day (targets `[n, 1]`), in
     thousands and float64.
 
     Args:
         views: by day.
-        first: the first day that is an input.
+        first: the first date that is an input, such as 2008-01-31.
         last: the last one.
 
     Raises:
         InputError: the views have no two days in a row there.
 
     >>> views = drawn_views(9, seed=0)
-    >>> batch = next_days(views, date(2008, 1, 2), date(2008, 1, 4))
+    >>> batch = next_days(views, "2008-01-02", "2008-01-04")
     >>> bool(np.all(batch.inputs[1:] == batch.targets[:-1])), len(batch.inputs)
     (True, 3)
     """
     today = views.days[:-1]
     follows = np.diff(views.days) == 1
-    within = (today >= first.toordinal()) & (today <= last.toordinal())
+    within = (today >= day_of(first)) & (today <= day_of(last))
     chosen = follows & within
     if not np.any(chosen):
         raise InputError(
@@ -108,9 +108,23 @@ def half_years(views: DailyViews, first: int, years: int) -> list[Batch]:
     """
     found = []
     for year in range(first, first + years):
-        found.append(next_days(views, date(year, 1, 1), date(year, 6, 29)))
-        found.append(next_days(views, date(year, 7, 1), date(year, 12, 30)))
+        found.append(next_days(views, f"{year}-01-01", f"{year}-06-29"))
+        found.append(next_days(views, f"{year}-07-01", f"{year}-12-30"))
     return found
+
+
+def years_as_one(views: DailyViews, first: int, years: int) -> Batch:
+    """`next_days` of so many years.
+
+    Args:
+        views: by day.
+        first: year.
+        years: how many.
+
+    Raises:
+        InputError: they have no two days in a row.
+    """
+    return next_days(views, f"{first}-01-01", f"{first + years - 1}-12-31")
 
 
 def padded(batches: Sequence[Batch]) -> Batch:
@@ -181,9 +195,9 @@ def least_absolute_line(batch: Batch) -> Float[np.ndarray, " 2"]:
 
     Source: Charnes, Cooper and Ferguson 1955, Management Science 1.
 
-    >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
-    >>> line = least_absolute_line(examples(x, np.array([[1.0], [3.0], [5.0], [99.0]])))
-    >>> line.round(6).tolist()
+    >>> x = np.arange(5.0)[:, None]
+    >>> y = np.where(x == 2, 99.0, 1 + 2 * x)
+    >>> least_absolute_line(examples(x, y)).round(6).tolist()
     [2.0, 1.0]
     """
     x, y = np.asarray(batch.inputs), np.asarray(batch.targets)
@@ -207,4 +221,4 @@ def least_absolute_line(batch: Batch) -> Float[np.ndarray, " 2"]:
 
 
 def _written(day: int | np.integer) -> str:
-    return date.fromordinal(int(day)).isoformat()
+    return str(np.datetime64(int(day), "D"))
