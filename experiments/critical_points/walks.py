@@ -49,6 +49,7 @@ RUNS, WALKS = range(2)
 TWENTIETH = "a twentieth is not seen on an axis"
 MORE = record.above(0.0, margin=0.05, reason=TWENTIETH)
 SAME = record.near(0.0, margin=0.05, reason=TWENTIETH)
+FURTHER = record.above(0.0, margin=float(np.log(1.1)), reason="a tenth is hardly seen")
 ARC = record.above(0.8, margin=0.05, reason=TWENTIETH)
 TRUE = record.near(
     0.0, margin=float(np.log(1.5)), reason="a picture that is out by half misleads"
@@ -132,6 +133,7 @@ def _of_many(
     finding = partial(record.supporting, "C059", setting=setting)
     more = _held(runs.explained) - _held(walks.explained)
     too_large = _growth(walks.shown) - _growth(walks.between)
+    further = _growth(runs.between) - _growth(walks.between)
     return [
         _ends(runs, setting),
         finding(
@@ -155,8 +157,8 @@ def _of_many(
         finding(
             "Runs move further apart than random walks from the same starts, as long: "
             "the distance at the end over that of walks.",
-            record.bootstrap(np.mean, _growth(runs.between) - _growth(walks.between)),
-            record.above(0.0, margin=float(np.log(1.1)), reason="a tenth is not seen"),
+            record.bootstrap(np.mean, further),
+            FURTHER,
             unit="log ratio",
             figure="paths",
         ),
