@@ -19,6 +19,7 @@ All of this supports; `trajectories` decides what the claim says. A twentieth of
 variance matters, less is not seen on an axis; 0.8 of the second coordinate explained
 is an arc with some noise. Units are groups of 8 runs. Three groups of the seed 77 were
 seen before: fractions did not differ between 8 runs and 8 walks, single runs were arcs.
+That runs end further apart than walks was asked after them.
 
 Claims: C059.
 Sources: Antognini and Sohl-Dickstein 2018, arXiv:1806.08805.
