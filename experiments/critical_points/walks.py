@@ -47,6 +47,7 @@ NEEDS = ("trajectories",)
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 METHODS = ("gradient descent of rate 0.1", "Adam of rate 0.001")
 RUNS, WALKS = range(2)
+PLAIN = 0  # the networks without a penalty
 TWENTIETH = "a twentieth is not seen on an axis"
 MORE = record.above(0.0, margin=0.05, reason=TWENTIETH)
 SAME = record.near(0.0, margin=0.05, reason=TWENTIETH)
@@ -87,7 +88,7 @@ def study(config: Config, keep: Keep, trajectories: Any) -> Result:
 
     def of(kind: int) -> curvature.Picture:
         seen = curvature.Picture(*trajectories.seen)
-        return jax.tree.map(lambda field: field[:, :, :, kind, 0], seen)
+        return jax.tree.map(lambda field: field[:, :, PLAIN, :, kind, 0], seen)
 
     return Result(
         runs=of(RUNS),

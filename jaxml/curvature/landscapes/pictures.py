@@ -18,8 +18,10 @@ class Picture(NamedTuple):
     Attributes:
         between: root mean square distance between runs, at each point.
         shown: the same in the plane.
+        outside: the same in all directions but those of the plane.
         anywhere: the same in a plane drawn at random, which shows by how much distances
             grow without having been chosen by them.
+        norm: root mean square norm of the points, over runs.
         explained: fractions of the variance along both axes of the plane.
         alone: the same of the first run in a plane of its own.
         bend: of that run there, the R² of the second coordinate on a parabola in the
@@ -31,7 +33,9 @@ class Picture(NamedTuple):
 
     between: Float[np.ndarray, "*pictures point"]
     shown: Float[np.ndarray, "*pictures point"]
+    outside: Float[np.ndarray, "*pictures point"]
     anywhere: Float[np.ndarray, "*pictures point"]
+    norm: Float[np.ndarray, "*pictures point"]
     explained: Float[np.ndarray, "*pictures axis"]
     alone: Float[np.ndarray, "*pictures axis"]
     bend: Float[np.ndarray, " *pictures"]
@@ -64,10 +68,15 @@ def picture(weights: Float[Array, "run point p"], *, seed: int) -> Picture:
     plane = jax.device_get(principal_plane(recorded))
     alone = jax.device_get(principal_plane(recorded[0]))
     drawn = np.random.default_rng(seed).standard_normal((recorded.shape[-1], 2))
+    between = distance_between_runs(recorded)
+    shown = distance_between_runs(plane.projections)
+    squares = np.sum(np.square(recorded, dtype=np.float64), axis=-1)
     return Picture(
-        between=distance_between_runs(recorded),
-        shown=distance_between_runs(plane.projections),
+        between=between,
+        shown=shown,
+        outside=np.sqrt(np.maximum(np.square(between) - np.square(shown), 0)),
         anywhere=distance_between_runs(recorded @ drawn),
+        norm=np.sqrt(np.mean(squares, axis=0)),
         explained=plane.explained,
         alone=alone.explained,
         bend=np.array(parabola_fraction(alone.projections)),

@@ -61,6 +61,12 @@ def test_a_picture_shows_what_its_parts_say():
         found.between, curvature.distance_between_runs(RUNS), rtol=1e-6
     )
     assert np.all(found.shown <= found.between)
+    axes = np.asarray(plane.components, np.float64)
+    centred = RUNS - np.mean(RUNS, axis=(0, 1))
+    elsewhere = curvature.distance_between_runs(centred - centred @ axes.T @ axes)
+    np.testing.assert_allclose(found.outside, elsewhere, rtol=1e-5)
+    norms = np.linalg.norm(RUNS, axis=-1)
+    np.testing.assert_allclose(found.norm, np.sqrt(np.mean(norms**2, axis=0)), 1e-6)
     np.testing.assert_array_equal(found.residuals, plane.residuals)
 
 
