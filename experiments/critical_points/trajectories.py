@@ -20,8 +20,8 @@ outside of the plane falls; a plane drawn at random, which is chosen by nothing 
 show the true factor, up to chance; the size of the growth in the plane, by the same
 factor as in all weights, to 1.5 either way; growth relative to the norm of the weights;
 and the first layer alone, 2,080 of 2,410 weights of digits, 1,600 of 1,930 of clothing,
-and so nearly all. `walks` compares the picture
-with that of random walks, which are drawn here.
+and so nearly all. `walks` compares the picture with that of random walks, which are
+drawn here.
 
 A unit is a group of 8 runs, with 500 examples of its own; starts, orders, walks and
 planes are drawn anew. Epochs are 10 updates. Rates are usual ones, not tuned: what is
@@ -72,7 +72,7 @@ SIZE = 50  # examples in a batch
 PENALTIES = (0.0, 0.03)  # coefficients of the sum of squares
 PLAIN, PENALISED = range(2)
 PENALTY = f"an l2 penalty of {PENALTIES[PENALISED]:g}"
-WITH = ("no penalty", PENALTY)
+WITH = ("no penalty", "penalty")
 PARTS = ("all weights", "the weights of the first layer")
 NETWORKS, WALKS = range(2)
 TENTH = float(np.log(1.1))
