@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from jaxml import problem
+from jaxml import curvature, problem
 from jaxml.problem.data import views
 from jaxml.problem.data.files import FileSet
 from jaxml.provenance import collecting
@@ -123,3 +123,17 @@ def test_the_line_of_least_absolute_error_is_lowest():
     bad = batch._replace(inputs=np.ones((3, 2)))
     with pytest.raises(InputError, match="have no line"):
         problem.least_absolute_line(bad)
+
+
+@pytest.mark.identity
+def test_a_valley_is_a_closed_form_of_mean_and_deviation():
+    batch = problem.next_days(DRAWN, "2008-01-01", "2008-12-31")
+    mean, deviation = np.mean(batch.inputs), np.std(batch.inputs)
+    trace, determinant = 1 + mean**2 + deviation**2, deviation**2
+    gap = np.sqrt(trace**2 - 4 * determinant)
+    found = curvature.valley(problem.second_moments(batch))
+    expected = np.sqrt((trace + gap) / (trace - gap))
+    np.testing.assert_allclose(found.length, expected)
+    doubled = np.arctan2(2 * mean, mean**2 + deviation**2 - 1)
+    degrees = np.degrees(doubled) / 2
+    np.testing.assert_allclose(found.tilt, min(degrees, 90 - degrees))
