@@ -27,6 +27,7 @@ from jaxml.curvature.landscapes.curves import (
     bezier,
     bezier_point,
 )
+from jaxml.curvature.landscapes.pictures import Picture, picture
 from jaxml.curvature.landscapes.slices import (
     filter_normalised,
     line,
@@ -42,6 +43,12 @@ from jaxml.curvature.landscapes.trajectories import (
     projected,
     random_walk_projections,
     random_walk_variances,
+)
+from jaxml.curvature.landscapes.valleys import Corner, Valley, angle, corner, valley
+from jaxml.curvature.landscapes.walks import (
+    distance_between_runs,
+    matched_walks,
+    parabola_fraction,
 )
 from jaxml.curvature.lanczos import Extremes, Krylov, extremes, lanczos
 from jaxml.curvature.operators.checks import check, require_finite

@@ -91,6 +91,7 @@ from jaxml.learn.optimizers.wrappers import (
     sharpness_aware,
 )
 from jaxml.learn.training.sweep import Program, Runs, compiled, run, sweep
+from jaxml.learn.recorded import recorded_weights, recording
 from jaxml.learn.reaching import Reached, Stop, own_data, trained_to
 from jaxml.learn.training.descent import Descent, descend, descended, minimiser
 from jaxml.learn.training.state import (

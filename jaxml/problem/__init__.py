@@ -20,6 +20,7 @@ from jaxml.problem.data.text import (
     shakespeare,
     windows,
 )
+from jaxml.problem.data.views import PAGES, DailyViews, page_views
 from jaxml.problem.labels import check_labels
 from jaxml.problem.losses import (
     accuracy,
@@ -101,6 +102,17 @@ from jaxml.problem.tasks.variants import (
     residual,
     small_clothing,
     switched_mlp,
+)
+from jaxml.problem.tasks.views import (
+    absolute_error,
+    drawn_views,
+    half_years,
+    least_absolute_line,
+    next_days,
+    padded,
+    second_moments,
+    standardised,
+    years_as_one,
 )
 from jaxml.problem.tasks.workloads import (
     characters_workload,
