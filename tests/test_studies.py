@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 from jaxml import claims, parallel, record, shipped
-from jaxml.record import Study, judged, load, plain_keep
+from jaxml.record import Assertion, Study, judged, load, plain_keep
+from jaxml.record.figures import Figure
 from jaxml.record.rule import VERDICTS, verdict
 from jaxml.record.runs.archive import host
 from jaxml.record.runs.config import config_from_json, config_to_json
@@ -72,7 +73,8 @@ class Smoke(NamedTuple):
     study: Study
     first: Any
     second: Any
-    measured: tuple[Any, ...]  # what findings and figures receive
+    asserted: tuple[Assertion, ...]
+    figures: dict[str, Figure]
 
 
 @functools.cache
@@ -104,7 +106,8 @@ def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke
     with hurried(study):
         second = host(study.study(study.smoke, plain_keep, *needed))
         timings = () if study.timings is None else (study.timings(study.smoke),)
-    yield Smoke(study, first, second, (first, *timings))
+    asserted = study.findings(first, *timings)
+    yield Smoke(study, first, second, asserted, study.figures(first, *timings))
     jax.clear_caches()
 
 
@@ -117,7 +120,7 @@ def test_the_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
 
 
 def test_findings_are_judged_and_of_announced_claims(smoke: Smoke) -> None:
-    findings = judged(smoke.study.findings(*smoke.measured))
+    findings = judged(smoke.asserted)
     assert findings
     for finding in findings:
         assert finding.verdict in VERDICTS
@@ -133,22 +136,21 @@ def test_findings_are_judged_and_of_announced_claims(smoke: Smoke) -> None:
 
 
 def test_a_margin_comes_with_every_difference_that_decides(smoke: Smoke) -> None:
-    for each in smoke.study.findings(*smoke.measured):
+    for each in smoke.asserted:
         random = each.measured.at is not None
         if each.role == "deciding" and random and each.unit in DIFFERENCES:
             assert each.rule.margin > 0, f"{each.claim}: {each.statement}"
 
 
 def test_figures_that_findings_name_exist(smoke: Smoke) -> None:
-    named = {each.figure for each in smoke.study.findings(*smoke.measured)} - {""}
-    assert named <= set(smoke.study.figures(*smoke.measured))
+    named = {each.figure for each in smoke.asserted} - {""}
+    assert named <= set(smoke.figures)
 
 
 def test_figures_save(smoke: Smoke) -> None:
-    figures = smoke.study.figures(*smoke.measured)
-    assert figures
-    for figure in figures.values():
-        figure.savefig(BytesIO(), format="png")
+    assert smoke.figures
+    for figure in smoke.figures.values():
+        figure.savefig(BytesIO(), format="png", dpi=40)
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
