@@ -48,10 +48,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from jaxml import curvature, learn, problem, randomness, record, tree
-from jaxml.curvature import Density
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, band, label, panels, shared_legend
 from jaxml.types import Array, Batch, Keep, Key, Model, Params
@@ -125,13 +124,11 @@ class Spectra(NamedTuple):
     block is the whole, then come layers.
 
     Attributes:
-        classes: how many a unit has.
         highest: eigenvalues of blocks, descending.
         nodes: of the density.
         weights: of the nodes.
     """
 
-    classes: Int[Array, " unit"]
     highest: Float[Array, "unit level block eigenvalue"]
     nodes: Float[Array, "unit level probe node"]
     weights: Float[Array, "unit level probe node"]
@@ -142,14 +139,6 @@ class Result(NamedTuple):
 
     dense: Spectra
     large: Spectra
-
-
-class Seen(NamedTuple):
-    """What `Spectra` has of one network at one level."""
-
-    highest: Array
-    nodes: Array
-    weights: Array
 
 
 def study(config: Config, keep: Keep) -> Result:
@@ -172,7 +161,7 @@ def _spectra(config: Config, course: Course, model: Model, units: int) -> Spectr
     runs = jax.tree.map(lambda *rows: np.stack(rows), *own)
     keys = jax.random.split(randomness.key(config.seed), units)
     found = curvature.mapped(partial(_run, config, model), (), (runs, keys), None)
-    return Spectra(classes, *jax.tree.map(np.asarray, found))
+    return jax.tree.map(np.asarray, found)
 
 
 def _drawn(
@@ -185,7 +174,7 @@ def _drawn(
     return taken._replace(targets=place[rows].astype(np.int32))
 
 
-def _run(config: Config, model: Model, run: tuple[Batch, Key], _: None) -> Seen:
+def _run(config: Config, model: Model, run: tuple[Batch, Key], _: None) -> Spectra:
     """Spectra wherever the loss is first at a level."""
     own, key = run
     params, _ = problem.start(model, own.inputs)(key)
@@ -202,7 +191,7 @@ def _run(config: Config, model: Model, run: tuple[Batch, Key], _: None) -> Seen:
     )
 
 
-def _seen(config: Config, loss: Any, params: Params, own: Batch, key: Key) -> Seen:
+def _seen(config: Config, loss: Any, params: Params, own: Batch, key: Key) -> Spectra:
     """The ends of all blocks by Lanczos' iteration, and the density of the whole."""
     hessian = curvature.hessian_product(loss, params, own)
     flat, unravel = tree.ravel(params)
@@ -210,8 +199,7 @@ def _seen(config: Config, loss: Any, params: Params, own: Batch, key: Key) -> Se
 
     def highest(block: jax.Array) -> jax.Array:
         def within(vector: jax.Array) -> jax.Array:
-            image, _ = tree.ravel(hessian(unravel(block * vector)))
-            return block * image
+            return block * tree.ravel(hessian(unravel(block * vector)))[0]
 
         ends = curvature.ends(
             within,
@@ -221,30 +209,26 @@ def _seen(config: Config, loss: Any, params: Params, own: Batch, key: Key) -> Se
             basis=config.basis,
             tolerance=1e-3,
         )
-        values = jnp.asarray(ends.values)[::-1]
-        return jnp.where(ends.converged, values, jnp.nan)
+        return jnp.where(ends.converged, ends.values[::-1], jnp.nan)
 
     density = curvature.spectral_density(
         hessian, params, depth=config.depth, probes=2, key=key
     )
-    return Seen(jax.lax.map(highest, _blocks(params)), *density)
+    return Spectra(jax.lax.map(highest, _blocks(params)), *density)
 
 
-def _blocks(params: Params) -> Float[jax.Array, "block weight"]:
-    """1 where a weight is in a block: all of them, then layer by layer."""
-    ones = jax.tree.map(jnp.ones_like, params)
-    blocks = [ones]
-    for layer in params:
-        mask = jax.tree.map(jnp.zeros_like, params)
-        mask[layer] = ones[layer]
-        blocks.append(mask)
+def _blocks(params: Params) -> jax.Array:
+    """`[block, weight]`: 1 in a block, that of all weights, then layer by layer."""
+    blocks = [jax.tree.map(jnp.ones_like, params)]
+    nowhere = jax.tree.map(jnp.zeros_like, params)
+    blocks += [{**nowhere, layer: blocks[0][layer]} for layer in params]
     return jnp.stack([tree.ravel(block)[0] for block in blocks])
 
 
 def _courses(result: Result) -> list[tuple[Course, Spectra]]:
     """Those that have units."""
-    both = [(DENSE, result.dense), (LARGE, result.large)]
-    return [each for each in both if len(each[1].highest)]
+    large = [(LARGE, result.large)] if len(result.large.highest) else []
+    return [(DENSE, result.dense), *large]
 
 
 GAP = (
@@ -266,10 +250,9 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         ]
         numbers = curvature.outliers(spectra.highest[:, level])
         for block, each in zip(course.blocks, numbers.T, strict=False):
-            known = np.isfinite(each)
-            hits = (each == spectra.classes - 1)[known]
-            of_units = record.proportion(hits, of=spectra.highest)
-            rows.append((GAP.format(block), of_units, MOST))
+            hits = (each == np.resize(CLASSES, len(each)) - 1)[np.isfinite(each)]
+            measured = record.proportion(hits, of=spectra.highest)
+            rows.append((GAP.format(block), measured, MOST))
         setting = f"{course.setting}, Adam, {NAMES[level]}"
         found += [
             record.supporting(
@@ -285,41 +268,35 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     return tuple(found)
 
 
-def _near_zero(spectra: Spectra, level: int) -> Float[np.ndarray, " unit"]:
+def _near_zero(spectra: Spectra, level: int) -> np.ndarray:
     """The fraction of eigenvalues within NEAR of the largest from zero."""
     nodes, weights = spectra.nodes[:, level], spectra.weights[:, level]
-    bound = NEAR * spectra.highest[:, level, 0, 0]
-    near = np.abs(nodes) < bound[:, None, None]
-    fraction = np.mean(np.sum(np.where(near, weights, 0), axis=2), axis=1)
-    return fraction[np.isfinite(bound)]
+    largest = spectra.highest[:, level, :1, :1]
+    near = np.abs(nodes) < NEAR * largest
+    fraction = np.mean(np.sum(near * weights, axis=2), axis=1)
+    return fraction[np.isfinite(largest[:, 0, 0])]
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Blocks' eigenvalues by level, of ten classes, and the last unit's density."""
+    """Blocks' eigenvalues by level, of ten classes, and the second unit's density."""
     courses = _courses(result)
     figure, axes = panels(len(courses), len(LEVELS), width=3.6)
     density, below = panels(len(courses), len(LEVELS), width=3.6)
-    places = list(np.ndindex(len(courses), len(LEVELS)))
-    for axis, under, (row, level) in zip(axes, below, places, strict=True):
-        course, spectra = courses[row]
+    places = product(courses, range(len(LEVELS)))
+    for axis, under, ((course, spectra), level) in zip(
+        axes, below, places, strict=True
+    ):
         name = f"{course.setting.split(',')[0]}, {NAMES[level]}"
-        ten = spectra.highest[spectra.classes == OUTPUTS, level]
-        for block, values in zip(course.blocks, np.moveaxis(ten, 1, 0), strict=False):
-            ended = values[np.isfinite(values[:, 0])]
-            if len(ended):
-                scaled = np.maximum(ended / ended[:, :1], 1e-5)
-                band(axis, np.arange(1, SEEN + 1), scaled.T, block)
+        ten = spectra.highest[1::2, level]
+        known = np.all(np.isfinite(ten[:, :, 0]), axis=1)
+        scaled = np.maximum(ten / ten[..., :1], 1e-5)[known].T
+        for place, block in enumerate(course.blocks[: ten.shape[1]]):
+            if np.any(known):
+                band(axis, np.arange(1, SEEN + 1), scaled[:, place], block)
+        under.stem(spectra.nodes[1, level, 0], spectra.weights[1, level, 0])
         axis.set_yscale("log")
+        under.set_yscale("log")
         label(axis, name, "place of the eigenvalue", "eigenvalue over the largest")
-        _stems(under, Density(spectra.nodes[-1, level], spectra.weights[-1, level]))
         label(under, name, "eigenvalue", "fraction of eigenvalues")
-    shared_legend(figure, columns=5)
+    shared_legend(figure)
     return {"blocks": figure, "density": density}
-
-
-def _stems(axis: Any, density: Density) -> None:
-    """A stroke a node of the first direction, as high as its weight."""
-    nodes, weights = density.nodes[0], np.maximum(density.weights[0], 1e-8)
-    axis.vlines(nodes, 1e-8, weights, color="black")
-    axis.set_yscale("log")
-    axis.set_ylim(1e-6, 1)
