@@ -37,7 +37,8 @@ too, and a less clear gap on clothing of ten classes at 0.3 nats; three units of
 in this design, where clothing had no gap at k - 1 from k = 6 on, changed nothing. A
 review before any full run replaced the mean of |number - (k - 1)|, which one stray gap
 in five spectra carries past its threshold, by the fraction, drew classes anew in place
-of the first k, and added the second instrument. Not tested: other losses; large
+of the first k, and added the second instrument; one unit of seed 5103, seen then,
+changed nothing. Not tested: other losses; large
 networks and convolution, for which see `large_spectrum`.
 
 Claims: spectrum-1.
