@@ -63,6 +63,12 @@ from jaxml.problem.objectives import (
     start,
     training_loss,
 )
+from jaxml.problem.tasks.classical import (
+    Classifier,
+    nearest_neighbour,
+    ridge_classifier,
+    stored_examples,
+)
 from jaxml.problem.tasks.line import (
     Line,
     pokemon_line,
