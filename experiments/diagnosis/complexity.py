@@ -143,9 +143,7 @@ def _drawn(config: Config) -> Float[np.ndarray, "curve degree unit error"]:
         (_sine, MANY),
     )
     seeds = randomness.seeds(config.seed, config.units)
-    errors = [
-        [_unit(seed, curve, count) for seed in seeds] for curve, count in curves
-    ]
+    errors = [[_unit(seed, curve, count) for seed in seeds] for curve, count in curves]
     return np.swapaxes(np.array(errors), 1, 2)
 
 

@@ -364,7 +364,9 @@ def _made_up_figure(result: Result) -> Figure:
         "100 points": result.errors[HUNDRED, FLEXIBLE],
     }
     strips(all_kinds, kinds)
-    label(all_kinds, "Degree 9 and 3 points, augmented", "by", "mean square (variances)")
+    label(
+        all_kinds, "Degree 9 and 3 points, augmented", "by", "mean square (variances)"
+    )
     band(widths, WIDTHS, result.copied, "moved copies, tenths of the units 1 to 9")
     widths.set_xscale("log")
     label(widths, "Copies by width", "width of the steps", "mean square (variances)")
