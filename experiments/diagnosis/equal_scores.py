@@ -199,7 +199,8 @@ def _spread(rows: np.ndarray, targets: np.ndarray, error: float) -> Line:
     def surplus(log_penalty: float) -> float:
         return _squared_error(line(log_penalty), rows, targets) - error
 
-    return line(optimize.brentq(surplus, -25.0, 25.0, xtol=1e-10))
+    found = optimize.root_scalar(surplus, bracket=(-25.0, 25.0), xtol=1e-10)
+    return line(found.root)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -231,7 +232,7 @@ def _overfitting(result: Result) -> list[Assertion]:
         planted = number < DIGITS
         make = record.supporting if planted else record.deciding
         setting = (
-            f"{DATA[number]}, two classes, {result.train} examples, equal squared error "
+            f"{DATA[number]}, two classes, {result.train} examples, error equal "
             "in training"
         )
         who = "The line of one feature"

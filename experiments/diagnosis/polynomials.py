@@ -19,10 +19,11 @@ equal distances, each inner one moved by at most a quarter of one, so that all o
 
 Augmentations: mirror images about the axis, which hold of parabolas; 30 copies of each
 point moved by normal steps of width 0.01, for smaller ones gave the same and wider ones
-erred more; 90 mixtures of two points each, as in mixup. If points that are made up cured as new ones do, they
-would bring the error below a tenth too. Controls: parabolas through three points cannot
-be arbitrary, for there is but one. That lines err by 1 or more is algebra, parabolas
-here being orthogonal to lines; so it supports and decides nothing.
+erred more; 90 mixtures of two points each, as in mixup. If points that are made up
+cured as new ones do, they would bring the error below a tenth too. Controls: parabolas
+through three points cannot be arbitrary, for there is but one. That lines err by 1 or
+more is algebra, parabolas here being orthogonal to lines; so it supports and decides
+nothing.
 
 Placed by 200 units of another seed: degree 9 erred by 8, with mirror images by 7, with
 copies by 0.4. Not tested: networks, augmentation of pictures (C037).
@@ -279,8 +280,8 @@ def _arbitrary(result: Result) -> list[Assertion]:
             setting=_setting(1, 3),
         ),
         supporting(
-            "A line errs on its own training points by more than a tenth of the curve's "
-            "variance, as model bias does.",
+            "A line errs on its own training points by more than a tenth of the "
+            "curve's variance, as model bias does.",
             _mean(result.training[HUNDRED, LINE]),
             record.above(0.1),
             setting=_setting(1, 100),
