@@ -176,26 +176,23 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 def _removed(result: Result, data: int, classifier: int) -> list[Assertion]:
     """Of each change; the control are pictures of the same kind."""
     few, many = result.sizes[result.few], result.sizes[-1]
+    sizes = f"trained on {few} and on {many:,} examples"
+    setting = f"{DATA[data]}, {CLASSIFIERS[classifier]}, {sizes}"
     found: list[Assertion] = []
     for kind in (SAME, INVERTED, ROTATED, DIM):
-        control = kind == SAME
-        make = record.supporting if control else record.deciding
+        make = record.supporting if kind == SAME else record.deciding
         errors = result.errors[data, classifier, kind]
-        found.append(
-            make(
-                "C045",
-                f"{'Control: ' if control else ''}{many / few:.0f} times as many "
-                "training examples remove hardly any of the errors on "
-                f"{KINDS[kind]}.",
-                _fraction_removed(errors[result.few], errors[-1]),
-                HELPS_LITTLE,
-                unit="fraction difference",
-                setting=(
-                    f"{DATA[data]}, {CLASSIFIERS[classifier]}, trained on {few} and on "
-                    f"{many:,} examples, asked about {KINDS[kind]}"
-                ),
-            )
+        control = "Control: " if kind == SAME else ""
+        finding = make(
+            "C045",
+            f"{control}{many / few:.0f} times as many training examples remove hardly "
+            f"any of the errors on {KINDS[kind]}.",
+            _fraction_removed(errors[result.few], errors[-1]),
+            HELPS_LITTLE,
+            unit="fraction difference",
+            setting=f"{setting}, asked about {KINDS[kind]}",
         )
+        found.append(finding)
     return found
 
 

@@ -95,6 +95,10 @@ from jaxml.problem.tasks.networks import (
 )
 from jaxml.problem.tasks.normalised import normalised_workload
 from jaxml.problem.tasks.parity import parity_clothing
+from jaxml.problem.tasks.polynomials import (
+    legendre_features,
+    nearest_solution,
+)
 from jaxml.problem.tasks.scripts import (
     one_large,
     over_decades,
