@@ -40,7 +40,14 @@ from jaxtyping import Float, Int
 
 from jaxml import problem, randomness, record
 from jaxml.record import Assertion, Interval
-from jaxml.record.figures import Figure, band, label, legend_below, panels
+from jaxml.record.figures import (
+    Figure,
+    band,
+    label,
+    legend_below,
+    panels,
+    shared_legend,
+)
 from jaxml.types import Array, Batch, Keep
 
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
@@ -57,6 +64,7 @@ KINDS = (
     "rotated pictures",
     "pictures at half the contrast",
 )
+SHORT = ("training", "test", "later", "inverted", "rotated", "half contrast")
 TRAINING, TEST, SAME, INVERTED, ROTATED, DIM = range(6)
 TESTED, LATER = 198, 199
 POOL = 6_000  # pictures of clothing
@@ -208,19 +216,19 @@ def _fraction_removed(few: Array, many: Array) -> Interval:
 def _shown(result: Result, data: int) -> list[Assertion]:
     """Of the model of most data against each change; of an overfitted one."""
     most, few = int(result.sizes[-1]), int(result.sizes[result.few])
-    makers = partial(record.deciding, "X2"), partial(record.supporting, "X2")
     well = "A model that does about as well on the test set as in training"
     bad = "Control: a nearest neighbour of few examples"
     cases = (
-        (makers[0], well, RIDGE, INVERTED, -1, most),
-        (makers[0], well, RIDGE, ROTATED, -1, most),
-        (makers[1], bad, NEIGHBOUR, SAME, int(result.few), few),
+        (record.deciding, well, RIDGE, INVERTED, -1, most),
+        (record.deciding, well, RIDGE, ROTATED, -1, most),
+        (record.supporting, bad, NEIGHBOUR, SAME, int(result.few), few),
     )
     found: list[Assertion] = []
     for make, who, classifier, kind, place, size in cases:
         errors = result.errors[data, classifier, :, place]
         found.append(
             make(
+                "X2",
                 f"{who} is overfitted: of what its error on {KINDS[kind]} exceeds that "
                 "in training, more than half shows on the test set.",
                 _fraction_shown(errors[TRAINING], errors[TEST], errors[kind]),
@@ -270,14 +278,13 @@ def _by_kind(result: Result) -> Figure:
     """Bands over units of the model of most data and of the overfitted one."""
     figure, axes = panels(1, len(result.errors), width=5.6, height=3.6)
     places = np.arange(len(KINDS))
-    names = [kind.replace(" pictures", "").replace("pictures ", "") for kind in KINDS]
     for data, axis in enumerate(axes):
         ours = result.errors[data, RIDGE, :, -1]
         theirs = result.errors[data, NEIGHBOUR, :, int(result.few)]
         band(axis, places, ours, f"ridge regression of {result.sizes[-1]:,}")
         few = result.sizes[result.few]
         band(axis, places, theirs, f"nearest neighbour of {few}, overfitted")
-        axis.set_xticks(places, names, rotation=20, ha="right", fontsize=8)
+        axis.set_xticks(places, SHORT, rotation=20, ha="right", fontsize=8)
         label(axis, DATA[data], "pictures", "fraction of errors")
-        axis.legend(fontsize=8, frameon=False)
+    shared_legend(figure)
     return figure
