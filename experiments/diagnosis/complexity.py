@@ -159,7 +159,7 @@ def _unit(
     own, others = np.arange(count), np.arange(count, len(x))
     degrees = DEGREES if count == POINTS else DEGREES[CLASSICAL]
     errors = np.full((len(DEGREES), 2), np.nan)
-    for place, degree in enumerate(degrees):
+    for place, degree in enumerate(degrees.tolist()):
         errors[place] = _errors(x, y, own, others, degree)
     return errors
 
@@ -178,7 +178,6 @@ def _of_pairs(result: Result) -> list[Assertion]:
             "the ten published pairs of combat power, polynomials of degree 1 to 5, "
             f"all ways to train on {TRAINED} and test on the others"
         ),
-        figure="pairs",
     )
     training = np.mean(result.pairs.training, axis=1)
     lowest, *between, highest = np.mean(result.pairs.test, axis=1)

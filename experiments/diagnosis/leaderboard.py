@@ -9,8 +9,7 @@ two would be equal. `guessing_models` has those that are random.
 The control is the first model, whom no score chose: it must not be overstated. A unit
 draws its pictures, the parts and the models anew; private are 700 pictures. Placed by
 100 units of another seed: overstated by 0.09 with a deviation of 0.05, so that of 1,000
-units half a deciding interval is 0.004. Validation scores and further public parts are
-kept for `chosen_model`, which asks what to choose by.
+units half a deciding interval is 0.004. `chosen_model` asks what to choose by.
 
 Not tested: models that were changed after their score was seen.
 
@@ -31,14 +30,12 @@ from jaxtyping import Float
 from jaxml import problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.figures import Axes, Figure, label, panels, strips
-from jaxml.types import Batch, Keep
+from jaxml.types import Keep
 
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
-CLASSES = 10
-TRAIN, VALIDATION, PRIVATE = 500, 50, 700  # validation is a tenth of the first
-PUBLIC = (10, 50, 400)  # pictures of the public part
-LARGEST = 2  # the place in PUBLIC of its largest part
-TENTH = 1  # the place in PUBLIC of a part as large as the validation part
+PARTS = problem.Parts(train=500, validation=50, public=(10, 50, 400), private=700)
+LARGEST = 2  # that of the largest
+FIFTY = 1  # the place of the public part that decides
 PIXELS = 12  # that each model sees
 PENALTY = 1.0
 POOL = 6_000  # pictures of clothing
@@ -71,94 +68,33 @@ class Result(NamedTuple):
     """Accuracies.
 
     Attributes:
-        public: of models trained on all training pictures, by part of PUBLIC.
+        public: of models trained on all training pictures, by size of the public part.
         private: of the same.
-        validation: of models trained on nine tenths.
     """
 
     public: Float[np.ndarray, "data part unit model"]
     private: Float[np.ndarray, "data unit model"]
-    validation: Float[np.ndarray, "data unit model"]
-
-
-class Unit(NamedTuple):
-    """Scores of the models of one unit."""
-
-    public: Float[np.ndarray, "part model"]
-    private: Float[np.ndarray, " model"]
-    validation: Float[np.ndarray, " model"]
 
 
 def study(config: Config, keep: Keep) -> Result:
     """Ridge regressions of all models of a unit at once."""
     seeds = randomness.seeds(config.seed, config.units)
-    units = []
-    for number in range(config.data):
-        data = _data(number)
-        run = partial(_units, data, config.models, seeds)
-        units.append(keep(DATA[number], run))
-    public, private, validation = (np.stack(each) for each in zip(*units, strict=True))
-    return Result(
-        public=np.swapaxes(public, 1, 2),
-        private=private,
-        validation=validation,
-    )
+    scores = []
+    for number, name in enumerate(DATA[: config.data]):
+        scores.append(keep(name, partial(_scores, number, config.models, seeds)))
+    public, private, _ = (np.stack(each) for each in zip(*scores, strict=True))
+    return Result(np.swapaxes(public, 1, 2), private)
 
 
-def _data(number: int) -> Batch:
+def _scores(number: int, models: int, seeds: range) -> problem.Scores:
+    """Of all units on one of DATA, stacked."""
     if number == 0:
-        return problem.digits(dtype=np.float64)
-    return problem.small_clothing(POOL, dtype=np.float64)
-
-
-def _units(data: Batch, models: int, seeds: range) -> Unit:
-    """Of all seeds, stacked."""
-    each = [_unit(data, models, np.random.default_rng(seed)) for seed in seeds]
-    return Unit(*[np.stack(scores) for scores in zip(*each, strict=True)])
-
-
-def _unit(data: Batch, models: int, random: np.random.Generator) -> Unit:
-    inputs, labels = np.asarray(data.inputs), np.asarray(data.targets)
-    order = random.permutation(len(labels))
-    train, public, private = np.split(order, [TRAIN, TRAIN + PUBLIC[-1]])
-    private = private[:PRIVATE]
-    places = random.permuted(np.tile(np.arange(inputs.shape[1]), (models, 1)), axis=1)
-    seen = places[:, :PIXELS]
-
-    def right(
-        own: np.ndarray, others: np.ndarray
-    ) -> Float[np.ndarray, "example model"]:
-        answers = _answers(inputs[own], labels[own], inputs[others], seen)
-        return answers == labels[others][:, None]
-
-    kept, held_out = np.split(train, [TRAIN - VALIDATION])
-    unseen = right(train, np.concatenate([public, private]))
-    on_public, on_private = np.split(unseen, [PUBLIC[-1]])
-    return Unit(
-        public=np.stack([np.mean(on_public[:size], axis=0) for size in PUBLIC]),
-        private=np.mean(on_private, axis=0),
-        validation=np.mean(right(kept, held_out), axis=0),
-    )
-
-
-def _answers(
-    rows: np.ndarray, labels: np.ndarray, others: np.ndarray, seen: np.ndarray
-) -> np.ndarray:
-    """Labels `[example, model]` by ridge regressions on the pixels that each model
-    sees.
-    """
-    wanted = np.eye(CLASSES)[labels]
-    middle, mean = np.mean(rows, axis=0), np.mean(wanted, axis=0)
-    centred = rows - middle
-    squares, products = centred.T @ centred, centred.T @ (wanted - mean)
-    own = squares[seen[:, :, None], seen[:, None, :]] + PENALTY * np.eye(PIXELS)
-    solved = np.linalg.solve(own, products[seen])
-    models = np.arange(len(seen))[:, None]
-    weights = np.zeros((len(seen), rows.shape[1], CLASSES))
-    weights[models, seen] = solved
-    flat = np.moveaxis(weights, 0, 1).reshape(rows.shape[1], -1)
-    outputs = (others - middle) @ flat
-    return np.argmax(outputs.reshape(len(others), len(seen), CLASSES) + mean, axis=2)
+        data = problem.digits(dtype=np.float64)
+    else:
+        data = problem.small_clothing(POOL, dtype=np.float64)
+    draw = partial(problem.leaderboard, data, PARTS, models=models, features=PIXELS)
+    each = [draw(penalty=PENALTY, seed=seed) for seed in seeds]
+    return problem.Scores(*[np.stack(scores) for scores in zip(*each, strict=True)])
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -183,8 +119,9 @@ def _at(
 def _setting(result: Result, data: int, part: int) -> str:
     models = result.private.shape[-1]
     return (
-        f"{DATA[data]}, {models} ridge classifiers of {PIXELS} random pixels, {TRAIN} "
-        f"training examples, {PUBLIC[part]} public and {PRIVATE} private ones"
+        f"{DATA[data]}, {models} ridge classifiers of {PIXELS} random pixels, "
+        f"{PARTS.train} training examples, {PARTS.public[part]} public and "
+        f"{PARTS.private} private ones"
     )
 
 
@@ -195,9 +132,9 @@ def _overstated(result: Result, data: int) -> list[Assertion]:
     control = partial(record.supporting, "C042", FIRST_EXCEEDS)
     first = np.zeros(result.private.shape[1], int)
     cases = (
-        (deciding, TENTH, _chosen(result.public[data, TENTH])),
+        (deciding, FIFTY, _chosen(result.public[data, FIFTY])),
         (beside, LARGEST, _chosen(result.public[data, LARGEST])),
-        (control, TENTH, first),
+        (control, FIFTY, first),
     )
     found: list[Assertion] = []
     for make, part, models in cases:
@@ -226,7 +163,7 @@ def _drawn(result: Result, data: int, axis: Axes) -> None:
     """A point a unit, for each public part."""
     private = result.private[data]
     differences = {}
-    for size, public in zip(PUBLIC, result.public[data], strict=True):
+    for size, public in zip(PARTS.public, result.public[data], strict=True):
         best = _chosen(public)
         differences[f"best on {size} public"] = _at(public, best) - _at(private, best)
     strips(axis, differences)

@@ -69,6 +69,7 @@ from jaxml.problem.tasks.classical import (
     ridge_classifier,
     stored_examples,
 )
+from jaxml.problem.tasks.leaderboards import Parts, Scores, leaderboard
 from jaxml.problem.tasks.line import (
     Line,
     pokemon_line,

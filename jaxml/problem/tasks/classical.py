@@ -33,7 +33,8 @@ def nearest_neighbour(train: Batch) -> Classifier:
     >>> nearest_neighbour(train)(np.array([[0.4], [3.0]])).tolist()
     [7, 8]
     """
-    stored, labels = _rows(train.inputs), np.asarray(train.targets)
+    stored = _rows(train.inputs)
+    labels = np.asarray(train.targets)
     norms = np.sum(stored**2, axis=1)
 
     def classify(inputs: Array) -> Int[np.ndarray, " example"]:
@@ -70,7 +71,8 @@ def ridge_classifier(train: Batch, *, classes: int, penalty: float) -> Classifie
         )
     rows = _rows(train.inputs)
     wanted = np.eye(classes)[np.asarray(train.targets)]
-    middle, mean = np.mean(rows, axis=0), np.mean(wanted, axis=0)
+    middle = np.mean(rows, axis=0)
+    mean = np.mean(wanted, axis=0)
     centred = rows - middle
     square = centred.T @ centred + penalty * np.eye(rows.shape[1])
     weights = np.linalg.solve(square, centred.T @ (wanted - mean))

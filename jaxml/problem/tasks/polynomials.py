@@ -30,8 +30,10 @@ def legendre_features(x: Array, degree: int) -> Float[np.ndarray, "point feature
             f"Points of shape {list(points.shape)} have no features of degree "
             f"{degree}: give a vector, and a degree of 0 or more."
         )
-    sizes = np.sqrt(2 * np.arange(degree + 1) + 1)
-    return np.polynomial.legendre.legvander(points, degree) * sizes
+    degrees = np.arange(degree + 1)
+    sizes = np.sqrt(2 * degrees + 1)
+    polynomials = np.polynomial.legendre.legvander(points, degree)
+    return polynomials * sizes
 
 
 def nearest_solution(
@@ -55,11 +57,14 @@ def nearest_solution(
     >>> nearest_solution(np.ones((1, 2)), np.array([4.0]), start).round(9)
     array([1., 3.])
     """
-    rows, wanted, first = np.asarray(features), np.asarray(targets), np.asarray(start)
+    rows = np.asarray(features)
+    wanted = np.asarray(targets)
+    first = np.asarray(start)
     if rows.ndim != 2 or rows.shape != (*wanted.shape, *first.shape):
         raise InputError(
             f"Features {list(rows.shape)} do not fit targets {list(wanted.shape)} and "
             f"a start {list(first.shape)}: give [example, weight], [example] and "
             "[weight]."
         )
-    return first + np.linalg.pinv(rows) @ (wanted - rows @ first)
+    missing = wanted - rows @ first
+    return first + np.linalg.pinv(rows) @ missing
