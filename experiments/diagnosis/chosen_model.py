@@ -146,8 +146,8 @@ def _choice(result: Result, data: int, part: int) -> list[Assertion]:
     """Private accuracy of either choice, the ranks, and the score that is shown."""
     setting = (
         f"{DATA[data]}, {result.models} ridge classifiers of {PIXELS} random pixels, "
-        f"500 training examples, 50 of them for validation, {PUBLIC[part]} public and 700 "
-        "private pictures"
+        f"500 training examples, 50 of them for validation, {PUBLIC[part]} public and "
+        "700 private pictures"
     )
     beside = partial(record.supporting, "C043", setting=setting)
     difference = partial(record.bootstrap, record.mean_difference)
