@@ -1,28 +1,27 @@
 """Should a model be chosen on a part of the training data, or by its public score?
 
 The course advises to choose on a held-out tenth of the training data, and not by the
-public part of a leaderboard. Both choices are made here among the same 100 models, the
-ridge classifiers of 12 random pixels each, as in `leaderboard`.
-The validation score of a model is that on 50 of 500 examples, trained on the other 450;
-then all 500 train it again. Judged is the private accuracy of what was chosen: the
+public part of a leaderboard. Both choices are made here among the same 100 models,
+ridge classifiers of 12 random pixels each, as in `leaderboard`. The validation score of
+a model is that on 50 of 500 examples, trained on the other 450; then all 500 train it
+again. Judged is the private accuracy of what was chosen: the
 advice is right if validation's is higher by a hundredth, wrong if it is lower by as
 much, and of no effect between.
 
 Both scores come from pictures that did not train. If that is all that counts, neither
 choice is better where both parts are equally large, and the larger part is better else.
 So public parts are of 10, 50, and 400 pictures. The first is the control, on which the
-advice must be right.
+advice must be right; all three decide, each for its own setting.
 
 The ledger's measure, the rank correlation with private scores, stands beside; so does
 the honesty of what is then shown: the public score of a model that was chosen by
 validation must not exceed its private one, for it took no part in the choice.
 
 A unit draws its pictures, the parts and the models anew. Placed by 300 units of another
-seed: private accuracies differ with deviations of 0.03
-to 0.065, so that of 1,000 units half a deciding interval is at most 0.006. With 16
-pixels models of clothing were too much alike to be told apart; the number was changed
-for that. Not tested: models that were changed after their score was seen, of either
-kind.
+seed: private accuracies differ with deviations of 0.03 to 0.065, so that of 1,000 units
+half a deciding interval is at most 0.006. With 16 pixels models of clothing were too
+much alike to be told apart; the number was changed for that. Not tested: models that
+were changed after their score was seen, of either kind.
 
 Claims: C043.
 Sources: Blum and Hardt 2015, arXiv:1502.04585 (leaderboards).

@@ -34,8 +34,7 @@ from jaxml.types import Keep
 
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 PARTS = problem.Parts(train=500, validation=50, public=(10, 50, 400), private=700)
-LARGEST = 2  # that of the largest
-FIFTY = 1  # the place of the public part that decides
+FIFTY, LARGEST = 1, 2  # places of public parts; the first decides
 PIXELS = 12  # that each model sees
 PENALTY = 1.0
 POOL = 6_000  # pictures of clothing
