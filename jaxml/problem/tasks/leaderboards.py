@@ -62,7 +62,8 @@ def leaderboard(
         InputError: fewer examples than the parts hold, or fewer features than a model
             sees.
     """
-    inputs, labels = np.asarray(data.inputs), np.asarray(data.targets)
+    inputs = np.asarray(data.inputs)
+    labels = np.asarray(data.targets)
     needed = parts.train + parts.public[-1] + parts.private
     if needed > len(labels) or features > inputs.shape[1]:
         raise InputError(
@@ -72,20 +73,34 @@ def leaderboard(
     random = np.random.default_rng(seed)
     order = random.permutation(len(labels))[:needed]
     train, rest = np.split(order, [parts.train])
-    every = np.tile(np.arange(inputs.shape[1]), (models, 1))
-    seen = random.permuted(every, axis=1)[:, :features]
+    places = np.arange(inputs.shape[1])
+    every = np.tile(places, (models, 1))
+    permuted = random.permuted(every, axis=1)
+    seen = permuted[:, :features]
 
     def right(own: np.ndarray, others: np.ndarray) -> Bool[np.ndarray, "example model"]:
-        trained = Batch(inputs[own], labels[own], data.weights[own])
+        trained = Batch(
+            inputs[own],
+            labels[own],
+            data.weights[own],
+        )
         answers = _answers(trained, inputs[others], seen, penalty)
         return answers == labels[others][:, None]
 
-    kept, left_out = np.split(train, [parts.train - parts.validation])
-    public, private = np.split(right(train, rest), [parts.public[-1]])
+    first = parts.train - parts.validation
+    kept, left_out = np.split(train, [first])
+    public, private = np.split(
+        right(train, rest),
+        [parts.public[-1]],
+    )
+    by_size = [np.mean(public[:size], axis=0) for size in parts.public]
     return Scores(
-        public=np.stack([np.mean(public[:size], axis=0) for size in parts.public]),
+        public=np.stack(by_size),
         private=np.mean(private, axis=0),
-        validation=np.mean(right(kept, left_out), axis=0),
+        validation=np.mean(
+            right(kept, left_out),
+            axis=0,
+        ),
     )
 
 
@@ -93,17 +108,23 @@ def _answers(
     train: Batch, others: np.ndarray, seen: np.ndarray, penalty: float
 ) -> Int[np.ndarray, "example model"]:
     """Labels by ridge regressions on the features that each model sees."""
-    wanted = np.eye(int(np.max(train.targets)) + 1)[train.targets]
+    labels = np.asarray(train.targets)
+    classes = int(np.max(labels)) + 1
+    wanted = np.eye(classes)[labels]
     middle = np.mean(train.inputs, axis=0)
     mean = np.mean(wanted, axis=0)
     centred = train.inputs - middle
-    squares = centred.T @ centred + penalty * np.eye(len(middle))
+    squares = centred.T @ centred
+    squares += penalty * np.eye(len(middle))
     products = centred.T @ (wanted - mean)
-    own = squares[seen[:, :, None], seen[:, None, :]]
-    models = np.arange(len(seen))[:, None]
+    rows, columns = seen[:, :, None], seen[:, None, :]
+    own = squares[rows, columns]
+    solved = np.linalg.solve(own, products[seen])
+    models = np.arange(len(seen))
     weights = np.zeros((len(seen), *products.shape))
-    weights[models, seen] = np.linalg.solve(own, products[seen])
-    side_by_side = np.moveaxis(weights, 0, 1).reshape(len(middle), -1)
+    weights[models[:, None], seen] = solved
+    by_feature = np.moveaxis(weights, 0, 1)
+    side_by_side = by_feature.reshape(len(middle), -1)
     outputs = (others - middle) @ side_by_side
     by_class = outputs.reshape(len(others), len(seen), len(mean)) + mean
     return np.argmax(by_class, axis=2)
