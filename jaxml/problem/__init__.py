@@ -63,6 +63,13 @@ from jaxml.problem.objectives import (
     start,
     training_loss,
 )
+from jaxml.problem.tasks.classical import (
+    Classifier,
+    nearest_neighbour,
+    ridge_classifier,
+    stored_examples,
+)
+from jaxml.problem.tasks.leaderboards import Parts, Scores, leaderboard
 from jaxml.problem.tasks.line import (
     Line,
     pokemon_line,
@@ -89,6 +96,10 @@ from jaxml.problem.tasks.networks import (
 )
 from jaxml.problem.tasks.normalised import normalised_workload
 from jaxml.problem.tasks.parity import parity_clothing
+from jaxml.problem.tasks.polynomials import (
+    legendre_features,
+    nearest_solution,
+)
 from jaxml.problem.tasks.scripts import (
     one_large,
     over_decades,
