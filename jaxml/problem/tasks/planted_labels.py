@@ -98,7 +98,7 @@ def flip_loss(loss: Loss, flips: float, classes: int) -> float:
     chances[0] = 1 - flips
     if loss is cross_entropy:
         positive = chances[chances > 0]
-        return float(-np.sum(positive * np.log(positive)))
+        return float(np.sum(positive * np.log(1 / positive)))
     if loss is softmax_mse:
         return float(1 - np.sum(np.square(chances)))
     raise NotImplementedError("Only these two losses of labels are planted.")

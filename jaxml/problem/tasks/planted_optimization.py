@@ -6,7 +6,6 @@ import jax
 import numpy as np
 
 from jaxml.problem.losses import cross_entropy
-from jaxml.problem.tasks.planted_curves import wave
 from jaxml.problem.tasks.planted_labels import DIGITS, MOONS, labelled_case
 from jaxml.problem.tasks.planted_parts import (
     OPTIMIZATION,
@@ -15,7 +14,6 @@ from jaxml.problem.tasks.planted_parts import (
     Plan,
     PlantedCase,
     Setting,
-    drawn_case,
     linear_case,
 )
 from jaxml.problem.tasks.planted_spaces import (
@@ -151,30 +149,29 @@ def _networks(seed: int) -> tuple[PlantedCase, ...]:
     return (
         labelled_case(
             Label(
-                "twelve layers of sigmoids",
+                "sixteen layers of sigmoids",
                 CAUSES,
-                "A sigmoid's derivative is at most 1/4, so that twelve layers pass on "
+                "A sigmoid's derivative is at most 1/4, so that sixteen layers pass on "
                 "next to nothing of the input and of the gradient; one layer trains.",
                 goal=0.35,
             ),
             Plan("momentum", 0.1),
-            Setting((1, 12, 14), loss=cross_entropy),
+            Setting((1, 16, 20), loss=cross_entropy),
             (deep(jax.nn.sigmoid, width=16, outputs=2), MOONS),
             seed=seed,
         ),
-        drawn_case(
+        labelled_case(
             Label(
                 "twenty-four plain layers",
                 CAUSES,
-                "LeCun's kernels halve the variance at each layer of ReLUs: 2^-24 of "
-                "it and of the gradient's square is left; two layers train, and the "
-                "others could be the identity.",
-                goal=0.1,
+                "Kernels of variance 1 / fan-in halve the variance at each layer of "
+                "ReLUs: 2^-24 of it and of the gradient's square is left; two layers "
+                "train, and the others could be the identity.",
+                goal=0.35,
             ),
-            Plan("momentum", 0.01, updates=2000),
-            Setting((2, 24, 28)),
-            deep(jax.nn.relu, width=32, outputs=1),
-            wave(0.02),
+            Plan("sgd", 0.05),
+            Setting((2, 24, 28), loss=cross_entropy),
+            (deep(jax.nn.relu, width=16, outputs=2), MOONS),
             seed=seed,
         ),
         labelled_case(

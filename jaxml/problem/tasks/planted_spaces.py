@@ -117,10 +117,14 @@ def subsets(order: int) -> list[tuple[int, ...]]:
 def parities(order: int) -> Model:
     """b + Σ_S w_S Πᵢ∈S xᵢ over sets of up to `order` of six inputs ±1."""
 
+    chosen = np.zeros((len(subsets(order)), BIT_COUNT), bool)
+    for row, each in enumerate(subsets(order)):
+        chosen[row, list(each)] = True
+
     def products(inputs: Array) -> jax.Array:
-        values = jnp.asarray(inputs)
-        chosen = [jnp.prod(values[:, list(each)], axis=-1) for each in subsets(order)]
-        return jnp.stack(chosen, axis=-1)
+        values = jnp.asarray(inputs)[:, None]
+        factors = jnp.where(chosen[None], values, jnp.ones_like(values))
+        return jnp.prod(factors, axis=-1)
 
     return of_features(products, 1)
 
@@ -189,13 +193,39 @@ def unit_sum(count: int) -> Model:
 def deep(
     activation: Callable[[jax.Array], jax.Array], *, width: int, outputs: int
 ) -> Family:
-    """Plain networks of so many hidden layers, with LeCun's initial kernels.
+    """Plain networks of so many hidden layers, kernels normal of variance 1 / fan-in.
 
     A further layer of ReLUs can be the identity; one of sigmoids can be it as nearly
-    as is wanted, up to a scale and an offset.
+    as is wanted, up to a scale and an offset. The layers are a scan, so that a deep
+    network compiles as soon as a shallow one.
     """
+    first, last = linear(width), linear(outputs)
 
     def model(depth: int) -> Model:
-        return mlp((width,) * depth + (outputs,), activation)
+        def init(key: Key, inputs: Array) -> tuple[Params, Any]:
+            before, within, after = jax.random.split(key, 3)
+            hidden = jnp.zeros((1, width), inputs.dtype)
+            shape = (depth - 1, width, width)
+            kernels = jax.random.normal(within, shape, inputs.dtype) / width**0.5
+            inner = {"kernel": kernels, "bias": jnp.zeros((depth - 1, 1, width))}
+            params = {
+                "first": first.init(before, inputs)[0],
+                "inner": inner,
+                "last": last.init(after, hidden)[0],
+            }
+            return params, {}
+
+        return Model(init, apply)
+
+    def apply(
+        params: Params, state: Any, inputs: Array, *, train: bool, key: Key | None
+    ) -> tuple[jax.Array, Any]:
+        def layer(values: jax.Array, own: Params) -> tuple[jax.Array, None]:
+            return activation(values @ own["kernel"] + own["bias"]), None
+
+        sums = first.apply(params["first"], {}, inputs, train=train, key=key)[0]
+        values, _ = jax.lax.scan(layer, activation(sums), params["inner"])
+        outcome = last.apply(params["last"], {}, values, train=train, key=key)[0]
+        return outcome, state
 
     return model
