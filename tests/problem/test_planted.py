@@ -150,7 +150,7 @@ def test_a_linear_law_has_the_causes_that_it_claims(name: str) -> None:
         {"model bias", "noise floor"} & {*case.causes}
     )
     assert (own[2] > case.goal) == ("noise floor" in case.causes)
-    assert (later[1] - own[1] > 0.25 * case.goal + 0.1 * own[1]) == shifted
+    assert (later[1] - own[1] > 0.25 * case.goal + 0.3 * own[1]) == shifted
     gained = own[1] - own[2]
     assert (gained > 0.2 * case.goal + 0.1 * own[2]) == ("model bias" in case.causes)
 
@@ -162,7 +162,7 @@ def check_overfitting(case: PlantedCase, data: Batch, train: int) -> None:
     simpler, own, larger = case.sizes
     weights = fitted(case, first, own)
     gap = error(case, rest, weights, own) - error(case, first, weights, own)
-    assert error(case, rest, weights, own) > 1.2 * case.goal
+    assert error(case, rest, weights, own) > 1.1 * case.goal
     assert gap > 0.5 * case.goal
     right = larger if "model bias" in case.causes else own
     pooled = Batch(

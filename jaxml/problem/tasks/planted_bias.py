@@ -41,7 +41,7 @@ CAUSES = (BIAS,)
 
 def bias_cases(seed: int) -> tuple[PlantedCase, ...]:
     """Every case whose only cause is model bias."""
-    return (*_linear(seed), *_networks(seed))
+    return (*_linear(seed), *_features(seed), *_networks(seed), *_classifiers(seed))
 
 
 def _linear(seed: int) -> tuple[PlantedCase, ...]:
@@ -74,6 +74,11 @@ def _linear(seed: int) -> tuple[PlantedCase, ...]:
             Parts(near=0.5, middle=0.3, far=0.3, noise=0.2),
             seed=seed,
         ),
+    )
+
+
+def _features(seed: int) -> tuple[PlantedCase, ...]:
+    return (
         linear_case(
             Label(
                 "parabola for a quartic",
@@ -134,6 +139,11 @@ def _networks(seed: int) -> tuple[PlantedCase, ...]:
             wave(0.02),
             seed=seed,
         ),
+    )
+
+
+def _classifiers(seed: int) -> tuple[PlantedCase, ...]:
+    return (
         labelled_case(
             Label(
                 "one unit for four corners",

@@ -52,18 +52,20 @@ def shortcut(blur: float, noise: float) -> Drawn:
     w² blur + 2 (1 - w)²; the user's is least at w = 0.
     """
 
-    def drawn(random: np.random.Generator, count: int, clean: float) -> Batch:
+    def drawn(random: np.random.Generator, count: int, clean: bool) -> Batch:
         x = random.standard_normal((count, 8))
         signal = random.standard_normal(count)
-        x[:, 0] = signal + np.sqrt(blur) * x[:, 0]
-        x[:, 1] = clean * signal + (1 - clean) * x[:, 1]
+        x[:, 0] *= np.sqrt(blur)
+        x[:, 0] += signal
+        if clean:
+            x[:, 1] = signal
         return _answered(random, x, signal[:, None], noise)
 
     def own(random: np.random.Generator, count: int) -> Batch:
-        return drawn(random, count, 1.0)
+        return drawn(random, count, True)
 
     def later(random: np.random.Generator, count: int) -> Batch:
-        return drawn(random, count, 0.0)
+        return drawn(random, count, False)
 
     return Drawn(own, later, noise)
 
@@ -74,9 +76,10 @@ def two_clouds(centre: float, *, first: float, later_first: float) -> Drawn:
     """
 
     def of_fraction(fraction: float, random: np.random.Generator, count: int) -> Batch:
-        labels = (random.uniform(size=count) >= fraction).astype(np.int32)
+        second = random.uniform(size=count) >= fraction
         points = random.standard_normal((count, 2))
-        points[:, 0] += centre * (1 - 2 * labels)
+        points[:, 0] += np.where(second, -centre, centre)
+        labels = second.astype(np.int32)
         return examples(points.astype(np.float32), labels, classes=2)
 
     def own(random: np.random.Generator, count: int) -> Batch:
@@ -96,9 +99,11 @@ def clouds_loss(centre: float, believed: float, true: float) -> float:
     density = np.exp(-np.square(grid) / 2)
     density /= density.sum()
     offset = np.log(believed / (1 - believed))
-    of_first = np.logaddexp(0, -(2 * centre * (grid + centre) + offset)) @ density
-    of_second = np.logaddexp(0, 2 * centre * (grid - centre) + offset) @ density
-    return float(true * of_first + (1 - true) * of_second)
+    odds_of_first = 2 * centre * (grid + centre) + offset
+    odds_of_second = 2 * centre * (grid - centre) + offset
+    first = density @ np.logaddexp(0, -odds_of_first)
+    second = density @ np.logaddexp(0, odds_of_second)
+    return float(true * first + (1 - true) * second)
 
 
 def _answered(

@@ -34,7 +34,7 @@ DISPLACED = gaussian(np.ones(64), mean=2.0)
 
 def optimization_cases(seed: int) -> tuple[PlantedCase, ...]:
     """Every case whose only cause is that training fails."""
-    return (*_rates(seed), *_inputs(seed), *_networks(seed))
+    return (*_rates(seed), *_short(seed), *_inputs(seed), *_networks(seed))
 
 
 def _rates(seed: int) -> tuple[PlantedCase, ...]:
@@ -81,6 +81,11 @@ def _rates(seed: int) -> tuple[PlantedCase, ...]:
             Parts(near=0.5, middle=0.5, far=0.0, noise=0.2),
             seed=seed,
         ),
+    )
+
+
+def _short(seed: int) -> tuple[PlantedCase, ...]:
+    return (
         linear_case(
             Label(
                 "too few updates",

@@ -36,9 +36,12 @@ def paired_cases(seed: int) -> tuple[PlantedCase, ...]:
     """Every case of two causes."""
     return (
         *_with_bias(seed),
+        *_with_bias_later(seed),
         *_with_overfitting(seed),
+        *_with_few_examples(seed),
         *_with_optimization(seed),
         *_with_mismatch(seed),
+        *_with_flips(seed),
     )
 
 
@@ -72,19 +75,24 @@ def _with_bias(seed: int) -> tuple[PlantedCase, ...]:
             Parts(near=0.5, middle=0.3, far=0.4, noise=1.0),
             seed=seed,
         ),
+    )
+
+
+def _with_bias_later(seed: int) -> tuple[PlantedCase, ...]:
+    return (
         linear_case(
             Label(
                 "slow waves for fast ones, and a level raised",
                 (BIAS, MISMATCH),
-                "Cosines faster than the user's cost 1, and a level that is later "
-                "higher by 0.6 costs 0.36.",
+                "Faster cosines cost 1, and a level that is later "
+                "higher by 0.8 costs 0.64.",
                 goal=0.1,
             ),
             Plan("momentum", 0.005),
             Setting((3, 8, 16)),
             COSINES,
             Parts(near=0.5, middle=0.3, far=1.0, noise=0.05),
-            shift=partial(raised, level=0.6),
+            shift=partial(raised, level=0.8),
             seed=seed,
         ),
         linear_case(
@@ -135,6 +143,11 @@ def _with_overfitting(seed: int) -> tuple[PlantedCase, ...]:
             Parts(near=1.0, middle=0.0, far=0.0, noise=1.0),
             seed=seed,
         ),
+    )
+
+
+def _with_few_examples(seed: int) -> tuple[PlantedCase, ...]:
+    return (
         linear_case(
             Label(
                 "noisy values, of which there are few",
@@ -154,14 +167,14 @@ def _with_overfitting(seed: int) -> tuple[PlantedCase, ...]:
                 "few examples, and a level raised",
                 (OVERFITTING, MISMATCH),
                 "33 weights on 40 examples add 5.5 times the noise of 0.5, and a level "
-                "that is later higher by 1 adds 1.",
+                "that is later higher by 1.2 adds 1.44.",
                 goal=0.75,
             ),
             Plan("momentum", 0.02, batch=20),
             Setting(FEW, train=40),
             WIDE,
             Parts(near=1.0, middle=0.0, far=0.0, noise=0.5),
-            shift=partial(raised, level=1.0),
+            shift=partial(raised, level=1.2),
             seed=seed,
         ),
     )
@@ -263,6 +276,11 @@ def _with_mismatch(seed: int) -> tuple[PlantedCase, ...]:
             shift=partial(raised, level=2.0),
             seed=seed,
         ),
+    )
+
+
+def _with_flips(seed: int) -> tuple[PlantedCase, ...]:
+    return (
         labelled_case(
             Label(
                 "renumbered digits under false labels",

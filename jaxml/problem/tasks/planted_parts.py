@@ -156,7 +156,7 @@ def linear_case(
         seed: of all draws.
     """
     random = generator(seed, label.name)
-    counts = [space.count(size) for size in setting.sizes]
+    counts = [space.width(size) for size in setting.sizes]
     weights = _weights(random, counts, parts)
     batches = []
     pairs = ((setting.train + setting.held_out, unchanged), (LATER, shift))

@@ -39,13 +39,13 @@ class Space(NamedTuple):
         draw: (generator, count) -> inputs `[count, ...]`.
         features: inputs -> `[count, features]`, of mean square 1 and uncorrelated; a
             model of one size is linear in the first ones and a constant.
-        count: size -> how many features.
+        width: size -> how many features.
     """
 
     model: Family
     draw: Callable[[np.random.Generator, int], np.ndarray]
     features: Callable[[np.ndarray], np.ndarray]
-    count: Callable[[int], int]
+    width: Callable[[int], int]
 
 
 def of_features(features: Callable[[Array], jax.Array], outputs: int) -> Model:
@@ -116,7 +116,6 @@ def subsets(order: int) -> list[tuple[int, ...]]:
 
 def parities(order: int) -> Model:
     """b + Σ_S w_S Πᵢ∈S xᵢ over sets of up to `order` of six inputs ±1."""
-
     chosen = np.zeros((len(subsets(order)), BIT_COUNT), bool)
     for row, each in enumerate(subsets(order)):
         chosen[row, list(each)] = True
