@@ -33,13 +33,15 @@ def folded(noise: float) -> Drawn:
     [-1, 0], where that line is wrong by 2|x|: 4/3 in mean square.
     """
 
-    def own(random: np.random.Generator, count: int) -> Batch:
-        x = random.uniform(0, 1, size=(count, 1))
+    def drawn(random: np.random.Generator, count: int, sign: int) -> Batch:
+        x = sign * random.uniform(size=(count, 1))
         return _answered(random, x, np.abs(x), noise)
 
+    def own(random: np.random.Generator, count: int) -> Batch:
+        return drawn(random, count, 1)
+
     def later(random: np.random.Generator, count: int) -> Batch:
-        x = random.uniform(-1, 0, size=(count, 1))
-        return _answered(random, x, np.abs(x), noise)
+        return drawn(random, count, -1)
 
     return Drawn(own, later, noise)
 

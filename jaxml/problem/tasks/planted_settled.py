@@ -39,7 +39,7 @@ __all__ = ["fine_cases", "noise_cases"]
 
 def noise_cases(seed: int) -> tuple[PlantedCase, ...]:
     """Every case whose only cause is a goal below the noise."""
-    return (*_noisy_values(seed), *_noisy_labels(seed))
+    return (*_noisy_values(seed), *_noisy_labels(seed), *_overlapping(seed))
 
 
 def fine_cases(seed: int) -> tuple[PlantedCase, ...]:
@@ -123,6 +123,12 @@ def _noisy_labels(seed: int) -> tuple[PlantedCase, ...]:
             flips=0.25,
             seed=seed,
         ),
+    )
+
+
+def _overlapping(seed: int) -> tuple[PlantedCase, ...]:
+    plan, planar = Plan("adam", 0.01), one_layer(2)
+    return (
         drawn_case(
             Label(
                 "clouds that overlap",
