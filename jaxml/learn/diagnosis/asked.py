@@ -105,11 +105,11 @@ def require_budget(budget: Budget, goal: Goal) -> None:
 
 
 def require_sizes(models: Models) -> tuple[Workload, Workload, Workload]:
-    """The workloads of the three sizes, if each has more parameters than the last.
+    """The workloads of the three sizes, if they grow.
 
     Raises:
-        InputError: not three sizes, or one that has no more parameters than a smaller,
-            so that the model cannot be made larger.
+        InputError: not three sizes, a simpler model with more parameters than the
+            diagnosed one, or a larger one with no more.
     """
     if len(models.sizes) != 3:
         raise InputError(
@@ -118,10 +118,10 @@ def require_sizes(models: Models) -> tuple[Workload, Workload, Workload]:
         )
     simpler, diagnosed, larger = (models.sized(size) for size in models.sizes)
     counts = [_parameters(each) for each in (simpler, diagnosed, larger)]
-    if not counts[0] < counts[1] < counts[2]:
+    if not counts[0] <= counts[1] < counts[2]:
         raise InputError(
-            f"The sizes {models.sizes} have {counts} parameters: give sizes of which "
-            "each has more than the one before."
+            f"The sizes {models.sizes} have {counts} parameters: give a simpler model "
+            "that has no more than the diagnosed one, and a larger one that has more."
         )
     return simpler, diagnosed, larger
 

@@ -190,7 +190,7 @@ def constant(degree: int) -> Workload:
 REFUSED = {
     "cannot grow": (
         {"models": learn.Models(lambda size: sized(2), (1, 2, 3))},
-        "each has more than the one before",
+        "and a larger one that has more",
     ),
     "two sizes": (
         {"models": learn.Models(sized, (1, 2))},  # pyright: ignore[reportArgumentType]
