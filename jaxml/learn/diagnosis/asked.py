@@ -10,12 +10,8 @@ import numpy as np
 from jaxml import tree
 from jaxml.types import Batch, InputError, Params, Workload
 
-HALF_DECADES = (
-    *(1e-3, 10**-2.5, 1e-2, 10**-1.5, 1e-1, 10**-0.5),
-    1.0,
-    *(10**0.5, 1e1, 10**1.5, 1e2, 10**2.5, 1e3),
-)
-"""Of the learning rate: a diagnosis must find a rate that works, however far."""
+DECADES = (1e-3, 1e-2, 1e-1, 1.0, 1e1, 1e2, 1e3)
+"""Factors of the learning rate: a diagnosis must find one that works, however far."""
 
 
 class Models(NamedTuple):
@@ -52,8 +48,8 @@ class Budget(NamedTuple):
     batch: int
     seeds: int = 6
     longer: int = 4
-    factors: Sequence[float] = HALF_DECADES
-    lanes: int = 39
+    factors: Sequence[float] = DECADES
+    lanes: int = 21
 
 
 class Goal(NamedTuple):

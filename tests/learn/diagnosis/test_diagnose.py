@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from jaxml import learn, problem
-from jaxml.learn.diagnosis.asked import HALF_DECADES, margin
+from jaxml.learn.diagnosis.asked import DECADES, margin
 from jaxml.learn.diagnosis.causes import Compared, Part, parts, verdict
 from jaxml.learn.diagnosis.diagnose import judged
 from jaxml.learn.diagnosis.trained import BLOCKS
@@ -159,8 +159,8 @@ def test_the_verdict_follows_from_the_evidence_alone() -> None:
 
 @pytest.mark.invariance
 def test_the_rates_that_are_tried_lie_evenly() -> None:
-    steps = np.diff(np.log10(HALF_DECADES))
-    np.testing.assert_allclose(steps, 0.5)
+    steps = np.diff(np.log10(DECADES))
+    np.testing.assert_allclose(steps, 1.0)
     assert margin(learn.Goal(1.0)) == 0.25
 
 
