@@ -40,7 +40,8 @@ def measure(rounds: int = 3) -> list[Row]:
 
 def example(size: learn.Budget | None = None) -> learn.Diagnosis:
     """The diagnosis of a 64-32-10 network on the first 1,297 digits, for the last
-    500."""
+    500.
+    """
     digits = problem.digits()
     train = jax.tree.map(lambda leaf: leaf[:LATER], digits)
     test = jax.tree.map(lambda leaf: leaf[LATER:], digits)
