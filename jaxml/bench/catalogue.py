@@ -33,6 +33,8 @@ BENCHMARKS = {
     "seeds of a smaller one",
     "dense": "one training step of a wide network of ReLUs, beside one large matrix "
     "product",
+    "diagnose": "`learn.diagnose` of a 64-32-10 network on digits, 138 runs, in a "
+    "fresh process",
     "startup": "one command in a fresh process",
     "study": "`make study`, all four flagship studies",
 }

@@ -13,6 +13,8 @@ from jaxml.learn.batches import (
     with_replacement,
 )
 from jaxml.learn.draws import independent_batches
+from jaxml.learn.diagnosis.asked import Budget, Goal, Models
+from jaxml.learn.diagnosis.diagnose import Diagnosis, diagnose
 from jaxml.learn.levels import at_levels, stochastic
 from jaxml.learn.orders import Order, shuffled_once
 from jaxml.learn.passages import Passage, first_passages, heavy_ball_passage

@@ -96,6 +96,8 @@ from jaxml.problem.tasks.networks import (
 )
 from jaxml.problem.tasks.normalised import normalised_workload
 from jaxml.problem.tasks.parity import parity_clothing
+from jaxml.problem.tasks.planted import planted_cases
+from jaxml.problem.tasks.planted_parts import PlantedCase
 from jaxml.problem.tasks.polynomials import (
     legendre_features,
     nearest_solution,

@@ -1,0 +1,1 @@
+"""Why a training fails: the course's general guide as a function."""

@@ -1,0 +1,193 @@
+"""The trainings that a diagnosis compares, and the losses that they end with."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from jaxml import randomness
+from jaxml.learn.batches import Batches, split_anew
+from jaxml.learn.diagnosis.asked import Budget
+from jaxml.learn.optimizers.rates import Family
+from jaxml.learn.training.probes import evaluating
+from jaxml.learn.training.state import Training
+from jaxml.learn.training.sweep import Runs, sweeping
+from jaxml.learn.training.train import training
+from jaxml.types import Batch, Dataset, Keep, Params, Workload
+
+BLOCKS = 10
+"""Parts of the test set, whose spread says how far its mean loss can be trusted."""
+
+
+class Own(NamedTuple):
+    """What one run sees.
+
+    Attributes:
+        train: examples that it trains on.
+        held_out: others of the same data.
+        blocks: the test set in interleaved blocks, `[block, example, ...]`.
+    """
+
+    train: Batch
+    held_out: Batch
+    blocks: Batch
+
+
+class Losses(NamedTuple):
+    """Mean losses of the runs of one model. A run that diverged, or that is worse than
+    untrained, has the loss that it started with.
+
+    Attributes:
+        train: on the examples of the run.
+        held_out: on others of the same data.
+        test: on each block of the test set.
+        diverged: whether the run did.
+        params: where each run ended, leading axes `[factor, seed]`.
+    """
+
+    train: Float[np.ndarray, "factor time seed"]
+    held_out: Float[np.ndarray, "factor time seed"]
+    test: Float[np.ndarray, "factor time seed block"]
+    diverged: np.ndarray
+    params: Params
+
+
+class Plan(NamedTuple):
+    """What all trainings of a diagnosis share."""
+
+    family: Family
+    hyper: Any
+    test: Batch
+    budget: Budget
+    seed: int
+
+
+def trained(
+    plan: Plan, workload: Workload, *, factors: Any, longer: int, train: int
+) -> Callable[[str, Keep], Losses]:
+    """The losses of a model at every factor of the rate, time and seed, compiled in the
+    background: call what is returned, `(name, keep) -> Losses`.
+
+    Args:
+        plan: what all share.
+        workload: the model and its data.
+        factors: of the learning rate.
+        longer: times, in lengths of the diagnosed training.
+        train: examples that a run trains on.
+    """
+    experiment = experiment_of(plan, workload, longer=longer, train=train)
+    hypers = points(plan, factors)
+    waiting = sweeping(experiment, hypers, lanes=plan.budget.lanes)
+    shape = (len(factors), plan.budget.seeds)
+
+    def losses(name: str, keep: Keep) -> Losses:
+        return _losses(waiting(name, keep), shape)
+
+    return losses
+
+
+def experiment_of(
+    plan: Plan, workload: Workload, *, longer: int, train: int
+) -> Training:
+    """One training of a model, evaluated after every length of the diagnosed one."""
+    every = plan.budget.updates
+    return training(
+        workload.start,
+        workload.loss,
+        plan.family,
+        batches_of(plan, workload, train=train),
+        steps=longer * every,
+        every=every,
+        probe=evaluating(_measures(workload)),
+    )
+
+
+def batches_of(plan: Plan, workload: Workload, *, train: int) -> Batches:
+    """Those of `split_anew`, with the test set beside each run's own data."""
+    split = split_anew(
+        workload.data, train=train, test=workload.test, size=plan.budget.batch
+    )
+    data: Any = (workload.data, in_blocks(plan.test))
+
+    def own(data: Any, key: Any) -> Own:
+        examples, blocks = data
+        drawn = split.own(examples, key)
+        return Own(drawn.train, drawn.test, blocks)
+
+    def draw(own: Own, key: Any, step: Any) -> Batch:
+        return split.draw(Dataset(own.train, own.held_out), key, step)
+
+    return Batches(data, draw, split.per_epoch, own)
+
+
+def in_blocks(test: Batch) -> Batch:
+    """Ten blocks of every tenth example, padded by rows of weight 0.
+
+    >>> batch = Batch(np.zeros((12, 1)), np.zeros(12), np.ones(12))
+    >>> in_blocks(batch).weights.sum(axis=1).tolist()
+    [2.0, 2.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    count = len(test.weights)
+    length = -(-count // BLOCKS)
+    place = np.arange(BLOCKS)[:, None] + BLOCKS * np.arange(length)[None]
+    present = place < count
+    place = np.minimum(place, count - 1)
+    inputs, targets, weights = (np.asarray(leaf)[place] for leaf in test)
+    return Batch(inputs, targets, np.where(present, weights, np.zeros_like(weights)))
+
+
+def points(plan: Plan, factors: Any) -> Any:
+    """The diagnosed hyperparameters at every factor of the rate and every seed."""
+    seeds = np.array(randomness.seeds(plan.seed, plan.budget.seeds), np.int32)
+    rates = np.repeat(np.asarray(factors), len(seeds)) * plan.hyper.lr
+    columns = {
+        name: np.full(len(rates), value, _dtype(value))
+        for name, value in plan.hyper._asdict().items()
+    }
+    rates = rates.astype(columns["lr"].dtype)
+    columns |= {"lr": rates, "seed": np.tile(seeds, len(factors))}
+    return type(plan.hyper)(**columns)
+
+
+def _dtype(value: Any) -> type:
+    whole = np.issubdtype(np.result_type(value), np.integer)
+    return np.int32 if whole else np.float32
+
+
+def _measures(workload: Workload) -> dict[str, Callable[[Params, Own], Any]]:
+    """The mean losses on each part of a run's own data."""
+    mean = partial(_mean_loss, workload.measures["train"])
+    return {
+        "train": lambda params, own: mean(params, own.train),
+        "held out": lambda params, own: mean(params, own.held_out),
+        "test": lambda params, own: jax.vmap(partial(mean, params))(own.blocks),
+    }
+
+
+def _mean_loss(measure: Any, params: Params, batch: Batch) -> Any:
+    return measure(params, Dataset(batch, batch))
+
+
+def _losses(runs: Runs, shape: tuple[int, int]) -> Losses:
+    seen = runs.trace.probed
+    untrained = np.asarray(runs.trace.loss)[:, 0]
+
+    def at_worst_untrained(values: Any) -> np.ndarray:
+        numbers = np.asarray(values, np.float64)
+        start = untrained.reshape(-1, *([1] * (numbers.ndim - 1)))
+        least = np.where(np.isfinite(numbers), numbers, np.inf)
+        by_seed = np.minimum(least, start).reshape(*shape, *numbers.shape[1:])
+        return np.swapaxes(by_seed, 1, 2)  # time before seed
+
+    return Losses(
+        train=at_worst_untrained(seen["train"]),
+        held_out=at_worst_untrained(seen["held out"]),
+        test=at_worst_untrained(seen["test"]),
+        diverged=np.asarray(runs.diverged_at).reshape(shape) >= 0,
+        params=jax.tree.map(
+            lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), runs.params
+        ),
+    )
