@@ -61,7 +61,7 @@ def test_two_relus_are_a_hard_sigmoid_of_several_inputs():
     np.testing.assert_allclose(theirs, expected, atol=1e-14)
 
 
-@pytest.mark.parametrize("steepness", [2.0, 8.0, 100.0])
+@pytest.mark.parametrize("steepness", [2.0, 100.0])
 def test_no_error_of_the_stairs_is_above_their_bound(steepness):
     points = np.linspace(-1, 3, 21)
     x = np.linspace(-1, 3, 1001)
