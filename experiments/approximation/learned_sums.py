@@ -1,0 +1,280 @@
+"""Does training find the weights by which sums of sigmoids come close?
+
+The theorem of C018 says that weights exist, and `sigmoid_sums` gives them. Training is
+not part of it, so nothing here decides. 32 sigmoids are trained by Adam on the mean
+squared error of 65 points, 2,000 updates, from the usual initial weights of
+`problem.units`, and from the constructed ones. Both are judged by the largest error on
+2,001 points, as a log ratio to that of the constructed weights; ten rates each, chosen
+by what is judged on 8 draws, and 12 others judge. If the theorem said what training
+does, the first ratio would be 0 or less. If the squared error were to blame, and not
+the start, the second would be as large: that is its control. Least squares over 32
+sigmoids at random places, 0.3 · 32 steep, is beside them; no training takes part.
+
+Half as large an error again is the least that would matter. Six draws of the seed 77
+placed the rates; the largest errors were 0.13 from usual weights and 0.03 of the
+constructed ones, and the first log ratio varied by a half, which with 12 draws leaves a
+half-width of 0.3. The constructed weights' lowest rate is no edge, for beyond it lies
+no training at all.
+
+A unit draws the function, and with it initial weights or places anew. Not tested:
+several inputs, other optimizers, longer training.
+
+Claims: C018.
+Sources: Cybenko 1989, Mathematics of Control, Signals and Systems 2; Hornik 1991.
+Cost: 30 seconds on 2 cores.
+Expect: from usual weights training ends far from the constructed sums.
+Run: jaxml run learned_sums
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import special
+
+from jaxml import learn, parallel, problem, randomness, record
+from jaxml.record import Arm, Assertion
+from jaxml.record.figures import Figure, by_rate, label, legend_below, panels
+from jaxml.types import Keep, Params
+
+UNITS, POINTS, STEPS = 32, 65, 16  # sigmoids, examples, steps of a walk
+FEATURES = 0.3  # slope of random sigmoids over their number
+KINDS = ("hard sigmoids", "walks of 16 steps")
+STARTS = ("usual initial weights", "constructed weights")
+LOWEST = np.array([0.02, 0.0005])  # rate of each start
+GRID = 1.5 ** np.arange(10)
+JUDGED = np.linspace(-1, 1, 2001)
+WORSE = record.above(0.0, margin=np.log(1.5), reason="half as large again")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Draws that tune and that judge, and updates."""
+
+    tuning: int = 8
+    judging: int = 12
+    steps: int = 2000
+    lanes: int = 50
+    seed: int = 0
+
+
+SMOKE = Config(tuning=1, judging=1, steps=5, lanes=20)
+
+
+class Result(NamedTuple):
+    """Largest errors, over the range of a function.
+
+    Attributes:
+        constructed: of constructed weights.
+        features: of least squares over random places.
+        trained: after training.
+        tuning: how many of the draws tune.
+        steps: updates.
+    """
+
+    constructed: Float[np.ndarray, "kind draw"]
+    features: Float[np.ndarray, "kind draw"]
+    trained: Float[np.ndarray, "kind start rate draw"]
+    tuning: Int[np.ndarray, ""]
+    steps: Int[np.ndarray, ""]
+
+
+class Curve(NamedTuple):
+    """Points of a function on [-1, 1] with the range [0, 1]; lines join them."""
+
+    knots: np.ndarray
+    values: np.ndarray
+
+
+class Run(NamedTuple):
+    """One training, or arrays of them.
+
+    Attributes:
+        targets: at POINTS.
+        judged: the function where it is judged.
+        constructed: weights.
+        start: whether training begins at these.
+        lr: the rate.
+        seed: of the usual initial weights.
+    """
+
+    targets: Any
+    judged: Any
+    constructed: Params
+    start: Any
+    lr: Any
+    seed: Any
+
+
+def study(config: Config, keep: Keep) -> Result:
+    """Closed forms in float64, and one program of trainings in float32."""
+    seeds = randomness.seeds(config.seed, config.tuning + config.judging)
+    curves = [[_curve(kind, seed) for seed in seeds] for kind in range(len(KINDS))]
+    stairs = np.array([[_of_stairs(each) for each in row] for row in curves])
+    features = [list(map(_features, row, seeds)) for row in curves]
+    trained = keep("trained", partial(_trained, config, curves, list(seeds)))
+    return Result(
+        constructed=stairs,
+        features=np.array(features),
+        trained=trained,
+        tuning=np.array(config.tuning),
+        steps=np.array(config.steps),
+    )
+
+
+def _curve(kind: int, seed: int) -> Curve:
+    draws = np.random.default_rng(seed)
+    if kind == 0:
+        middle, width = draws.uniform(-0.5, 0.5), draws.uniform(0.1, 0.5)
+        ends = [middle - width / 2, middle + width / 2]
+        return Curve(np.array([-1, *ends, 1]), np.array([0.0, 0, 1, 1]))
+    walk = np.cumsum(draws.normal(size=STEPS + 1))
+    values = (walk - walk.min()) / np.ptp(walk)
+    return Curve(np.linspace(-1, 1, STEPS + 1), values)
+
+
+def _stairs(curve: Curve) -> Params:
+    values = np.interp(np.linspace(-1, 1, UNITS + 1), *curve)
+    return problem.sigmoid_stairs(values, -1.0, 1.0)
+
+
+def _of_stairs(curve: Curve) -> float:
+    """The largest error of constructed weights, in float64."""
+    with jax.enable_x64(True):
+        params = jax.tree.map(np.asarray, _stairs(curve))
+    hidden, output = params["hidden"], params["output"]
+    terms = special.expit(JUDGED[:, None] * hidden["kernel"] + hidden["bias"])
+    sums = (terms @ output["kernel"] + output["bias"])[:, 0]
+    return np.abs(sums - np.interp(JUDGED, *curve)).max()
+
+
+def _features(curve: Curve, seed: int) -> float:
+    """The largest error of least squares over sigmoids at random places."""
+    places = np.random.default_rng(seed).uniform(-1, 1, UNITS)
+    terms = special.expit(FEATURES * UNITS * (JUDGED[:, None] - places))
+    design = np.column_stack([terms, np.ones(len(JUDGED))])
+    targets = np.interp(JUDGED, *curve)
+    weights = np.linalg.lstsq(design, targets, rcond=1e-12)[0]
+    return np.abs(design @ weights - targets).max()
+
+
+def _trained(
+    config: Config, curves: list[list[Curve]], seeds: list[int]
+) -> Float[np.ndarray, "kind start rate draw"]:
+    x = np.linspace(-1, 1, POINTS)
+    rows = [
+        Run(
+            targets=np.interp(x, *curve).astype(np.float32),
+            judged=np.interp(JUDGED, *curve).astype(np.float32),
+            constructed=jax.tree.map(np.float32, _stairs(curve)),
+            start=np.bool_(start),
+            lr=np.float32(rate),
+            seed=np.int32(seed),
+        )
+        for of_kind in curves
+        for start in range(len(STARTS))
+        for rate in LOWEST[start] * GRID
+        for curve, seed in zip(of_kind, seeds, strict=True)
+    ]
+    runs = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
+
+    def of_chunk(chunk: Run, shared: tuple[()]) -> jax.Array:
+        del shared
+        return jax.vmap(partial(_one, config.steps))(chunk)
+
+    first = parallel.rows(runs, np.arange(config.lanes))
+    chunks = len(rows) // config.lanes
+    program = parallel.compiled(of_chunk, first, (), chunks=chunks)
+    errors = parallel.gathered(program, runs, ())
+    return errors.reshape(len(KINDS), len(STARTS), len(GRID), len(seeds))
+
+
+def _one(steps: int, run: Run) -> jax.Array:
+    """The largest error after training."""
+    model = problem.units(UNITS, jax.nn.sigmoid)
+    x = jnp.linspace(-1, 1, POINTS, dtype=jnp.float32)[:, None]
+    usual, _ = model.init(jax.random.key(run.seed), x)
+    start = jax.tree.map(partial(jnp.where, run.start), run.constructed, usual)
+
+    def outputs(params: Params, x: jax.Array) -> jax.Array:
+        return model.apply(params, {}, x, train=False, key=None)[0][:, 0]
+
+    def loss(params: Params, batch: None) -> jax.Array:
+        del batch
+        return jnp.mean((outputs(params, x) - run.targets) ** 2)
+
+    adam = learn.adam(learn.Hyper(lr=run.lr))
+    end = learn.descended(loss, adam, start, None, steps=steps)
+    judged = jnp.asarray(JUDGED, jnp.float32)[:, None]
+    return jnp.max(jnp.abs(outputs(end, judged) - run.judged))
+
+
+def findings(result: Result) -> tuple[Assertion, ...]:
+    """Log ratios to constructed weights."""
+    found: list[Assertion] = []
+    for kind in range(len(KINDS)):
+        found += _learned(result, kind)
+    return tuple(found)
+
+
+def _arms(result: Result, kind: int) -> tuple[list[Arm], Arm]:
+    """Log errors of both starts, and those of constructed weights."""
+    trained = np.log(result.trained[kind])
+    highest = np.arange(len(GRID)) == len(GRID) - 1
+    usual = Arm(trained[0])
+    further = Arm(trained[1], edges=highest)  # its other end is no training
+    return [usual, further], Arm(np.log(result.constructed[kind])[None])
+
+
+def _learned(result: Result, kind: int) -> list[Assertion]:
+    arms, stairs = _arms(result, kind)
+    setting = (
+        f"{KINDS[kind]} on [-1, 1], {UNITS} sigmoids, Adam at its best rate, "
+        f"{result.steps:,} updates of {POINTS} points"
+    )
+    supporting = partial(record.supporting, "C018", unit="log ratio")
+    measured = partial(record.tuned, record.mean_difference, tuning=int(result.tuning))
+    found = [
+        supporting(
+            f"Training from {start} ends at a larger largest error than constructed "
+            "weights have.",
+            measured(arm, stairs),
+            WORSE,
+            setting=setting,
+        )
+        for start, arm in zip(STARTS, arms, strict=True)
+    ]
+    ratios = np.log(result.features[kind] / result.constructed[kind])
+    features = supporting(
+        "Least squares over sigmoids at random places has a larger largest error than "
+        "constructed weights have.",
+        record.bootstrap(np.mean, ratios),
+        WORSE,
+        setting=f"{KINDS[kind]} on [-1, 1], {UNITS} sigmoids",
+    )
+    return [*found, features]
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """Errors of training by rate, beside those of constructed weights."""
+    figure, axes = panels(1, len(KINDS), width=5.0, height=4.2)
+    tuning = int(result.tuning)
+    for kind, axis in enumerate(axes):
+        for start, name in enumerate(STARTS):
+            of_start = result.trained[kind, start]
+            best = learn.chosen(of_start, tuning)
+            by_rate(axis, LOWEST[start] * GRID, of_start[:, tuning:], best, name)
+        for values, style, name in (
+            (result.constructed, ":", "constructed, untrained"),
+            (result.features, "--", "least squares, random places"),
+        ):
+            middle = np.median(values[kind])
+            axis.axhline(middle, color="0.4", linestyle=style, label=name)
+        axis.set_yscale("log")
+        label(axis, KINDS[kind], "rate of Adam", "largest error / range")
+        legend_below(axis, columns=1)
+    return {"rates": figure}
