@@ -268,8 +268,8 @@ def _setting(result: Result) -> str:
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """A curve and its sums; errors and the fewest pieces of every draw."""
-    figure, (picture, errors, counts) = panels(1, 3, width=4.8, height=3.8)
+    """A curve and its sums; errors of every curve."""
+    figure, (picture, errors) = panels(1, 2, width=5.2, height=4.0)
     x, exact, hard, soft = result.curves.picture
     picture.plot(x, exact, marker="", linewidth=5, alpha=0.3, label="the curve")
     picture.plot(x, hard, marker="", label="sum of hard sigmoids")
@@ -286,14 +286,6 @@ def figures(result: Result) -> dict[str, Figure]:
     errors.axhline(ROUNDING.threshold, color="0.4", linestyle=":", label="rounding")
     errors.set(xscale="log", yscale="log")
     label(errors, "Error of every curve", "kinks", "largest error / range")
-    for name, kinks, found, marker in (
-        ("random curves", SEARCHED, result.fewest.curves, "o"),
-        ("separate hard sigmoids", CONTROL_KINKS, result.fewest.separate, "^"),
-    ):
-        places = np.repeat(kinks, found.shape[1])
-        counts.scatter(places, found.ravel(), marker=marker, label=name)
-    counts.axline((0, 1), slope=1, color="0.4", linestyle=":", label="k + 1")
-    label(counts, "Fewest pieces, by search", "kinks k", "hard sigmoids (count)")
-    for axis in (picture, errors, counts):
+    for axis in (picture, errors):
         legend_below(axis, columns=1)
     return {"curves": figure}

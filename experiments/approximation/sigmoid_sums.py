@@ -14,8 +14,9 @@ largest error of all draws decides.
 Between two of the points an error can be larger by half their distance times the two
 slopes; the bound, which is proved for all points, is not reached by half.
 
-Whether training finds such weights is another question: `learned_sums` asks it. Not
-tested: several inputs.
+Least squares over 32 sigmoids at random places stands beside as many constructed ones:
+only heights are fitted there. Whether training finds such weights is another question:
+`learned_sums` asks it. Not tested: several inputs.
 
 Claims: C018.
 Sources: Cybenko 1989, Mathematics of Control, Signals and Systems 2; Hornik 1991.
@@ -41,6 +42,7 @@ from jaxml.types import Keep, Params
 ASKED = np.array([0.1, 0.03, 0.01, 0.003])  # errors, over the range of 1
 ASKED_OF_A_JUMP = 4  # sigmoids times the error asked for, of a slope of about 3
 STEPS = 16  # of a walk
+UNITS, SLOPE = 32, 0.3  # random sigmoids; their slope over their number
 KINDS = ("hard sigmoids", "walks of 16 steps", "jumps")
 HARD, WALK, JUMP = range(len(KINDS))
 GRID = np.linspace(-1, 1, 4001)
@@ -64,11 +66,13 @@ class Result(NamedTuple):
     Attributes:
         within: largest errors over those ASKED.
         counts: sigmoids that the bound asks for.
+        features: log ratios of least squares over random places to constructed.
         picture: x, a walk, and its sums for the first two errors.
     """
 
     within: Float[np.ndarray, "kind draw asked"]
     counts: Int[np.ndarray, "kind draw asked"]
+    features: Float[np.ndarray, "kind draw"]
     picture: Float[np.ndarray, "row place"]
 
 
@@ -87,10 +91,11 @@ def study(config: Config, keep: Keep) -> Result:
     with jax.enable_x64(True):
         within = keep("within", partial(_within, curves, counts))
         pictured = curves[WALK][0]
+        features = [list(map(_features, row, seeds)) for row in curves[:JUMP]]
         stairs = [_stairs(pictured, count) for count in counts[WALK, 0, :2]]
     sums = [_sum(each, GRID) for each in stairs]
     picture = np.stack([GRID, np.interp(GRID, *pictured), *sums])
-    return Result(within, counts, picture)
+    return Result(within, counts, np.array(features), picture)
 
 
 def _curve(kind: int, seed: int) -> Curve:
@@ -144,6 +149,19 @@ def _sum(params: Params, x: np.ndarray) -> np.ndarray:
     return (terms @ output["kernel"] + output["bias"])[:, 0]
 
 
+def _features(curve: Curve, seed: int) -> np.float64:
+    """Log of the error of least squares over UNITS sigmoids at random places, over
+    that of as many constructed ones.
+    """
+    places = np.random.default_rng(seed).uniform(-1, 1, UNITS)
+    terms = special.expit(SLOPE * UNITS * (GRID[:, None] - places))
+    design = np.column_stack([terms, np.ones(len(GRID))])
+    targets = np.interp(GRID, *curve)
+    weights = np.linalg.lstsq(design, targets, rcond=1e-12)[0]
+    largest = np.abs(design @ weights - targets).max()
+    return np.log(largest / _error(_stairs(curve, UNITS), curve))
+
+
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Errors over those asked for."""
     draws = result.within.shape[1]
@@ -160,8 +178,21 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         )
         for kind in (HARD, WALK)
     ]
+    random = [
+        record.supporting(
+            "C018",
+            "Least squares over sigmoids at random places has a larger largest error "
+            "than constructed weights have.",
+            record.bootstrap(np.mean, result.features[kind]),
+            record.above(0.0, margin=np.log(1.25), reason="a quarter more sigmoids"),
+            unit="log ratio",
+            setting=f"{KINDS[kind]} on [-1, 1], {UNITS} sigmoids, float64",
+        )
+        for kind in (HARD, WALK)
+    ]
     return (
         *met,
+        *random,
         record.supporting(
             "C018",
             "Sums of steep sigmoids come within the errors asked for of a function "
