@@ -255,12 +255,11 @@ def figures(result: Result) -> dict[str, Figure]:
         "midpoints": result.midpoint,
         "midpoints, ReLUs (control)": result.bent,
     }
-    seen = {name: np.maximum(each, 1e-18) for name, each in samples.items()}
-    strips(errors, seen)
+    strips(errors, samples)
     errors.axhline(ROUNDING.threshold, color="0.4", linestyle=":", label="rounding")
     label(errors, "Error of every network", "instrument", "relative error")
     above = result.losses - result.floor[:, None]
-    left = np.maximum(above / above[:, :1], 1e-8)[:, :600]
+    left = np.maximum(above / above[:, :1], 1e-8)
     steps = np.arange(left.shape[1])
     band(losses, steps, left.T, "three layers")
     one = np.maximum((1 - RATE) ** (2 * steps), 1e-8)

@@ -41,7 +41,7 @@ from scipy import optimize
 
 from jaxml import learn, parallel, problem, randomness, record
 from jaxml.record import Assertion
-from jaxml.record.figures import Figure, label, panels
+from jaxml.record.figures import Figure, label, panels, strips
 from jaxml.types import Keep, Key
 
 POINTS = 100
@@ -282,9 +282,7 @@ def figures(result: Result) -> dict[str, Figure]:
     """Above each count the accuracy of every run."""
     figure, axes = panels(1, len(SETS), width=3.3, height=3.3)
     for kind, axis in enumerate(axes):
-        for count, accuracy in zip(COUNTS, result.accuracy[kind], strict=True):
-            ends = accuracy.ravel()
-            beside = count + np.linspace(-0.3, 0.3, ends.size)
-            axis.scatter(beside, ends, s=10, alpha=0.5, color="#003366", linewidths=0)
+        runs = zip(COUNTS, result.accuracy[kind], strict=True)
+        strips(axis, {f"{count}": accuracy.ravel() for count, accuracy in runs})
         label(axis, SETS[kind], "hidden units", "training accuracy of a run")
     return {"units": figure}
