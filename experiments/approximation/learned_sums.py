@@ -27,6 +27,7 @@ Run: jaxml run learned_sums
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
 
 import jax
@@ -150,20 +151,20 @@ def _trained(
     config: Config, curves: list[list[Curve]], seeds: list[int]
 ) -> Float[np.ndarray, "kind start rate draw"]:
     x = np.linspace(-1, 1, POINTS)
-    rows = [
-        Run(
+    weights = [[_stairs(curve) for curve in of_kind] for of_kind in curves]
+    places = product(range(len(curves)), range(len(STARTS)), GRID, range(len(seeds)))
+    rows = []
+    for kind, start, factor, draw in places:
+        curve = curves[kind][draw]
+        run = Run(
             targets=np.interp(x, *curve).astype(np.float32),
             judged=np.interp(JUDGED, *curve).astype(np.float32),
-            constructed=jax.tree.map(np.float32, _stairs(curve)),
+            constructed=jax.tree.map(np.float32, weights[kind][draw]),
             start=np.bool_(start),
-            lr=np.float32(rate),
-            seed=np.int32(seed),
+            lr=np.float32(LOWEST[start] * factor),
+            seed=np.int32(seeds[draw]),
         )
-        for of_kind in curves
-        for start in range(len(STARTS))
-        for rate in LOWEST[start] * GRID
-        for curve, seed in zip(of_kind, seeds, strict=True)
-    ]
+        rows.append(run)
     runs = jax.tree.map(lambda *leaves: np.stack(leaves), *rows)
 
     def of_chunk(chunk: Run, shared: tuple[()]) -> jax.Array:
