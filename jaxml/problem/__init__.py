@@ -46,6 +46,7 @@ from jaxml.problem.models.dense import (
     polynomial,
     units,
 )
+from jaxml.problem.models.deeper import deepened, with_zero_blocks
 from jaxml.problem.models.ghosts import in_ghosts
 from jaxml.problem.models.image import (
     cnn,
@@ -54,6 +55,14 @@ from jaxml.problem.models.image import (
 from jaxml.problem.models.linen import from_linen
 from jaxml.problem.models.nnx import from_nnx
 from jaxml.problem.models.normalised import batch_normalised
+from jaxml.problem.models.sums import (
+    hard_sigmoid,
+    hard_sigmoids_of_curve,
+    relus_of_curve,
+    relus_of_hard_sigmoids,
+    sigmoid_stairs,
+    stairs_bound,
+)
 from jaxml.problem.models.switched import Switched, switched_normalised
 from jaxml.problem.objectives import (
     criterion,

@@ -1,0 +1,251 @@
+"""Do i hard sigmoids take 2i ReLUs?
+
+The course makes one hard sigmoid of two ReLUs, and so i of them of 2i. Both are
+mathematics. Random sums of i hard sigmoids are compared with the 2i ReLUs that
+`problem.relus_of_hard_sigmoids` gives, on an interval that holds all their bends; were
+a pair of ReLUs something else, as it is for a soft sigmoid, the error would be a part
+of the height. A ReLU bends once, so a sum cannot have fewer ReLUs than bends. These are
+counted in second differences on a grid that holds them all: fewer than 2i would say
+that fewer ReLUs do.
+
+In general position hard sigmoids share no bend. Those of the course share them: each
+begins where another ends, and makes a curve. So a supporting finding counts theirs, and
+another asks whether i ReLUs are a curve of i pieces between its ends. The soft sigmoid,
+of which some notes say the same, is the control: the least error that any bounded pair
+of ReLUs, that is any ramp, has for it, on a grid of slopes and heights.
+
+An error below 1e-12 of the heights' sum is rounding, as the ledger of these claims has
+it: 62 terms with slopes of at most 1,000, as neighbours on the grid have, in float64
+leave 62 · 1,000 · 2.2e-16 = 1.4e-11 if all roundings add up, and a hundredth of it if
+few terms are so steep. Nothing hangs on the draws, so the largest error decides.
+
+Claims: C020.
+Cost: five seconds on 2 cores.
+Expect: 2i in general position; i + 1 where they join, i of them between the ends.
+Run: jaxml run relu_pairs
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+from scipy import special
+
+from jaxml import problem, randomness, record
+from jaxml.record import Assertion
+from jaxml.record.figures import Figure, label, legend_below, panels
+from jaxml.types import Keep, Params
+
+ROUNDING = record.at_most(1e-12)
+EXACT = record.at_most(0.0)
+BENT = 1e-9  # a second difference below it is 0
+NODES = 1001  # places at which a sum may bend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Hard sigmoids in a sum, and draws of each."""
+
+    sums: tuple[int, ...] = (1, 2, 4, 11, 31)
+    draws: int = 20
+    seed: int = 0
+
+
+SMOKE = Config(sums=(1, 4), draws=2)
+
+
+class Result(NamedTuple):
+    """Of sums of i hard sigmoids.
+
+    Attributes:
+        sums: i.
+        pairs: errors of 2i ReLUs, relative to the sum of the heights.
+        curve: errors of i ReLUs between the ends of a curve, relative likewise.
+        anywhere: bends of i hard sigmoids in general position.
+        joined: bends of i hard sigmoids that make a curve.
+    """
+
+    sums: Int[np.ndarray, " sum"]
+    pairs: Float[np.ndarray, "sum draw"]
+    curve: Float[np.ndarray, "sum draw"]
+    anywhere: Int[np.ndarray, "sum draw"]
+    joined: Int[np.ndarray, "sum draw"]
+
+
+def study(config: Config, keep: Keep) -> Result:
+    """Float64 throughout; networks are evaluated, none is trained."""
+    seeds = randomness.seeds(config.seed, len(config.sums))
+    rows = []
+    with jax.enable_x64(True):
+        for count, seed in zip(config.sums, seeds, strict=True):
+            draws = np.random.default_rng(seed)
+            one = partial(_of_sums, count, config.draws, draws)
+            rows.append(keep(f"sums of {count}", one))
+    return Result(np.array(config.sums), *map(np.stack, zip(*rows, strict=True)))
+
+
+def _of_sums(
+    count: int, repeats: int, draws: np.random.Generator
+) -> tuple[np.ndarray, ...]:
+    """Both errors and both counts, by draw."""
+    x = np.arange(NODES) / (NODES - 1)
+    heights = draws.uniform(0.5, 1.0, (repeats, count))
+    signed = heights * draws.choice([-1, 1], heights.shape)
+    ends = [_apart(count, draws) for _ in heights]
+    touching = [_touching(count, draws) for _ in heights]
+    weights = [_ramps(*each) for each in zip(ends, heights, strict=True)]
+    curves = [_ramps(*each) for each in zip(touching, signed, strict=True)]
+    hard = _outputs(weights, problem.hard_sigmoid, x)
+    joined = _outputs(curves, problem.hard_sigmoid, x)
+    twice = [problem.relus_of_hard_sigmoids(each) for each in weights]
+    pairs = np.abs(_outputs(twice, jax.nn.relu, x) - hard)
+    once = [_relus(*each) for each in zip(touching, signed, strict=True)]
+    last = np.array([each[-1, 1] for each in touching])
+    inside = x <= last[:, None]
+    curve = np.abs(_outputs(once, jax.nn.relu, x) - joined) * inside
+    sizes = heights.sum(axis=1)
+    errors = (pairs.max(axis=1) / sizes, curve.max(axis=1) / sizes)
+    return (*errors, _bent(hard), _bent(joined))
+
+
+def _relus(ends: Float[np.ndarray, "ramp 2"], heights: np.ndarray) -> Params:
+    """One ReLU a piece of the curve that joined ramps make."""
+    knots = np.append(ends[:, 0], ends[-1, 1])
+    values = np.append(0.0, np.cumsum(heights))
+    return problem.relus_of_curve(knots, values)
+
+
+def _apart(count: int, draws: np.random.Generator) -> Float[np.ndarray, "ramp 2"]:
+    """Ends of ramps, no two at one node."""
+    nodes = draws.permutation(np.arange(1, NODES - 1))[: 2 * count]
+    return np.sort(nodes.reshape(count, 2), axis=1) / (NODES - 1)
+
+
+def _touching(count: int, draws: np.random.Generator) -> Float[np.ndarray, "ramp 2"]:
+    """Ends of ramps, each of which begins where another ends."""
+    nodes = np.sort(draws.permutation(np.arange(1, NODES - 1))[: count + 1])
+    return np.stack([nodes[:-1], nodes[1:]], axis=1) / (NODES - 1)
+
+
+def _ramps(ends: Float[np.ndarray, "ramp 2"], heights: np.ndarray) -> Params:
+    """Hard sigmoids that rise by these heights between these ends."""
+    low, high = ends.T
+    slopes = 1 / (high - low)
+    shifts = -(low + high) / 2 * slopes
+    return {
+        "hidden": {"kernel": jnp.asarray(slopes[None]), "bias": jnp.asarray(shifts)},
+        "output": {"kernel": jnp.asarray(heights[:, None]), "bias": jnp.zeros(1)},
+    }
+
+
+def _outputs(
+    weights: list[Params], activation: Callable, x: np.ndarray
+) -> Float[np.ndarray, "draw place"]:
+    """Of networks of `problem.units`, each at the same places."""
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *weights)
+    model = problem.units(stacked["hidden"]["bias"].shape[1], activation)
+
+    def outputs(params: Params) -> jax.Array:
+        return model.apply(params, {}, x[:, None], train=False, key=None)[0][:, 0]
+
+    return np.asarray(jax.jit(jax.vmap(outputs))(stacked))
+
+
+def _bent(values: Float[np.ndarray, "draw place"]) -> Int[np.ndarray, " draw"]:
+    """Places at which the second difference is not 0."""
+    return np.sum(np.abs(np.diff(values, n=2)) > BENT, axis=1)
+
+
+def findings(result: Result) -> tuple[Assertion, ...]:
+    """Largest errors, and counts of bends that are missing."""
+    sums = ", ".join(str(count) for count in result.sums)
+    setting = f"{result.pairs.shape[1]} random sums each of {sums} hard sigmoids"
+    anywhere = f"{setting} on an interval that holds their bends, float64"
+    joined = f"{setting}, each beginning where another ends, float64"
+    twice = 2 * result.sums[:, None]
+    deciding = partial(record.deciding, "C020", setting=anywhere)
+    supporting = partial(record.supporting, "C020")
+    return (
+        deciding(
+            "2i ReLUs are the sum of i hard sigmoids: error over the sum of the "
+            "heights.",
+            record.largest(result.pairs),
+            ROUNDING,
+            unit="relative error",
+        ),
+        deciding(
+            "A sum of i hard sigmoids in general position takes 2i ReLUs, for it bends "
+            "at 2i places: bends that it lacks.",
+            record.largest(result.anywhere - twice),
+            EXACT,
+            unit="count",
+        ),
+        supporting(
+            "i hard sigmoids that join into one curve, as the course draws them, take "
+            "2i ReLUs: bends that the curve lacks.",
+            record.largest(result.joined - twice),
+            EXACT,
+            unit="count",
+            setting=joined,
+        ),
+        supporting(
+            "Between its ends a curve of i pieces is a sum of i ReLUs: error over the "
+            "sum of the heights.",
+            record.largest(result.curve),
+            ROUNDING,
+            unit="relative error",
+            setting=joined,
+        ),
+        supporting(
+            "Two ReLUs make one soft sigmoid, the control: least error of any ramp.",
+            record.certain(np.abs(_soft_and_ramp()).max()),
+            ROUNDING,
+            unit="error",
+            setting="σ(z) and ½ ± min(az, h) on a grid of slopes a and heights h",
+            figure="pairs",
+        ),
+    )
+
+
+def _soft_and_ramp() -> Float[np.ndarray, " place"]:
+    """The ramp that is nearest to σ(z) at z >= 0 minus σ(z), of grids of slopes and
+    heights; the best is symmetric, as σ is.
+    """
+    z = np.linspace(0, 12, 1201)
+    soft = special.expit(z) - 0.5
+    slopes, heights = np.linspace(0.05, 0.5, 91), np.linspace(0.3, 0.5, 81)
+    ramps = np.minimum(slopes[:, None, None] * z, heights[:, None])
+    errors = (ramps - soft).reshape(-1, len(z))
+    return errors[np.abs(errors).max(axis=1).argmin()]
+
+
+def figures(result: Result) -> dict[str, Figure]:
+    """Bends and errors of every sum, and the best ramp beside a soft sigmoid."""
+    figure, (counts, errors, ramp) = panels(1, 3, width=4.8, height=3.8)
+    sums = np.repeat(result.sums, result.pairs.shape[1])
+    counts.scatter(sums, result.anywhere.ravel(), label="in general position")
+    counts.scatter(sums, result.joined.ravel(), marker="^", label="joined to a curve")
+    counts.axline((0, 0), slope=2, color="0.4", linestyle=":", label="2i")
+    label(counts, "Bends of every sum", "hard sigmoids i", "bends (count)")
+    for name, values, marker in (
+        ("2i ReLUs, any sum", result.pairs, "o"),
+        ("i ReLUs, a curve between its ends", result.curve, "^"),
+    ):
+        seen = np.maximum(values.ravel(), 1e-17)
+        errors.scatter(sums, seen, marker=marker, label=name)
+    errors.axhline(ROUNDING.threshold, color="0.4", linestyle=":", label="rounding")
+    errors.set(xscale="log", yscale="log")
+    label(errors, "Error of every sum", "hard sigmoids i", "error / sum of heights")
+    z = np.linspace(0, 12, 1201)
+    soft = special.expit(z)
+    ramp.plot(z, soft, marker="", label="soft sigmoid")
+    ramp.plot(z, soft + _soft_and_ramp(), marker="", label="the nearest ramp")
+    label(ramp, "A pair of ReLUs for a soft sigmoid", "z", "output")
+    for axis in (counts, errors, ramp):
+        legend_below(axis, columns=1)
+    return {"pairs": figure}
