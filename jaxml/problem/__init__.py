@@ -16,6 +16,7 @@ from jaxml.problem.data.image_sets import (
     mnist,
     shrunk,
 )
+from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
 from jaxml.problem.data.text import (
     shakespeare,
     windows,
@@ -62,6 +63,19 @@ from jaxml.problem.objectives import (
     outputs,
     start,
     training_loss,
+)
+from jaxml.problem.tasks.lags import (
+    Errors,
+    Scale,
+    Span,
+    forecast_errors,
+    lagged,
+    lagged_split,
+    least_absolute,
+    least_squares,
+    linear_forecasts,
+    rescaled,
+    span,
 )
 from jaxml.problem.tasks.line import (
     Line,
