@@ -207,7 +207,7 @@ def _unit(unit: Unit) -> Ends:
         weights.append(fitted)
     even = [_fitted(unit, unit.even, lags)[1][1] for lags in (1, 7)]
     today = problem.lagged(unit.views, 1, unit.test)
-    yesterday = today.inputs[:, 0]
+    yesterday = np.asarray(today.inputs)[:, 0]
     forecast = problem.linear_forecasts(weights[ONE], today.inputs)
     return Ends(
         train=np.array(train),
@@ -251,8 +251,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         f"{YEARS:,} days, tested on the {TESTED} after"
     )
     quarters = (
-        f"{{}} quarters of daily views of the page {{}}, from {FIRST_QUARTER} on, a line "
-        f"fitted to the {PAST} days before each"
+        f"{{}} quarters of daily views of the page {{}}, from {FIRST_QUARTER} on, a "
+        f"line fitted to the {PAST} days before each"
     )
     r = quarters.format(result.r.repeated.size, "R")
     manning = quarters.format(result.manning.repeated.size, "Peyton Manning")
@@ -283,14 +283,14 @@ def _slopes(result: Result) -> list[Assertion]:
         for (first, last), (slope, offset) in zip(SPANS, lines, strict=True):
             setting = f"daily views of the page {page}, {first} to {last}"
             line = "The line of least mean absolute error from a day's views to the "
-            of_line = {"unit": "weight", "setting": setting}
             found += [
                 record.deciding(
                     "C001",
                     f"{line}next day's has a slope within 0.1 of the course's, 0.97.",
                     record.certain(slope),
                     STEEP,
-                    **of_line,
+                    unit="weight",
+                    setting=setting,
                 ),
                 record.supporting(
                     "C001",
@@ -298,7 +298,8 @@ def _slopes(result: Result) -> list[Assertion]:
                     "course's, 0.1 thousand.",
                     record.certain(offset),
                     LOW,
-                    **of_line,
+                    unit="weight",
+                    setting=setting,
                 ),
             ]
     return found
