@@ -74,7 +74,8 @@ BATCH = 64
 EVALUATIONS = 10  # of each training
 RATE, OTHER_RATE = 0.001, 0.003
 UPDATES = "1,500 updates of 64 days"
-HE, TINY = 2**0.5, 0.1 * 2**0.5  # factors of initial weights
+DEFAULT, HE = 3**-0.5, 2**0.5  # deviations of initial weights, in LeCun's
+TINY = DEFAULT / 10
 
 COURSE_TRAINING = np.array([0.32, 0.28, 0.27, 0.18, 0.14, 0.10, 0.34]) / 0.32
 COURSE_TEST = np.array([0.45, 0.43, 0.43, 0.39, 0.38, 0.44]) / 0.46
@@ -125,14 +126,14 @@ class Work(NamedTuple):
     Attributes:
         train: lags and targets, scaled by those of training.
         test: of the days after, scaled likewise.
-        count: days of training.
+        days: of training.
         deviation: of the targets of training, in thousands of views.
         line: mean absolute errors in thousands, in training and test, of a line.
     """
 
     train: Batch
     test: Batch
-    count: Int[np.ndarray, " unit"]
+    days: Int[np.ndarray, " unit"]
     deviation: Float[np.ndarray, " unit"]
     line: Float[np.ndarray, "unit two"]
 
@@ -142,7 +143,7 @@ class Data(NamedTuple):
 
     train: Batch
     test: Batch
-    count: Int[np.ndarray, " unit"]
+    days: Int[np.ndarray, " unit"]
 
 
 class Run(NamedTuple):
@@ -175,14 +176,15 @@ class Result(NamedTuple):
     r: Table
     manning: Table
     other: Table
+    he: Table
     tiny: Table
 
 
 def study(config: Config, keep: Keep) -> Result:
     """One program for each network that differs from the others."""
     work = keep("work", partial(_work, config))
-    runs, tables = _runs(config, len(work.count))
-    data = Data(work.train, work.test, work.count)
+    runs, tables = _runs(config, len(work.days))
+    data = Data(work.train, work.test, work.days)
     found = {}
     for network in dict.fromkeys(config.networks):
         name = "x".join(map(str, network))
@@ -196,15 +198,16 @@ def study(config: Config, keep: Keep) -> Result:
 def _runs(config: Config, units: int) -> tuple[Run, list[np.ndarray]]:
     """All trainings, and which of them make each table."""
     controls = np.arange(config.controls)
-    unit = np.concatenate([np.arange(units), controls, controls])
+    unit = np.concatenate([np.arange(units), controls, controls, controls])
     seeds = randomness.seeds(config.seed, len(unit), skip=config.series)
-    sizes = (config.series, config.halves, config.halves, *(2 * [config.controls]))
+    sizes = (config.series, config.halves, config.halves, *(3 * [config.controls]))
     ends = np.cumsum(sizes)
     tables = np.split(np.arange(len(unit)), ends[:-1])
     rate = np.full(len(unit), RATE, np.float32)
-    scale = np.full(len(unit), HE, np.float32)
-    other, tiny = tables[-2:]
+    scale = np.full(len(unit), DEFAULT, np.float32)
+    other, he, tiny = tables[-3:]
     rate[other] = OTHER_RATE
+    scale[he] = HE
     scale[tiny] = TINY
     return Run(unit, np.array(seeds), rate, scale), tables
 
