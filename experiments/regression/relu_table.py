@@ -8,46 +8,50 @@ layers 0.34 in training. It prints one training of each, on one test of 45 days;
 views and its training are not published.
 
 Here the mean absolute error is minimised by Adam at its default rate, 0.001, on batches
-of 64, from He's initial weights, for 1,500 updates, which are 66 passes over four years
-and 131 over two; the line is fitted nearly exactly. Inputs and targets are scaled by
-the mean and deviation of the days of training. A unit draws weights and order anew:
+of 64, for 1,500 updates, which are 66 passes over four years and 131 over two, from
+weights of the deviation that PyTorch 2 gives its layers, 1/√(3 inputs), and biases of
+0. The line is fitted nearly exactly. Inputs and targets are scaled by the mean and
+deviation of the days of training. A unit draws weights and order anew:
 
 - *drawn series*: one a unit, four years and 180 days of test; linear in its logarithm,
   so that its author left networks little to find.
-- *pages* of Wikipedia, R and Peyton Manning: 11 half-years each from July 2010 on,
-  after the 730 days that are fitted. They share no tested day, but days of training;
-  so what is said of training is decided on drawn series alone.
+- *pages* of Wikipedia, R and Peyton Manning: 22 quarters each from July 2010 on, after
+  the 730 days that are fitted. They share no tested day, but days of training; so what
+  is said of training is decided on drawn series alone.
 
 Log ratios of two networks' errors, or a network's and the line's, in the same unit:
 
-- C005: 100 ReLUs lower the test error of the line, and the training error; 1000 lower
-  the test error of 100 by less than 5 %.
+- C005: 100 ReLUs lower the test error of the line by half of what the course prints, 7
+  %, or more, and the training error; 1000 lower the test error of 100 by less than 5 %.
 - C006: four layers have a lower training error than one; a higher test error than
   three; five a higher training error than four. The course's rises are 0.15 and 1.2;
-  half of the former and a quarter of the latter are the margins: less is no such rise.
-  Control: five layers from weights a tenth of He's must have a higher training error
-  than four from his.
+  two thirds of the former and a quarter of the latter are the margins: less is no such
+  rise. Control: five layers from weights a tenth as large must have a higher training
+  error than four from the usual ones.
 - C007: 1000 ReLUs in a layer have a higher training error than two layers of 100.
 
-Beside them stand a rate of 0.003; the lowest test error that 100 ReLUs reach at any
-tenth of their training, which favours them; and in how many single pairs of trainings
-four layers have the higher test error than three, which a table of one training shows.
+Beside them stand a rate of 0.003; He's initial weights, 2.4 times as large; the lowest
+test error that 100 ReLUs reach at any tenth of their training, which favours them; and
+in how many single pairs of trainings four layers have the higher test error than three,
+which a table of one training shows.
 
-Sized by runs of seed 7, at 20 drawn series: half-widths at the error shared are about
-0.07 for test errors and 0.08 for training errors of drawn series. The pages' windows
-were seen then; their weights are other ones here.
+Sized by runs of seed 7 at 2,000 updates, 10 drawn series and 11 half-years of a page:
+for the units here, half-widths at the error shared are near 0.05 for test errors of 100
+ReLUs, 0.08 for those of four layers against three, 0.13 for training errors. He's
+weights came first; they were put beside when PyTorch's, which the course uses, were
+seen to forecast better. The windows of pages were seen then; weights are others here.
 
 Not tested: the course's views; tuned rates; equal numbers of weights (C022).
 
 Claims: C005, C006, C007.
 Sources: Kingma and Ba 2014, arXiv:1412.6980; He et al. 2015, arXiv:1502.01852; Taylor
     and Letham 2018, The American Statistician 72 (the views).
-Cost: 70 seconds on 2 cores, compilation included.
+Cost: 90 seconds on 2 cores, compilation included.
 Expect: training errors fall with depth to the fifth layer; no network forecasts better.
 Run: jaxml run relu_table
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -58,17 +62,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from jaxml import learn, parallel, problem, randomness, record
-from jaxml.problem import Causes, Span
+from jaxml.problem import Causes, Scaled, Window
 from jaxml.record import Assertion
 from jaxml.record.figures import Figure, label, legend_below, panels, strips
-from jaxml.types import Batch, Dataset, Keep
+from jaxml.types import Keep
 
 TEN, HUNDRED, THOUSAND, TWO, THREE, FOUR, FIVE = range(7)  # rows of the table
 ROWS = ("10", "100", "1000", "2x100", "3x100", "4x100", "5x100")
 TRAINING, TEST = range(2)
 LAGS = 56
 YEARS, TESTED = 1461, 180  # days of a drawn series
-PAST, HALF_YEAR = 730, 182  # days of a page
+PAST, QUARTER = 730, 91  # days of a page
 FIRST_DAY = "2010-07-01"
 BATCH = 64
 EVALUATIONS = 10  # of each training
@@ -84,8 +88,9 @@ COURSE_TEST = np.array([0.45, 0.43, 0.43, 0.39, 0.38, 0.44]) / 0.46
 DIGIT = "one in the last digit that the course prints is 2 %"
 LOWER = record.below(0.0, margin=0.02, reason=DIGIT)
 HIGHER = record.above(0.0, margin=0.02, reason=DIGIT)
+GAINS = record.below(-0.034, margin=0.01, reason="half of the last digit printed")
 LITTLE = record.above(-0.05, margin=0.02, reason=DIGIT)
-OVERFITS = record.above(0.0, margin=0.07, reason="half of the course's rise of 0.15")
+OVERFITS = record.above(0.0, margin=0.1, reason="two thirds of the course's rise")
 FAILS = record.above(0.0, margin=0.3, reason="a quarter of the course's rise of 1.2")
 
 
@@ -102,8 +107,8 @@ class Config:
         (100, 100, 100, 100),
         (100, 100, 100, 100, 100),
     )
-    series: int = 20
-    halves: int = 11
+    series: int = 24
+    quarters: int = 22
     controls: int = 10
     updates: int = 1500
     lanes: int = 4
@@ -113,37 +118,11 @@ class Config:
 SMOKE = Config(
     networks=((2,), (2,), (2,), (2, 2), (2, 2), (2, 2), (2, 2)),
     series=2,
-    halves=2,
+    quarters=2,
     controls=2,
     updates=10,
     lanes=5,
 )
-
-
-class Work(NamedTuple):
-    """What is forecast, by unit, rows of weight 0 at the ends of shorter ones.
-
-    Attributes:
-        train: lags and targets, scaled by those of training.
-        test: of the days after, scaled likewise.
-        days: of training.
-        deviation: of the targets of training, in thousands of views.
-        line: mean absolute errors in thousands, in training and test, of a line.
-    """
-
-    train: Batch
-    test: Batch
-    days: Int[np.ndarray, " unit"]
-    deviation: Float[np.ndarray, " unit"]
-    line: Float[np.ndarray, "unit two"]
-
-
-class Data(NamedTuple):
-    """Of `Work`, what a program needs."""
-
-    train: Batch
-    test: Batch
-    days: Int[np.ndarray, " unit"]
 
 
 class Run(NamedTuple):
@@ -182,17 +161,36 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program for each network that differs from the others."""
-    work = keep("work", partial(_work, config))
-    runs, tables = _runs(config, len(work.days))
-    data = Data(work.train, work.test, work.days)
+    windows = _windows(config)
+    data = problem.scaled_windows(windows, LAGS)
+    runs, tables = _runs(config, len(windows))
     found = {}
     for network in dict.fromkeys(config.networks):
         name = "x".join(map(str, network))
         found[network] = keep(name, partial(_errors, config, network, runs, data))
     errors = np.stack([found[network] for network in config.networks])
-    thousands = errors * work.deviation[runs.unit][:, None, None]
-    lines = work.line[runs.unit]
+    thousands = errors * data.deviation[runs.unit][:, None, None]
+    lines = keep("lines", partial(_lines, windows))[runs.unit]
     return Result(*[Table(thousands[:, rows], lines[rows]) for rows in tables])
+
+
+def _windows(config: Config) -> list[Window]:
+    """Of drawn series, then of pages."""
+    seeds = randomness.seeds(config.seed, config.series)
+    windows = problem.drawn_windows(
+        Causes(), seeds, before=LAGS, fitted=YEARS, tested=TESTED
+    )
+    for page in problem.PAGES:
+        windows += problem.page_windows(
+            page, FIRST_DAY, fitted=PAST, tested=QUARTER, count=config.quarters
+        )
+    return windows
+
+
+def _lines(windows: Sequence[Window]) -> Float[np.ndarray, "unit two"]:
+    """Errors of lines in training and test."""
+    fits = [problem.fitted_line(window, LAGS) for window in windows]
+    return np.array([[fitted.train, fitted.test] for fitted in fits])
 
 
 def _runs(config: Config, units: int) -> tuple[Run, list[np.ndarray]]:
@@ -200,7 +198,7 @@ def _runs(config: Config, units: int) -> tuple[Run, list[np.ndarray]]:
     controls = np.arange(config.controls)
     unit = np.concatenate([np.arange(units), controls, controls, controls])
     seeds = randomness.seeds(config.seed, len(unit), skip=config.series)
-    sizes = (config.series, config.halves, config.halves, *(3 * [config.controls]))
+    sizes = (config.series, config.quarters, config.quarters, *(3 * [config.controls]))
     ends = np.cumsum(sizes)
     tables = np.split(np.arange(len(unit)), ends[:-1])
     rate = np.full(len(unit), RATE, np.float32)
@@ -212,60 +210,8 @@ def _runs(config: Config, units: int) -> tuple[Run, list[np.ndarray]]:
     return Run(unit, np.array(seeds), rate, scale), tables
 
 
-def _work(config: Config) -> Work:
-    sets = [_series(seed) for seed in randomness.seeds(config.seed, config.series)]
-    for page in problem.PAGES:
-        sets += _halves(page, config.halves)
-    scaled = [problem.rescaled(data) for data in sets]
-    train = problem.padded([data.train for data, _ in scaled])
-    test = problem.padded([data.test for data, _ in scaled])
-    return Work(
-        _single(train),
-        _single(test),
-        np.array([len(data.train.weights) for data in sets]),
-        np.array([scale.deviation for _, scale in scaled]),
-        np.array([_line(data) for data in sets]),
-    )
-
-
-def _single(batch: Batch) -> Batch:
-    return jax.tree.map(lambda field: np.asarray(field, np.float32), batch)
-
-
-def _series(seed: int) -> Dataset:
-    """A drawn series."""
-    views = problem.caused_views(LAGS + YEARS + TESTED, Causes(), seed=seed)
-    first = int(views.days[0]) + LAGS
-    train = Span(first, first + YEARS - 1)
-    test = Span(train.last + 1, train.last + TESTED)
-    return problem.lagged_split(views, LAGS, train, test)
-
-
-def _halves(page: str, count: int) -> list[Dataset]:
-    """Half-years of a page in a row, each after the days that are fitted."""
-    views = problem.filled(problem.page_views(page))
-    begin, _ = problem.span(FIRST_DAY, FIRST_DAY)
-    found = []
-    for half in range(count):
-        first = begin + HALF_YEAR * half
-        train = Span(first - PAST, first - 1)
-        test = Span(first, first + HALF_YEAR - 1)
-        found.append(problem.lagged_split(views, LAGS, train, test))
-    return found
-
-
-def _line(data: Dataset) -> list[float]:
-    """Errors of a line in training and test."""
-    fitted = problem.least_absolute(data.train)
-    errors = []
-    for batch in data:
-        forecasts = problem.linear_forecasts(fitted, batch.inputs)
-        errors.append(problem.forecast_errors(forecasts, batch.targets).mae)
-    return errors
-
-
 def _errors(
-    config: Config, network: tuple[int, ...], runs: Run, data: Data
+    config: Config, network: tuple[int, ...], runs: Run, data: Scaled
 ) -> Float[np.ndarray, "run evaluation two"]:
     """Scaled errors of one network."""
     program = parallel.compiled(
@@ -279,17 +225,17 @@ def _errors(
 
 
 def _trained(
-    updates: int, network: tuple[int, ...], runs: Run, data: Data
+    updates: int, network: tuple[int, ...], runs: Run, data: Scaled
 ) -> Float[jax.Array, "run evaluation two"]:
     """By run, errors in training and test at every evaluation."""
     return jax.vmap(partial(_train, updates, network, data))(runs)
 
 
 def _train(
-    updates: int, network: tuple[int, ...], data: Data, run: Run
+    updates: int, network: tuple[int, ...], data: Scaled, run: Run
 ) -> Float[jax.Array, "evaluation two"]:
     """Of one run."""
-    own, held, count = jax.tree.map(lambda field: field[run.unit], data)
+    own, held, count, _ = jax.tree.map(lambda field: field[run.unit], data)
     model = problem.mlp((*network, 1), jax.nn.relu, scale=run.scale)
     objective = problem.objective(model, problem.mae)
     optimizer = learn.adam(learn.Hyper(lr=run.rate))
@@ -320,10 +266,11 @@ def _train(
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Of drawn series, of pages, at another rate; and the control."""
     drawn = _setting(result.drawn, "drawn series of daily views")
-    r = _setting(result.r, "half-years of daily views of the page R")
-    of_manning = "half-years of daily views of the page Peyton Manning"
+    r = _setting(result.r, "quarters of daily views of the page R")
+    of_manning = "quarters of daily views of the page Peyton Manning"
     manning = _setting(result.manning, of_manning)
     other = _setting(result.other, "drawn series of daily views", OTHER_RATE)
+    he = _setting(result.he, "drawn series of daily views, He's initial weights")
     deciding, supporting = record.deciding, record.supporting
     return (
         *_tested(deciding, result.drawn, drawn),
@@ -334,6 +281,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         *_fitted(supporting, result.manning, manning),
         *_tested(supporting, result.other, other),
         *_fitted(supporting, result.other, other),
+        *_tested(supporting, result.he, he),
+        *_fitted(supporting, result.he, he),
         *_beside(result.drawn, drawn),
         *_beside(result.r, r),
         *_beside(result.manning, manning),
@@ -348,14 +297,9 @@ def _setting(table: Table, of: str, rate: float = RATE) -> str:
     )
 
 
-def _mean(values: np.ndarray) -> float:
-    return float(np.mean(values))
-
-
 def _ratio(ours: np.ndarray, theirs: np.ndarray, error: int) -> record.Interval:
     """The mean log ratio of training or test errors."""
-    ratios = np.log(ours[:, error] / theirs[:, error])
-    return record.bootstrap(_mean, ratios)
+    return record.mean_log_ratio(ours[:, error], theirs[:, error])
 
 
 def _ends(table: Table) -> list[np.ndarray]:
@@ -372,9 +316,10 @@ def _tested(
     return (
         finding(
             "C005",
-            "A layer of 100 ReLUs has a lower test error than a line: log ratio.",
+            "A layer of 100 ReLUs lowers the test error of a line by 3.4 % or more, "
+            "half of what the course prints: log ratio.",
             _ratio(rows[HUNDRED], table.line, TEST),
-            LOWER,
+            GAINS,
         ),
         finding(
             "C005",
@@ -460,8 +405,8 @@ def _control(result: Result, setting: str) -> Assertion:
     five = _ends(result.tiny)[FIVE]
     return record.supporting(
         "C006",
-        "Control: five layers of 100 ReLUs from weights a tenth of He's have a higher "
-        "training error than four from his: log ratio.",
+        "Control: five layers of 100 ReLUs from weights a tenth as large have a higher "
+        "training error than four from the usual ones: log ratio.",
         _ratio(five, four, TRAINING),
         FAILS,
         unit="log ratio",
@@ -484,7 +429,7 @@ def _table(result: Result, error: int, name: str, course: np.ndarray) -> Figure:
         "Drawn series": result.drawn,
         "The page R": result.r,
         "The page Peyton Manning": result.manning,
-        f"Drawn series, rate {OTHER_RATE:g}": result.other,
+        "Drawn series, He's initial weights": result.he,
     }
     for axis, (title, table) in zip(axes, kinds.items(), strict=True):
         line = table.line[:, error]

@@ -128,6 +128,15 @@ from jaxml.problem.tasks.views import (
     standardised,
     years_as_one,
 )
+from jaxml.problem.tasks.windows import (
+    Fitted,
+    Scaled,
+    Window,
+    drawn_windows,
+    fitted_line,
+    page_windows,
+    scaled_windows,
+)
 from jaxml.problem.tasks.workloads import (
     characters_workload,
     clothing_workload,
