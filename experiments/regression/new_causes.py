@@ -23,14 +23,14 @@ Of that day is claimed:
 On R the day's errors scatter by half of themselves, and 11 half-years cannot tell 10 %:
 they support only. Beside it stands a line from one day: does a simpler model fail less?
 
-Sized by 60 drawn series of seed 7: for 120 the half-width is 0.05 at the error shared. Numbers
-of the pages were seen when the rules were fixed; there are no others.
+Sized by 60 drawn series of seed 7: for 120 the half-width is 0.05 at the error shared.
+Numbers of the pages were seen when the rules were fixed; there are no others.
 
 Not tested: the course's data; networks, which know no more of such a day than a line.
 
 Claims: C008.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: 4 seconds on 2 cores.
+Cost: 8 seconds on 2 cores.
 Expect: the day fails, and no number of earlier days tells of a new cause.
 Run: jaxml run new_causes
 """

@@ -1,6 +1,7 @@
 """Windows of drawn series and of pages, and what is fitted within them."""
 
 import os
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def test_a_drawn_window_is_its_series_to_the_last_day():
 def test_tests_of_a_page_follow_each_other():
     windows = problem.page_windows("R", "2012-03-01", fitted=50, tested=20, count=3)
     assert windows[0].test.first == problem.span("2012-03-01", "2012-03-01").first
-    for before, after in zip(windows[:-1], windows[1:], strict=True):
+    for before, after in pairwise(windows):
         assert after.test.first == before.test.last + 1
     for window in windows:
         train, test = window.train, window.test
