@@ -26,7 +26,7 @@ Log ratios of two networks' errors, or a network's and the line's, in the same u
 - C006: four layers have a lower training error than one; a higher test error than
   three; five a higher training error than four. The course's rises are 0.15 and 1.2;
   two thirds of the former and a quarter of the latter are the margins: less is no such
-  rise. Control: five layers from weights a tenth as large must have a higher training
+  rise. Control: five layers from weights a hundredth as large must have a higher training
   error than four from the usual ones.
 - C007: 1000 ReLUs in a layer have a higher training error than two layers of 100.
 
@@ -35,11 +35,12 @@ test error that 100 ReLUs reach at any tenth of their training, which favours th
 in how many single pairs of trainings four layers have the higher test error than three,
 which a table of one training shows.
 
-Sized by runs of seed 7 at 2,000 updates, 10 drawn series and 11 half-years of a page:
-for the units here, half-widths at the error shared are near 0.05 for test errors of 100
-ReLUs, 0.08 for those of four layers against three, 0.13 for training errors. He's
-weights came first; they were put beside when PyTorch's, which the course uses, were
-seen to forecast better. The windows of pages were seen then; weights are others here.
+Sized by runs of seeds 7 and 8 on 10 to 12 drawn series and as many windows of a page:
+for 30 series, half-widths at the error shared are near 0.03 for test errors of 100
+ReLUs, 0.05 for those of four layers against three, 0.09 for training errors. Peyton
+Manning's test errors scatter too much for a gain of 3.4 % (half-width 0.06), so they
+support only. He's weights came first; they were put beside when PyTorch's, which the
+course uses, were seen to forecast better. The windows of pages were seen then.
 
 Not tested: the course's views; tuned rates; equal numbers of weights (C022).
 
@@ -79,7 +80,7 @@ EVALUATIONS = 10  # of each training
 RATE, OTHER_RATE = 0.001, 0.003
 UPDATES = "1,500 updates of 64 days"
 DEFAULT, HE = 3**-0.5, 2**0.5  # deviations of initial weights, in LeCun's
-TINY = DEFAULT / 10
+TINY = DEFAULT / 100
 
 COURSE_TRAINING = np.array([0.32, 0.28, 0.27, 0.18, 0.14, 0.10, 0.34]) / 0.32
 COURSE_TEST = np.array([0.45, 0.43, 0.43, 0.39, 0.38, 0.44]) / 0.46
@@ -107,7 +108,7 @@ class Config:
         (100, 100, 100, 100),
         (100, 100, 100, 100, 100),
     )
-    series: int = 24
+    series: int = 30
     quarters: int = 22
     controls: int = 10
     updates: int = 1500
@@ -275,7 +276,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     return (
         *_tested(deciding, result.drawn, drawn),
         *_tested(deciding, result.r, r),
-        *_tested(deciding, result.manning, manning),
+        *_tested(supporting, result.manning, manning),
         *_fitted(deciding, result.drawn, drawn),
         *_fitted(supporting, result.r, r),
         *_fitted(supporting, result.manning, manning),
@@ -405,7 +406,7 @@ def _control(result: Result, setting: str) -> Assertion:
     five = _ends(result.tiny)[FIVE]
     return record.supporting(
         "C006",
-        "Control: five layers of 100 ReLUs from weights a tenth as large have a higher "
+        "Control: five layers of 100 ReLUs from weights a hundredth as large have a higher "
         "training error than four from the usual ones: log ratio.",
         _ratio(five, four, TRAINING),
         FAILS,
