@@ -26,8 +26,8 @@ Log ratios of two networks' errors, or a network's and the line's, in the same u
 - C006: four layers have a lower training error than one; a higher test error than
   three; five a higher training error than four. The course's rises are 0.15 and 1.2;
   two thirds of the former and a quarter of the latter are the margins: less is no such
-  rise. Control: five layers from weights a hundredth as large must have a higher training
-  error than four from the usual ones.
+  rise. Control: five layers from weights a hundredth as large must have a higher
+  training error than four from the usual ones.
 - C007: 1000 ReLUs in a layer have a higher training error than two layers of 100.
 
 Beside them stand a rate of 0.003; He's initial weights, 2.4 times as large; the lowest
@@ -78,7 +78,6 @@ FIRST_DAY = "2010-07-01"
 BATCH = 64
 EVALUATIONS = 10  # of each training
 RATE, OTHER_RATE = 0.001, 0.003
-UPDATES = "1,500 updates of 64 days"
 DEFAULT, HE = 3**-0.5, 2**0.5  # deviations of initial weights, in LeCun's
 TINY = DEFAULT / 100
 
@@ -141,10 +140,12 @@ class Table(NamedTuple):
     Attributes:
         errors: by network and evaluation, the last at the end.
         line: of a line.
+        updates: of each training.
     """
 
     errors: Float[np.ndarray, "network unit evaluation two"]
     line: Float[np.ndarray, "unit two"]
+    updates: Int[np.ndarray, ""]
 
 
 class Result(NamedTuple):
@@ -172,7 +173,8 @@ def study(config: Config, keep: Keep) -> Result:
     errors = np.stack([found[network] for network in config.networks])
     thousands = errors * data.deviation[runs.unit][:, None, None]
     lines = keep("lines", partial(_lines, windows))[runs.unit]
-    return Result(*[Table(thousands[:, rows], lines[rows]) for rows in tables])
+    updates = np.array(config.updates)
+    return Result(*[Table(thousands[:, rows], lines[rows], updates) for rows in tables])
 
 
 def _windows(config: Config) -> list[Window]:
@@ -294,7 +296,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 def _setting(table: Table, of: str, rate: float = RATE) -> str:
     return (
         f"{len(table.line)} {of}, forecast from {LAGS} days, mean absolute error, Adam "
-        f"at a rate of {rate:g}, {UPDATES}"
+        f"at a rate of {rate:g}, {table.updates:,} updates of {BATCH} days"
     )
 
 
@@ -406,8 +408,8 @@ def _control(result: Result, setting: str) -> Assertion:
     five = _ends(result.tiny)[FIVE]
     return record.supporting(
         "C006",
-        "Control: five layers of 100 ReLUs from weights a hundredth as large have a higher "
-        "training error than four from the usual ones: log ratio.",
+        "Control: five layers of 100 ReLUs from weights a hundredth as large have a "
+        "higher training error than four from the usual ones: log ratio.",
         _ratio(five, four, TRAINING),
         FAILS,
         unit="log ratio",
