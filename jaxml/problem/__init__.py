@@ -16,6 +16,7 @@ from jaxml.problem.data.image_sets import (
     mnist,
     shrunk,
 )
+from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
 from jaxml.problem.data.text import (
     shakespeare,
     windows,
@@ -79,6 +80,19 @@ from jaxml.problem.tasks.classical import (
     stored_examples,
 )
 from jaxml.problem.tasks.leaderboards import Parts, Scores, leaderboard
+from jaxml.problem.tasks.lags import (
+    Errors,
+    Scale,
+    Span,
+    forecast_errors,
+    lagged,
+    lagged_split,
+    least_absolute,
+    least_squares,
+    linear_forecasts,
+    rescaled,
+    span,
+)
 from jaxml.problem.tasks.line import (
     Line,
     pokemon_line,
@@ -135,6 +149,15 @@ from jaxml.problem.tasks.views import (
     second_moments,
     standardised,
     years_as_one,
+)
+from jaxml.problem.tasks.windows import (
+    Fitted,
+    Scaled,
+    Window,
+    drawn_windows,
+    fitted_line,
+    page_windows,
+    scaled_windows,
 )
 from jaxml.problem.tasks.workloads import (
     characters_workload,

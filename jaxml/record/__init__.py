@@ -7,6 +7,7 @@ from jaxml.record.critical_batch import CriticalBatch, critical_batch
 from jaxml.record.runs.clock import seconds
 from jaxml.record.finding import Assertion, Finding, deciding, judged, supporting
 from jaxml.record.leads import beyond_half
+from jaxml.record.ratios import mean_log_ratio, sample_mean
 from jaxml.record.rule import Rule, above, at_most, below, near, verdict
 from jaxml.record.runs.folder import Run, compare, load_run
 from jaxml.record.runs.listing import list_runs
