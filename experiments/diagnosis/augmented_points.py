@@ -5,7 +5,7 @@ likes between three points, and asks elsewhere that augmentation follow what is 
 the data. Known is here that turning the inputs about 0 changes nothing: the curve is a
 bowl, a parabola of the distance from 0, over the unit disc and of variance 1 there. The
 fit is a polynomial of degree 5 in two inputs, of 21 weights of products of Legendre
-polynomials; it is where gradient descent on the squared error of three points ends from
+polynomials; it is where gradient descent on the squared error of all points ends from
 normal weights of deviation 1. Points have noise of deviation 0.1. Augmented by
 
 - *rotated copies*, 30 of each point, which is what decides;
@@ -46,6 +46,7 @@ from jaxml.types import Keep
 
 COUNT = 3  # points that are seen
 COPIES = 30  # of each point
+MANY = COPIES * COUNT
 NOISE = 0.1
 STEP = 0.3  # of moved copies
 DEGREES = (5, 9)  # of polynomials in two inputs; the first decides
@@ -134,18 +135,16 @@ def _bowl_errors(seed: int) -> Float[np.ndarray, "degree more"]:
 
 def _added(random: np.random.Generator, bowl: Bowl, seen: Points) -> tuple[Points, ...]:
     """What is added to the points, in the order of MORE."""
-    many = COPIES * COUNT
     values = np.repeat(seen.y, COPIES)
     copied = np.repeat(seen.x, COPIES, axis=0)
     squares = np.sum(copied**2, axis=1)
-    moved = copied + STEP * random.normal(size=copied.shape)
-    outside = np.maximum(1.0, np.linalg.norm(moved, axis=1))
-    new = _polar(random.uniform(size=many), _angles(random, many))
+    moved = np.clip(copied + STEP * random.normal(size=copied.shape), -1, 1)
+    new = _polar(random.uniform(size=MANY), _angles(random, MANY))
     return (
         Points(np.empty((0, 2)), np.empty(0)),
         _seen(random, bowl, new),
-        Points(_polar(squares, _angles(random, many)), values),
-        Points(moved / outside[:, None], values),
+        Points(_polar(squares, _angles(random, MANY)), values),
+        Points(moved, values),
     )
 
 
@@ -232,7 +231,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         record.bootstrap(np.mean, with_images),
         CURED,
         setting=(
-            f"polynomial of degree {ONE_INPUT} in one input, {COUNT} points of a "
+            f"polynomial of degree {ONE_INPUT} in one input, three points of a "
             "parabola with noise of a tenth of its deviation, with their mirror images "
             "about its axis"
         ),
@@ -243,13 +242,13 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 def _setting(degree: int, more: int) -> str:
     added = (
         "nothing added",
-        f"{COPIES * COUNT} new points added",
+        f"{MANY} new points added",
         f"{COPIES} copies of each added, rotated about the axis of the bowl",
         f"{COPIES} copies of each added, moved by steps of {STEP} with y kept",
     )
     return (
         f"polynomial of degree {DEGREES[degree]} in two inputs, of {WEIGHTS[degree]} "
-        f"weights, {COUNT} points of a round bowl with noise of a tenth of its "
+        f"weights, three points of a round bowl with noise of a tenth of its "
         f"deviation, {added[more]}"
     )
 

@@ -63,14 +63,8 @@ SECOND = (
     "second descent."
 )
 BEST = "The test error of least weights is lower at degree 300 than at degree 3."
-FALL = (
-    "The mean absolute training error is smaller at each degree than at the one below"
-)
-FIRST = "The mean absolute test error is greater at degree 1"
-LATER = "The mean absolute test error is greater at degree 5"
-MEDIAN = "The median over splits of the test error is greater at degree 5"
-LOG = "log ratio"
 NOISE = 0.3
+DECIDES, BESIDE = record.deciding, record.supporting
 POINTS, MANY, TESTED = 10, 1000, 100
 TENTH = "a tenth is hardly seen in a table"
 HIGHER = record.above(0.0, margin=0.1, reason=TENTH)
@@ -141,11 +135,7 @@ def _errors(
 
 
 def _drawn(config: Config) -> Float[np.ndarray, "curve degree unit error"]:
-    curves: tuple[tuple[Callable[..., Array], int], ...] = (
-        (_sine, POINTS),
-        (np.asarray, POINTS),
-        (_sine, MANY),
-    )
+    curves = ((_sine, POINTS), (_same, POINTS), (_sine, MANY))
     seeds = randomness.seeds(config.seed, config.units)
     errors = [[_unit(seed, curve, count) for seed in seeds] for curve, count in curves]
     return np.swapaxes(np.array(errors), 1, 2)
@@ -154,6 +144,11 @@ def _drawn(config: Config) -> Float[np.ndarray, "curve degree unit error"]:
 def _sine(x: Array) -> Array:
     """One period over [-1, 1], which is [0, 1] of the docstring."""
     return np.sin(np.pi * (x + 1))
+
+
+def _same(x: Array) -> Array:
+    """A straight line."""
+    return x
 
 
 def _unit(
@@ -182,29 +177,43 @@ def _of_pairs(result: Result) -> list[Assertion]:
         "the ten published pairs of combat power, polynomials of degree 1 to 5, all "
         f"ways to train on {TRAINED} and test on the others"
     )
-    training = np.mean(result.pairs.training, axis=1)
-    lowest, *between, highest = np.mean(result.pairs.test, axis=1)
-    _, *middle, last = np.median(result.pairs.test, axis=1)
-    decides, beside = record.deciding, record.supporting
-    falls = np.max(training[1:] / training[:-1])
-    best = "than at the best of degrees 2 to 4: logarithm of the ratio."
+    test = result.pairs.test
+    lowest, *between, highest = np.mean(test, axis=1)
+    _, *middle, last = np.median(test, axis=1)
     cases = (
-        (decides, f"{FALL}: the largest ratio of the two.", falls, FALLS, "ratio"),
-        (decides, f"{FIRST} {best}", np.log(lowest / min(between)), HIGHER, LOG),
-        (decides, f"{LATER} {best}", np.log(highest / min(between)), HIGHER, LOG),
-        (beside, f"{MEDIAN} {best}", np.log(last / min(middle)), HIGHER, LOG),
+        (DECIDES, "mean absolute test error", 1, lowest / min(between)),
+        (DECIDES, "mean absolute test error", 5, highest / min(between)),
+        (BESIDE, "median over splits of the test error", 5, last / min(middle)),
     )
-    return [
-        make("C034", said, record.certain(value), rule, unit=unit, setting=setting)
-        for make, said, value, rule, unit in cases
+    falls = DECIDES(
+        "C034",
+        "The mean absolute training error is smaller at each degree than at the one "
+        "below: the largest ratio of the two.",
+        record.certain(_largest_ratio(*result.pairs.training), of=test),
+        FALLS,
+        unit="ratio",
+        setting=setting,
+    )
+    rises = [
+        make(
+            "C034",
+            f"The {what} is greater at degree {degree} than at the best of degrees 2 "
+            "to 4: logarithm of the ratio.",
+            record.certain(np.log(ratio)),
+            HIGHER,
+            unit="log ratio",
+            setting=setting,
+        )
+        for make, what, degree, ratio in cases
     ]
+    return [falls, *rises]
 
 
 def _of_curves(result: Result) -> list[Assertion]:
     """Of the sine; of controls that lack one side of the U; the second descent."""
     first = "The test error is greater at degree 1 than at degree 3."
     later = "The test error is greater at degree 9 than at degree 3."
-    falls = record.deciding(
+    falls = DECIDES(
         "C034",
         "The training error is smaller at each of degrees 2 to 9 than at the one "
         "below: the largest ratio of the two.",
@@ -214,41 +223,35 @@ def _of_curves(result: Result) -> list[Assertion]:
         setting=_setting(SINE),
         figure="curves",
     )
-    no_first, no_later = f"Control: {first}", f"Control: {later}"
-    decides, beside = record.deciding, record.supporting
+    early, late = (LOWEST, MIDDLE), (HIGHEST, MIDDLE)
     cases = (
-        Case(decides, first, SINE, LOWEST, MIDDLE, HIGHER),
-        Case(decides, later, SINE, HIGHEST, MIDDLE, HIGHER),
-        Case(beside, no_first, LINE, LOWEST, MIDDLE, HIGHER),
-        Case(beside, no_later, MANY_SEEN, HIGHEST, MIDDLE, HIGHER),
-        Case(beside, SECOND, SINE, LARGEST, HIGHEST, LOWER),
-        Case(beside, BEST, SINE, LARGEST, MIDDLE, LOWER),
+        (DECIDES, first, SINE, early, HIGHER),
+        (DECIDES, later, SINE, late, HIGHER),
+        (BESIDE, f"Control: {first}", LINE, early, HIGHER),
+        (BESIDE, f"Control: {later}", MANY_SEEN, late, HIGHER),
+        (BESIDE, SECOND, SINE, (LARGEST, HIGHEST), LOWER),
+        (BESIDE, BEST, SINE, (LARGEST, MIDDLE), LOWER),
     )
-    return [falls, *(_compared(result, case) for case in cases)]
+    return [falls, *[_compared(result, *case) for case in cases]]
 
 
-class Case(NamedTuple):
-    """A comparison of the test errors at two degrees of one of CURVES."""
-
-    make: Callable[..., Assertion]
-    statement: str
-    curve: int
-    place: int
-    other: int
-    rule: record.Rule
-
-
-def _compared(result: Result, case: Case) -> Assertion:
-    """The mean over units of the logarithm of the ratio."""
-    errors = result.curves.test[case.curve]
-    ratios = np.log(errors[case.place] / errors[case.other])
-    return case.make(
+def _compared(
+    result: Result,
+    make: Callable[..., Assertion],
+    statement: str,
+    curve: int,
+    places: tuple[int, int],
+    rule: record.Rule,
+) -> Assertion:
+    """The mean over units of the logarithm of the errors' ratio at two degrees."""
+    first, second = result.curves.test[curve, places]
+    return make(
         "C034",
-        case.statement,
-        record.bootstrap(np.mean, ratios),
-        case.rule,
+        statement,
+        record.bootstrap(np.mean, np.log(first / second)),
+        rule,
         unit="log ratio",
-        setting=_setting(case.curve),
+        setting=_setting(curve),
         figure="curves",
     )
 
@@ -257,8 +260,8 @@ def _setting(curve: int) -> str:
     points = MANY if curve == MANY_SEEN else POINTS
     return (
         f"polynomials fitted to {CURVES[curve]}, {points:,} training points, noise of "
-        f"deviation {NOISE}, {TESTED} test points, mean absolute errors, mean logarithm "
-        "of ratios"
+        f"deviation {NOISE}, {TESTED} test points, mean absolute errors, mean "
+        "logarithm of ratios"
     )
 
 
