@@ -257,10 +257,11 @@ def _setting(degree: int, more: int) -> str:
 def figures(result: Result) -> dict[str, Figure]:
     """Errors by what was added, a point a unit."""
     panel, axes = panels(1, 3, width=4.4, height=4.0)
-    bowls = zip(axes, DEGREES, result.bowls, strict=False)
-    for axis, degree, errors in bowls:
-        _drawn(axis, f"A bowl, degree {degree}", errors)
-    _drawn(axes[-1], f"A parabola, degree {ONE_INPUT}", result.mirrored)
+    titles = ("A bowl, degree 5", "A bowl, degree 9", "A parabola, degree 9")
+    for axis, title, errors in zip(
+        axes, titles, (*result.bowls, result.mirrored), strict=True
+    ):
+        _drawn(axis, title, errors)
     return {"augmented": panel}
 
 
