@@ -2,21 +2,27 @@
 
 The course warns that the best of many submissions looks good on the public part of a
 leaderboard by luck. Models are 100 ridge classifiers that see 12 random pixels each,
-trained on 500 examples. The best on 50 public pictures overstates if its public
+trained on 500 examples. The best on the public pictures overstates if its public
 accuracy exceeds its private one by a hundredth. Were the best public score earned, the
-two would be equal. `guessing_models` has those that are random.
+two would be equal. Luck is less the more pictures are public; so 50 and 400 both
+decide. `guessing_models` has models that are random.
 
 The control is the first model, whom no score chose: it must not be overstated. A unit
-draws its pictures, the parts and the models anew; private are 700 pictures. Placed by
-100 units of another seed: overstated by 0.09 with a deviation of 0.05, so that of 1,000
-units half a deciding interval is 0.004. `chosen_model` asks what to choose by.
+draws its pictures, the parts and the models anew; private are 700 pictures. Units
+redraw one pool, and intervals speak of redraws of it; that of clothing is 33 times as
+large as that of digits, so that there the same pictures seldom meet again.
+
+Placed by 80 to 100 units of other seeds: overstated by 0.10 on 50 pictures and by 0.02
+on 400, with deviations of 0.07 and 0.03, so that of 1,000 units half a deciding
+interval is 0.006 and 0.002. At first 50 alone decided, where luck is greatest; that was
+changed. `chosen_model` asks what to choose by.
 
 Not tested: models that were changed after their score was seen.
 
 Claims: C042.
 Sources: Blum and Hardt 2015, arXiv:1502.04585 (leaderboards).
 Cost: 30 seconds on 2 cores.
-Expect: overstated by some hundredths, on 400 public pictures by less.
+Expect: overstated by a tenth on 50 public pictures, by a fiftieth on 400.
 Run: jaxml run leaderboard
 """
 
@@ -34,14 +40,15 @@ from jaxml.types import Keep
 
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 PARTS = problem.Parts(train=500, validation=50, public=(10, 50, 400), private=700)
-FIFTY, LARGEST = 1, 2  # places of public parts; the first decides
+FIFTY, LARGEST = 1, 2  # places of the public parts that decide
 PIXELS = 12  # that each model sees
 PENALTY = 1.0
-POOL = 6_000  # pictures of clothing
+POOL = 60_000  # pictures of clothing
+POOLS = ("1,797", "60,000")  # that units redraw
 HUNDREDTH = "one picture in a hundred"
 BEST_EXCEEDS = (
     "The public accuracy of the model with the best public score exceeds its private "
-    "accuracy."
+    "accuracy, of models that were fixed before any score was seen."
 )
 FIRST_EXCEEDS = (
     "Control: the public accuracy of a model that no score chose exceeds its private "
@@ -97,7 +104,7 @@ def _scores(number: int, models: int, seeds: range) -> problem.Scores:
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """On each data set, the best, the best of more pictures, and the control."""
+    """On each data set, the best of either public part, and the control."""
     found: list[Assertion] = []
     for data in range(len(result.private)):
         found += _overstated(result, data)
@@ -118,21 +125,20 @@ def _at(
 def _setting(result: Result, data: int, part: int) -> str:
     models = result.private.shape[-1]
     return (
-        f"{DATA[data]}, {models} ridge classifiers of {PIXELS} random pixels, "
-        f"{PARTS.train} training examples, {PARTS.public[part]} public and "
-        f"{PARTS.private} private ones"
+        f"{DATA[data]} redrawn from {POOLS[data]}, {models} ridge classifiers of "
+        f"{PIXELS} random pixels, {PARTS.train} training examples, "
+        f"{PARTS.public[part]} public and {PARTS.private} private ones"
     )
 
 
 def _overstated(result: Result, data: int) -> list[Assertion]:
     """How far the public score of the best exceeds its private one; of the first."""
     deciding = partial(record.deciding, "C042", BEST_EXCEEDS)
-    beside = partial(record.supporting, "C042", BEST_EXCEEDS)
     control = partial(record.supporting, "C042", FIRST_EXCEEDS)
     first = np.zeros(result.private.shape[1], int)
     cases = (
         (deciding, FIFTY, _chosen(result.public[data, FIFTY])),
-        (beside, LARGEST, _chosen(result.public[data, LARGEST])),
+        (deciding, LARGEST, _chosen(result.public[data, LARGEST])),
         (control, FIFTY, first),
     )
     found: list[Assertion] = []
