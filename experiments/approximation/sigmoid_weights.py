@@ -175,7 +175,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         "error over the sum of the terms' sizes.",
         record.largest(result.loops),
         ROUNDING,
-        setting=f"{UNITS} sigmoids of {INPUTS} inputs, {draws} draws of normal weights, float64",
+        setting=f"{UNITS} sigmoids of {INPUTS} inputs, {draws} random draws, float64",
     )
     return (*found, form)
 

@@ -220,9 +220,7 @@ def _of_data(errors: np.ndarray, setting: str) -> list[Assertion]:
 def figures(result: Result) -> dict[str, Figure]:
     """Errors by width, a band of units each."""
     figure, axes = panels(1, len(result.errors), width=5.4, height=4.0)
-    for axis, name, errors in zip(
-        np.atleast_1d(axes), DATA, result.errors, strict=False
-    ):
+    for axis, name, errors in zip(axes, DATA, result.errors, strict=False):
         for end, values in zip(ENDS, _ends(errors), strict=True):
             band(axis, result.widths, values, f"held-out pictures, {end}")
         fitted = errors[..., -1, TRAIN]
