@@ -56,7 +56,9 @@ RIDGES = 10.0 ** np.arange(-4, 4.5, 0.5)
 NEGLIGIBLE = 1e-10  # a singular value relative to the largest
 MARGIN, REASON = 0.05, "5 % of a squared error changes no choice of a width"
 LOWER = record.below(0.0, margin=MARGIN, reason=REASON)
-NEVER_WORSE = record.below(np.log(1 + MARGIN))
+NEVER_WORSE = record.below(
+    np.log(1 + MARGIN), margin=0.01, reason="nobody tells 5 % from 4 or 6 %"
+)
 PARTS = ("examples", "held-out pictures", "held-out pictures, ridge")
 TRAIN, HELD_OUT, RIDGE = range(len(PARTS))
 

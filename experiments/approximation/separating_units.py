@@ -2,11 +2,12 @@
 
 The notes say so of an interactive demonstration whose classes are a disc and a ring
 about it. Its units are tanh. One of them, whatever its weights, sees one direction of
-the plane: it parts the points by a straight line, or by a band where, as in the
-demonstration, a second layer of two units is behind it. So the points are sorted along
-every direction in which their order differs, and changes of class are counted: one is a
-line, two are a band, and with more no weights separate them. If some direction had two
-changes, one unit could.
+the plane. With nothing behind it, it parts the points by a straight line; with a second
+layer of two units, as the demonstration has, a sum of two tanh and a constant decides,
+which has three zeros at most, since times both cosh it is a sum of four exponentials.
+So the points are sorted along every direction in which their order differs, and changes
+of class are counted: one is a line, two are a band, and with more than three no weights
+separate them. If some direction had three or fewer, one unit might.
 
 That three can has two meanings, and both decide. Weights exist: some of several starts
 finds them; if none did, it would be undecided whether they exist. And training finds
@@ -20,9 +21,11 @@ suffices: two discs side by side by a line, four corners (exclusive or) by a ban
 sets show that three is no law: circles of radii 1 and ½, the corners, two spirals.
 
 Training is Adam at rate 0.05, 600 updates of all points, initial weights as of
-`problem.mlp` of that many units. Rate and budget
-were placed by twelve draws of the seed 77, of whose runs none separated a set after
-300 updates that it had not separated by then.
+`problem.mlp` of that many units. Rate and budget were placed by twelve draws of the
+seed 77, of whose runs none separated a set after 300 updates that it had not separated
+by then. Forty draws of that seed, two starts each, all separated the ring with three
+units and none with two; of its directions none had fewer than 14 changes. So of 60 the
+intervals will end at 0.08 or begin at 0.92.
 
 A unit is a draw of the points, with starts of its own. Not tested: other activations,
 training of two hidden layers, the demonstration's own optimizer, points that were not
@@ -67,7 +70,7 @@ PLANAR = {
     SPIRALS: (problem.spirals, 0.02),
 }
 SORTED = (RING, DISCS, CORNERS)
-BAND = 2  # changes of class across a band; across a line there is one
+CHANGES = 3  # of class along a direction, at most, by one unit
 NEVER = record.below(0.1)
 ALWAYS = record.above(0.9)
 
@@ -188,7 +191,7 @@ def _of_draw(config: Config, draw: Draw) -> jax.Array:
     one = partial(_accuracy, config.steps, draw)
     by_start = jax.vmap(one, (None, 0))
     by_count = jax.vmap(by_start, (0, None))
-    return by_count(jnp.asarray(COUNTS), keys)
+    return by_count(np.array(COUNTS), keys)
 
 
 def _accuracy(steps: int, draw: Draw, count: jax.Array, key: Key) -> jax.Array:
@@ -223,14 +226,15 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _one_neuron(result: Result) -> list[Assertion]:
-    """Draws that a line or a band separates; all but the first are controls."""
+    """Draws whose class changes seldom enough; all but the first are controls."""
     roles = (record.deciding, record.supporting, record.supporting)
     return [
         role(
             "C027",
             "Whatever its weights, one hidden neuron separates all points in fewer "
-            "than one draw in ten: draws that a straight line or a band separates.",
-            record.proportion(changes <= BAND, of=result.accuracy),
+            "than one draw in ten: draws whose class changes at most three times along "
+            "some direction.",
+            record.proportion(changes <= CHANGES, of=result.accuracy),
             NEVER,
             unit="fraction",
             setting=f"{SETS[kind]}, {POINTS} points, every direction",
@@ -245,10 +249,9 @@ def _trained_units(result: Result) -> list[Assertion]:
     layer = f"{POINTS} points, one hidden layer of tanh units, {budget}"
     found = []
     for kind, count in ((RING, 3), (RING, 2), (CIRCLES, 3), (CORNERS, 3), (SPIRALS, 3)):
-        own = kind == RING and count == 3
         separated = result.accuracy[kind, COUNTS.index(count)] == 1
         asserted = partial(
-            record.deciding if own else record.supporting,
+            record.deciding if (kind, count) == (RING, 3) else record.supporting,
             "C027",
             rule=ALWAYS,
             unit="fraction",

@@ -16,10 +16,10 @@ of both. The rate is the same for all widths; it hardly matters to the second en
 the first is asked when 64 neurons have fitted the examples to 2 % of their error, wrong
 labels and all. The training error, which in theory cannot rise, is supporting.
 
-A rise of a squared error of 5 % is the least that would change a choice of width. A
-unit draws pictures, labels and initial weights anew. Four units of the seed 77, of 8,
+A rise of a squared error of 5 % is the least that would change a choice of width, and
+nobody tells it from 4 or 6 %. A unit draws pictures, labels and initial weights anew. Four units of the seed 77, of 8,
 64 and 128 neurons, had rises of 0.2 and 0.6 at the end, and of -0.03 and 0.01 when
-stopped, with deviations of 0.1 and 0.04, so that 16 leave half-widths of 0.07 and 0.03.
+stopped, with deviations of 0.1 and 0.04, so that 20 leave half-widths of 0.07 and 0.03.
 
 Not tested: several hidden layers, classification losses, penalties, more data.
 
@@ -54,7 +54,9 @@ TRAIN, HELD_OUT, OTHER = range(len(PARTS))
 ENDS = ("after the last update", "stopped at the best of every 50th update")
 LAST, BEST = range(len(ENDS))
 FITTED = 1e-4  # of an error of 0.09 at the start; below it labels are fitted
-NEVER_WORSE = record.below(np.log(1.05))
+NEVER_WORSE = record.below(
+    np.log(1.05), margin=0.01, reason="nobody tells a rise of 5 % from one of 4 or 6 %"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +64,11 @@ class Config:
     """Widths, units, updates, and pictures of clothing; the first data sets."""
 
     widths: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
-    units: int = 16
+    units: int = 20
     steps: int = 2000
     pool: int = 10_000
     data: int = len(DATA)
-    lanes: int = 8
+    lanes: int = 10
     seed: int = 0
 
 
