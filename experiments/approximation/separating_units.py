@@ -191,7 +191,7 @@ def _of_draw(config: Config, draw: Draw) -> jax.Array:
     one = partial(_accuracy, config.steps, draw)
     by_start = jax.vmap(one, (None, 0))
     by_count = jax.vmap(by_start, (0, None))
-    return by_count(np.array(COUNTS), keys)
+    return by_count(jnp.asarray(COUNTS), keys)
 
 
 def _accuracy(steps: int, draw: Draw, count: jax.Array, key: Key) -> jax.Array:
@@ -200,7 +200,7 @@ def _accuracy(steps: int, draw: Draw, count: jax.Array, key: Key) -> jax.Array:
     """
     model = problem.mlp((MOST, 2), jnp.tanh)
     params, _ = model.init(key, draw.points)
-    heard = (jnp.arange(MOST) < count) * jnp.sqrt(MOST / count.astype(jnp.float32))
+    heard = (jnp.arange(MOST) < count) * jnp.sqrt(MOST / count)
 
     def masked(params: dict) -> dict:
         last = params["layer_01"]
