@@ -135,8 +135,8 @@ def _drawn(kind: int, seed: int) -> Draw:
         points, labels, _ = draw(POINTS, noise=noise, key=jax.random.key(seed))
     else:
         points, labels = (_ring if kind == RING else _discs)(seed)
-    single, whole = np.asarray(points, np.float32), np.asarray(labels, np.int32)
-    return Draw(single, whole, np.array(seed))
+    single = np.asarray(points, np.float32)
+    return Draw(single, np.asarray(labels, np.int32), np.array(seed))
 
 
 def _ring(seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +200,8 @@ def _accuracy(steps: int, draw: Draw, count: jax.Array, key: Key) -> jax.Array:
     """
     model = problem.mlp((MOST, 2), jnp.tanh)
     params, _ = model.init(key, draw.points)
-    heard = (jnp.arange(MOST) < count) * jnp.sqrt(MOST / count)
+    scale = jnp.sqrt(MOST / count.astype(jnp.float32))
+    heard = jnp.where(jnp.arange(MOST) < count, scale, 0)
 
     def masked(params: dict) -> dict:
         last = params["layer_01"]
