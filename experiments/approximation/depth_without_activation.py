@@ -4,7 +4,8 @@ The notes say so, and it is mathematics: W₃(W₂(W₁x + b₁) + b₂) + b₃ 
 instruments ask. The outputs of networks of `problem.mlp` without activations are
 compared with the product of their matrices and the biases that it carries along; and
 the midpoint of two inputs must give the midpoint of the outputs, of which the network
-alone is asked. With ReLUs between the layers, the control, it must not.
+alone is asked. With ReLUs between the layers, the control, it must not. "Linear" is
+meant with a constant, which the biases leave; without biases the constant is 0.
 
 Errors are relative to the largest output, and rounding if below 1e-12 in float64: ten
 products of 16 terms leave 10 · 16 · 2.2e-16 = 4e-14. Nothing in the identity hangs on
@@ -19,6 +20,9 @@ ln 100 = 0.15 of them at any rate; three begin near a saddle, where gradients ar
 A rate of 0.05 is far below 2/curvature, which is near 1 at the end; 3,000 updates are
 150 time constants of one layer. In eight draws of the seed 77 the fraction was 0.69,
 with a half-width of 0.06. A unit draws inputs, targets and weights.
+
+Not tested: that every affine map is one of the network's, which holds where no layer is
+narrower than both inputs and outputs, and fails where one is.
 
 Claims: C026.
 Sources: Saxe, McClelland and Ganguli 2014, arXiv:1312.6120.
@@ -207,15 +211,16 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     supporting = partial(record.supporting, "C026")
     return (
         deciding(
-            "A network without activations is one affine map, the product of its "
-            "matrices: largest error over the largest output.",
+            "A network without activations is one linear map, the product of its "
+            "matrices, plus a constant: largest error over the largest output.",
             record.largest(result.product),
             ROUNDING,
             setting=setting,
         ),
         deciding(
             "A network without activations maps a midpoint to the midpoint of the "
-            "outputs, as an affine map does: error over the largest output.",
+            "outputs, as a linear map with a constant does: error over the largest "
+            "output.",
             record.largest(result.midpoint),
             ROUNDING,
             setting=setting,

@@ -11,7 +11,10 @@ the same weights, and the curve beyond its ends, which goes on where the sum is
 constant. k + 1 hard sigmoids are built for k kinks. The fewest are searched: of the
 ramps between any two points of a curve, all subsets, by least squares. If fewer did,
 the search would find them, as it must for the control: curves made of separate hard
-sigmoids, which have two kinks or more each.
+sigmoids, which have two kinks each and take half as many. So the count is one of curves
+in general position, of values drawn at random, and its sentence says so; more kinks
+alone do not take more pieces. Ramps that bend elsewhere cannot do with fewer: each
+place that is free costs an equation, that two bends there cancel.
 
 An error below 1e-12 of the range is rounding, as the ledger says: 31 terms with slopes
 up to 93 in float64 leave 31 · 93 · 2.2e-16 = 6e-13. Nothing in the construction hangs
@@ -230,8 +233,9 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         ),
         record.deciding(
             "C017",
-            "A curve of k kinks needs k + 1 hard sigmoids and no fewer: how many fewer "
-            "a search over all ramps between its points finds.",
+            "A curve of k kinks with values drawn at random needs k + 1 hard sigmoids "
+            "and no fewer: how many fewer a search over all ramps between its points "
+            "finds.",
             record.largest(fewest.curves - built),
             EXACT,
             unit="count",
@@ -251,7 +255,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         ),
         record.supporting(
             "C017",
-            "Curves of k kinks that were made of separate hard sigmoids need k + 1, "
+            "Curves of k kinks that are made of separate hard sigmoids need k + 1, "
             "the control: how many fewer the search finds.",
             record.largest(fewest.separate - CONTROL_KINKS[:, None] - 1),
             EXACT,

@@ -145,12 +145,15 @@ def _loops(draws: np.random.Generator) -> float:
 def findings(result: Result) -> tuple[Assertion, ...]:
     """C019 and C021; doubling a weight that does not matter would move nothing."""
     draws = len(result.loops)
-    setting = f"one sigmoid of one input, {draws} draws of w, b and c, float64"
+    setting = (
+        f"one sigmoid of one input, {draws} draws of w, b and c of either sign and "
+        "between 1/e and e in size, float64"
+    )
     names = (
         "The slope of c·σ(b + wx) at its midpoint is cw/4: relative error.",
         "The midpoint of c·σ(b + wx) lies at -b/w: relative error.",
-        "At the lower end c·σ(b + wx) tends to 0: error over c.",
-        "At the upper end c·σ(b + wx) tends to c: error over c.",
+        "c·σ(b + wx) is 0 at its lower end, where b + wx = -100: error over c.",
+        "c·σ(b + wx) is c at its upper end, where b + wx = 100: error over c.",
     )
     deciding = partial(record.deciding, unit="relative error")
     found = [
@@ -172,7 +175,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         "error over the sum of the terms' sizes.",
         record.largest(result.loops),
         ROUNDING,
-        setting=f"{UNITS} sigmoids of {INPUTS} inputs, {draws} draws of weights",
+        setting=f"{UNITS} sigmoids of {INPUTS} inputs, {draws} random draws, float64",
     )
     return (*found, form)
 
