@@ -31,8 +31,8 @@ class Models(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """What a diagnosis may spend: `3 · len(factors) · seeds` runs of
-    `longer · updates` updates, and `2 · seeds` of `updates`.
+    """What a diagnosis may spend: `(3 · len(factors) + 2) · seeds` runs of
+    `longer · updates` updates.
 
     Attributes:
         updates: of the training that is diagnosed.

@@ -26,7 +26,7 @@ from jaxml.learn.diagnosis.causes import (
 )
 from jaxml.learn.diagnosis.embedded import continued
 from jaxml.learn.diagnosis.shift import shift
-from jaxml.learn.diagnosis.trained import BLOCKS, Plan, trained
+from jaxml.learn.diagnosis.trained import BLOCKS, Plan, prepared, trained
 from jaxml.learn.optimizers.rates import Family
 from jaxml.types import Batch, InputError, Keep, compute_now
 
@@ -77,7 +77,7 @@ def diagnose(
     test set (mismatch). The verdict is the largest part whose interval lies beyond the
     margin.
 
-    Cost: five programs, and the runs that `Budget` states. The intervals are Student's
+    Cost: three programs, and the runs that `Budget` states. The intervals are Student's
     over seeds; they contain the test set's own sampling error, not that of the data
     as a whole, which all seeds share. The best of several trainings is chosen by the
     losses that it is compared by, which favours it by less than a margin should be.
@@ -93,8 +93,8 @@ def diagnose(
 
     Raises:
         InputError: models that do not grow with their size, equal targets, test rows
-            that are training rows, fewer than ten test rows, too few examples for a
-            quarter of them, a budget or goal that makes no sense, or as `sweep`.
+            that are training rows, fewer than ten test rows, fewer than four training
+            examples, a budget or goal that makes no sense, or as `sweep`.
 
     Source: Lee 2021, "General guide" of the course's second lecture; the split of the
         training data into two parts after Ng 2018, "Machine learning yearning", 40.
@@ -102,21 +102,19 @@ def diagnose(
     require_budget(budget, goal)
     simpler, diagnosed, larger = require_sizes(models)
     require_data(diagnosed, test)
-    _require_examples(diagnosed.train, test, budget)
+    _require_examples(diagnosed.train, test)
     plan = Plan(family, hyper, test, budget, int(hyper.seed))
-    every_factor = partial(trained, plan, factors=budget.factors, longer=budget.longer)
-    waiting = [
-        every_factor(each, train=each.train) for each in (simpler, diagnosed, larger)
-    ]
-    on_fewer = [
-        trained(plan, diagnosed, factors=(1.0,), longer=1, train=count)
-        for count in _counts(diagnosed.train)
-    ]
     names = ("simpler", "diagnosed", "larger")
-    found = [each(name, keep) for each, name in zip(waiting, names, strict=True)]
+    ready = [prepared(plan, each) for each in (simpler, diagnosed, larger)]
+    every_factor = partial(trained, plan, factors=budget.factors)
+    found = [
+        every_factor(each, keep, train=each.workload.train, name=name)
+        for each, name in zip(ready, names, strict=True)
+    ]
+    on_fewer = partial(trained, plan, ready[1], keep, factors=(1.0,))
     fewer = tuple(
-        each(f"{fraction:.0%} of the examples", keep)
-        for each, fraction in zip(on_fewer, FRACTIONS, strict=True)
+        on_fewer(train=count, name=f"{count} examples")
+        for count in _counts(diagnosed.train)
     )
     own = list(budget.factors).index(1.0)
     seen = Evidence(
@@ -160,12 +158,11 @@ def _counts(train: int) -> list[int]:
     return [int(train * fraction) for fraction in FRACTIONS]
 
 
-def _require_examples(train: int, test: Batch, budget: Budget) -> None:
-    fewest = _counts(train)[0]
-    if budget.batch > fewest:
+def _require_examples(train: int, test: Batch) -> None:
+    if _counts(train)[0] < 1:
         raise InputError(
-            f"A batch of {budget.batch} is more than the {fewest} examples at which "
-            "the learning curve begins: use smaller batches, or more examples."
+            f"{train} training examples have no quarter to begin a learning curve "
+            "with: give 4 or more."
         )
     if len(test.weights) < BLOCKS:
         raise InputError(

@@ -53,8 +53,8 @@ def continued(
     )
     begun = jax.vmap(models.embed)(params, fresh)
     _require_alike(begun, fresh)
-    experiment = experiment_of(plan, workload, longer=1, train=workload.train)
-    batches = batches_of(plan, workload, train=workload.train)
+    experiment = experiment_of(plan, workload, longer=1)
+    batches = batches_of(plan, workload)
 
     def run(begin: tuple[Any, Any, Any], data: Any) -> tuple[Any, Any]:
         hyper, params, model_state = begin

@@ -1,10 +1,11 @@
 """The trainings that a diagnosis compares, and the losses that they end with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -14,7 +15,7 @@ from jaxml.learn.diagnosis.asked import Budget
 from jaxml.learn.optimizers.rates import Family
 from jaxml.learn.training.probes import evaluating
 from jaxml.learn.training.state import Training
-from jaxml.learn.training.sweep import Runs, sweeping
+from jaxml.learn.training.sweep import Program, Runs, compiled, run
 from jaxml.learn.training.train import training
 from jaxml.types import Batch, Dataset, Keep, Params, Workload
 
@@ -65,62 +66,91 @@ class Plan(NamedTuple):
     seed: int
 
 
+class Compiled(NamedTuple):
+    """A model's trainings as one program, whatever the rates and the examples.
+
+    Attributes:
+        program: as `learn.compiled` gives it.
+        training: what it runs.
+        workload: the model and its data.
+    """
+
+    program: Program
+    training: Training
+    workload: Workload
+
+
+def prepared(plan: Plan, workload: Workload) -> Compiled:
+    """The trainings of a model, compiled."""
+    experiment = experiment_of(plan, workload, longer=plan.budget.longer)
+    hypers = points(plan, plan.budget.factors)
+    program = compiled(experiment, hypers, lanes=plan.budget.lanes)
+    return Compiled(program, experiment, workload)
+
+
 def trained(
-    plan: Plan, workload: Workload, *, factors: Any, longer: int, train: int
-) -> Callable[[str, Keep], Losses]:
-    """The losses of a model at every factor of the rate, time and seed, compiled in the
-    background: call what is returned, `(name, keep) -> Losses`.
+    plan: Plan,
+    each: Compiled,
+    keep: Keep,
+    *,
+    factors: Sequence[float | int],
+    train: int,
+    name: str,
+) -> Losses:
+    """The losses of a model at every factor of the rate, time and seed.
 
     Args:
         plan: what all share.
-        workload: the model and its data.
+        each: the model, compiled.
+        keep: as `sweep`.
         factors: of the learning rate.
-        longer: times, in lengths of the diagnosed training.
-        train: examples that a run trains on.
+        train: different examples that a run trains on; fewer come again and again.
+        name: of the stages that are kept.
     """
-    experiment = experiment_of(plan, workload, longer=longer, train=train)
+    data = data_of(plan, each.workload, train=train)
+    experiment = each.training._replace(data=data)
     hypers = points(plan, factors)
-    waiting = sweeping(experiment, hypers, lanes=plan.budget.lanes)
-    shape = (len(factors), plan.budget.seeds)
-
-    def losses(name: str, keep: Keep) -> Losses:
-        return _losses(waiting(name, keep), shape)
-
-    return losses
+    runs = run(each.program, experiment, hypers, name=name, keep=keep)
+    return _losses(runs, (len(factors), plan.budget.seeds))
 
 
-def experiment_of(
-    plan: Plan, workload: Workload, *, longer: int, train: int
-) -> Training:
+def experiment_of(plan: Plan, workload: Workload, *, longer: int) -> Training:
     """One training of a model, evaluated after every length of the diagnosed one."""
     every = plan.budget.updates
     return training(
         workload.start,
         workload.loss,
         plan.family,
-        batches_of(plan, workload, train=train),
+        batches_of(plan, workload),
         steps=longer * every,
         every=every,
         probe=evaluating(_measures(workload)),
     )
 
 
-def batches_of(plan: Plan, workload: Workload, *, train: int) -> Batches:
+def batches_of(plan: Plan, workload: Workload) -> Batches:
     """Those of `split_anew`, with the test set beside each run's own data."""
+    train = workload.train
     split = split_anew(
         workload.data, train=train, test=workload.test, size=plan.budget.batch
     )
-    data: Any = (workload.data, in_blocks(plan.test))
 
     def own(data: Any, key: Any) -> Own:
-        examples, blocks = data
+        examples, blocks, different = data
         drawn = split.own(examples, key)
-        return Own(drawn.train, drawn.test, blocks)
+        place = jnp.arange(train, dtype=jnp.int32) % different
+        shown = jax.tree.map(lambda leaf: leaf[place], drawn.train)
+        return Own(shown, drawn.test, blocks)
 
     def draw(own: Own, key: Any, step: Any) -> Batch:
         return split.draw(Dataset(own.train, own.held_out), key, step)
 
-    return Batches(data, draw, split.per_epoch, own)
+    return Batches(data_of(plan, workload, train=train), draw, split.per_epoch, own)
+
+
+def data_of(plan: Plan, workload: Workload, *, train: int) -> Any:
+    """All examples, the test set in blocks, and how many different examples train."""
+    return workload.data, in_blocks(plan.test), np.int32(train)
 
 
 def in_blocks(test: Batch) -> Batch:

@@ -150,6 +150,14 @@ def test_losses_without_spread_have_the_cause_that_the_guide_says(cause: str) ->
     assert verdict(found, of_test, goal=0.1, margin=0.05) == cause
 
 
+@pytest.mark.identity
+def test_fewer_examples_come_again_and_again() -> None:
+    """A quarter of the examples is fitted more closely than all of them."""
+    quarter, half = diagnosed((1, 2, 3), 0.3, 1, -CURVE).evidence.fewer
+    assert quarter.train.shape == (1, 2, 6)
+    assert np.mean(quarter.train[0, -1]) < np.mean(half.train[0, -1])
+
+
 @pytest.mark.invariance
 def test_the_verdict_follows_from_the_evidence_alone() -> None:
     found = diagnosed((1, 2, 3), 0.01)
@@ -212,7 +220,7 @@ REFUSED = {
         {"models": learn.Models(constant, (1, 2, 3))},
         "All targets are equal",
     ),
-    "batch": ({"budget": BUDGET._replace(batch=50)}, "smaller batches"),
+    "batch": ({"budget": BUDGET._replace(batch=161)}, "between 1 and 160"),
     "one seed": ({"budget": BUDGET._replace(seeds=1)}, "two seeds or more"),
     "no rate": ({"budget": BUDGET._replace(factors=(2.0,))}, "and 1 among them"),
     "no goal": ({"goal": learn.Goal(float("nan"))}, "give a finite loss"),
