@@ -11,7 +11,7 @@ from jaxml.problem.data.augmentation import (
 )
 from jaxml.problem.models.dropped import mean_over_masks, scaled_by_rest
 from jaxml.problem.tasks.overfitting import other_signs, patch_network, relabelled
-from jaxml.problem.tasks.polynomials import (
+from jaxml.problem.tasks.ridge import (
     cubic_curve,
     cubic_points,
     legendre,
