@@ -19,7 +19,7 @@ pixel, supports.
 
 A network with one hidden layer of 64 ReLUs learns 200 pictures by Adam, 400 updates of
 25, with which the digits are learned by heart. Each arm has its
-own rate of eight, tuned by the accuracy that is judged, on other units; resamples tune
+own rate of ten, tuned by the accuracy that is judged, on other units; resamples tune
 anew. A unit draws its pictures, those that are turned, initial weights and order anew.
 Units of the seed 50, judged nowhere, placed the
 rates and the number of units; of all clothing, shoes included, they showed a cost too
@@ -53,7 +53,7 @@ from jaxml.types import Batch, Dataset, Keep, Key
 CLASSES, WIDTH = 10, 64
 DATA = ("8x8 digits", "garments of 7x7 pixels")
 GARMENTS = (0, 1, 2, 3, 4, 6)  # classes of clothing without shoes and bags
-RATES = 2e-3 * 1.5 ** np.arange(8)
+RATES = 2e-3 * 1.5 ** np.arange(10)
 ARMS: dict[str, dict[str, list[float]]] = {
     "none": {},
     "left-right flip": {"mirrored": [0.5]},
@@ -75,17 +75,17 @@ class Config:
 
     data: int = len(DATA)
     train: int = 200
-    test: int = 500
+    test: int = 1000
     batch: int = 25
     steps: int = 400
     tuning: int = 8
-    judging: int = 22
-    lanes: int = 36
+    judging: int = 32
+    lanes: int = 40
     seed: int = 0
 
 
 SMOKE = Config(
-    data=1, train=10, test=20, batch=5, steps=2, tuning=1, judging=2, lanes=144
+    data=1, train=10, test=20, batch=5, steps=2, tuning=1, judging=2, lanes=180
 )
 
 

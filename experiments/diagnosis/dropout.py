@@ -18,7 +18,7 @@ which differ in the signs of the initial weights and are tuned as often; it must
 nothing.
 
 That the scaled network is the mean over all masks, of a linear network exactly and of
-one with two bent layers not, is no finding but a test of `problem.mean_over_masks`.
+one with two bent layers not, is no finding but a test of `mean_over_masks`.
 
 Each strength is run in all units, of which the first tune; resamples tune anew. A unit
 draws pictures, noise, initial weights and order anew. Units of the seed 50, judged

@@ -14,7 +14,7 @@ What folds are for is measured beside it, and decides nothing:
 
 A unit draws points and partitions anew. `leaking_folds` asks when folds mislead.
 
-Not tested: networks; grouped folds, whose law is in the tests of `learn.grouped_folds`.
+Not tested: networks; grouped folds, whose law is in the tests of `grouped_folds`.
 
 Claims: C044.
 Source: Stone 1974, Journal of the Royal Statistical Society B 36.
