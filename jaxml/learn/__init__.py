@@ -12,6 +12,17 @@ from jaxml.learn.batches import (
     updates_per_epoch,
     with_replacement,
 )
+from jaxml.learn.at_points import at_each_point, starting_from
+from jaxml.learn.early_stopping import Stopped, keeping_best, stopped_early
+from jaxml.learn.folds import (
+    Selected,
+    assigned_folds,
+    by_fold,
+    folds,
+    folds_in_time,
+    grouped_folds,
+    selected,
+)
 from jaxml.learn.draws import independent_batches
 from jaxml.learn.diagnosis.asked import Budget, Goal, Models
 from jaxml.learn.diagnosis.diagnose import Diagnosis, diagnose

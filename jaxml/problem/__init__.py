@@ -1,5 +1,32 @@
 """WHAT is learned: data, models, losses, and the objectives they make together."""
 
+from jaxml.problem.data.augmentation import (
+    augmented,
+    flipped,
+    mixed,
+    rotated,
+    shifted,
+    speckled,
+    upside_down,
+)
+from jaxml.problem.models.dropped import mean_over_masks, scaled_by_rest
+from jaxml.problem.tasks.overfitting import other_signs, patch_network, relabelled
+from jaxml.problem.tasks.ridge import (
+    cubic_curve,
+    cubic_points,
+    legendre,
+    mean_square_bend,
+    ridge,
+    ridge_path,
+)
+from jaxml.problem.models.masked import (
+    fewer_inputs,
+    fewer_units,
+    masked,
+    narrowed,
+)
+from jaxml.problem.penalties import without_biases
+from jaxml.problem.smoothing import smoothed_cross_entropy, soft_cross_entropy
 from jaxml.problem.data.embedded import (
     circles,
     digits,
