@@ -104,7 +104,7 @@ class Config:
 
 
 SMOKE = Config(
-    networks=((2,), (2,), (2,), (2,), (2, 2), (2,)),
+    networks=((2,), (2,), (2,), (2,), (2,), (2,)),
     series=3,
     quarters=4,
     controls=2,

@@ -306,7 +306,7 @@ def _table(
             over = read(table, row)[..., error] / table.line[:, None, error]
             samples[width] = np.mean(over, axis=1)
         strips(axis, samples)
-        axis.plot(range(len(ROWS)), COURSE[name], "kx", label="the course")
+        axis.plot(COURSE[name], "kx", label="the course")
         label(axis, title, "ReLUs, a point a window", f"{name} error over a line's")
         legend_below(axis)
     return figure

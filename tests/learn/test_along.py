@@ -1,6 +1,7 @@
 """Losses along a training on drawn batches."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
@@ -16,7 +17,13 @@ def _square(params, batch):
 def test_evaluations_divide_the_updates():
     with pytest.raises(InputError, match="choose a number that divides them"):
         learn.losses_along(
-            _square, optax.sgd(0.1), 1.0, lambda n: 0.0, [0.0], updates=5, evaluations=2
+            _square,
+            optax.sgd(0.1),
+            jnp.array(1.0),
+            lambda n: 0.0,
+            [0.0],
+            updates=5,
+            evaluations=2,
         )
 
 
@@ -24,7 +31,7 @@ def test_each_set_is_evaluated_and_the_last_row_is_the_end():
     losses = learn.losses_along(
         _square,
         optax.sgd(0.5),
-        1.0,
+        jnp.array(1.0),
         lambda number: 0.0,
         [0.0, 2.0],
         updates=2,
@@ -35,8 +42,8 @@ def test_each_set_is_evaluated_and_the_last_row_is_the_end():
 
 def test_rows_beyond_the_count_are_never_drawn():
     draw = learn.drawn_rows(np.arange(8), jax.random.key(0), count=3, size=64)
-    assert set(np.asarray(draw(1))) == {0, 1, 2}
-    assert np.any(draw(1) != draw(2))
+    assert set(np.asarray(draw(jnp.array(1)))) == {0, 1, 2}
+    assert np.any(draw(jnp.array(1)) != draw(jnp.array(2)))
 
 
 def test_the_best_row_is_picked_per_run():

@@ -7,23 +7,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from jaxml import parallel
 from jaxml.learn.optimizers.door import begin, update
-from jaxml.types import Batch, InputError, Objective, Params
+from jaxml.types import Array, InputError, Params
 
 
 def losses_along(
-    objective: Objective,
+    objective: Callable[[Params, Any], jax.Array],
     optimizer: optax.GradientTransformation,
     params: Params,
-    draw: Callable[[jax.Array], Batch],
-    sets: Sequence[Batch],
+    draw: Callable[[jax.Array], Any],
+    sets: Sequence[Any],
     *,
     updates: int,
     evaluations: int,
-) -> Float[Array, "evaluation set"]:
+) -> Float[jax.Array, "evaluation set"]:
     """Σ w loss / Σ w of each set of examples after every `updates / evaluations`
     updates, each on a batch drawn for it; the last row is the end of the training.
 
@@ -31,7 +31,7 @@ def losses_along(
     among the sets tell afterwards where such a training would have been stopped.
 
     Args:
-        objective: of parameters and a batch.
+        objective: the loss, of parameters and a batch.
         optimizer: any chain.
         params: initial ones.
         draw: the batch of an update, by its number from 1 on.
@@ -45,7 +45,7 @@ def losses_along(
     >>> def square(params, batch):
     ...     return params**2
     >>> losses = losses_along(
-    ...     square, optax.sgd(0.25), 1.0, lambda number: None, [None],
+    ...     square, optax.sgd(0.25), jnp.array(1.0), lambda number: None, [None],
     ...     updates=2, evaluations=2,
     ... )
     >>> losses.tolist()
@@ -74,8 +74,8 @@ def losses_along(
 
 
 def drawn_rows(
-    batch: Batch, key: jax.Array, *, count: int | jax.Array, size: int
-) -> Callable[[jax.Array], Batch]:
+    batch: Any, key: jax.Array, *, count: int | Array, size: int
+) -> Callable[[jax.Array], Any]:
     """The batch of an update, by its number: `size` rows drawn with replacement from
     the first `count`, anew for each number.
 
@@ -84,9 +84,9 @@ def drawn_rows(
     [0, 1]
     """
 
-    def draw(number: jax.Array) -> Batch:
+    def draw(number: jax.Array) -> Any:
         chosen = jax.random.randint(jax.random.fold_in(key, number), (size,), 0, count)
-        return jax.tree.map(lambda field: field[chosen], batch)
+        return jax.tree.map(lambda field: jnp.asarray(field)[chosen], batch)
 
     return draw
 
