@@ -43,7 +43,6 @@ class Config:
     """Views of so many days; nothing is drawn."""
 
     last: str = "2012-12-30"
-    seed: int = 0
 
 
 SMOKE = Config(last="2012-03-31")
