@@ -9,6 +9,9 @@ says that a loss may be negative, as |e| - 100.
 - C014 is calculus: gradients over w and b of the mean of |e| - 100, on views of the
   page R in 2012 at 441 lines, equal those of the mean of |e|, and the loss is negative
   at its least. Control: 100 taken off e, which must change gradients.
+
+Nothing is random. Changed in review: C011 is a study of its own, mean_and_median.
+
 Claims: C010, C014.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
 Cost: 3 seconds on 2 cores.
