@@ -14,11 +14,14 @@ Here lines from 56 days, fitted by mean absolute error, forecast half-years of:
 Of that day is claimed:
 
 - *It fails*: its error is more than 4 times the mean of the other days'. The largest of
-  182 normal errors is 3.4 times their mean. By construction in drawn series, so that
-  Peyton Manning decides.
+  182 normal errors is 3.4 times their mean. In drawn series that is by construction,
+  and on pages by the choice of the day that rose most; so it supports only.
 - *More data do not mend it*: 730 earlier days instead of 120, of drawn series 2,922, do
   not lower its error by 10 %. Were it overfitting, they would: control, the other days'
   errors, which must fall by more.
+
+Changed in review: "It fails" decided on Peyton Manning. Half-years share up to 548 of
+730 days of training; of Peyton Manning neighbours' log ratios correlate by 0.03.
 
 On R the day's errors scatter by half of themselves, and 11 half-years cannot tell 10 %:
 they support only. Beside it stands a line from one day: does a simpler model fail less?
@@ -160,7 +163,10 @@ def _errors_of(window: Window, lags: int) -> Float[np.ndarray, " day"]:
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Log ratios of errors."""
-    pages = f"{{}} half-years of daily views of the page {{}}, {FIRST_DAY} on"
+    pages = (
+        f"{{}} half-years of daily views of the page {{}}, {FIRST_DAY} on; for a new "
+        "cause stands the day that rose most over the week before"
+    )
     manning = pages.format(len(result.manning.simple), "Peyton Manning")
     r = pages.format(len(result.r.simple), "R")
     drawn = f"{len(result.drawn.simple)} drawn series of daily views with one new day"
@@ -169,7 +175,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         _fails(record.supporting, result.drawn, drawn, MOST),
         *_beside(result.drawn, drawn, MOST),
         _more_days(record.deciding, result.manning, manning, MANY),
-        _fails(record.deciding, result.manning, manning, MANY),
+        _fails(record.supporting, result.manning, manning, MANY),
         *_beside(result.manning, manning, MANY),
         _more_days(record.supporting, result.r, r, MANY),
         _fails(record.supporting, result.r, r, MANY),
@@ -185,7 +191,7 @@ def _more_days(
     return role(
         "C008",
         f"Fitting {many:,} earlier days instead of {FEW} lowers the error of a line "
-        "from 56 days, on a day whose rise no input tells, by less than 10 %: log "
+        "from 56 days, on the day of a new cause, by less than 10 %: log "
         "ratio.",
         record.mean_log_ratio(much, few),
         NO_LOWER,
@@ -201,8 +207,8 @@ def _fails(
     """C008, how badly."""
     return role(
         "C008",
-        f"A line from 56 days, fitted to {many:,}, errs on the day whose rise no input "
-        f"tells by more than {TIMES:g} times its error on other days: log ratio.",
+        f"A line from 56 days, fitted to {many:,}, errs on the day of a new cause "
+        f"by more than {TIMES:g} times its error on other days: log ratio.",
         record.mean_log_ratio(days.day[:, 1], days.others[:, 1]),
         FAILS,
         unit="log ratio",
@@ -225,7 +231,7 @@ def _beside(days: Days, setting: str, many: int) -> tuple[Assertion, ...]:
             NO_LOWER,
         ),
         finding(
-            "On the day whose rise no input tells a line from one day errs by less "
+            "On the day of a new cause a line from one day errs by less "
             "than a line from 56: log ratio.",
             record.mean_log_ratio(days.simple, days.day[:, 1]),
             record.below(0.0, margin=0.1, reason="a tenth of such an error"),

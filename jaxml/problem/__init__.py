@@ -177,6 +177,12 @@ from jaxml.problem.tasks.views import (
     standardised,
     years_as_one,
 )
+from jaxml.problem.tasks.validated import (
+    Validated,
+    series_and_pages,
+    shortened,
+    validated_windows,
+)
 from jaxml.problem.tasks.windows import (
     Fitted,
     Scaled,
