@@ -30,7 +30,7 @@ DOORS = {
     "time": ("jaxml.record", "jaxml.bench"),
     "datetime": ("jaxml.record", "jaxml.bench"),
 }
-ROOM_LINES, FILE_LINES = 160, 300
+ROOM_LINES, FILE_LINES = 200, 300
 
 
 def module(path: Path) -> str:

@@ -106,7 +106,7 @@ from jaxml.learn.optimizers.wrappers import (
 from jaxml.learn.training.sweep import Program, Runs, compiled, run, sweep
 from jaxml.learn.recorded import recorded_weights, recording
 from jaxml.learn.reaching import Reached, Stop, own_data, trained_to
-from jaxml.learn.training.along import at_least, drawn_rows, each_run, losses_along
+from jaxml.learn.along import at_least, drawn_rows, each_run, losses_along
 from jaxml.learn.training.descent import Descent, descend, descended, minimiser
 from jaxml.learn.training.state import (
     Info,

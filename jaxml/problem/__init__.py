@@ -9,24 +9,6 @@ from jaxml.problem.data.augmentation import (
     speckled,
     upside_down,
 )
-from jaxml.problem.models.dropped import mean_over_masks, scaled_by_rest
-from jaxml.problem.tasks.overfitting import other_signs, patch_network, relabelled
-from jaxml.problem.tasks.ridge import (
-    cubic_curve,
-    cubic_points,
-    legendre,
-    mean_square_bend,
-    ridge,
-    ridge_path,
-)
-from jaxml.problem.models.masked import (
-    fewer_inputs,
-    fewer_units,
-    masked,
-    narrowed,
-)
-from jaxml.problem.penalties import without_biases
-from jaxml.problem.smoothing import smoothed_cross_entropy, soft_cross_entropy
 from jaxml.problem.data.embedded import (
     circles,
     digits,
@@ -38,16 +20,9 @@ from jaxml.problem.data.embedded import (
 )
 from jaxml.problem.data.examples import examples, split
 from jaxml.problem.data.idx import read_idx
-from jaxml.problem.data.image_sets import (
-    fashion_mnist,
-    mnist,
-    shrunk,
-)
+from jaxml.problem.data.image_sets import fashion_mnist, mnist, shrunk
 from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
-from jaxml.problem.data.text import (
-    shakespeare,
-    windows,
-)
+from jaxml.problem.data.text import shakespeare, windows
 from jaxml.problem.data.views import PAGES, DailyViews, page_views
 from jaxml.problem.labels import check_labels
 from jaxml.problem.losses import (
@@ -63,24 +38,14 @@ from jaxml.problem.losses import (
     softmax_mse,
     weighted_mean,
 )
-from jaxml.problem.models.convolution import (
-    convolve,
-    convolve_native,
-    convolve_patches,
-)
-from jaxml.problem.models.dense import (
-    linear,
-    mlp,
-    polynomial,
-    units,
-)
+from jaxml.problem.models.convolution import convolve, convolve_native, convolve_patches
 from jaxml.problem.models.deeper import deepened, with_zero_blocks
+from jaxml.problem.models.dense import linear, mlp, polynomial, units
+from jaxml.problem.models.dropped import mean_over_masks, scaled_by_rest
 from jaxml.problem.models.ghosts import in_ghosts
-from jaxml.problem.models.image import (
-    cnn,
-    max_pool,
-)
+from jaxml.problem.models.image import cnn, max_pool
 from jaxml.problem.models.linen import from_linen
+from jaxml.problem.models.masked import fewer_inputs, fewer_units, masked, narrowed
 from jaxml.problem.models.nnx import from_nnx
 from jaxml.problem.models.normalised import batch_normalised
 from jaxml.problem.models.sums import (
@@ -100,13 +65,14 @@ from jaxml.problem.objectives import (
     start,
     training_loss,
 )
+from jaxml.problem.penalties import without_biases
+from jaxml.problem.smoothing import smoothed_cross_entropy, soft_cross_entropy
 from jaxml.problem.tasks.classical import (
     Classifier,
     nearest_neighbour,
     ridge_classifier,
     stored_examples,
 )
-from jaxml.problem.tasks.leaderboards import Parts, Scores, leaderboard
 from jaxml.problem.tasks.lags import (
     Errors,
     Scale,
@@ -120,14 +86,9 @@ from jaxml.problem.tasks.lags import (
     rescaled,
     span,
 )
-from jaxml.problem.tasks.line import (
-    Line,
-    pokemon_line,
-)
-from jaxml.problem.tasks.measures import (
-    judged_on_both,
-    mean_loss,
-)
+from jaxml.problem.tasks.leaderboards import Parts, Scores, leaderboard
+from jaxml.problem.tasks.line import Line, pokemon_line
+from jaxml.problem.tasks.measures import judged_on_both, mean_loss
 from jaxml.problem.tasks.networks import (
     Task,
     deep_relu,
@@ -145,18 +106,27 @@ from jaxml.problem.tasks.networks import (
     wider_inputs,
 )
 from jaxml.problem.tasks.normalised import normalised_workload
+from jaxml.problem.tasks.overfitting import other_signs, patch_network, relabelled
 from jaxml.problem.tasks.parity import parity_clothing
 from jaxml.problem.tasks.planted import planted_cases
 from jaxml.problem.tasks.planted_parts import PlantedCase
-from jaxml.problem.tasks.polynomials import (
-    legendre_features,
-    nearest_solution,
+from jaxml.problem.tasks.polynomials import legendre_features, nearest_solution
+from jaxml.problem.tasks.ridge import (
+    cubic_curve,
+    cubic_points,
+    legendre,
+    mean_square_bend,
+    ridge,
+    ridge_path,
 )
-from jaxml.problem.tasks.scripts import (
-    one_large,
-    over_decades,
-)
+from jaxml.problem.tasks.scripts import one_large, over_decades
 from jaxml.problem.tasks.stored import in_float64, stored_networks
+from jaxml.problem.tasks.validated import (
+    Validated,
+    series_and_pages,
+    shortened,
+    validated_windows,
+)
 from jaxml.problem.tasks.variants import (
     after_the_sum,
     before_the_block,
@@ -177,12 +147,6 @@ from jaxml.problem.tasks.views import (
     standardised,
     years_as_one,
 )
-from jaxml.problem.tasks.validated import (
-    Validated,
-    series_and_pages,
-    shortened,
-    validated_windows,
-)
 from jaxml.problem.tasks.windows import (
     Fitted,
     Scaled,
@@ -201,11 +165,5 @@ from jaxml.problem.tasks.workloads import (
     weights,
     workload,
 )
-from jaxml.problem.toys import (
-    bilinear,
-    cubic,
-    parabola,
-    quartic,
-    x_sin_x,
-)
+from jaxml.problem.toys import bilinear, cubic, parabola, quartic, x_sin_x
 from jaxml.provenance import read
