@@ -1,11 +1,12 @@
 """Dense networks of many equal layers, plain or residual, in one program a shape."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.nn.initializers import lecun_normal
+import numpy as np
 from jax.typing import ArrayLike
 
 from jaxml.problem.models.adapters import require_floating
@@ -15,6 +16,9 @@ from jaxml.types import Array, InputError, Key, Model, Params
 __all__ = ["Through", "deep_mlp", "embedded", "matched_width", "mlp_parameters"]
 
 Activation = Callable[[jax.Array], jax.Array]
+
+_TRUNCATED = 0.87962566103423978
+"""The standard deviation of a standard normal variable within [-2, 2]."""
 
 
 class Through(NamedTuple):
@@ -124,19 +128,19 @@ def deep_mlp(
         inputs = jnp.asarray(inputs)
         require_floating(inputs)
         size, dtype = inputs[0].size, inputs.dtype
-        first, between, last = jax.random.split(key, 3)
-        kernels = {
-            "first": lecun_normal()(first, (size, width), dtype),
-            "hidden": lecun_normal(batch_axis=0)(
-                between, (depth - 1, width, width), dtype
-            ),
-            "last": lecun_normal()(last, (width, outputs), dtype),
+        shapes = {
+            "first": (size, width),
+            "hidden": (depth - 1, width, width),
+            "last": (width, outputs),
         }
-        factor = jnp.asarray(scale, dtype)
+        sizes = [math.prod(shape) for shape in shapes.values()]
+        drawn = jax.random.truncated_normal(key, -2, 2, (sum(sizes),), jnp.float32)
+        parts = jnp.split(drawn.astype(dtype), np.cumsum(sizes)[:-1])
         params = {}
-        for name, kernel in kernels.items():
-            bias = jnp.zeros((*kernel.shape[:-2], kernel.shape[-1]), dtype)
-            params[name] = {"kernel": factor * kernel, "bias": bias}
+        for (name, shape), part in zip(shapes.items(), parts, strict=True):
+            deviation = jnp.asarray(scale, dtype) / (_TRUNCATED * shape[-2] ** 0.5)
+            bias = jnp.zeros((*shape[:-2], shape[-1]), dtype)
+            params[name] = {"kernel": deviation * part.reshape(shape), "bias": bias}
         state = Through(jnp.int32(depth), jnp.asarray(shortcut, dtype))
         return params, state
 
