@@ -35,6 +35,7 @@ Expect: seven layers lead on both curves.
 Run: jaxml run deep_or_wide
 """
 
+import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxml import learn, problem, randomness, record
+from jaxml import learn, parallel, problem, randomness, record
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, label, panels, shared_legend, strips
@@ -66,23 +67,12 @@ TWICE = "a factor of two in the loss; the course's are 14 and more"
 LOWER = record.below(0.0, margin=float(np.log10(2)), reason=TWICE)
 
 
-class Curve(NamedTuple):
-    """A target on [0, 1], and the lowest of its rates."""
-
-    name: str
-    points: Batch
-    lowest: float
-
-
-def _curves() -> tuple[Curve, ...]:
-    sinc = problem.sinc(POOL, dtype=np.float32)
-    square = problem.square_wave(POOL, dtype=jnp.float32)
-    return (
-        Curve("sin(5πx)/(5πx)", sinc, 1.3e-3),
-        Curve("sgn(sin 5πx)", square, 4e-3),
-        Curve("linear units on sin(5πx)/(5πx)", sinc, 1.3e-3),
-    )
-
+CURVES = {
+    "sin(5πx)/(5πx)": 1.3e-3,
+    "sgn(sin 5πx)": 4e-3,
+    "sin(5πx)/(5πx), linear units": 1.3e-3,
+}
+"""Curves on [0, 1], and the lowest of their rates."""
 
 SINC, SQUARE, LINEAR = range(3)
 
@@ -104,18 +94,21 @@ class Config:
 SMOKE = Config(curves=1, networks=2, points=16, tuning=1, judging=2, steps=10, lanes=27)
 
 
-class Start(NamedTuple):
-    """A rate, the scale of the first kernel, the curve, and what Adam reads."""
+class Run(NamedTuple):
+    """A rate, the scale of the first kernel, a curve, the unit whose weights and points
+    it has, and what Adam reads.
+    """
 
     lr: Any
-    scale: float = 1.0
-    curve: int = 0
-    momentum: Any = 0.9
-    second_moment: Any = 0.999
-    epsilon: Any = 1e-8
-    weight_decay: Any = 0.0
-    warmup: Any = 0.0
-    seed: int = 0
+    scale: Any
+    curve: Any
+    unit: Any
+    seed: Any
+    momentum: float = 0.9
+    second_moment: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    warmup: float = 0.0
 
 
 class Result(NamedTuple):
@@ -139,20 +132,14 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program a network, for all curves."""
-    losses, parameters = [], []
-    for name in list(NETWORKS)[: config.networks]:
-        training = _training(config, NETWORKS[name])
-        found = learn.sweep(
-            training, _grid(config), lanes=config.lanes, name=name, keep=keep
-        )
-        shape = (config.curves, len(SCALES) * len(STEPS), -1)
-        last = found.trace.loss[:, -max(config.steps // 10, 1) :]
-        ended = np.where(found.diverged_at < 0, np.median(last, axis=1), np.nan)
-        losses.append(np.log10(ended).reshape(shape))
-        parameters.append(_parameters(NETWORKS[name]))
+    units = config.tuning + config.judging
+    seeds = np.array(randomness.seeds(config.seed, units), np.int32)
+    names = list(NETWORKS)[: config.networks]
+    losses = [keep(name, partial(_losses, config, name, seeds)) for name in names]
+    shape = (config.curves, len(SCALES) * len(STEPS), units)
     return Result(
-        loss=np.stack(losses, axis=1),
-        parameters=np.array(parameters),
+        loss=np.stack([loss.reshape(shape) for loss in losses], axis=1),
+        parameters=np.array([_parameters(NETWORKS[name]) for name in names]),
         tuning=np.array(config.tuning),
         points=np.array(config.points),
         steps=np.array(config.steps),
@@ -165,31 +152,67 @@ def _parameters(widths: tuple[int, ...]) -> int:
     return int(np.sum((sizes[:-1] + 1) * sizes[1:]))
 
 
-def _grid(config: Config) -> Start:
-    """Of each curve all scales, rates and units."""
-    seeds = randomness.seeds(config.seed, config.tuning + config.judging)
-    grids = []
-    for place, curve in enumerate(_curves()[: config.curves]):
-        rates = curve.lowest * STEPS
-        grids.append(learn.grid(Start, curve=place, scale=SCALES, lr=rates, seed=seeds))
-    return learn.joined(grids)
+def _losses(config: Config, name: str, seeds: np.ndarray) -> Float[np.ndarray, " run"]:
+    """Of all runs of a network, log₁₀ of what they end at."""
+    widths = NETWORKS[name]
+    training = _training(config, widths)
+    shared = (_tables(widths, seeds), training.data)
+    last = max(config.steps // 10, 1)
+
+    def one(shared: Any, run: Run) -> tuple[jax.Array, jax.Array]:
+        tables, data = shared
+        bends, params = jax.tree.map(lambda leaf: leaf[run.unit], tables)
+        kernel = run.scale * params["first"]["kernel"]
+        first = {"kernel": kernel, "bias": -kernel[0] * bends}
+        begun = training.init(run, {**params, "first": first}, run.curve)
+        ended, trace = training.run(begun, data)
+        return jnp.median(trace.loss[-last:]), ended.diverged_at < 0
+
+    def of_chunk(chunk: Run, shared: Any) -> tuple[jax.Array, jax.Array]:
+        return jax.vmap(partial(one, shared))(chunk)
+
+    runs = _runs(config, seeds)
+    first = parallel.rows(runs, np.arange(config.lanes))
+    chunks = len(runs.lr) // config.lanes
+    program = parallel.compiled(of_chunk, first, shared, chunks=chunks)
+    loss, ended = parallel.gathered(program, runs, shared)
+    return np.log10(np.where(ended, loss, np.nan))
+
+
+def _runs(config: Config, seeds: np.ndarray) -> Run:
+    """Of each curve all scales, rates and units, in that order."""
+    curves, units = np.arange(config.curves), np.arange(len(seeds))
+    lowest = np.array(list(CURVES.values()))
+    axes = np.meshgrid(curves, SCALES, STEPS, units, indexing="ij")
+    curve, scale, step, unit = (np.ravel(axis) for axis in axes)
+    run = Run(
+        lr=(lowest[curve] * step).astype(np.float32),
+        scale=scale.astype(np.float32),
+        curve=curve.astype(np.int32),
+        unit=unit.astype(np.int32),
+        seed=seeds[unit],
+    )
+    given = {"lr", "scale", "curve", "unit", "seed"}
+    rest = {}
+    for name, value in run._asdict().items():
+        if name not in given:
+            rest[name] = np.full(len(run.lr), value, np.float32)
+    return run._replace(**rest)
 
 
 def _training(config: Config, widths: tuple[int, ...]) -> learn.Training:
     """Training on the curve that a run says, at points of its own."""
-    curves = [curve.points for curve in _curves()]
-    targets = np.concatenate([curve.targets for curve in curves], axis=1)
-    inputs = HALF_LENGTH * (2 * np.asarray(curves[SQUARE].inputs) - 1)
-    data = curves[SQUARE]._replace(inputs=inputs, targets=targets)
+    x = (np.arange(POOL)[:, None] + 0.5) / POOL
+    sinc, square = np.sinc(5 * x), np.sign(np.sin(5 * np.pi * x))
+    data = Batch(
+        inputs=(HALF_LENGTH * (2 * x - 1)).astype(np.float32),
+        targets=np.hstack([sinc, square, sinc]).astype(np.float32),
+        weights=np.ones(POOL, np.float32),
+    )
 
     def model(curve: jax.Array) -> Model:
         activation = partial(_activation, curve)
         return problem.deep_mlp(max(widths), len(widths), 1, activation)
-
-    def start(key: Key) -> tuple[Params, jax.Array]:
-        zero = jnp.int32(0)
-        params, _ = model(zero).init(key, jnp.asarray(inputs))
-        return _narrowed(widths, params), zero
 
     def loss(
         params: Params, curve: jax.Array, batch: Batch, key: Key
@@ -198,45 +221,13 @@ def _training(config: Config, widths: tuple[int, ...]) -> learn.Training:
         of_model = problem.training_loss(model(curve), problem.mse)
         return of_model(params, {}, own, key)[0], curve
 
-    batches = learn.split_anew(data, train=config.points, test=1, size=config.points)
-    training = learn.training(start, loss, learn.adam, batches, steps=config.steps)
-
-    def init(hyper: Start, params: Params, curve: Any) -> learn.TrainState:
-        del curve
-        state = training.init(hyper, params, jnp.asarray(hyper.curve))
-        return state._replace(params=_spread(state, params))
-
-    def check(hypers: Start) -> Start:
-        """The optimizer need not read the curve and the scale, since `init` does."""
-        same = hypers._replace(
-            curve=np.zeros_like(hypers.curve), scale=np.ones_like(hypers.scale)
-        )
-        training.check(same)
-        return hypers
-
-    return training._replace(init=init, check=check)
-
-
-def _narrowed(widths: tuple[int, ...], params: Params) -> Params:
-    """A network of one width of which each layer uses its own number of units.
-
-    The others' weights are 0 and stay so, since SELU is 0 at 0. Kernels start with
-    variance one over the units that are used.
-    """
-    widest = max(widths)
-    counts = np.array(widths, np.float32)
-    used = jnp.asarray(np.arange(widest)[None] < counts[:, None], jnp.float32)
-    larger = jnp.asarray(np.sqrt(widest / counts))
-    from_used = used * larger[:, None]
-    masks = {
-        "first": used[:1],
-        "hidden": from_used[:-1, :, None] * used[1:, None],
-        "last": from_used[-1][:, None],
-    }
-    narrowed = {}
-    for name, layer in params.items():
-        narrowed[name] = {**layer, "kernel": layer["kernel"] * masks[name]}
-    return narrowed
+    return learn.training(
+        problem.start(model(jnp.int32(0)), data.inputs),
+        loss,
+        learn.adam,
+        learn.split_anew(data, train=config.points, test=1, size=config.points),
+        steps=config.steps,
+    )
 
 
 def _activation(curve: jax.Array, values: jax.Array) -> jax.Array:
@@ -244,24 +235,37 @@ def _activation(curve: jax.Array, values: jax.Array) -> jax.Array:
     return jnp.where(curve == LINEAR, values, jax.nn.selu(values))
 
 
-def _spread(state: learn.TrainState, params: Params) -> Params:
-    """First kernels scaled, and first biases with which a unit bends at its own x."""
-    kernel = state.hyper.scale * params["first"]["kernel"]
-    bends = jax.random.uniform(
-        jax.random.fold_in(state.key, 4),
-        (kernel.shape[1],),
-        minval=-HALF_LENGTH,
-        maxval=HALF_LENGTH,
-    )
-    return {**params, "first": {"kernel": kernel, "bias": -kernel[0] * bends}}
+def _tables(widths: tuple[int, ...], seeds: np.ndarray) -> tuple[np.ndarray, Params]:
+    """Of each unit where first units bend, and parameters at LeCun's scale.
+
+    All layers are as wide as the widest. The units that a layer does not use have
+    weights of 0, which stay so, since SELU is 0 at 0.
+    """
+    widest, depth = max(widths), len(widths)
+    shape = (len(seeds), depth - 1, widest, widest)
+    first, last = np.zeros((len(seeds), 1, widest)), np.zeros((len(seeds), widest, 1))
+    hidden, bends = np.zeros(shape), np.zeros((len(seeds), widest))
+    for unit, seed in enumerate(seeds):
+        rng = np.random.default_rng(seed)
+        bends[unit] = rng.uniform(-HALF_LENGTH, HALF_LENGTH, widest)
+        first[unit, 0, : widths[0]] = rng.normal(size=widths[0])
+        for place, (before, after) in enumerate(itertools.pairwise(widths)):
+            kernel = rng.normal(size=(before, after)) / np.sqrt(before)
+            hidden[unit, place, :before, :after] = kernel
+        last[unit, : widths[-1], 0] = rng.normal(size=widths[-1]) / widths[-1] ** 0.5
+    params = {}
+    for name, kernel in (("first", first), ("hidden", hidden), ("last", last)):
+        bias = np.zeros((*kernel.shape[:-2], kernel.shape[-1]))
+        params[name] = {"kernel": kernel, "bias": bias}
+    return jax.tree.map(lambda leaf: leaf.astype(np.float32), (bends, params))
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Deep against wide on each curve."""
     found = [_counted(result)]
-    for place, curve in enumerate(_curves()[: len(result.loss)]):
+    for place, name in zip(range(len(result.loss)), CURVES, strict=False):
         setting = (
-            f"{curve.name} at {result.points} points drawn from [0, 1], dense networks "
+            f"{name} at {result.points} points drawn from [0, 1], dense networks "
             f"of SELUs, 571 or 572 parameters, {result.steps:,} updates by Adam of all "
             "points, rate and initial scale tuned for each"
         )
@@ -324,7 +328,7 @@ def _lead(result: Result, curve: int, network: int) -> record.Interval:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Each unit's loss at its tuned point, the course's beside it, and the leads."""
-    curves = _curves()[: len(result.loss)]
+    curves = list(CURVES)[: len(result.loss)]
     figure, axes = panels(2, len(curves), width=4.8)
     tuning = int(result.tuning)
     for place, curve in enumerate(curves):
@@ -336,7 +340,7 @@ def figures(result: Result) -> dict[str, Figure]:
         if place == SINC:
             printed = np.log10(COURSE[: len(judged)])
             own.scatter(range(len(judged)), printed, marker="x", label="the course's")
-        label(own, curve.name, "network", "log₁₀ training loss")
+        label(own, curve, "network", "log₁₀ training loss")
         wide = _arm(result, place, WIDE)
         pairs = {
             f"{name} minus 1": (_arm(result, place, network), wide)
@@ -344,6 +348,6 @@ def figures(result: Result) -> dict[str, Figure]:
             if network != WIDE
         }
         compared(leads, pairs, LOWER, tuning=tuning)
-        label(leads, curve.name, "difference of log₁₀ losses", "networks")
+        label(leads, curve, "difference of log₁₀ losses", "networks")
     shared_legend(figure)
     return {"deep_or_wide": figure}
