@@ -49,7 +49,7 @@ from jaxml import learn, parallel, problem, randomness, record
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, label, panels, shared_legend, strips
-from jaxml.types import Array, Batch, Keep, Key, Model, Params
+from jaxml.types import Batch, Keep, Key, Model, Params
 
 NETWORKS = {
     "1 hidden layer": (190,),
@@ -104,11 +104,11 @@ class Run(NamedTuple):
     curve: Any
     unit: Any
     seed: Any
-    momentum: float = 0.9
-    second_moment: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    warmup: float = 0.0
+    momentum: Any = 0.9
+    second_moment: Any = 0.999
+    epsilon: Any = 1e-8
+    weight_decay: Any = 0.0
+    warmup: Any = 0.0
 
 
 class Result(NamedTuple):
@@ -123,11 +123,11 @@ class Result(NamedTuple):
         steps: updates.
     """
 
-    loss: Float[Array, "curve network point unit"]
-    parameters: Int[Array, " network"]
-    tuning: Int[Array, ""]
-    points: Int[Array, ""]
-    steps: Int[Array, ""]
+    loss: Float[np.ndarray, "curve network point unit"]
+    parameters: Int[np.ndarray, " network"]
+    tuning: Int[np.ndarray, ""]
+    points: Int[np.ndarray, ""]
+    steps: Int[np.ndarray, ""]
 
 
 def study(config: Config, keep: Keep) -> Result:

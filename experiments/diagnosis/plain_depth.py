@@ -17,14 +17,14 @@ held-out pictures, each at its own best rate; it fails if they do not. If they d
 held-out pictures alone, they would overfit. Control: 56 residual layers must not.
 C030: the solution of 4 layers with 52 identity layers after it is a network of 56
 layers, and its loss must be the same to the last bit. The guide's sign of an
-optimisation problem, a training loss a tenth of a nat above that of the contained
-network (chance is at 2.3 nats), must show for 56 plain layers from scratch. It is right
-if the same 56 layers, trained as long from the embedded solution, end a tenth of a nat
-below those from scratch or lower, so that they could have; if not, wrong. Control: 56
+optimisation problem, a training loss above that of the contained network by 0.23 nats,
+a tenth of what chance has, must show for 56 plain layers from scratch. It is right
+if the same 56 layers, trained as long from the embedded solution, end as far below
+those from scratch, so that they could have; if not, wrong. Control: 56
 residual layers, which train well and contain 4, must not show the sign.
 
 A unit draws initial weights, pictures and their order anew: 14, of which four tune.
-Eleven rates in steps of 1.5 for each network. Four units of the seed 7700 placed them
+Ten rates in steps of 1.5 for each network. Four units of the seed 7700 placed them
 on digits: training errors of 0.76 (56), 0.4 (20) and 0.01 (4), of 0.01 residual, with
 standard deviations of 0.08, so that ten units give a half-width of about 0.07 around a
 difference of 0.35.
@@ -60,11 +60,11 @@ DATA = ("8x8 digits", "clothing of 7x7 pixels")
 POOL = 20_000  # pictures of clothing that units draw from
 KINDS = ("plain", "residual")
 PLAIN, RESIDUAL = range(2)
-LOWEST = np.array([[2e-3, 4e-4, 1e-4], [1e-3, 2e-4, 1e-4]])  # by kind and depth
+LOWEST = np.array([[2e-3, 4e-4, 2e-4], [3e-3, 6e-4, 2e-4]])  # by kind and depth
 CONTINUED = 1e-4
 HIGHER = record.above(0.0, margin=0.02, reason="two pictures in a hundred")
-NATS = "a tenth of a nat, where chance is at 2.3"
-ABOVE = record.above(0.0, margin=0.1, reason=NATS)
+NATS = "a tenth of the loss of chance, 2.3 nats"
+ABOVE = record.above(0.0, margin=0.23, reason=NATS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +77,13 @@ class Config:
     data: int = len(DATA)
     depths: tuple[int, ...] = (4, 20, 56)
     width: int = 32
-    rates: int = 11
+    rates: int = 10
     tuning: int = 4
     judging: int = 10
     train: int = 512
     test: int = 500
     steps: int = 256
-    lanes: int = 77
+    lanes: int = 70
     seed: int = 0
 
 
@@ -107,14 +107,14 @@ class Run(NamedTuple):
     """
 
     lr: Any
-    layers: int
-    shortcut: float = 0.0
-    factor: float = 1.0
-    unit: int = 0
+    layers: Any
+    shortcut: Any = 0.0
+    factor: Any = 1.0
+    unit: Any = 0
     momentum: Any = 0.9
     weight_decay: Any = 0.0
     warmup: Any = 0.0
-    seed: int = 0
+    seed: Any = 0
 
 
 class Seen(NamedTuple):
@@ -152,17 +152,17 @@ class Result(NamedTuple):
         tuning: how many of the units tune.
     """
 
-    loss: Float[Array, "data kind depth rate unit"]
-    training: Float[Array, "data kind depth rate unit"]
-    held_out: Float[Array, "data kind depth rate unit"]
-    embedded: Float[Array, "data both unit"]
-    continued: Float[Array, "data rate unit"]
-    depths: Int[Array, " depth"]
-    rates: Float[Array, "kind depth rate"]
-    width: Int[Array, ""]
-    train: Int[Array, ""]
-    steps: Int[Array, ""]
-    tuning: Int[Array, ""]
+    loss: Float[np.ndarray, "data kind depth rate unit"]
+    training: Float[np.ndarray, "data kind depth rate unit"]
+    held_out: Float[np.ndarray, "data kind depth rate unit"]
+    embedded: Float[np.ndarray, "data both unit"]
+    continued: Float[np.ndarray, "data rate unit"]
+    depths: Int[np.ndarray, " depth"]
+    rates: Float[np.ndarray, "kind depth rate"]
+    width: Int[np.ndarray, ""]
+    train: Int[np.ndarray, ""]
+    steps: Int[np.ndarray, ""]
+    tuning: Int[np.ndarray, ""]
 
 
 class Measured(NamedTuple):
@@ -202,17 +202,17 @@ def _measured(config: Config, name: str, rates: np.ndarray) -> Measured:
     seeds = np.array(randomness.seeds(config.seed, units), np.int32)
     tables = _tables(config, data.inputs.shape[1], seeds)
     execute = _program(config, data, tables, seeds)
-    seen, shallow = [], tables
+    seen, shallow, chosen = [], tables, 0
     for kind, depth in np.ndindex(*rates.shape[:2]):
         layers = config.depths[depth]
-        factor = layers**-0.5 if kind == RESIDUAL else 1.0
+        factor = 1 / layers if kind == RESIDUAL else 1.0
         first = Run(rates[kind, depth], layers, float(kind), factor)
         of_network, params = execute(_runs(first, seeds), tables)
         seen.append(of_network)
         if (kind, depth) == (PLAIN, 0):
-            chosen = learn.chosen(of_network.loss, config.tuning)
+            losses = np.asarray(of_network.loss)
+            chosen = learn.chosen(losses, config.tuning)
             shallow = jax.tree.map(operator.itemgetter(chosen), params)
-            ended = of_network.loss[chosen]
     embedded = _embedded(config, shallow)
     rate = (CONTINUED * rates[0, 0] / rates[0, 0, 0]).astype(np.float32)
     later, _ = execute(_runs(Run(rate, config.depths[-1]), seeds), embedded)
@@ -222,7 +222,7 @@ def _measured(config: Config, name: str, rates: np.ndarray) -> Measured:
         loss=all_seen.loss,
         training=all_seen.training,
         held_out=all_seen.held_out,
-        embedded=np.stack([ended, later.before[0]]),
+        embedded=np.stack([seen[0].loss[chosen], later.before[0]]),
         continued=later.loss,
     )
 
@@ -249,22 +249,17 @@ def _tables(config: Config, inputs: int, seeds: np.ndarray) -> Params:
 def _runs(network: Run, seeds: np.ndarray) -> Run:
     """A network at all its rates, and of each all units."""
     rates, units = len(network.lr), len(seeds)
-    count = rates * units
-
-    def column(value: Any, dtype: Any) -> np.ndarray:
-        return np.full(count, value, dtype)
-
-    return Run(
+    run = network._replace(
         lr=np.repeat(network.lr, units),
-        layers=column(network.layers, np.int32),
-        shortcut=column(network.shortcut, np.float32),
-        factor=column(network.factor, np.float32),
-        unit=np.tile(np.arange(units, dtype=np.int32), rates),
-        momentum=column(network.momentum, np.float32),
-        weight_decay=column(network.weight_decay, np.float32),
-        warmup=column(network.warmup, np.float32),
+        unit=np.tile(np.arange(units), rates),
         seed=np.tile(seeds, rates),
     )
+    columns = {}
+    for name, value in run._asdict().items():
+        whole = name in ("layers", "unit", "seed")
+        column = np.broadcast_to(value, (rates * units,))
+        columns[name] = column.astype(np.int32 if whole else np.float32)
+    return Run(**columns)
 
 
 def _program(
