@@ -35,7 +35,6 @@ Expect: seven layers lead on both curves.
 Run: jaxml run deep_or_wide
 """
 
-import itertools
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -45,11 +44,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxml import learn, parallel, problem, randomness, record
+from jaxml import learn, problem, randomness, record
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import compared
-from jaxml.record.figures import Figure, label, panels, shared_legend, strips
-from jaxml.types import Batch, Keep, Key, Model, Params
+from jaxml.record.figures import Figure, label, panels, shared_legend
+from jaxml.types import Array, Batch, Keep, Key, Model, Params
 
 NETWORKS = {
     "1 hidden layer": (190,),
@@ -79,10 +78,9 @@ SINC, SQUARE, LINEAR = range(3)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Points, units and length of training; of curves and networks the first."""
+    """Points, units and length of training; of the curves the first ones."""
 
     curves: int = 3
-    networks: int = len(NETWORKS)
     points: int = 64
     tuning: int = 4
     judging: int = 10
@@ -91,24 +89,21 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(curves=1, networks=2, points=16, tuning=1, judging=2, steps=10, lanes=27)
+SMOKE = Config(curves=1, points=16, tuning=1, judging=2, steps=10, lanes=27)
 
 
 class Run(NamedTuple):
-    """A rate, the scale of the first kernel, a curve, the unit whose weights and points
-    it has, and what Adam reads.
-    """
+    """A rate, the scale of the first kernel, a curve, and what Adam reads."""
 
     lr: Any
-    scale: Any
-    curve: Any
-    unit: Any
-    seed: Any
+    scale: Any = 1.0
+    curve: int = 0
     momentum: Any = 0.9
     second_moment: Any = 0.999
     epsilon: Any = 1e-8
     weight_decay: Any = 0.0
     warmup: Any = 0.0
+    seed: int = 0
 
 
 class Result(NamedTuple):
@@ -117,14 +112,12 @@ class Result(NamedTuple):
     Attributes:
         loss: log₁₀ of the median squared error over the last tenth of the updates, nan
             where a run diverged. Units that tune come first.
-        parameters: of each network.
         tuning: how many of the units tune.
         points: that each unit fits.
         steps: updates.
     """
 
     loss: Float[np.ndarray, "curve network point unit"]
-    parameters: Int[np.ndarray, " network"]
     tuning: Int[np.ndarray, ""]
     points: Int[np.ndarray, ""]
     steps: Int[np.ndarray, ""]
@@ -132,14 +125,11 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program a network, for all curves."""
-    units = config.tuning + config.judging
-    seeds = np.array(randomness.seeds(config.seed, units), np.int32)
-    names = list(NETWORKS)[: config.networks]
-    losses = [keep(name, partial(_losses, config, name, seeds)) for name in names]
-    shape = (config.curves, len(SCALES) * len(STEPS), units)
+    losses = []
+    for name, widths in NETWORKS.items():
+        losses.append(keep(name, partial(_losses, config, widths)))
     return Result(
-        loss=np.stack([loss.reshape(shape) for loss in losses], axis=1),
-        parameters=np.array([_parameters(NETWORKS[name]) for name in names]),
+        loss=np.stack(losses, axis=1),
         tuning=np.array(config.tuning),
         points=np.array(config.points),
         steps=np.array(config.steps),
@@ -152,77 +142,42 @@ def _parameters(widths: tuple[int, ...]) -> int:
     return int(np.sum((sizes[:-1] + 1) * sizes[1:]))
 
 
-def _losses(config: Config, name: str, seeds: np.ndarray) -> Float[np.ndarray, " run"]:
-    """Of all runs of a network, log₁₀ of what they end at."""
-    widths = NETWORKS[name]
+def _losses(
+    config: Config, widths: tuple[int, ...]
+) -> Float[np.ndarray, "curve point unit"]:
+    """log₁₀ of what the runs of a network end at."""
+    seeds = randomness.seeds(config.seed, config.tuning + config.judging)
+    grids = []
+    for curve, lowest in enumerate(list(CURVES.values())[: config.curves]):
+        rates = lowest * STEPS
+        grids.append(learn.grid(Run, curve=curve, scale=SCALES, lr=rates, seed=seeds))
+    runs = learn.joined(grids)
+    begin = partial(_begun, widths)
     training = _training(config, widths)
-    shared = (_tables(widths, seeds), training.data)
-    last = max(config.steps // 10, 1)
-
-    def one(shared: Any, run: Run) -> tuple[jax.Array, jax.Array]:
-        tables, data = shared
-        bends, params = jax.tree.map(lambda leaf: leaf[run.unit], tables)
-        kernel = run.scale * params["first"]["kernel"]
-        first = {"kernel": kernel, "bias": -kernel[0] * bends}
-        begun = training.init(run, {**params, "first": first}, run.curve)
-        ended, trace = training.run(begun, data)
-        return jnp.median(trace.loss[-last:]), ended.diverged_at < 0
-
-    def of_chunk(chunk: Run, shared: Any) -> tuple[jax.Array, jax.Array]:
-        return jax.vmap(partial(one, shared))(chunk)
-
-    runs = _runs(config, seeds)
-    first = parallel.rows(runs, np.arange(config.lanes))
-    chunks = len(runs.lr) // config.lanes
-    program = parallel.compiled(of_chunk, first, shared, chunks=chunks)
-    loss, ended = parallel.gathered(program, runs, shared)
-    return np.log10(np.where(ended, loss, np.nan))
-
-
-def _runs(config: Config, seeds: np.ndarray) -> Run:
-    """Of each curve all scales, rates and units, in that order."""
-    curves, units = np.arange(config.curves), np.arange(len(seeds))
-    lowest = np.array(list(CURVES.values()))
-    axes = np.meshgrid(curves, SCALES, STEPS, units, indexing="ij")
-    curve, scale, step, unit = (np.ravel(axis) for axis in axes)
-    run = Run(
-        lr=(lowest[curve] * step).astype(np.float32),
-        scale=scale.astype(np.float32),
-        curve=curve.astype(np.int32),
-        unit=unit.astype(np.int32),
-        seed=seeds[unit],
-    )
-    given = {"lr", "scale", "curve", "unit", "seed"}
-    rest = {}
-    for name, value in run._asdict().items():
-        if name not in given:
-            rest[name] = np.full(len(run.lr), value, np.float32)
-    return run._replace(**rest)
+    execute = learn.begun_at(training, begin, runs, (), lanes=config.lanes)
+    ended = execute(runs, ())
+    last = np.median(ended.loss[:, -max(config.steps // 10, 1) :], axis=1)
+    loss = np.where(ended.diverged_at < 0, last, np.nan)
+    return np.log10(loss).reshape(config.curves, -1, len(seeds))
 
 
 def _training(config: Config, widths: tuple[int, ...]) -> learn.Training:
     """Training on the curve that a run says, at points of its own."""
     x = (np.arange(POOL)[:, None] + 0.5) / POOL
     sinc, square = np.sinc(5 * x), np.sign(np.sin(5 * np.pi * x))
-    data = Batch(
-        inputs=(HALF_LENGTH * (2 * x - 1)).astype(np.float32),
-        targets=np.hstack([sinc, square, sinc]).astype(np.float32),
-        weights=np.ones(POOL, np.float32),
-    )
-
-    def model(curve: jax.Array) -> Model:
-        activation = partial(_activation, curve)
-        return problem.deep_mlp(max(widths), len(widths), 1, activation)
+    targets = np.hstack([sinc, square, sinc]).astype(np.float32)
+    inputs = (HALF_LENGTH * (2 * x - 1)).astype(np.float32)
+    data = problem.examples(inputs, targets)
 
     def loss(
         params: Params, curve: jax.Array, batch: Batch, key: Key
     ) -> tuple[jax.Array, jax.Array]:
         own = batch._replace(targets=jnp.asarray(batch.targets)[:, curve][:, None])
-        of_model = problem.training_loss(model(curve), problem.mse)
+        of_model = problem.training_loss(_model(widths, curve), problem.mse)
         return of_model(params, {}, own, key)[0], curve
 
     return learn.training(
-        problem.start(model(jnp.int32(0)), data.inputs),
+        lambda key: _begun(widths, Run(0.0), ()),
         loss,
         learn.adam,
         learn.split_anew(data, train=config.points, test=1, size=config.points),
@@ -230,81 +185,83 @@ def _training(config: Config, widths: tuple[int, ...]) -> learn.Training:
     )
 
 
-def _activation(curve: jax.Array, values: jax.Array) -> jax.Array:
-    """SELU, or nothing for the control."""
-    return jnp.where(curve == LINEAR, values, jax.nn.selu(values))
+def _model(widths: tuple[int, ...], curve: Array) -> Model:
+    """All layers as wide as the widest; SELUs, or nothing for the control."""
+
+    def activation(values: jax.Array) -> jax.Array:
+        return jnp.where(curve == LINEAR, values, jax.nn.selu(values))
+
+    return problem.deep_mlp(max(widths), len(widths), 1, activation)
 
 
-def _tables(widths: tuple[int, ...], seeds: np.ndarray) -> tuple[np.ndarray, Params]:
-    """Of each unit where first units bend, and parameters at LeCun's scale.
+def _begun(widths: tuple[int, ...], run: Run, given: Any) -> tuple[Params, jax.Array]:
+    """LeCun's initial values of the units in use, first ones scaled and spread.
 
-    All layers are as wide as the widest. The units that a layer does not use have
-    weights of 0, which stay so, since SELU is 0 at 0.
+    The others' weights are 0, and stay so, since SELU is 0 at 0.
     """
-    widest, depth = max(widths), len(widths)
-    shape = (len(seeds), depth - 1, widest, widest)
-    first, last = np.zeros((len(seeds), 1, widest)), np.zeros((len(seeds), widest, 1))
-    hidden, bends = np.zeros(shape), np.zeros((len(seeds), widest))
-    for unit, seed in enumerate(seeds):
-        rng = np.random.default_rng(seed)
-        bends[unit] = rng.uniform(-HALF_LENGTH, HALF_LENGTH, widest)
-        first[unit, 0, : widths[0]] = rng.normal(size=widths[0])
-        for place, (before, after) in enumerate(itertools.pairwise(widths)):
-            kernel = rng.normal(size=(before, after)) / np.sqrt(before)
-            hidden[unit, place, :before, :after] = kernel
-        last[unit, : widths[-1], 0] = rng.normal(size=widths[-1]) / widths[-1] ** 0.5
-    params = {}
-    for name, kernel in (("first", first), ("hidden", hidden), ("last", last)):
-        bias = np.zeros((*kernel.shape[:-2], kernel.shape[-1]))
-        params[name] = {"kernel": kernel, "bias": bias}
-    return jax.tree.map(lambda leaf: leaf.astype(np.float32), (bends, params))
+    del given
+    curve = jnp.asarray(run.curve)
+    key = jax.random.key(run.seed)
+    params, _ = _model(widths, curve).init(key, jnp.zeros((1, 1)))
+    counts = np.array(widths, np.float32)[:, None]
+    used = jnp.asarray(np.arange(max(widths)) < counts, jnp.float32)
+    by_inputs = used * jnp.asarray(np.sqrt(max(widths) / counts))
+    between = by_inputs[:-1, :, None] * used[1:, None]
+    first = run.scale * params["first"]["kernel"] * used[:1]
+    own = jax.random.fold_in(key, 4)
+    bends = jax.random.uniform(own, first.shape, minval=-1.0, maxval=1.0)
+    kernels = {
+        "first": first,
+        "hidden": params["hidden"]["kernel"] * between,
+        "last": params["last"]["kernel"] * by_inputs[-1][:, None],
+    }
+    begun = {name: {**params[name], "kernel": each} for name, each in kernels.items()}
+    begun["first"]["bias"] = -first[0] * HALF_LENGTH * bends[0]
+    return begun, curve
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """Deep against wide on each curve."""
-    found = [_counted(result)]
-    for place, name in zip(range(len(result.loss)), CURVES, strict=False):
-        setting = (
-            f"{name} at {result.points} points drawn from [0, 1], dense networks "
-            f"of SELUs, 571 or 572 parameters, {result.steps:,} updates by Adam of all "
-            "points, rate and initial scale tuned for each"
-        )
-        lead = partial(_lead, result, place)
-        control = place == LINEAR
-        role = record.supporting if control else record.deciding
-        told = "Control: " if control else ""
-        found.append(
-            role(
-                "C022",
-                f"{told}Seven hidden layers end at a lower training loss than one, as "
-                "the difference of log₁₀ losses.",
-                lead(DEEP),
-                LOWER,
-                unit="log ratio",
-                setting=setting,
-            )
-        )
-        if not control and len(result.parameters) > MIDDLE:
-            found.append(
-                record.supporting(
-                    "C022",
-                    "Four hidden layers end at a lower training loss than one, as the "
-                    "difference of log₁₀ losses.",
-                    lead(MIDDLE),
-                    LOWER,
-                    unit="log ratio",
-                    setting=setting,
-                )
-            )
+    """Deep against wide on each curve, seven layers and four."""
+    found = [_counted()]
+    for curve, network in np.ndindex(*result.loss.shape[:2]):
+        if network != WIDE:
+            found.append(_compared(result, curve, network))
     return tuple(found)
 
 
-def _counted(result: Result) -> Assertion:
+def _compared(result: Result, curve: int, network: int) -> Assertion:
+    """Deciding of seven layers; without SELUs a control."""
+    control = curve == LINEAR
+    deciding = network == DEEP and not control
+    role = record.deciding if deciding else record.supporting
+    layers = "Seven" if network == DEEP else "Four"
+    return role(
+        "C022",
+        f"{'Control: ' if control else ''}{layers} hidden layers end at a lower "
+        "training loss than one, as the difference of log₁₀ losses.",
+        record.tuned(
+            record.mean_difference,
+            _arm(result, curve, network),
+            _arm(result, curve, WIDE),
+            tuning=int(result.tuning),
+        ),
+        LOWER,
+        unit="log ratio",
+        setting=(
+            f"{list(CURVES)[curve]} at {result.points} points drawn from [0, 1], dense "
+            f"SELU networks of 571 or 572 parameters, {result.steps:,} updates by Adam "
+            "of all points, rate and initial scale tuned for each"
+        ),
+    )
+
+
+def _counted() -> Assertion:
+    parameters = np.array([_parameters(widths) for widths in NETWORKS.values()])
     return record.supporting(
         "C022",
         "Networks of 190, of 10-18-15-4 and of 5-10-10-10-10-10-5 hidden units have "
         "the 571, 572 and 571 parameters that the course prints.",
-        record.largest(result.parameters - PRINTED[: len(result.parameters)]),
+        record.largest(parameters - PRINTED),
         record.at_most(0.0),
         unit="mismatches",
         setting="one input, one output, weights and biases",
@@ -314,40 +271,22 @@ def _counted(result: Result) -> Assertion:
 def _arm(result: Result, curve: int, network: int) -> Arm:
     """Its tuning may not stop at an end of the rates, at either scale."""
     ends = np.isin(np.arange(len(STEPS)), [0, len(STEPS) - 1])
-    return Arm(result.loss[curve, network], edges=np.tile(ends, len(SCALES)))
-
-
-def _lead(result: Result, curve: int, network: int) -> record.Interval:
-    return record.tuned(
-        record.mean_difference,
-        _arm(result, curve, network),
-        _arm(result, curve, WIDE),
-        tuning=int(result.tuning),
-    )
+    edges = (curve != LINEAR) & np.tile(ends, len(SCALES))  # lines fit at all rates
+    return Arm(result.loss[curve, network], edges=edges)
 
 
 def figures(result: Result) -> dict[str, Figure]:
-    """Each unit's loss at its tuned point, the course's beside it, and the leads."""
-    curves = list(CURVES)[: len(result.loss)]
-    figure, axes = panels(2, len(curves), width=4.8)
-    tuning = int(result.tuning)
-    for place, curve in enumerate(curves):
-        own, leads = axes[place], axes[len(curves) + place]
-        judged = {}
-        for name, values in zip(NETWORKS, result.loss[place], strict=False):
-            judged[name] = values[learn.chosen(values, tuning), tuning:]
-        strips(own, judged)
+    """Deep minus wide in each unit, and the course's differences beside them."""
+    figure, axes = panels(1, len(result.loss), width=4.8)
+    for place, (axis, curve) in enumerate(zip(axes, CURVES, strict=False)):
+        wide, *deeper = [_arm(result, place, each) for each in range(len(PRINTED))]
+        pairs = {}
+        for name, arm in zip(list(NETWORKS)[1:], deeper, strict=True):
+            pairs[f"{name} minus 1"] = (arm, wide)
+        compared(axis, pairs, LOWER, tuning=int(result.tuning))
         if place == SINC:
-            printed = np.log10(COURSE[: len(judged)])
-            own.scatter(range(len(judged)), printed, marker="x", label="the course's")
-        label(own, curve, "network", "log₁₀ training loss")
-        wide = _arm(result, place, WIDE)
-        pairs = {
-            f"{name} minus 1": (_arm(result, place, network), wide)
-            for network, name in enumerate(judged)
-            if network != WIDE
-        }
-        compared(leads, pairs, LOWER, tuning=tuning)
-        label(leads, curve, "difference of log₁₀ losses", "networks")
+            printed = np.log10(COURSE[1:] / COURSE[WIDE])
+            axis.scatter(printed, range(len(printed)), marker="x", label="the course's")
+        label(axis, curve, "difference of log₁₀ training losses", "networks")
     shared_legend(figure)
     return {"deep_or_wide": figure}

@@ -11,7 +11,7 @@ from jaxml import parallel
 from jaxml.learn.optimizers.hyper import validate
 from jaxml.learn.training.grid import runs_of
 from jaxml.learn.training.state import Training
-from jaxml.types import InputError, Params
+from jaxml.types import Array, InputError, Params
 
 __all__ = ["Ended", "begun_at"]
 
@@ -30,8 +30,8 @@ class Ended(NamedTuple):
     """
 
     seen: Any
-    loss: np.ndarray
-    diverged_at: np.ndarray
+    loss: Array
+    diverged_at: Array
     params: Params
 
 
