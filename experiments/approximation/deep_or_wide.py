@@ -78,9 +78,10 @@ SINC, SQUARE, LINEAR = range(3)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Points, units and length of training; of the curves the first ones."""
+    """Points, units and length of training; of curves and networks the first."""
 
     curves: int = 3
+    networks: int = 3
     points: int = 64
     tuning: int = 4
     judging: int = 10
@@ -89,7 +90,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(curves=1, points=16, tuning=1, judging=2, steps=10, lanes=27)
+SMOKE = Config(curves=1, networks=2, points=16, tuning=1, judging=2, steps=10, lanes=27)
 
 
 class Run(NamedTuple):
@@ -126,7 +127,7 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """One program a network, for all curves."""
     losses = []
-    for name, widths in NETWORKS.items():
+    for name, widths in list(NETWORKS.items())[: config.networks]:
         losses.append(keep(name, partial(_losses, config, widths)))
     return Result(
         loss=np.stack(losses, axis=1),
@@ -279,14 +280,15 @@ def figures(result: Result) -> dict[str, Figure]:
     """Deep minus wide in each unit, and the course's differences beside them."""
     figure, axes = panels(1, len(result.loss), width=4.8)
     for place, (axis, curve) in enumerate(zip(axes, CURVES, strict=False)):
-        wide, *deeper = [_arm(result, place, each) for each in range(len(PRINTED))]
         pairs = {}
-        for name, arm in zip(list(NETWORKS)[1:], deeper, strict=True):
-            pairs[f"{name} minus 1"] = (arm, wide)
+        for network, name in enumerate(list(NETWORKS)[: result.loss.shape[1]]):
+            if network != WIDE:
+                arms = _arm(result, place, network), _arm(result, place, WIDE)
+                pairs[f"{name} minus 1"] = arms
         compared(axis, pairs, LOWER, tuning=int(result.tuning))
         if place == SINC:
-            printed = np.log10(COURSE[1:] / COURSE[WIDE])
-            axis.scatter(printed, range(len(printed)), marker="x", label="the course's")
+            printed = np.log10(COURSE[1:] / COURSE[WIDE])[: len(pairs)]
+            axis.scatter(printed, range(len(pairs)), marker="x", label="the course's")
         label(axis, curve, "difference of log₁₀ training losses", "networks")
     shared_legend(figure)
     return {"deep_or_wide": figure}
