@@ -17,13 +17,15 @@ them, they reach a training accuracy below one half; they do not if it is higher
 tenth of the digits matters. ReLU mends it if ten layers of it reach an accuracy higher
 by a tenth or more, each at its tuned rate. Where no rate trains a network its best rate
 means nothing and may stand on the grid's edge.
-Controls: with one hidden layer ReLU must not be ahead. And ten sigmoid layers that are a tanh network written by σ, tanh a = 2σ(2a) -
-1, must train: kernels of 4/√fan-in and biases that centre the units. They show that the
-failure is one of the usual initial values, not of what sigmoids can express.
+Controls: with one hidden layer ReLU must not be ahead. And ten sigmoid layers that are
+a tanh network written by σ, tanh a = 2σ(2a) - 1, must train: kernels of 4/√fan-in and
+biases that centre the units. They show that the failure is one of the usual initial
+values, not of what sigmoids can express.
 
 A unit draws initial weights, digits and their order anew: 14, of which four tune.
-Rates step by 1.5. Ranges were placed by four units of the seed 7700, at which sigmoid
-layers were at 0.1 at all rates, ReLU and the centred sigmoids above 0.9.
+Rates step by 1.5. Ranges were placed by four units of the seed 7700. Four of seed 77
+showed ten sigmoid layers at 0.12 at all rates, ReLU and the centred sigmoids above 0.9,
+with standard deviations below 0.05, and a gradient of 10⁻⁵.
 
 Not tested: whether sigmoids saturate; Adam, batch normalisation, residual connections,
 convolution, long training.

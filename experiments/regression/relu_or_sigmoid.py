@@ -11,19 +11,21 @@ What each outcome would look like. ReLUs fit better if their training loss ends 
 three quarters of that of sigmoids or lower, each at its own best rate, and worse if
 that holds of sigmoids; no different if between. The lecture's own table calls 0.32 and
 0.28 thousand of absolute error, 0.77 in squares, two different models. Kernels start
-with variance 1/fan-in, 2/fan-in under ReLU. Control: tanh units, which are sigmoids in
-other parameters, centred, are shown beside both.
+with variance 1/fan-in, 2/fan-in under ReLU. Beside both stand tanh units, which are
+sigmoids in other parameters, centred.
 
-A unit draws initial weights, order, and the 730 of all days anew, and drawn views too
-are of one series: 14 units, of which four tune by the training loss at the end. Ten
-rates in steps of 1.5.
+A unit draws initial weights, order and its 730 days anew, all from one series: 14, of
+which four tune by the training loss at the end. Ten rates in steps of 1.5. Four units
+of the seed 77 placed them: one layer of sigmoids was ahead on drawn views, three layers
+of ReLUs on both, with standard deviations of 0.3 in the logarithm of the loss, so that
+ten units give a half-width of 0.2 to 0.3 beside a margin of 0.29.
 
 Not tested: forecasts of later days, the channel's own views.
 
 Claims: C016.
 Sources: the course's first lecture; Glorot, Bordes and Bengio 2011.
 Cost: not measured yet.
-Expect: ReLUs end lower, more so in three layers.
+Expect: ReLUs end lower in three layers; sigmoids do not lose in one.
 Run: jaxml run relu_or_sigmoid
 """
 
@@ -46,7 +48,7 @@ DATA = ("drawn views", "views of the page of R")
 NAMES = ("sigmoid", "ReLU", "tanh")
 SIGMOID, RELU, TANH = range(3)
 LAGS, WIDTH, DEEPEST = 56, 32, 3
-LOWEST = np.array([2e-3, 5e-4, 5e-4])  # by activation
+LOWEST = np.array([[4e-3, 4e-3, 3e-3], [3e-3, 1e-3, 1.5e-3]])  # by depth, activation
 THREE_QUARTERS = "the lecture tells models apart whose squared errors are as 0.77"
 LOWER = record.below(0.0, margin=float(-np.log(0.75)), reason=THREE_QUARTERS)
 
@@ -56,7 +58,7 @@ class Config:
     """Depths, rates, units, examples and updates; of the data the first ones."""
 
     data: int = len(DATA)
-    depths: tuple[int, ...] = (1, DEEPEST)
+    depths: tuple[int, int] = (1, DEEPEST)
     rates: int = 10
     tuning: int = 4
     judging: int = 10
@@ -98,7 +100,7 @@ class Result(NamedTuple):
         loss: natural logarithm of the mean squared error of the training days at the
             end, in variances of the views; nan where a run diverged.
         depths: hidden layers.
-        rates: of Adam, by activation.
+        rates: of Adam.
         train: days of a unit.
         steps: updates.
         tuning: how many of the units tune.
@@ -106,7 +108,7 @@ class Result(NamedTuple):
 
     loss: Float[np.ndarray, "data depth activation rate unit"]
     depths: Int[np.ndarray, " depth"]
-    rates: Float[np.ndarray, "activation rate"]
+    rates: Float[np.ndarray, "depth activation rate"]
     train: Int[np.ndarray, ""]
     steps: Int[np.ndarray, ""]
     tuning: Int[np.ndarray, ""]
@@ -119,7 +121,7 @@ def study(config: Config, keep: Keep) -> Result:
     return Result(
         loss=np.stack(losses),
         depths=np.array(config.depths),
-        rates=LOWEST[:, None] * 1.5 ** np.arange(config.rates),
+        rates=LOWEST[..., None] * 1.5 ** np.arange(config.rates),
         train=np.array(config.train),
         steps=np.array(config.steps),
         tuning=np.array(config.tuning),
@@ -149,12 +151,12 @@ def _losses(
     """Of all runs on one series."""
     seeds = randomness.seeds(config.seed, config.tuning + config.judging)
     grids = []
-    for depth in config.depths:
-        for kind, lowest in enumerate(LOWEST):
-            rates = lowest * 1.5 ** np.arange(config.rates)
-            grids.append(
-                learn.grid(Run, layers=depth, activation=kind, lr=rates, seed=seeds)
-            )
+    for depth, kind in np.ndindex(*LOWEST.shape):
+        rates = LOWEST[depth, kind] * 1.5 ** np.arange(config.rates)
+        layers = config.depths[depth]
+        grids.append(
+            learn.grid(Run, layers=layers, activation=kind, lr=rates, seed=seeds)
+        )
     runs = learn.joined(grids)
     training = _training(config, _days(config, name))
     execute = learn.begun_at(training, _begun, runs, (), lanes=config.lanes)
@@ -254,7 +256,7 @@ def figures(result: Result) -> dict[str, Figure]:
     for row, (place, depth) in enumerate(places):
         left, right = axes[2 * row : 2 * row + 2]
         arms = _arms(result, place, depth)
-        for name, rates, arm in zip(NAMES, result.rates, arms, strict=True):
+        for name, rates, arm in zip(NAMES, result.rates[depth], arms, strict=True):
             losses = np.asarray(arm.values)
             by_rate(left, rates, losses, learn.chosen(losses, tuning), name)
         pairs = {
