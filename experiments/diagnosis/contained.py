@@ -153,7 +153,8 @@ def _measured(config: Config, name: str) -> tuple[np.ndarray, np.ndarray]:
     )
     training = _training(config, model, data)
     units = config.tuning + config.judging
-    fresh, _ = model.init(jax.random.key(0), jnp.asarray(data.inputs))
+    start = problem.start(model, data.inputs)
+    fresh, _ = jax.eval_shape(start, randomness.key(config.seed))
     given = jax.tree.map(lambda leaf: np.zeros((units, *leaf.shape), np.float32), fresh)
     first = _grid(config, SHALLOW)
     begin = partial(_begun, model)
@@ -188,7 +189,7 @@ def _grid(config: Config, network: int) -> Run:
     )
     if network != CONTINUED:
         return grid
-    places = np.arange(len(grid.seed), dtype=np.int32) % units
+    places = np.arange(config.rates * units, dtype=np.int32) % units
     return grid._replace(place=places)
 
 

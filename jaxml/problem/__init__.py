@@ -75,13 +75,7 @@ from jaxml.problem.models.dense import (
     units,
 )
 from jaxml.problem.models.deeper import deepened, with_zero_blocks
-from jaxml.problem.models.depth import (
-    Through,
-    deep_mlp,
-    embedded,
-    matched_width,
-    mlp_parameters,
-)
+from jaxml.problem.models.depth import Through, deep_mlp, embedded, matched_width
 from jaxml.problem.models.ghosts import in_ghosts
 from jaxml.problem.models.image import (
     cnn,

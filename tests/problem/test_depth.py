@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxml import problem, tree
+from jaxml.problem.models.depth import mlp_parameters
 from jaxml.types import InputError
 
 KEY = jax.random.key(3)
@@ -78,11 +79,11 @@ def test_parameters_are_counted() -> None:
     """The formula counts what is initialised, and the width meets it as well as any."""
     model = problem.deep_mlp(7, 4, 3, jnp.tanh)
     shapes = jax.eval_shape(model.init, KEY, INPUTS)[0]
-    assert tree.size(shapes) == problem.mlp_parameters(4, 7, inputs=3, outputs=3)
+    assert tree.size(shapes) == mlp_parameters(4, 7, inputs=3, outputs=3)
     for depth in (1, 4, 7):
         width = problem.matched_width(depth, 571, inputs=1, outputs=1)
         errors = [
-            abs(problem.mlp_parameters(depth, near, inputs=1, outputs=1) - 571)
+            abs(mlp_parameters(depth, near, inputs=1, outputs=1) - 571)
             for near in (width - 1, width, width + 1)
         ]
         assert errors[1] == min(errors)
