@@ -49,6 +49,7 @@ from jaxml.types import Batch, Keep, Params
 
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 POOL = 20_000  # pictures of clothing that units draw from
+WIDTH, TRAIN = 32, 512
 SCRATCH = -1  # the place of a run that begins at random
 
 
@@ -70,23 +71,19 @@ ABOVE = record.above(0.0, margin=0.23, reason=NATS)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Two depths, width, rates, units, pictures, updates; the first data sets."""
+    """Two depths, rates, units and updates; of data sets the first ones."""
 
     data: int = len(DATA)
     depths: tuple[int, int] = (4, 32)
-    width: int = 32
     rates: int = 10
     tuning: int = 4
     judging: int = 10
-    train: int = 512
     steps: int = 256
     lanes: int = 70
     seed: int = 0
 
 
-SMOKE = Config(
-    data=1, depths=(2, 4), width=8, rates=3, tuning=1, judging=2, train=64, steps=4
-)
+SMOKE = Config(data=1, depths=(2, 4), rates=3, tuning=1, judging=2, steps=4)
 
 
 class Run(NamedTuple):
@@ -113,8 +110,6 @@ class Result(NamedTuple):
         embedded: at the end of the shallow plain network, and at the beginning of the
             deep one in which it is embedded.
         depths: hidden layers.
-        width: units of a layer.
-        train: pictures of a unit.
         steps: updates.
         tuning: how many of the units tune.
     """
@@ -122,8 +117,6 @@ class Result(NamedTuple):
     loss: Float[np.ndarray, "data network rate unit"]
     embedded: Float[np.ndarray, "data both unit"]
     depths: Int[np.ndarray, " depth"]
-    width: Int[np.ndarray, ""]
-    train: Int[np.ndarray, ""]
     steps: Int[np.ndarray, ""]
     tuning: Int[np.ndarray, ""]
 
@@ -137,8 +130,6 @@ def study(config: Config, keep: Keep) -> Result:
         loss=np.stack(losses),
         embedded=np.stack(embedded),
         depths=np.array(config.depths),
-        width=np.array(config.width),
-        train=np.array(config.train),
         steps=np.array(config.steps),
         tuning=np.array(config.tuning),
     )
@@ -149,7 +140,7 @@ def _measured(config: Config, name: str) -> tuple[np.ndarray, np.ndarray]:
     digits = name == DATA[0]
     data = problem.digits() if digits else problem.small_clothing(POOL)
     model = problem.deep_mlp(
-        config.width, config.depths[-1], 10, jax.nn.relu, scale=np.sqrt(2)
+        WIDTH, config.depths[-1], 10, jax.nn.relu, scale=np.sqrt(2)
     )
     training = _training(config, model, data)
     units = config.tuning + config.judging
@@ -161,19 +152,18 @@ def _measured(config: Config, name: str) -> tuple[np.ndarray, np.ndarray]:
     with jax.default_matmul_precision("highest"):  # or identity layers would round
         execute = learn.begun_at(training, begin, first, given, lanes=config.lanes)
     shape = (config.rates, units)
-    losses, rows, before = [], np.arange(units), np.zeros(0)
+    losses, rows, before = [], np.arange(units), np.zeros(shape)
     for network in range(len(NETWORKS)):
         grid = _grid(config, network)
         ended = execute(grid, given)
-        begun, loss = ended.seen
-        before = begun.reshape(shape)[0]
-        healthy = ended.diverged_at < 0
-        losses.append(np.where(healthy, loss, np.float32(np.inf)).reshape(shape))
+        before, loss = (leaf.reshape(shape) for leaf in ended.seen)
+        lost = ended.diverged_at.reshape(shape) >= 0
+        losses.append(np.where(lost, np.float32(np.inf), loss))
         if network == SHALLOW:
             rows += units * learn.chosen(losses[SHALLOW], config.tuning)
             given = _embedded(config, ended.params, rows)
     ends = losses[SHALLOW].ravel()[rows]
-    return np.stack(losses), np.stack([ends, before])
+    return np.stack(losses), np.stack([ends, before[0]])
 
 
 def _grid(config: Config, network: int) -> Run:
@@ -205,7 +195,7 @@ def _training(config: Config, model: Any, data: Batch) -> learn.Training:
         problem.start(model, data.inputs),
         problem.training_loss(model, problem.cross_entropy),
         learn.momentum,
-        learn.split_anew(data, train=config.train, test=1, size=32),
+        learn.split_anew(data, train=TRAIN, test=1, size=32),
         steps=config.steps,
         probe=learn.Probe(lambda params: params, observe),
     )
@@ -259,8 +249,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     )
     for place in range(len(result.loss)):
         setting = (
-            f"{DATA[place]} ({result.train:,} drawn anew), dense networks of "
-            f"{result.width} ReLUs a layer, {result.steps:,} updates of 32 by "
+            f"{DATA[place]} ({TRAIN} drawn anew), dense networks of "
+            f"{WIDTH} ReLUs a layer, {result.steps:,} updates of 32 by "
             "momentum, rates tuned for each"
         )
         found.append(_contained(result, place, setting))
