@@ -11,11 +11,12 @@ their 64 points, and a second curve, which jumps, sgn(sin 5πx).
 What each outcome would look like. Deep networks fit better if the loss of seven hidden
 layers ends at two thirds of that of one or lower, each at the rate that is best for it;
 worse if at half as much again or higher; no different if between. That much changes
-the error itself by a fifth, which matters to a user; the course's own factor is 34. What ends is the median loss of the last tenth of the updates, since
-Adam's jumps at a constant rate. Held equal: numbers of parameters, points, updates and
-rates, six in steps of 1.5. So that the wide network can bend where it must, first
-biases put the units' bends evenly over the interval, in both. Control: without SELUs
-either network is a line, so that their losses on the first curve must not differ.
+the error itself by a fifth, which matters to a user; the course's own factor is 34.
+What ends is the median loss of the last tenth of the updates, since Adam's jumps at a
+constant rate. Held equal: numbers of parameters, points, updates, and numbers of rates,
+six in steps of 1.5. So that the wide network can bend where it must, first biases put
+the units' bends evenly over the interval, in both. Control: without SELUs either
+network is a line, so that their losses on the first curve must not differ.
 
 A unit draws weights and points anew: 32, of which eight tune. Twelve units of the seed
 76 sized this, and others of 77 to 79 and 7700 placed the rates: log₁₀ of the loss was

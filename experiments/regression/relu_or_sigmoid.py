@@ -10,15 +10,16 @@ squared error, by one and by three hidden layers of 32 units.
 What each outcome would look like. ReLUs fit better if their training loss ends at
 three quarters of that of sigmoids or lower, each at its own best rate, and worse if
 that holds of sigmoids; no different if between. The lecture's own table calls 0.32 and
-0.28 thousand of absolute error, 0.77 in squares, two different models. Kernels start
-with variance 1/fan-in, 2/fan-in under ReLU. Beside both stand tanh units, which are
-sigmoids in other parameters, centred.
+0.28 thousand of absolute error, 0.77 in squares, two different models.
+Kernels start with variance 1/fan-in, 2/fan-in under ReLU. That the instrument can come
+out either way the depths show: neither activation is ahead by construction.
 
-A unit draws initial weights, order and its 730 days anew, all from one series: 14, of
-which four tune by the training loss at the end. Ten rates in steps of 1.5. Four units
-of the seed 77 placed them: one layer of sigmoids was ahead on drawn views, three layers
-of ReLUs on both, with standard deviations of 0.3 in the logarithm of the loss, so that
-ten units give a half-width of 0.2 to 0.3 beside a margin of 0.29.
+A unit draws initial weights, order and its 730 days anew, all from one series: 26, of
+which eight tune by the training loss at the end. Eight rates in steps of 1.5. Units of
+the seeds 77 to 79, four to six each, placed them: one layer of sigmoids was ahead on
+drawn views by 1 to 1.8, three layers of ReLUs on R's by 0.5 to 0.8, with standard
+deviations of the differences of 0.5 to 0.7, of which 18 units give a half-width of 0.3
+beside a margin of 0.29: on the other two it may stay open.
 
 Not tested: forecasts of later days, the channel's own views.
 
@@ -45,10 +46,10 @@ from jaxml.record.figures import Figure, by_rate, label, panels, shared_legend
 from jaxml.types import Array, Batch, Keep, Key, Model, Params
 
 DATA = ("drawn views", "views of the page of R")
-NAMES = ("sigmoid", "ReLU", "tanh")
-SIGMOID, RELU, TANH = range(3)
+NAMES = ("sigmoid", "ReLU")
+SIGMOID, RELU = range(2)
 LAGS, WIDTH, DEEPEST = 56, 32, 3
-LOWEST = np.array([[4e-3, 4e-3, 3e-3], [3e-3, 1e-3, 1.5e-3]])  # by depth, activation
+LOWEST = np.array([[9e-3, 2.7e-3], [7e-3, 1.5e-3]])  # by depth, activation
 THREE_QUARTERS = "the lecture tells models apart whose squared errors are as 0.77"
 LOWER = record.below(0.0, margin=float(-np.log(0.75)), reason=THREE_QUARTERS)
 
@@ -59,13 +60,13 @@ class Config:
 
     data: int = len(DATA)
     depths: tuple[int, int] = (1, DEEPEST)
-    rates: int = 10
-    tuning: int = 4
-    judging: int = 10
+    rates: int = 8
+    tuning: int = 8
+    judging: int = 18
     train: int = 730
     batch: int = 73
     steps: int = 800
-    lanes: int = 70
+    lanes: int = 52
     seed: int = 0
 
 
@@ -194,8 +195,7 @@ def _model(used: Used) -> Model:
 
     def activation(z: jax.Array) -> jax.Array:
         sigmoid = 0.5 + 0.5 * jnp.tanh(z / 2)
-        smooth = jnp.where(used.activation == TANH, jnp.tanh(z), sigmoid)
-        return jnp.where(used.activation == RELU, jax.nn.relu(z), smooth)
+        return jnp.where(used.activation == RELU, jax.nn.relu(z), sigmoid)
 
     return problem.deep_mlp(WIDTH, DEEPEST, 1, activation)
 
@@ -212,7 +212,7 @@ def _begun(run: Run, given: Any) -> tuple[Params, Used]:
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
-    """ReLU against sigmoid at each depth, and against tanh beside it."""
+    """ReLU against sigmoid at each depth."""
     found = []
     for place, depth in np.ndindex(*result.loss.shape[:2]):
         count = int(result.depths[depth])
@@ -222,24 +222,22 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             f"{layers} of {WIDTH} units, {result.steps:,} updates by Adam, rates tuned"
         )
         arms = _arms(result, place, depth)
-        for other in (SIGMOID, TANH):
-            role = record.deciding if other == SIGMOID else record.supporting
-            found.append(
-                role(
-                    "C016",
-                    f"ReLUs end at a lower training loss than {NAMES[other]} units, as "
-                    "the difference of natural logarithms.",
-                    record.tuned(
-                        record.mean_difference,
-                        arms[RELU],
-                        arms[other],
-                        tuning=int(result.tuning),
-                    ),
-                    LOWER,
-                    unit="log ratio",
-                    setting=setting,
-                )
+        found.append(
+            record.deciding(
+                "C016",
+                "ReLUs end at a lower training loss than sigmoids, as the difference "
+                "of natural logarithms.",
+                record.tuned(
+                    record.mean_difference,
+                    arms[RELU],
+                    arms[SIGMOID],
+                    tuning=int(result.tuning),
+                ),
+                LOWER,
+                unit="log ratio",
+                setting=setting,
             )
+        )
     return tuple(found)
 
 
@@ -261,7 +259,6 @@ def figures(result: Result) -> dict[str, Figure]:
             by_rate(left, rates, losses, learn.chosen(losses, tuning), name)
         pairs = {
             "ReLU minus sigmoid": (arms[RELU], arms[SIGMOID]),
-            "ReLU minus tanh": (arms[RELU], arms[TANH]),
         }
         compared(right, pairs, LOWER, tuning=tuning)
         title = f"{DATA[place]}, hidden layers: {result.depths[depth]}"
