@@ -56,6 +56,7 @@ NETWORKS = {
 WIDE, DEEP = range(2)
 PRINTED = 571
 COURSE = np.array([2.6e-5, 7.6e-7])
+POINTS = 64
 POOL = 512  # points of a curve, of which each unit draws its own
 HALF_LENGTH = 3**0.5  # inputs lie within, so that their variance is 1
 STEPS = 1.5 ** np.arange(6)
@@ -74,10 +75,9 @@ SINC, SQUARE, LINEAR = range(3)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Points, units and length of training; of the curves the first ones."""
+    """Units and length of training; of the curves the first ones."""
 
     curves: int = 3
-    points: int = 64
     tuning: int = 8
     judging: int = 24
     steps: int = 1500
@@ -85,7 +85,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(curves=1, points=16, tuning=1, judging=2, steps=10, lanes=18)
+SMOKE = Config(curves=1, tuning=1, judging=2, steps=10, lanes=18)
 
 
 class Run(NamedTuple):
@@ -108,13 +108,11 @@ class Result(NamedTuple):
         loss: log₁₀ of the median squared error over the last tenth of the updates, nan
             where a run diverged. Units that tune come first.
         tuning: how many of the units tune.
-        points: that each unit fits.
         steps: updates.
     """
 
     loss: Float[np.ndarray, "curve network point unit"]
     tuning: Int[np.ndarray, ""]
-    points: Int[np.ndarray, ""]
     steps: Int[np.ndarray, ""]
 
 
@@ -126,7 +124,6 @@ def study(config: Config, keep: Keep) -> Result:
     return Result(
         loss=np.stack(losses, axis=1),
         tuning=np.array(config.tuning),
-        points=np.array(config.points),
         steps=np.array(config.steps),
     )
 
@@ -174,7 +171,7 @@ def _training(config: Config, widths: tuple[int, ...]) -> learn.Training:
         lambda key: _begun(widths, Run(0.0), ()),
         loss,
         learn.adam,
-        learn.split_anew(data, train=config.points, test=1, size=config.points),
+        learn.split_anew(data, train=POINTS, test=1, size=POINTS),
         steps=config.steps,
     )
 
@@ -221,7 +218,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         control = curve == LINEAR
         role = record.supporting if control else record.deciding
         setting = (
-            f"{name} at {result.points} points drawn from [0, 1], dense SELU networks "
+            f"{name} at {POINTS} points drawn from [0, 1], dense SELU networks "
             f"of {PRINTED} parameters, {result.steps:,} updates by Adam of all points, "
             "rate tuned for each"
         )

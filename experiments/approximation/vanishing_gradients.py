@@ -54,6 +54,7 @@ from jaxml.types import Array, Batch, Keep, Key, Model, Params
 WIDTH, CLASSES, DEEPEST, TRAIN = 32, 10, 10, 512
 NAMES = ("sigmoids", "ReLUs", "tanh units", "sigmoids that begin as a tanh network")
 SIGMOID, RELU, TANH, CENTRED = range(4)
+DEPTHS = (1, 2, 4, DEEPEST)
 LOWEST = np.array([0.02, 0.002, 0.002, 0.01])
 POINTS = 1.5 ** np.arange(14)
 TENTH = "a tenth of the digits"
@@ -65,10 +66,9 @@ AHEAD = record.above(0.0, margin=0.1, reason=TENTH)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Depths, units and length of training; of the activations the first ones."""
+    """Units and length of training; of the activations the first ones."""
 
     activations: int = len(NAMES)
-    depths: tuple[int, ...] = (1, 2, 4, DEEPEST)
     tuning: int = 4
     judging: int = 10
     steps: int = 300
@@ -76,9 +76,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(
-    activations=2, depths=(1, DEEPEST), tuning=1, judging=2, steps=4, lanes=84
-)
+SMOKE = Config(activations=2, tuning=1, judging=2, steps=4, lanes=84)
 
 
 class Run(NamedTuple):
@@ -106,14 +104,12 @@ class Result(NamedTuple):
     Attributes:
         accuracy: of training digits at the end, 0 where a run diverged.
         gradient: ‖∂L/∂W‖ of the second to the tenth hidden layer, untrained.
-        depths: hidden layers.
         tuning: how many of the units tune.
         steps: updates.
     """
 
     accuracy: Float[np.ndarray, "activation depth rate unit"]
     gradient: Float[np.ndarray, "activation unit layer"]
-    depths: Int[np.ndarray, " depth"]
     tuning: Int[np.ndarray, ""]
     steps: Int[np.ndarray, ""]
 
@@ -124,7 +120,6 @@ def study(config: Config, keep: Keep) -> Result:
     return Result(
         accuracy=accuracy,
         gradient=gradient,
-        depths=np.array(config.depths),
         tuning=np.array(config.tuning),
         steps=np.array(config.steps),
     )
@@ -138,14 +133,14 @@ def _trained(config: Config) -> tuple[np.ndarray, np.ndarray]:
     for activation in range(config.activations):
         rates = LOWEST[activation] * POINTS
         grid = learn.grid(
-            Run, activation=activation, layers=config.depths, lr=rates, seed=seeds
+            Run, activation=activation, layers=DEPTHS, lr=rates, seed=seeds
         )
         grids.append(grid)
     runs = learn.joined(grids)
     execute = learn.begun_at(_training(config), _begin, runs, (), lanes=config.lanes)
     ended = execute(runs, ())
     accuracy, gradient = ended.seen
-    shape = (config.activations, len(config.depths), len(POINTS), units)
+    shape = (config.activations, len(DEPTHS), len(POINTS), units)
     kept = np.where(ended.diverged_at < 0, accuracy, np.float32(0)).reshape(shape)
     return kept, gradient.reshape(*shape, DEEPEST - 1)[:, -1, 0]
 
@@ -305,7 +300,7 @@ def figures(result: Result) -> dict[str, Figure]:
         band(axis, layers, gradient.T / gradient[:, -1], name)
         own = [learn.chosen(-each, tuning) for each in accuracy]
         judged = accuracy[np.arange(len(own)), own, tuning:]
-        band(by_depth, result.depths, judged, name)
+        band(by_depth, np.array(DEPTHS), judged, name)
     axis.set_yscale("log")
     label(axis, "Untrained networks", "hidden layer", "‖∂L/∂W‖ over the last layer's")
     label(by_depth, "At tuned rates", "hidden layers", "training accuracy (fraction)")

@@ -50,6 +50,7 @@ from jaxml.types import Batch, Keep, Params
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
 POOL = 20_000  # pictures of clothing that units draw from
 WIDTH, TRAIN = 32, 512
+DEPTHS = (4, 32)
 SCRATCH = -1  # the place of a run that begins at random
 
 
@@ -71,10 +72,9 @@ ABOVE = record.above(0.0, margin=0.23, reason=NATS)
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Two depths, rates, units and updates; of data sets the first ones."""
+    """Rates, units and updates; of data sets the first ones."""
 
     data: int = len(DATA)
-    depths: tuple[int, int] = (4, 32)
     rates: int = 10
     tuning: int = 4
     judging: int = 10
@@ -83,7 +83,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(data=1, depths=(2, 4), rates=3, tuning=1, judging=2, steps=4)
+SMOKE = Config(data=1, rates=3, tuning=1, judging=2, steps=4)
 
 
 class Run(NamedTuple):
@@ -109,14 +109,12 @@ class Result(NamedTuple):
             diverged.
         embedded: at the end of the shallow plain network, and at the beginning of the
             deep one in which it is embedded.
-        depths: hidden layers.
         steps: updates.
         tuning: how many of the units tune.
     """
 
     loss: Float[np.ndarray, "data network rate unit"]
     embedded: Float[np.ndarray, "data both unit"]
-    depths: Int[np.ndarray, " depth"]
     steps: Int[np.ndarray, ""]
     tuning: Int[np.ndarray, ""]
 
@@ -129,7 +127,6 @@ def study(config: Config, keep: Keep) -> Result:
     return Result(
         loss=np.stack(losses),
         embedded=np.stack(embedded),
-        depths=np.array(config.depths),
         steps=np.array(config.steps),
         tuning=np.array(config.tuning),
     )
@@ -139,9 +136,7 @@ def _measured(config: Config, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Losses of all networks, the last of which begins at solutions of the first."""
     digits = name == DATA[0]
     data = problem.digits() if digits else problem.small_clothing(POOL)
-    model = problem.deep_mlp(
-        WIDTH, config.depths[-1], 10, jax.nn.relu, scale=np.sqrt(2)
-    )
+    model = problem.deep_mlp(WIDTH, DEPTHS[-1], 10, jax.nn.relu, scale=np.sqrt(2))
     training = _training(config, model, data)
     units = config.tuning + config.judging
     start = problem.start(model, data.inputs)
@@ -161,7 +156,7 @@ def _measured(config: Config, name: str) -> tuple[np.ndarray, np.ndarray]:
         losses.append(np.where(lost, np.float32(np.inf), loss))
         if network == SHALLOW:
             rows += units * learn.chosen(losses[SHALLOW], config.tuning)
-            given = _embedded(config, ended.params, rows)
+            given = _embedded(ended.params, rows)
     ends = losses[SHALLOW].ravel()[rows]
     return np.stack(losses), np.stack([ends, before[0]])
 
@@ -172,7 +167,7 @@ def _grid(config: Config, network: int) -> Run:
     units = config.tuning + config.judging
     grid = learn.grid(
         Run,
-        layers=config.depths[int(depth)],
+        layers=DEPTHS[int(depth)],
         shortcut=shortcut,
         lr=lowest * 1.5 ** np.arange(config.rates),
         seed=randomness.seeds(config.seed, units),
@@ -215,21 +210,21 @@ def _begun(model: Any, run: Run, given: Params) -> tuple[Params, problem.Through
     return params, problem.Through(layers, run.shortcut)
 
 
-def _embedded(config: Config, params: Params, rows: np.ndarray) -> Params:
+def _embedded(params: Params, rows: np.ndarray) -> Params:
     """The shallow solutions of some runs, identity layers after them."""
-    used = config.depths[0] - 1
+    used = DEPTHS[0] - 1
     deeper = []
     for row in rows:
         own = jax.tree.map(operator.itemgetter(row), params)
         own["hidden"] = {name: leaf[:used] for name, leaf in own["hidden"].items()}
-        deeper.append(problem.embedded(own, config.depths[-1]))
+        deeper.append(problem.embedded(own, DEPTHS[-1]))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *deeper)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Equal where embedded; the sign, whether it tells right, and its control."""
     found = []
-    shallow, deep = result.depths
+    shallow, deep = DEPTHS
     contained = f"the {shallow} that they contain"
     told = (
         (DEEP, SHALLOW, f"{deep} plain layers from scratch end", contained),
@@ -273,7 +268,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _contained(result: Result, place: int, setting: str) -> Assertion:
-    shallow, deep = result.depths
+    shallow, deep = DEPTHS
     before, after = result.embedded[place]
     return record.deciding(
         "C030",
