@@ -23,6 +23,7 @@ from jaxml.learn.folds import (
     grouped_folds,
     selected,
 )
+from jaxml.learn.beginnings import Ended, begun_at
 from jaxml.learn.draws import independent_batches
 from jaxml.learn.diagnosis.asked import Budget, Goal, Models
 from jaxml.learn.diagnosis.diagnose import Diagnosis, diagnose
