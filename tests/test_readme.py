@@ -24,7 +24,7 @@ def test_the_readmes_python_runs(
         for block in blocks:
             exec(compile(block, "README.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    assert len(blocks) == 9
+    assert len(blocks) == 10
     assert "Inertia(positive=" in printed and "'saddle'" in printed
     assert "Index(surely_negative=" in printed and "Cost(gradients=1" in printed
     assert "-1" in printed, "no run trained to its end"
@@ -33,6 +33,7 @@ def test_the_readmes_python_runs(
         and "mine | " in printed
     )
     assert "mine minus Adam: " in printed
+    assert "mismatch; " in printed and (tmp_path / "diagnosis.png").is_file()
     assert "250 examples a batch, held-out loss at best 0." in printed
     assert "('C048', 'supported')" in printed and (tmp_path / "runs.csv").is_file()
 

@@ -202,7 +202,10 @@ def _spread(rows: np.ndarray, targets: np.ndarray, error: float) -> Line:
     def surplus(log_penalty: float) -> float:
         return _squared_error(line(log_penalty), rows, targets) - error
 
-    found = optimize.root_scalar(surplus, bracket=(-25.0, 25.0), xtol=1e-10)
+    least, most = -25.0, 25.0
+    if surplus(least) >= 0:  # the pixel fits exactly, and so does this line
+        return line(least)
+    found = optimize.root_scalar(surplus, bracket=(least, most), xtol=1e-10)
     return line(found.root)
 
 
