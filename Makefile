@@ -31,7 +31,8 @@ tests:
 	$(BIN)/pytest -n 2 --no-loadscope-reorder
 
 stress: $(VENV)/installed-bench
-	$(BIN)/pytest -m "stress or bench"
+	$(BIN)/pytest -n 2 --no-loadscope-reorder -m "stress and not bench"
+	$(BIN)/pytest -m bench
 
 bench: $(VENV)/installed-bench
 	$(BIN)/jaxml bench

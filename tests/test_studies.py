@@ -1,5 +1,5 @@
-"""Every study keeps the contract: its SMOKE, run twice in one process, gives the same
-bits.
+"""Every study keeps the contract; its SMOKE, run twice in one process, gives the same
+bits. Every third is run twice here, the others by `make stress`.
 """
 
 import dataclasses
@@ -38,6 +38,8 @@ DIFFERENCES = (
 )
 
 PATHS = shipped.within(shipped.studies())
+TWICE = PATHS[::3]
+STRESS_TWICE = [path for path in PATHS if path not in TWICE]
 
 STEADY = ("batch_size", "critical_batch", "held_equal")
 """Studies whose SMOKE computes for longer than its programs take to compile."""
@@ -72,7 +74,6 @@ def hurried(study: Study) -> Iterator[None]:
 class Smoke(NamedTuple):
     study: Study
     first: Any
-    second: Any
     asserted: tuple[Assertion, ...]
     figures: dict[str, Figure]
 
@@ -98,21 +99,41 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     jax.config.update("jax_compilation_cache_dir", None)
 
 
-@pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
-def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
-    study = load(request.param)
-    needed = [smoke_result(shipped.needed(study.path, name)) for name in study.needs]
-    first = smoke_result(study.path)
+def smoked(path: Path) -> Smoke:
+    """What the findings and figures of a study make of its SMOKE."""
+    study, first = load(path), smoke_result(path)
     with hurried(study):
-        second = host(study.study(study.smoke, plain_keep, *needed))
         timings = () if study.timings is None else (study.timings(study.smoke),)
     asserted = study.findings(first, *timings)
-    yield Smoke(study, first, second, asserted, study.figures(first, *timings))
+    return Smoke(study, first, asserted, study.figures(first, *timings))
+
+
+@pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
+def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
+    yield smoked(request.param)
     jax.clear_caches()
 
 
+@pytest.mark.parametrize("smoke", TWICE, indirect=True, ids=lambda path: path.stem)
 def test_the_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
-    one, other = flat(smoke.first), flat(smoke.second)
+    require_equal_again(smoke)
+
+
+@pytest.mark.stress
+@pytest.mark.parametrize(
+    "smoke", STRESS_TWICE, indirect=True, ids=lambda path: path.stem
+)
+def test_every_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
+    require_equal_again(smoke)
+
+
+def require_equal_again(smoke: Smoke) -> None:
+    """Runs the study once more."""
+    study = smoke.study
+    needed = [smoke_result(shipped.needed(study.path, name)) for name in study.needs]
+    with hurried(study):
+        second = host(study.study(study.smoke, plain_keep, *needed))
+    one, other = flat(smoke.first), flat(second)
     assert one.keys() == other.keys()
     for name, a in one.items():
         b = other[name]

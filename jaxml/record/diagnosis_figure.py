@@ -1,6 +1,6 @@
 """A diagnosis as one figure: its parts, the rates and models tried, more data."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from jaxml.record.figures import band, label, legend_below, panels
 
 
+@runtime_checkable
 class Diagnosed(Protocol):
     """What `learn.diagnose` returns."""
 
