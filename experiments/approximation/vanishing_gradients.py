@@ -126,15 +126,18 @@ def study(config: Config, keep: Keep) -> Result:
     )
 
 
-def _trained(config: Config) -> tuple[np.ndarray, np.ndarray]:
+def _trained(config: Config) -> Any:
     """Accuracies at the end, and gradients at the beginning of the deepest network."""
     units = config.tuning + config.judging
     seeds = randomness.seeds(config.seed, units)
     grids = []
     for activation in range(config.activations):
-        rates = LOWEST[activation] * POINTS
         grid = learn.grid(
-            Run, activation=activation, layers=DEPTHS, lr=rates, seed=seeds
+            Run,
+            activation=activation,
+            layers=DEPTHS,
+            lr=LOWEST[activation] * POINTS,
+            seed=seeds,
         )
         grids.append(grid)
     runs = learn.joined(grids)
@@ -142,7 +145,7 @@ def _trained(config: Config) -> tuple[np.ndarray, np.ndarray]:
     ended = execute(runs, ())
     accuracy, gradient = ended.seen
     shape = (config.activations, len(DEPTHS), len(POINTS), units)
-    accuracy = np.where(ended.diverged_at < 0, accuracy, np.float32(0))
+    accuracy = np.where(ended.diverged_at < 0, accuracy, 0)
     gradient = gradient.reshape(*shape, DEEPEST - 1)
     return accuracy.reshape(shape), gradient[:, -1, 0]
 
@@ -151,13 +154,11 @@ def _training(config: Config) -> learn.Training:
     """Training on digits of a run's own."""
     data = problem.digits()
 
-    def loss(
-        params: Params, used: Used, batch: Batch, key: Key
-    ) -> tuple[jax.Array, Used]:
+    def loss(params: Params, used: Used, batch: Batch, key: Key) -> Any:
         of_model = problem.training_loss(_model(used), problem.cross_entropy)
         return of_model(params, used.through, batch, key)[0], used
 
-    def observe(begun: Params, train: learn.TrainState) -> tuple[Params, Any]:
+    def observe(begun: Params, train: learn.TrainState) -> Any:
         used, own = train.model_state, train.data.train
         model, through = _model(used), used.through
         right = problem.objective(model, problem.accuracy, state=through)
@@ -260,7 +261,7 @@ def _finding(
 
 def _best(accuracy: np.ndarray) -> float:
     """The highest mean over units `[unit, rate]`, which favours who is judged."""
-    return float(np.max(np.mean(accuracy, axis=0, dtype=np.float64)))
+    return float(np.max(np.mean(accuracy, axis=0)))
 
 
 def _lead(result: Result, depth: int) -> record.Interval:
@@ -277,7 +278,7 @@ def _lead(result: Result, depth: int) -> record.Interval:
 
 def figures(result: Result) -> dict[str, Figure]:
     """Gradients by layer; accuracy by depth at tuned rates."""
-    figure, (axis, by_depth) = panels(1, 2, height=3.8)
+    figure, (axis, by_depth) = panels(1, 2)
     layers = np.arange(2, DEEPEST + 1)
     axis.plot(layers, 0.25 ** (10.0 - layers), "k:", marker="", label="1/4 a layer")
     tuning = int(result.tuning)
