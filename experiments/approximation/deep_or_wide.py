@@ -226,7 +226,10 @@ def findings(result: Result) -> tuple[Assertion, ...]:
                 f"{'Control: seven' if control else 'Seven'} hidden layers end at a "
                 "lower training loss than one, as the difference of log₁₀ losses.",
                 record.tuned(
-                    record.mean_difference, deep, wide, tuning=int(result.tuning)
+                    record.mean_difference,
+                    deep,
+                    wide,
+                    tuning=int(result.tuning),
                 ),
                 LOWER,
                 unit="log ratio",
@@ -241,7 +244,8 @@ def _arm(result: Result, curve: int, network: int) -> Arm:
     losses = result.loss[curve, network]
     means = np.mean(losses, axis=-1)
     edges = np.zeros(len(STEPS), bool)
-    edges[[0, -1]] = means[[1, -2]] - means[[0, -1]] > LOWER.margin / 2
+    falls = means[[1, -2]] - means[[0, -1]]
+    edges[[0, -1]] = falls > LOWER.margin / 2
     return Arm(losses, edges=edges)
 
 
@@ -250,7 +254,8 @@ def figures(result: Result) -> dict[str, Figure]:
     figure, (axis,) = panels(1, 1, width=7.0)
     pairs = {}
     for curve, name in enumerate(list(CURVES)[: len(result.loss)]):
-        pairs[name] = _arm(result, curve, DEEP), _arm(result, curve, WIDE)
+        deep, wide = _arm(result, curve, DEEP), _arm(result, curve, WIDE)
+        pairs[name] = deep, wide
     compared(axis, pairs, LOWER, tuning=int(result.tuning))
     printed = np.log10(COURSE[DEEP] / COURSE[WIDE])
     axis.scatter([printed], [SINC], marker="x", label="the course's")

@@ -186,8 +186,8 @@ def _errors(
 
 def _normalised_relu(z: jax.Array) -> jax.Array:
     """ReLU of each unit's z, minus its mean over the batch, in standard deviations."""
-    centred = z - jnp.mean(z, axis=0)
-    variance = jnp.mean(centred**2, axis=0)
+    centred = z - jnp.mean(z, axis=0, keepdims=True)
+    variance = jnp.mean(centred**2, axis=0, keepdims=True)
     return jax.nn.relu(centred * jax.lax.rsqrt(variance + 1e-5))
 
 
