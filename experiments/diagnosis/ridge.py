@@ -72,20 +72,17 @@ HALVED = record.below(
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Points and digits, the descent, and units."""
+    """Points and units."""
 
     points: int = 20
     many: int = 500
     test: int = 500
-    digits: int = 100
-    held_out: int = 600
-    steps: int = 1000
     tuning: int = 10
     judging: int = 20
     seed: int = 0
 
 
-SMOKE = Config(digits=20, held_out=20, steps=5, tuning=1, judging=2)
+SMOKE = Config(tuning=1, judging=2)
 
 
 class Result(NamedTuple):
@@ -156,50 +153,6 @@ def _parts_of(batch: Batch, count: int) -> tuple[Batch, Batch]:
     """The first examples, which train, and the others."""
     train = jax.tree.map(lambda field: field[:count], batch)
     return train, jax.tree.map(lambda field: field[count:], batch)
-
-
-def _digits(
-    config: Config, penalties: np.ndarray
-) -> Float[np.ndarray, "quantity bias penalty unit"]:
-    """Training and held-out cross-entropy of every unit, by one program."""
-    seeds = np.array(randomness.seeds(config.seed, config.tuning + config.judging))
-    pairs = _pairs(penalties).astype(np.float32)
-
-    def of_unit(seed: jax.Array, data: Batch) -> jax.Array:
-        key = jax.random.key(seed)
-        own = learn.subset(data, config.digits + config.held_out, key=key)
-        train, test = _parts_of(own, config.digits)
-        other = jax.random.fold_in(key, 1)
-        noisy = problem.relabelled(train, NOISE, classes=10, key=other)
-        return jax.vmap(partial(_softmax, noisy, test, config.steps))(
-            jnp.asarray(pairs)
-        )
-
-    run = jax.jit(jax.vmap(of_unit, in_axes=(0, None)))
-    each = np.asarray(run(seeds, problem.digits()))
-    return np.moveaxis(each, (0, 2), (-1, 0)).reshape(2, 2, len(penalties), -1)
-
-
-def _softmax(train: Batch, test: Batch, steps: int, penalties: jax.Array) -> jax.Array:
-    """Nesterov's gradient descent from 0, at a rate of one over a bound of the
-    curvature.
-    """
-    penalty, bias = penalties
-    loss = problem.objective(problem.linear(10), problem.cross_entropy)
-
-    def objective(params: Params, batch: Batch) -> jax.Array:
-        squares = jax.tree.map(lambda leaf: jnp.sum(leaf**2), params["layer_00"])
-        added = penalty * squares["kernel"] + bias * squares["bias"]
-        return loss(params, batch) + added
-
-    # Of softmax the curvature is at most half the mean squared input, bias included.
-    largest = jnp.mean(jnp.sum(train.inputs**2, axis=1)) + 1
-    rate = 1 / (largest / 2 + 2 * penalty)
-    kernel = jnp.zeros((train.inputs.shape[1], 10))
-    params = {"layer_00": {"kernel": kernel, "bias": jnp.zeros(10)}}
-    nag = learn.nag(learn.Hyper(lr=rate, momentum=0.95))
-    found = learn.descend(objective, nag, params, train, steps=steps).params
-    return jnp.stack([loss(found, train), loss(found, test)])
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
