@@ -296,16 +296,14 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     return tuple(found)
 
 
-def _arms(result: Result, place: int, remedy: int) -> list[tuple[Arm, Arm]]:
-    """With a remedy and without, in held-out and in training accuracy, both tuned by
-    the former.
+def _arms(result: Result, place: int, remedy: int, judged: int = 0) -> tuple[Arm, Arm]:
+    """With a remedy and without, in held-out accuracy (0), which tunes, or in training
+    accuracy (1).
     """
-    scores = -result.remedied[place, 0, remedy]
-    ends = np.isin(np.arange(len(scores)), REMEDIES[remedy].ends)
-    pairs = []
-    for none, values in zip(result.none[place], result.remedied[place], strict=True):
-        pairs.append((Arm(values[remedy], scores, ends), Arm(none[None])))
-    return pairs
+    held_out = result.remedied[place, 0, remedy]
+    ends = np.isin(np.arange(len(held_out)), REMEDIES[remedy].ends)
+    values = result.remedied[place, judged, remedy]
+    return Arm(values, -held_out, ends), Arm(result.none[place, judged][None])
 
 
 def _remedy(result: Result, place: int, remedy: int) -> tuple[Assertion, Assertion]:
@@ -320,13 +318,16 @@ def _remedy(result: Result, place: int, remedy: int) -> tuple[Assertion, Asserti
     difference = partial(
         record.tuned, record.mean_difference, tuning=int(result.tuning)
     )
-    held_out, training = _arms(result, place, remedy)
     about = {"unit": "accuracy difference", "setting": setting}
     higher = f"{subject} raises the held-out accuracy."
     lower = f"{subject} lowers the training accuracy."
     return (
-        judged("C035", higher, difference(*held_out), HIGHER, **about),
-        record.supporting("C035", lower, difference(*training), LOWER, **about),
+        judged(
+            "C035", higher, difference(*_arms(result, place, remedy)), HIGHER, **about
+        ),
+        record.supporting(
+            "C035", lower, difference(*_arms(result, place, remedy, 1)), LOWER, **about
+        ),
     )
 
 
@@ -336,7 +337,7 @@ def figures(result: Result) -> dict[str, Figure]:
     for place, axis in enumerate(axes):
         pairs = {}
         for remedy, each in enumerate(REMEDIES):
-            pairs[each.name], _ = _arms(result, place, remedy)
+            pairs[each.name] = _arms(result, place, remedy)
         compared(axis, pairs, HIGHER, tuning=int(result.tuning))
         title = f"{DATA[place]}: held-out accuracy, remedy minus none"
         label(axis, title, "difference of accuracies, a point a unit", "remedy")

@@ -9,7 +9,7 @@ right labels and 300 updates a first look at seed 50 found little to gain.
 Two parts of C038 decide: the penalty *lowers the test error*, at its best λ, tuned on
 other units; and that *until it becomes too large*, at 10, where the error exceeds that
 at the best λ. If a penalty does not help, the best λ ties with none, which is not in
-its grid. The control is the a λ of a thousandth of the best, which must lower nothing.
+its grid. The control, a λ of a thousandth of the best, must lower nothing.
 
 Whether the bias is better left out is measured beside it and supports, for the course
 claims no loss; digits are about as frequent as each other, so that it has little to do.
