@@ -9,21 +9,21 @@ flipped anew at every update:
 - an upside-down flip is not: it costs more than that.
 
 Both are tested on digits and on the six kinds of garment among the pictures of
-clothing, which lie flat and are alike on both sides; shoes, which all point one way
-there, and bags are left out. For digits the first is in doubt, as the ledger says,
-since a mirrored digit is none. If the course is wrong of upside-down
-flips, they cost nothing. That flips can help where they are sound is the control: the
-same digits, half of which stand on their heads, in training and in test, where the
-upside-down flip must raise the accuracy. A third augmentation, a shift by up to a
-pixel, supports.
+clothing, which lie flat and are alike on both sides. This subset was chosen after
+pilots of all clothing at seed 50, which showed a cost too near to the threshold to be
+told from it: shoes, which all point one way there, are lost by a mirror, and bags by
+none. So what is found holds of garments, not of clothing. For digits the first is in
+doubt, as the ledger says, since a mirrored digit is none. If the course is wrong of
+upside-down flips, they cost nothing. That flips can help where they are sound is the
+control: the same pictures, half of which stand on their heads, in training and in test,
+where the upside-down flip must raise the accuracy. A third augmentation, a shift by up
+to a pixel, supports.
 
 A network with one hidden layer of 64 ReLUs learns 200 pictures by Adam, 400 updates of
 25, with which the digits are learned by heart. Each arm has its
 own rate of ten, tuned by the accuracy that is judged, on other units; resamples tune
 anew. A unit draws its pictures, those that are turned, initial weights and order anew.
-Units of the seed 50, judged nowhere, placed the
-rates and the number of units; of all clothing, shoes included, they showed a cost too
-near to the threshold to be told from it.
+Units of the seed 50, judged nowhere, placed the rates and the number of units.
 
 Not tested: convolutions; pictures of animals, of which the course speaks; other chances
 than a half.
@@ -51,7 +51,7 @@ from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Batch, Dataset, Keep, Key
 
 CLASSES, WIDTH = 10, 64
-DATA = ("8x8 digits", "garments of 7x7 pixels")
+DATA = ("8x8 digits", "garments, without shoes and bags, of 7x7 pixels")
 GARMENTS = (0, 1, 2, 3, 4, 6)  # classes of clothing without shoes and bags
 RATES = 2e-3 * 1.5 ** np.arange(10)
 ARMS: dict[str, dict[str, list[float]]] = {

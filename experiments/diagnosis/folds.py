@@ -170,8 +170,9 @@ def _steadiness(result: Result) -> list[Assertion]:
     agreed = _agreed(result)
     single, *several = METHODS
     found = []
+    finding = partial(record.supporting, "C044", setting=setting, figure="choices")
+    logs = np.log(result.errors)
     for place, name in enumerate(several, start=1):
-        finding = partial(record.supporting, "C044", setting=setting, figure="choices")
         found += [
             finding(
                 f"Two random partitions into {name} choose one degree more often than "
@@ -184,7 +185,7 @@ def _steadiness(result: Result) -> list[Assertion]:
                 f"The degree that {name} choose, trained again on all points, is "
                 f"nearer to the cubic than that of {single}: log of its error over "
                 "the other's.",
-                record.paired(np.log(result.errors[place]), np.log(result.errors[0])),
+                record.paired(logs[place], logs[0]),
                 record.below(0.0, margin=0.05, reason="a twentieth of the error"),
                 unit="log ratio",
             ),
