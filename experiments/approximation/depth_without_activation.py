@@ -26,7 +26,7 @@ narrower than both inputs and outputs, and fails where one is.
 
 Claims: C026.
 Sources: Saxe, McClelland and Ganguli 2014, arXiv:1312.6120.
-Cost: five seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: equal to rounding, and the same floor; three layers first wait, then fall.
 Run: jaxml run depth_without_activation
 """

@@ -24,7 +24,7 @@ Not tested: curves of several inputs, and whether training finds these weights, 
 `sigmoid_sums` asks of soft sigmoids.
 
 Claims: C017.
-Cost: five seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: exact between the ends; k kinks take k + 1.
 Run: jaxml run kink_curves
 """

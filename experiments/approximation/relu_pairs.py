@@ -24,7 +24,7 @@ is the difference of two numbers of up to 1,000 heights, which float64 rounds by
 Nothing hangs on the draws, so the largest error decides.
 
 Claims: C020.
-Cost: five seconds on 2 cores.
+Cost: 4 seconds on 2 cores, compilation included.
 Expect: 2i in general position; i + 1 where they join, i of them between the ends.
 Run: jaxml run relu_pairs
 """

@@ -33,7 +33,7 @@ trained on.
 
 Claims: C027.
 Source: Karpathy 2014, ConvNetJS, the demonstration classify2d.
-Cost: 30 seconds on 2 cores.
+Cost: 9 seconds on 2 cores, compilation included.
 Expect: one cannot, three can; a few starts of three units fail on circles.
 Run: jaxml run separating_units
 """

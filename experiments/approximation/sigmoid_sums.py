@@ -24,7 +24,7 @@ only heights are fitted there. Whether training finds such weights is another qu
 
 Claims: C018.
 Sources: Cybenko 1989, Mathematics of Control, Signals and Systems 2; Hornik 1991.
-Cost: eight seconds on 2 cores.
+Cost: 8 seconds on 2 cores, compilation included.
 Expect: every error is met by continuous functions, and none by a jump.
 Run: jaxml run sigmoid_sums
 """

@@ -16,7 +16,7 @@ weights between 1/e and e in size a few operations leave some 1e-15. Nothing in 
 formulas hangs on the draws, so the largest error of all draws decides.
 
 Claims: C019, C021.
-Cost: three seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: all formulas hold; neither w nor c has one effect alone.
 Run: jaxml run sigmoid_weights
 """

@@ -35,7 +35,7 @@ the density's finer shape; with batch normalisation see `normalised_spectrum`.
 Claims: spectrum-1.
 Sources: Ghorbani, Krishnan and Xiao 2019, arXiv:1901.10159; Sankar et al. 2020,
     arXiv:2012.03801; Papyan 2019, arXiv:1811.07062.
-Cost: four minutes on 2 cores, compilation included.
+Cost: 5.5 minutes on 2 cores, compilation included.
 Expect: k - 1 outliers in each layer on digits, fewer on clothing; a bulk near zero.
 Run: jaxml run large_spectrum
 """

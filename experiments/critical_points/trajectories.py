@@ -43,7 +43,7 @@ projections; runs that differ by a permutation of hidden units count as apart.
 Claims: C059.
 Sources: Li et al. 2018, arXiv:1712.09913, section 7; Antognini and Sohl-Dickstein 2018,
     arXiv:1806.08805.
-Cost: two minutes on 2 cores, compilation included; estimated from two groups.
+Cost: 38 seconds on 2 cores, compilation included.
 Expect: runs move apart; the plane shows it of runs that come together too.
 Run: jaxml run trajectories
 """

@@ -27,7 +27,7 @@ first full run. Not tested: augmentation of pictures (C037).
 
 Claims: C033.
 Sources: Gunasekar et al. 2018, arXiv:1802.08246 (where gradient descent ends).
-Cost: seconds on 2 cores.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: rotated copies cure degree 5, and help at degree 9; moved copies harm.
 Run: jaxml run augmented_points
 """

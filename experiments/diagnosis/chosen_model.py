@@ -29,7 +29,7 @@ either kind.
 
 Claims: C043.
 Sources: Blum and Hardt 2015, arXiv:1502.04585 (leaderboards).
-Cost: 30 seconds on 2 cores.
+Cost: 21 seconds on 2 cores, compilation included.
 Expect: the larger part chooses better, whatever its name.
 Run: jaxml run chosen_model
 """

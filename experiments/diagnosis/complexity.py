@@ -29,7 +29,7 @@ rule the mean.
 
 Claims: C034.
 Sources: Belkin et al. 2019, arXiv:1812.11118 (the second descent).
-Cost: seconds on 2 cores.
+Cost: 4 seconds on 2 cores, compilation included.
 Expect: a U on both; a second descent that does not reach degree 3.
 Run: jaxml run complexity
 """

@@ -16,7 +16,7 @@ Real models are the matter of `leaderboard`.
 Claims: C042.
 Sources: Blum and Hardt 2015, arXiv:1502.04585 (leaderboards); Massart 2007,
     Concentration Inequalities and Model Selection, lemma 2.3 (the bound).
-Cost: a second on 2 cores.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: as the course says; the printed bound is too high by less than 0.01. Of 10¹²
     models on 1,000 items the best is far from 0.75.
 Run: jaxml run guessing_models

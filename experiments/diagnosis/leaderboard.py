@@ -21,7 +21,7 @@ Not tested: models that were changed after their score was seen.
 
 Claims: C042.
 Sources: Blum and Hardt 2015, arXiv:1502.04585 (leaderboards).
-Cost: 30 seconds on 2 cores.
+Cost: 21 seconds on 2 cores, compilation included.
 Expect: overstated by a tenth on 50 public pictures, by a fiftieth on 400.
 Run: jaxml run leaderboard
 """

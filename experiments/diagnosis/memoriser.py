@@ -19,7 +19,7 @@ labels.
 
 Claims: C032.
 Sources: Cover and Hart 1967, IEEE Transactions on Information Theory 13.
-Cost: seconds on 2 cores.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: as the course says; both controls fail.
 Run: jaxml run memoriser
 """

@@ -26,7 +26,7 @@ Not tested: networks. `later_prediction` asks whether such a model is overfitted
 
 Claims: C045.
 Sources: Quiñonero-Candela et al. 2009, Dataset Shift in Machine Learning, MIT Press.
-Cost: 15 seconds on 2 cores.
+Cost: 10 seconds on 2 cores, compilation included.
 Expect: the course is right of inverted and rotated pictures, wrong of darker ones, and
     of shifted ones right or wrong by the classifier.
 Run: jaxml run mismatch

@@ -27,7 +27,7 @@ Cases of one kind are alike in construction, so the interval over cases says how
 the tree errs on such cases as these, not on the trainings of the world.
 
 Claims: C029.
-Cost: to be measured.
+Cost: 3.5 minutes on 2 cores, compilation included.
 Expect: the two losses name the group of causes; the comparisons name the cause.
 Run: jaxml run planted
 """

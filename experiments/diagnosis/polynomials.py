@@ -33,7 +33,7 @@ half a deciding interval is 0.2. Not tested: networks.
 
 Claims: C033.
 Sources: Gunasekar et al. 2018, arXiv:1802.08246 (where gradient descent ends).
-Cost: seconds on 2 cores.
+Cost: 8 seconds on 2 cores, compilation included.
 Expect: arbitrary; more points and parabolas cure it, lines bring bias.
 Run: jaxml run polynomials
 """

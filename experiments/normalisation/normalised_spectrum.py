@@ -42,7 +42,7 @@ convolution, deep networks, rates at which only one of the two trains.
 Claims: spectrum-2, C106.
 Sources: Ghorbani, Krishnan and Xiao 2019, arXiv:1901.10159; Santurkar et al. 2018,
     arXiv:1805.11604.
-Cost: two minutes on 2 cores, compilation included.
+Cost: 1.5 minutes on 2 cores, compilation included.
 Expect: smaller ratios with normalisation.
 Run: jaxml run normalised_spectrum
 """

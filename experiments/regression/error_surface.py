@@ -32,7 +32,7 @@ Not tested: the course's own data, other pages.
 
 Claims: C012.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: seconds on 2 cores, compilation included.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: tilted where views vary less than their mean; long where they are at least a few
     thousand, or hardly vary.
 Run: jaxml run error_surface

@@ -24,7 +24,7 @@ Not tested: the course's data; networks; a Lunar New Year.
 
 Claims: C009.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: 5 seconds on 2 cores.
+Cost: 6 seconds on 2 cores, compilation included.
 Expect: forecasts are a day late, unless they are told of the holiday.
 Run: jaxml run holidays
 """

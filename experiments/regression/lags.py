@@ -37,7 +37,7 @@ instead, by reweighting).
 
 Claims: C003, C004.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: 8 seconds on 2 cores.
+Cost: 7 seconds on 2 cores, compilation included.
 Expect: seven lags help by the week, 56 no more than 28.
 Run: jaxml run lags
 """

@@ -14,7 +14,7 @@ Nothing is random. Changed in review: C011 is a study of its own, mean_and_media
 
 Claims: C010, C014.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: 3 seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: all hold.
 Run: jaxml run losses_of_lines
 """

@@ -21,7 +21,7 @@ is a choice, for other losses have the same minimiser.
 Claims: C011.
 Sources: Koenker and Bassett 1978, Econometrica 46; Taylor and Letham 2018, The American
     Statistician 72 (the views).
-Cost: 8 seconds on 2 cores.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: all hold.
 Run: jaxml run mean_and_median
 """

@@ -33,7 +33,7 @@ Not tested: the course's data; networks, which know no more of such a day than a
 
 Claims: C008.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: 8 seconds on 2 cores.
+Cost: 8 seconds on 2 cores, compilation included.
 Expect: the day fails, and no number of earlier days tells of a new cause.
 Run: jaxml run new_causes
 """

@@ -36,7 +36,7 @@ Not tested: the course's data, and so C001; gradient descent, whose end is the f
 
 Claims: C001, C002.
 Sources: Taylor and Letham 2018, The American Statistician 72 (the views).
-Cost: 5 seconds on 2 cores.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: slopes differ by series, and so does how nearly a line repeats.
 Run: jaxml run one_day
 """

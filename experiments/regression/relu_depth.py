@@ -39,7 +39,7 @@ Not tested: the course's views; tuned rates; equal numbers of weights (C022).
 Claims: C006, C007.
 Sources: Kingma and Ba 2014, arXiv:1412.6980; He et al. 2015, arXiv:1502.01852; Taylor
     and Letham 2018, The American Statistician 72 (the views).
-Cost: 80 seconds on 2 cores, compilation included.
+Cost: 87 seconds on 2 cores, compilation included.
 Expect: training errors fall with depth to the fifth layer.
 Run: jaxml run relu_depth
 """

@@ -40,7 +40,7 @@ Not tested: the course's views; other optimizers; layers (relu_depth).
 Claims: C005.
 Sources: Kingma and Ba 2014, arXiv:1412.6980; Taylor and Letham 2018, The American
     Statistician 72 (the views).
-Cost: 60 seconds on 2 cores, compilation included.
+Cost: 57 seconds on 2 cores, compilation included.
 Expect: training errors fall; no network forecasts better than the line.
 Run: jaxml run relu_table
 """
