@@ -33,7 +33,7 @@ convolution, long training.
 
 Claims: C025.
 Sources: Glorot and Bengio 2010; Hochreiter 1991; He et al. 2015, arXiv:1502.01852.
-Cost: not measured yet.
+Cost: 23 seconds on 2 cores, compilation included.
 Expect: the gradient vanishes and ten layers fail; the same layers, centred, do not.
 Run: jaxml run vanishing_gradients
 """

@@ -29,7 +29,7 @@ Not tested: that no loss by itself tells bias from failed optimisation.
 
 Claims: C030.
 Sources: He et al. 2016, arXiv:1512.03385, section 1, on solutions by construction.
-Cost: not measured yet.
+Cost: 32 seconds on 2 cores, compilation included.
 Expect: the sign shows for plain layers and not for residual ones.
 Run: jaxml run contained
 """

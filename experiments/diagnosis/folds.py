@@ -18,7 +18,7 @@ Not tested: networks; grouped folds, whose law is in the tests of `grouped_folds
 
 Claims: C044.
 Source: Stone 1974, Journal of the Royal Statistical Society B 36.
-Cost: 10 seconds on 2 cores.
+Cost: 9 seconds on 2 cores, compilation included.
 Expect: the example holds; folds are steadier than one split.
 Run: jaxml run folds
 """

@@ -28,7 +28,7 @@ Not tested: the course's own data; deep networks (`remedies` has one).
 
 Claims: C038.
 Source: Hoerl and Kennard 1970, Technometrics 12.
-Cost: 8 seconds on 2 cores, compilation included.
+Cost: 3 seconds on 2 cores, compilation included.
 Expect: all as the course says; the bias matters a little.
 Run: jaxml run ridge
 """
