@@ -277,7 +277,7 @@ def _accuracies(result: Result, place: int) -> tuple[Assertion, ...]:
             HIGHER,
             **about,
         ),
-        record.deciding(
+        record.supporting(
             "C035",
             "Early stopping at the least validation loss raises the held-out accuracy "
             "above that at the end of training on the same examples.",
