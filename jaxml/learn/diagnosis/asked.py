@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -39,7 +39,7 @@ class Budget(NamedTuple):
         batch: examples an update.
         seeds: of independent units: initial weights, order, and which examples are held
             out.
-        longer: how many times as long a training may get better.
+        longer: how many times as long a training may get better, at its own schedule.
         factors: of the learning rate at which every model is trained; 1 among them.
         lanes: runs that advance together on a device.
     """
@@ -97,6 +97,20 @@ def require_budget(budget: Budget, goal: Goal) -> None:
         raise InputError(
             f"A goal of {goal.loss} with a margin of {smallest} decides nothing: give "
             "a finite loss, and a positive margin."
+        )
+
+
+def require_hyper(hyper: Any) -> None:
+    """Refuses hyperparameters that name no rate to change or no seed to move.
+
+    Raises:
+        InputError: `hyper` has no field `lr` or no field `seed`.
+    """
+    fields = getattr(hyper, "_fields", ())
+    if "lr" not in fields or "seed" not in fields:
+        raise InputError(
+            f"{type(hyper).__name__} has no lr and seed, which a diagnosis varies: "
+            "give a NamedTuple with both, such as `learn.Hyper(lr=0.01)`."
         )
 
 

@@ -131,14 +131,27 @@ def parts(seen: Compared, goal: float) -> dict[Cause, Part]:
     gain = np.minimum(seen.reached - seen.larger, seen.best - seen.larger_best)
     bias = np.clip(gain, 0.0, left)
     test = np.mean(seen.test, axis=-1)
-    blocks = np.std(np.mean(seen.test, axis=0), ddof=1) / np.sqrt(BLOCKS)
     return {
         "optimization": part(optimization),
         "model bias": part(bias),
         "noise floor": part(left - bias),
         "overfitting": part(seen.held_out - seen.train),
-        "mismatch": part(test - seen.held_out, error=float(blocks)),
+        "mismatch": part(test - seen.held_out, error=sampling_error(seen.test)),
     }
+
+
+def test_loss(seen: Compared) -> Part:
+    """The mean test loss."""
+    return part(np.mean(seen.test, axis=-1), error=sampling_error(seen.test))
+
+
+def sampling_error(test: Float[np.ndarray, "seed block"]) -> float:
+    """The standard error of the test set's mean loss, from its blocks.
+
+    >>> sampling_error(np.ones((3, BLOCKS)))
+    0.0
+    """
+    return float(np.std(np.mean(test, axis=0), ddof=1) / np.sqrt(BLOCKS))
 
 
 def part(values: Float[np.ndarray, " seed"], error: float = 0.0) -> Part:

@@ -13,6 +13,7 @@ from jaxml.learn.diagnosis.asked import (
     margin,
     require_budget,
     require_data,
+    require_hyper,
     require_sizes,
 )
 from jaxml.learn.diagnosis.causes import (
@@ -20,8 +21,8 @@ from jaxml.learn.diagnosis.causes import (
     Part,
     Verdict,
     compared,
-    part,
     parts,
+    test_loss,
     verdict,
 )
 from jaxml.learn.diagnosis.embedded import continued
@@ -94,12 +95,14 @@ def diagnose(
     Raises:
         InputError: models that do not grow with their size, equal targets, test rows
             that are training rows, fewer than ten test rows, fewer than four training
-            examples, a budget or goal that makes no sense, or as `sweep`.
+            examples, hyperparameters without a rate or a seed, a budget or goal that
+            makes no sense, or as `sweep`.
 
     Source: Lee 2021, "General guide" of the course's second lecture; the split of the
         training data into two parts after Ng 2018, "Machine learning yearning", 40.
     """
     require_budget(budget, goal)
+    require_hyper(hyper)
     simpler, diagnosed, larger = require_sizes(models)
     require_data(diagnosed, test)
     _require_examples(diagnosed.train, test)
@@ -116,19 +119,20 @@ def diagnose(
         on_fewer(train=count, name=f"{count} examples")
         for count in _counts(diagnosed.train)
     )
-    own = list(budget.factors).index(1.0)
+    embedded = continued(plan, models, diagnosed, found[0], found[1], keep)
+    moved = shift(diagnosed.data.inputs, test.inputs)
     seen = Evidence(
         sizes=models.sizes,
         rates=hyper.lr * np.asarray(budget.factors),
         updates=budget.updates * np.arange(1, budget.longer + 1),
-        own=own,
+        own=list(budget.factors).index(1.0),
         simpler=found[0],
         diagnosed=found[1],
         larger=found[2],
         fractions=FRACTIONS,
         fewer=fewer,
-        embedded=continued(plan, models, diagnosed, found[:2], keep),
-        shift=shift(diagnosed.data.inputs, test.inputs),
+        embedded=embedded,
+        shift=moved,
     )
     return judged(seen, goal)
 
@@ -139,8 +143,7 @@ def judged(seen: Evidence, goal: Goal) -> Diagnosis:
     if seen.embedded is not None:
         losses = losses._replace(reached=_lower(losses.reached, seen.embedded))
     causes = parts(losses, goal.loss)
-    error = np.std(np.mean(losses.test, axis=0), ddof=1) / np.sqrt(BLOCKS)
-    of_test = part(np.mean(losses.test, axis=-1), error=float(error))
+    of_test = test_loss(losses)
     least = margin(goal)
     found = verdict(causes, of_test, goal=goal.loss, margin=least)
     told = advice(found, seen, margin=least)

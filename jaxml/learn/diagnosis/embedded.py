@@ -1,34 +1,30 @@
 """Training that begins with the solution of a simpler model."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from jaxml import parallel
+from jaxml.learn.beginnings import begun_at
+from jaxml.learn.diagnosis.asked import Models
 from jaxml.learn.diagnosis.causes import lowest
-from jaxml.learn.diagnosis.trained import (
-    Losses,
-    Plan,
-    batches_of,
-    experiment_of,
-    points,
-)
+from jaxml.learn.diagnosis.trained import Losses, Plan, experiment_of, points
 from jaxml.learn.training.state import start_key
-from jaxml.types import Dataset, InputError, Keep, Workload
+from jaxml.types import InputError, Keep, Params, Workload
 
 
 def continued(
     plan: Plan,
-    models: Any,
+    models: Models,
     workload: Workload,
-    found: Sequence[Losses],
+    simpler: Losses,
+    diagnosed: Losses,
     keep: Keep,
-) -> np.ndarray | None:
-    """Training losses `[time, seed]` of the diagnosed model from the best simpler
-    solution on, at its own best rate; the first are those of the solution itself.
+) -> Float[np.ndarray, "time seed"] | None:
+    """Training losses of the diagnosed model at the best simpler solution, and where
+    the diagnosed training's length ends from there, at its own best rate.
 
     None where the models say no way to embed.
 
@@ -36,48 +32,43 @@ def continued(
         plan: what all trainings share.
         models: by size, and how a simpler one's parameters become the diagnosed one's.
         workload: the diagnosed model.
-        found: losses of the simpler and the diagnosed model.
+        simpler: losses of the simpler model.
+        diagnosed: of the diagnosed one.
         keep: as `sweep`.
 
     Raises:
         InputError: what `embed` returns has other shapes than the model's parameters.
     """
-    if models.embed is None:
+    embed = models.embed
+    if embed is None:
         return None
-    simpler, diagnosed = found
     factor = lowest(simpler.train).factor
-    params = jax.tree.map(lambda leaf: jnp.asarray(leaf[factor]), simpler.params)
-    hypers = points(plan, (plan.budget.factors[lowest(diagnosed.train).factor],))
-    fresh, state = jax.vmap(lambda seed: workload.start(start_key(seed)))(
-        jnp.asarray(hypers.seed)
-    )
-    begun = jax.vmap(models.embed)(params, fresh)
-    _require_alike(begun, fresh)
+    solutions = jax.tree.map(lambda leaf: leaf[factor], simpler.params)
+    rate = plan.budget.factors[lowest(diagnosed.train).factor]
+    hypers = points(plan, (rate,))
+    first = int(hypers.seed[0])
+
+    def begin(hyper: Any, solutions: Params) -> tuple[Params, Any]:
+        fresh, state = workload.start(start_key(hyper.seed))
+        own = jax.tree.map(lambda leaf: leaf[hyper.seed - first], solutions)
+        begun = embed(own, fresh)
+        _require_alike(begun, fresh)
+        return begun, state
+
     experiment = experiment_of(plan, workload, longer=1)
-    batches = batches_of(plan, workload)
-
-    def run(begin: tuple[Any, Any, Any], data: Any) -> tuple[Any, Any]:
-        hyper, params, model_state = begin
-        first = experiment.init(hyper, params, model_state)
-        own = batches.own(data, jax.random.fold_in(first.key, 3))
-        before = workload.measures["train"](params, Dataset(own.train, own.train))
-        _, trace = experiment.run(first, data)
-        return before, trace.probed["train"]
-
-    begin = (hypers, begun, state)
-    count = plan.budget.seeds
-    program = parallel.compiled(jax.vmap(run, (0, None)), begin, batches.data, chunks=1)
 
     def losses() -> dict[str, np.ndarray]:
-        before, after = parallel.gathered(program, begin, batches.data)
-        return {"before": np.asarray(before), "after": np.asarray(after)}
+        lanes = plan.budget.seeds
+        execute = begun_at(experiment, begin, hypers, solutions, lanes=lanes)
+        at_rest = hypers._replace(lr=np.zeros_like(hypers.lr))
+        before = execute(at_rest, solutions).seen["train"]
+        after = execute(hypers, solutions).seen["train"]
+        return {"train": np.stack([before, after]).astype(np.float64)}
 
-    kept = keep("embedded", losses)
-    rows = np.concatenate([kept["before"].reshape(count, 1), kept["after"]], axis=1)
-    return rows.T.astype(np.float64)
+    return keep("embedded", losses)["train"]
 
 
-def _require_alike(begun: Any, fresh: Any) -> None:
+def _require_alike(begun: Params, fresh: Params) -> None:
     ours, theirs = jax.tree.map(jnp.shape, begun), jax.tree.map(jnp.shape, fresh)
     if ours != theirs:
         raise InputError(

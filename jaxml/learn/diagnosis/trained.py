@@ -13,6 +13,7 @@ from jaxml import randomness
 from jaxml.learn.batches import Batches, split_anew
 from jaxml.learn.diagnosis.asked import Budget
 from jaxml.learn.optimizers.rates import Family
+from jaxml.learn.training.grid import grid
 from jaxml.learn.training.probes import evaluating
 from jaxml.learn.training.state import Training
 from jaxml.learn.training.sweep import Program, Runs, compiled, run
@@ -169,22 +170,13 @@ def in_blocks(test: Batch) -> Batch:
     return Batch(inputs, targets, np.where(present, weights, np.zeros_like(weights)))
 
 
-def points(plan: Plan, factors: Any) -> Any:
+def points(plan: Plan, factors: Sequence[float | int]) -> Any:
     """The diagnosed hyperparameters at every factor of the rate and every seed."""
-    seeds = np.array(randomness.seeds(plan.seed, plan.budget.seeds), np.int32)
-    rates = np.repeat(np.asarray(factors), len(seeds)) * plan.hyper.lr
-    columns = {
-        name: np.full(len(rates), value, _dtype(value))
-        for name, value in plan.hyper._asdict().items()
-    }
-    rates = rates.astype(columns["lr"].dtype)
-    columns |= {"lr": rates, "seed": np.tile(seeds, len(factors))}
-    return type(plan.hyper)(**columns)
-
-
-def _dtype(value: Any) -> type:
-    whole = np.issubdtype(np.result_type(value), np.integer)
-    return np.int32 if whole else np.float32
+    seeds = randomness.seeds(plan.seed, plan.budget.seeds)
+    rates = plan.hyper.lr * np.asarray(factors)
+    axes = plan.hyper._asdict()
+    del axes["lr"], axes["seed"]
+    return grid(type(plan.hyper), **axes, lr=rates, seed=seeds)
 
 
 def _measures(workload: Workload) -> dict[str, Callable[[Params, Own], Any]]:

@@ -3,6 +3,7 @@ refused.
 """
 
 import functools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from jaxml import learn, problem
 from jaxml.learn.diagnosis.asked import DECADES, margin
 from jaxml.learn.diagnosis.causes import Compared, Part, parts, verdict
 from jaxml.learn.diagnosis.diagnose import judged
-from jaxml.learn.diagnosis.trained import BLOCKS
+from jaxml.learn.diagnosis.trained import BLOCKS, Plan, points
 from jaxml.problem.data.examples import examples
 from jaxml.types import Batch, InputError, Workload
 
@@ -33,6 +34,7 @@ TRAIN = drawn(240, 0)
 TEST = drawn(60, 1)
 BUDGET = learn.Budget(updates=200, batch=16, seeds=6, longer=2, factors=(0.1, 1.0, 10))
 GOAL = learn.Goal(0.04, margin=0.02)
+PLAN = Plan(learn.sgd, learn.Hyper(lr=0.3), TEST, BUDGET, 0)
 
 
 def sized(degree: int) -> Workload:
@@ -158,6 +160,22 @@ def test_fewer_examples_come_again_and_again() -> None:
     assert np.mean(quarter.train[0, -1]) < np.mean(half.train[0, -1])
 
 
+@pytest.mark.identity
+def test_a_grid_has_the_precision_that_holds_where_it_is_made() -> None:
+    with jax.enable_x64(True):
+        columns = points(PLAN, (0.1, 1.0))
+    assert columns.lr.dtype == np.float64 and points(PLAN, (1.0,)).lr.dtype != float
+    assert columns.lr.tolist() == [0.3 * 0.1] * 6 + [0.3] * 6
+    assert columns.seed.tolist() == [*range(6), *range(6)]
+
+
+@pytest.mark.oracle
+def test_an_embedding_of_other_shapes_is_refused() -> None:
+    models = learn.Models(sized, (1, 2, 3), lambda simpler, diagnosed: simpler)
+    with pytest.raises(InputError, match="a pytree like its second argument"):
+        asking(models=models)
+
+
 @pytest.mark.invariance
 def test_the_verdict_follows_from_the_evidence_alone() -> None:
     found = diagnosed((1, 2, 3), 0.01)
@@ -195,6 +213,12 @@ def constant(degree: int) -> Workload:
     )
 
 
+class Unrated(NamedTuple):
+    """Hyperparameters without a rate."""
+
+    seed: int = 0
+
+
 REFUSED = {
     "cannot grow": (
         {"models": learn.Models(lambda size: sized(2), (1, 2, 3))},
@@ -222,8 +246,9 @@ REFUSED = {
     ),
     "batch": ({"budget": BUDGET._replace(batch=161)}, "between 1 and 160"),
     "one seed": ({"budget": BUDGET._replace(seeds=1)}, "two seeds or more"),
-    "no rate": ({"budget": BUDGET._replace(factors=(2.0,))}, "and 1 among them"),
+    "no factor": ({"budget": BUDGET._replace(factors=(2.0,))}, "and 1 among them"),
     "no goal": ({"goal": learn.Goal(float("nan"))}, "give a finite loss"),
+    "no rate": ({"hyper": Unrated()}, "Unrated has no lr and seed"),
     "no margin": ({"goal": learn.Goal(1.0, margin=0.0)}, "a positive margin"),
 }
 
