@@ -39,8 +39,8 @@ review before any full run replaced the mean of |number - (k - 1)|, which one st
 in five spectra carries past its threshold, by the fraction, drew classes anew in place
 of the first k, and added the second instrument; one unit of seed 5103, seen then,
 changed nothing. Units became 16 from 12 after the first run, of which 9 counted on
-clothing at 0.02 nats, fewer than the ten that a verdict needs. Not tested: other losses;
-large networks and convolution, for which see `large_spectrum`.
+clothing at 0.02 nats, fewer than the ten that a verdict needs. Not tested: other
+losses; large networks and convolution, for which see `large_spectrum`.
 
 Claims: spectrum-1.
 Sources: Sagun et al. 2017, arXiv:1706.04454; Papyan 2019, arXiv:1811.07062; Fort and
