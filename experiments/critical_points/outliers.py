@@ -45,7 +45,7 @@ losses; large networks and convolution, for which see `large_spectrum`.
 Claims: spectrum-1.
 Sources: Sagun et al. 2017, arXiv:1706.04454; Papyan 2019, arXiv:1811.07062; Fort and
     Ganguli 2019, arXiv:1910.05929.
-Cost: 71 seconds on 2 cores, compilation included.
+Cost: 30 seconds on 2 cores, compilation included.
 Expect: k - 1 on digits; less clear on clothing.
 Run: jaxml run outliers
 """
