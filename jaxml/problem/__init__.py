@@ -38,6 +38,7 @@ from jaxml.problem.losses import (
     softmax_mse,
     weighted_mean,
 )
+from jaxml.problem.models.chain import chain, elementwise, with_shortcut
 from jaxml.problem.models.convolution import convolve, convolve_native, convolve_patches
 from jaxml.problem.models.deeper import deepened, with_zero_blocks
 from jaxml.problem.models.dense import linear, mlp, polynomial, units
