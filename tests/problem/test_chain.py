@@ -1,6 +1,6 @@
 """Networks put together from parts, against networks written in one piece."""
 
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
