@@ -91,7 +91,8 @@ def test_a_part_within_parts_is_told_what_counts():
     )
     params, state = network.init(jax.random.key(0), inputs)
     present = np.array([True, False, True])
-    _, state = network.apply(params, state, inputs, train=True, key=None, mask=present)
+    apply = cast(Any, network.apply)
+    _, state = apply(params, state, inputs, train=True, key=None, mask=present)
     assert [int(count) for count in jax.tree.leaves(state)] == [2, 2]
     _, same = network.apply(params, state, inputs, train=False, key=None)
     assert jax.tree.map(int, same) == jax.tree.map(int, state)
