@@ -21,6 +21,7 @@ from jaxml.problem.data.embedded import (
 from jaxml.problem.data.examples import examples, split
 from jaxml.problem.data.idx import read_idx
 from jaxml.problem.data.image_sets import fashion_mnist, mnist, shrunk
+from jaxml.problem.data.pm25 import MEASURES, AirQuality, air_quality
 from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
 from jaxml.problem.data.text import shakespeare, windows
 from jaxml.problem.data.views import PAGES, DailyViews, page_views
@@ -75,6 +76,7 @@ from jaxml.problem.tasks.classical import (
     ridge_classifier,
     stored_examples,
 )
+from jaxml.problem.tasks.dust import dust_windows, hourly_dust
 from jaxml.problem.tasks.lags import (
     Errors,
     Scale,
