@@ -102,7 +102,7 @@ def batch_renorm(
         ratio, shift = _corrections(state, seen.mean, deviation, bounds)
         centre = seen.mean - shift * deviation / ratio
         outputs = standardised(params, values, centre, ratio / deviation)
-        seen_here = (seen.count > 0, seen.mean, deviation)
+        seen_here = (seen.size > 0, seen.mean, deviation)
         return outputs, _updated(state, kept, *seen_here)
 
     return Model(init, apply)
@@ -110,7 +110,7 @@ def batch_renorm(
 
 def _corrections(
     state: RunningDeviations,
-    mean: jax.Array,
+    mean: Array,
     deviation: jax.Array,
     bounds: tuple[ArrayLike, ArrayLike],
 ) -> tuple[jax.Array, jax.Array]:
@@ -125,7 +125,7 @@ def _corrections(
 
 
 def _remembered(
-    state: RunningDeviations, mean: jax.Array, deviation: ArrayLike
+    state: RunningDeviations, mean: Array, deviation: ArrayLike
 ) -> tuple[jax.Array, jax.Array]:
     """The state's mean and deviation; before the first update those given."""
     seen = state.weight > 0
@@ -137,9 +137,9 @@ def _remembered(
 def _updated(
     before: RunningDeviations,
     kept: ArrayLike,
-    some: jax.Array,
-    mean: jax.Array,
-    deviation: jax.Array,
+    some: Array,
+    mean: Array,
+    deviation: Array,
 ) -> RunningDeviations:
     """kept s + (1 - kept) s_batch, or s where the batch is padding alone."""
 

@@ -205,7 +205,7 @@ def _replaced(state: Any, layers: Sequence[Any]) -> Any:
 def _all_running(state: Any, layers: Sequence[Moments]) -> Any:
     """The state with these moments remembered whole."""
     running = [
-        RunningStatistics(one.mean, one.variance, jnp.ones_like(one.count))
+        RunningStatistics(one.mean, one.variance, jnp.ones_like(one.size))
         for one in layers
     ]
     return _replaced(state, running)

@@ -35,9 +35,9 @@ class RunningStatistics(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Of so many values of each channel: their number, mean, and variance over it."""
+    """Of values of each channel: how many there are, their mean and variance."""
 
-    count: Number
+    size: Number
     mean: Channels
     variance: Channels
 
@@ -72,24 +72,24 @@ State = TypeVar("State", RunningStatistics, GivenStatistics, GatheredStatistics)
 
 def moments(values: jax.Array, mask: Array | None) -> Moments:
     """Of each channel, over the examples that count and all places: over all axes but
-    the last. Where no example counts, count is 0, and mean and variance are of all.
+    the last. Where no example counts, the size is 0, and mean and variance are of all.
     """
     axes = tuple(range(values.ndim - 1))
     places = math.prod(values.shape[1:-1])
     if mask is None:
-        count = jnp.asarray(values.shape[0] * places, values.dtype)
+        size = jnp.asarray(values.shape[0] * places, values.dtype)
         mean = jnp.mean(values, axis=axes, keepdims=True)
         variance = jnp.mean(jnp.square(values - mean), axis=axes)
-        return Moments(count, mean.reshape(-1), variance)
+        return Moments(size, mean.reshape(-1), variance)
     mask = jnp.asarray(mask)
-    count = jnp.sum(mask, dtype=values.dtype) * places
+    size = jnp.sum(mask, dtype=values.dtype) * places
     counted = (mask | ~jnp.any(mask)).reshape(-1, *[1] * (values.ndim - 1))
     divisor = jnp.sum(counted, dtype=values.dtype) * places
     total = jnp.sum(jnp.where(counted, values, 0), axis=axes, keepdims=True)
     mean = total / divisor
     squares = jnp.where(counted, jnp.square(values - mean), 0)
     variance = jnp.sum(squares, axis=axes) / divisor
-    return Moments(count, mean.reshape(-1), variance)
+    return Moments(size, mean.reshape(-1), variance)
 
 
 def joined(one: Moments, other: Moments) -> Moments:
@@ -98,12 +98,12 @@ def joined(one: Moments, other: Moments) -> Moments:
     Source: Chan, Golub and LeVeque 1983, "Algorithms for computing the sample
     variance", equation 2.1.
     """
-    count = one.count + other.count
-    part = other.count / jnp.maximum(count, 1)
+    size = one.size + other.size
+    part = other.size / jnp.maximum(size, 1)
     apart = other.mean - one.mean
     within = one.variance + (other.variance - one.variance) * part
     between = jnp.square(apart) * part * (1 - part)
-    return Moments(count, one.mean + apart * part, within + between)
+    return Moments(size, one.mean + apart * part, within + between)
 
 
 def no_moments(like: RunningStatistics) -> Moments:
