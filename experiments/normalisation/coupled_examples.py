@@ -69,23 +69,23 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program in float64."""
-    keys = jax.random.split(randomness.key(config.seed), config.units)
+    images = np.asarray(problem.digits().inputs, np.float64)
+    seeds = randomness.seeds(config.seed, config.units)
+    draws = [np.random.default_rng(seed) for seed in seeds]
+    batches = np.stack([draw.permutation(images)[: 2 * config.batch] for draw in draws])
     with jax.enable_x64(True):
-        digits = problem.digits()
-        images = np.asarray(digits.inputs, np.float64)
-        of_unit = partial(_blocks, config.batch, jnp.asarray(images))
-        blocks = keep("blocks", partial(jax.jit(partial(jax.lax.map, of_unit)), keys))
+        keys = jax.vmap(jax.random.key)(jnp.asarray(seeds))
+        program = jax.jit(partial(jax.lax.map, _blocks))
+        blocks = keep("blocks", partial(program, (keys, batches)))
         return Result(np.swapaxes(blocks, 0, 1), np.array(config.batch))
 
 
-def _blocks(count: int, images: jax.Array, key: Key) -> jax.Array:
-    """Of one unit, `[mode, of, by]`."""
-    of_weights, of_batch = jax.random.split(key)
-    chosen = jax.random.permutation(of_batch, len(images))[: 2 * count]
-    drawn = images[chosen]
-    own, others = drawn[:count], drawn[count:]
+def _blocks(unit: tuple[Key, jax.Array]) -> jax.Array:
+    """Of one unit, `[mode, of, by]`, on the first half of its digits."""
+    key, drawn = unit
+    own, others = jnp.split(drawn, 2)
     normalised, plain = _network(problem.batch_norm()), _network(problem.chain())
-    params, state = normalised.init(of_weights, own)
+    params, state = normalised.init(key, own)
     _, seen = normalised.apply(params, state, others, train=True, key=None)
     modes = (
         partial(normalised.apply, params, seen, train=True, key=None),
@@ -162,9 +162,12 @@ def _mismatches(
 
 def figures(result: Result) -> dict[str, Figure]:
     """The blocks of one unit in each mode."""
-    figure, axes = panels(1, len(NAMES), width=9.0, height=3.2)
-    for axis, name, blocks in zip(axes, NAMES, result.blocks[:, 0], strict=True):
-        image = axis.imshow(blocks, cmap="Greys", vmin=0.0, vmax=1.0)
+    figure, axes = panels(1, len(NAMES), width=3.2, height=3.2)
+    with np.errstate(divide="ignore"):
+        decades = np.log10(result.blocks[:, 0])
+    for axis, name, blocks in zip(axes, NAMES, decades, strict=True):
+        image = axis.imshow(np.maximum(blocks, -4), cmap="Greys", vmin=-4, vmax=0)
+        axis.grid(visible=False)
         label(axis, name, "inputs of example", "outputs of example")
-    figure.colorbar(image, ax=list(axes), label="norm of the block / mean of diagonal")
+    figure.colorbar(image, ax=list(axes), label="log₁₀ of the norm (white: 1e-4 or 0)")
     return {"blocks": figure}

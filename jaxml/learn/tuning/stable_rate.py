@@ -81,10 +81,10 @@ def largest_stable_rate(
 
 
 def ends_below_start(
-    training: Training, hyper: Any
+    training: Training, hyper: Any, *, fraction: float = 1.0
 ) -> Callable[[Scalar], Bool[Array, ""]]:
     """`rate -> bool`: whether a run has not diverged and its mean loss over the last
-    tenth of the updates is below that of its first batch.
+    tenth of the updates is below that of its first batch, or below a fraction of it.
 
     Under gradient descent on ½ λ θ² that is a rate below 2 / λ. Of networks whose
     weights' scale does not matter, a rate far beyond that may blow the weights up once,
@@ -94,9 +94,11 @@ def ends_below_start(
     Args:
         training: whose optimizer reads `hyper.lr`.
         hyper: one point; its rate is replaced.
+        fraction: of the first loss, that must be left behind; 1 asks for stability
+            alone.
 
     Raises:
-        InputError: at a call, a point without a field `lr`.
+        InputError: a point without a field `lr`.
     """
     if "lr" not in getattr(hyper, "_fields", ()):
         raise InputError(
@@ -109,7 +111,7 @@ def ends_below_start(
         state = first_state(training, hyper._replace(lr=rate))
         state, trace = training.run(state, training.data)
         ends = jnp.mean(trace.loss[-last:])
-        return (state.diverged_at < 0) & (ends < trace.loss[0])
+        return (state.diverged_at < 0) & (ends < fraction * trace.loss[0])
 
     return stable
 
