@@ -81,7 +81,7 @@ def largest_stable_rate(
 
 
 def ends_below_start(
-    training: Training, hyper: Any, *, fraction: float = 1.0
+    training: Training, hyper: Any, *, fraction: ArrayLike = 1.0
 ) -> Callable[[Scalar], Bool[Array, ""]]:
     """`rate -> bool`: whether a run has not diverged and its mean loss over the last
     tenth of the updates is below that of its first batch, or below a fraction of it.
@@ -95,7 +95,7 @@ def ends_below_start(
         training: whose optimizer reads `hyper.lr`.
         hyper: one point; its rate is replaced.
         fraction: of the first loss, that must be left behind; 1 asks for stability
-            alone.
+            alone. May be traced.
 
     Raises:
         InputError: a point without a field `lr`.
