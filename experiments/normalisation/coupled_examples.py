@@ -165,9 +165,12 @@ def figures(result: Result) -> dict[str, Figure]:
     figure, axes = panels(1, len(NAMES), width=3.2, height=3.2)
     with np.errstate(divide="ignore"):
         decades = np.log10(result.blocks[:, 0])
+    shown = {"cmap": "Greys", "vmin": -4, "vmax": 0}
     for axis, name, blocks in zip(axes, NAMES, decades, strict=True):
-        image = axis.imshow(np.maximum(blocks, -4), cmap="Greys", vmin=-4, vmax=0)
+        axis.imshow(np.maximum(blocks, -4), **shown)
         axis.grid(visible=False)
         label(axis, name, "inputs of example", "outputs of example")
-    figure.colorbar(image, ax=list(axes), label="log₁₀ of the norm (white: 1e-4 or 0)")
+    figure.colorbar(
+        axes[0].images[0], ax=list(axes), label="log₁₀ of the norm (white: 1e-4 or 0)"
+    )
     return {"blocks": figure}

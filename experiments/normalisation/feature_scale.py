@@ -127,14 +127,14 @@ def _drawn(seed: int, scales: int) -> list[Problem]:
     return _both_ways(features, targets)
 
 
-def _both_ways(features: np.ndarray, targets: np.ndarray) -> list[Problem]:
+def _both_ways(features: Array, targets: Array) -> list[Problem]:
     """Raw and standardised."""
     centred = features - features.mean(axis=0)
     ways = (features, centred / features.std(axis=0))
     return [_problem(way, targets) for way in ways]
 
 
-def _problem(features: np.ndarray, targets: np.ndarray) -> Problem:
+def _problem(features: Array, targets: Array) -> Problem:
     design = np.hstack([np.ones((len(features), 1)), features])
     hessian = 2 * design.T @ design
     best = np.linalg.lstsq(design, targets)[0]

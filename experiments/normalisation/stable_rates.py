@@ -1,11 +1,12 @@
 """Does batch normalisation bear larger learning rates?
 
 Networks of hidden ReLUs train by plain SGD on half of the digits at a constant rate,
-once with batch normalisation before every ReLU and once without; initial weights and
-batches of a unit are the same in both. A rate is stable where the run has not diverged
-and its loss over the last tenth of the updates is below that of its first batch. The
-largest stable rate is the one up to which all are, on a grid from 0.01 to 1,000 that is
-refined twice around the first failure, to 3 percent.
+once with batch normalisation before every ReLU and once with 0 and 1 in place of mean
+and variance, so that both have the same parameters, factors γ and offsets β included;
+initial weights and batches of a unit are the same in both. A rate is stable where the
+run has not diverged and its loss over the last tenth of the updates is below that of
+its first batch. The largest stable rate is the one up to which all are, on a grid from
+0.01 to 1,000 that is refined twice around the first failure, to 3 percent.
 
 What is judged is the logarithm of that rate with normalisation over that without: above
 ln 1.25 if the claim holds, below -ln 1.25 if the opposite does. A quarter, because a
@@ -43,7 +44,7 @@ from jaxml import learn, problem, randomness, record
 from jaxml.record import Assertion
 from jaxml.record.comparisons import dots, margins
 from jaxml.record.figures import Figure, label, panels, shared_legend, strips
-from jaxml.types import Array, Batch, Keep, Model, Params
+from jaxml.types import Array, Batch, Keep, Key, Model, Params
 
 NORMALISED, PLAIN, OTHER = range(3)
 NETWORKS = ("batch normalisation", "none", "none, other weights")
@@ -63,7 +64,7 @@ class Config:
     widths: tuple[int, ...] = (32, 32, 32)
     examples: int = 900
     updates: int = 300
-    lanes: int = 5
+    lanes: int = 6
     units: int = 20
     seed: int = 0
 
@@ -87,65 +88,49 @@ class Result(NamedTuple):
     updates: Array
 
 
-class Unit(NamedTuple):
-    """What is drawn anew: examples, seed of the batches, and where training starts."""
+class Run(NamedTuple):
+    """What is drawn anew for a unit, and whether its network is normalised."""
 
     examples: Array
     seed: Array
-    start: tuple[Params, Any]
+    through: Array
 
 
 def study(config: Config, keep: Keep) -> Result:
-    """A program with normalisation and one without, from the same weights."""
+    """One program; which networks are normalised is a number in their state."""
     data = problem.digits()
     first = randomness.seeds(config.seed, config.units)
     again = randomness.seeds(config.seed, config.units, skip=config.units)
     draws = [np.random.default_rng(seed) for seed in first]
     rows = np.stack([draw.permutation(len(data.weights)) for draw in draws])
-    examples = np.tile(rows[:, : config.examples].astype(np.int32), (2, 1))
-    seeds = np.array([*first, *again], np.int32)
-    normalised = _network(config.widths, problem.batch_norm)
-    begin = problem.start(normalised, data.inputs)
-    starts = jax.jit(partial(jax.lax.map, lambda seed: begin(jax.random.key(seed))))
-    params, state = keep("initial weights", partial(starts, seeds))
-    both = Unit(examples, seeds, (params, {}))
-    units = both._replace(start=(params, state))
-    own = jax.tree.map(lambda field: field[: config.units], units)
-    run = partial(_found, config, data)
-    ours = keep(NETWORKS[NORMALISED], partial(run, problem.batch_norm, own))
-    theirs = keep(NETWORKS[PLAIN], partial(run, problem.chain, both))
-    found = np.concatenate([ours[None], np.reshape(theirs, (2, *ours.shape))])
+    runs = Run(
+        examples=np.tile(rows[:, : config.examples].astype(np.int32), (3, 1)),
+        seed=np.array([*first, *first, *again], np.int32),
+        through=np.repeat(np.array([1, 0, 0], np.float32), config.units),
+    )
+    model = problem.switched_normalised((*config.widths, 10), jax.nn.relu)
+    rates = partial(_rates, model, config.updates)
+    every = partial(learn.each_run, rates, runs, data, lanes=config.lanes)
+    found = np.reshape(keep("rates", every), (len(NETWORKS), config.units, -1))
     setting = (config.widths, config.examples, config.updates)
     return Result(np.moveaxis(found, 2, 1), *map(np.array, setting))
 
 
-def _found(
-    config: Config, data: Batch, norm: Callable[[], Model], units: Unit
-) -> Float[Array, "unit question"]:
-    """The largest rates of every unit of one network."""
-    rates = partial(_rates, _network(config.widths, norm), config.updates)
-    return learn.each_run(rates, units, data, lanes=config.lanes)
-
-
-def _network(widths: tuple[int, ...], norm: Callable[[], Model]) -> Model:
-    """Hidden layers of ReLUs, each normalised before them."""
-    parts = []
-    for width in widths:
-        parts += [problem.linear(width), norm(), problem.elementwise(jax.nn.relu)]
-    return problem.chain(*parts, problem.linear(10))
-
-
 def _rates(
-    model: Model, updates: int, data: Batch, unit: Unit
+    model: Model, updates: int, data: Batch, run: Run
 ) -> Float[Array, " question"]:
-    """The largest rates of one unit."""
-    own = jax.tree.map(lambda field: jnp.asarray(field)[unit.examples], data)
+    """The largest rates of one run."""
+    own = jax.tree.map(lambda field: jnp.asarray(field)[run.examples], data)
     loss = problem.training_loss(model, problem.cross_entropy)
+    begin = problem.start(model, own.inputs)
+
+    def start(key: Key) -> tuple[Params, Any]:
+        params, state = begin(key)
+        return params, state._replace(through=run.through)
+
     batches = learn.with_replacement(own, BATCH)
-    training = learn.training(
-        lambda key: unit.start, loss, learn.sgd, batches, steps=updates
-    )
-    hyper = learn.Hyper(lr=0.1)._replace(seed=unit.seed)
+    training = learn.training(start, loss, learn.sgd, batches, steps=updates)
+    hyper = learn.Hyper(lr=0.1)._replace(seed=run.seed)
 
     def of_question(lowest: jax.Array, fraction: jax.Array) -> jax.Array:
         condition = learn.ends_below_start(training, hyper, fraction=fraction)
