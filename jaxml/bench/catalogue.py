@@ -35,6 +35,8 @@ BENCHMARKS = {
     "seeds of a smaller one",
     "dense": "one training step of a wide network of ReLUs, beside one large matrix "
     "product",
+    "normalisers": "one training step of a 784-1024-1024-10 network of ReLUs at batch "
+    "512, with each normalisation",
     "diagnose": "`learn.diagnose` of a 64-32-10 network on digits, 138 runs, in a "
     "fresh process",
     "startup": "one command in a fresh process",

@@ -4,6 +4,7 @@ objective.
 
 from jaxml.curvature import probes
 from jaxml.curvature.certificate import Certificate, certify
+from jaxml.curvature.covariate_shift import CovariateShift, internal_covariate_shift
 from jaxml.curvature.dense import dense
 from jaxml.curvature.embedding import zero_unit, zero_unit_eigenvalues
 from jaxml.curvature.escape import Escape, escape
@@ -113,6 +114,7 @@ from jaxml.curvature.sharpness import (
     ascent_sharpness,
     box_sharpness,
 )
+from jaxml.curvature.smoothness import AlongStep, along_step
 from jaxml.curvature.methods import (
     Search,
     after,

@@ -135,3 +135,8 @@ from jaxml.learn.tuning.compare import (
 )
 from jaxml.learn.tuning.large_batches import Variant, scaled, varied_momentum
 from jaxml.learn.tuning.range_test import RangeTest, range_test
+from jaxml.learn.tuning.stable_rate import (
+    StableRate,
+    ends_below_start,
+    largest_stable_rate,
+)
