@@ -153,7 +153,7 @@ def locally_connected(
                 f"{needed}: initialise the layer on pictures of this size."
             )
         maps = jnp.einsum("nijp,ijpo->nijo", patches, kernel)
-        return (maps + params["bias"][None] if bias else maps), state
+        return (maps + jnp.asarray(params["bias"])[None] if bias else maps), state
 
     return Model(init, apply)
 
@@ -176,10 +176,10 @@ def channel_bias() -> Model:
     return Model(init, apply)
 
 
-def _shifted(values: jax.Array, bias: jax.Array) -> jax.Array:
+def _shifted(values: jax.Array, bias: Array) -> jax.Array:
     """Values `[..., channels]` and a bias `[channels]`, added."""
     leading = (1,) * (values.ndim - 1)
-    return values + bias.reshape(*leading, -1)
+    return values + jnp.reshape(bias, (*leading, -1))
 
 
 def _require_counts(channels: int, groups: int) -> None:
