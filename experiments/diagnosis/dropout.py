@@ -49,11 +49,12 @@ from jaxml.learn import Batches, Family, Training
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, label, legend_below, panels
-from jaxml.types import Batch, Dataset, Keep, Key, Params
+from jaxml.types import Batch, Dataset, Keep, Key
 
 CLASSES, WIDTH = 10, 64
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
-RATE = 3e-3  # of Adam
+RATE = 3e-3
+ADAM = learn.fixed(learn.adam, learn.Hyper(lr=RATE))
 DEVIATION = 0.3  # of the noise on held-out pictures, whose numbers are from 0 to 1
 DROPPED = (0.1, 0.2, 0.3, 0.4, 0.5, 0.7)
 HALF, COURSE = DROPPED.index(0.5), DROPPED.index(0.7)
@@ -93,15 +94,8 @@ SMOKE = Config(
 
 
 class Point(NamedTuple):
-    """What Adam reads, the fraction of units that is dropped, and which start."""
+    """The fraction of units that is dropped, and which start."""
 
-    lr: Any = RATE
-    momentum: Any = 0.9
-    second_moment: Any = 0.999
-    epsilon: Any = 1e-8
-    weight_decay: Any = 0.0
-    horizon: Any = 0.0
-    warmup: Any = 0.0
     dropped: Any = 0.0
     start: Any = 0
     seed: Any = 0
@@ -140,21 +134,16 @@ def study(config: Config, keep: Keep) -> Result:
 
 
 def _contest(config: Config, pictures: Batch, name: str, keep: Keep) -> learn.Contest:
-    points = learn.joined(
-        [
-            learn.grid(Point, dropped=[0.0, *DROPPED]),
-            learn.grid(Point, start=STARTS),
-        ]
-    )
+    dropped = learn.grid(Point, dropped=[0.0, *DROPPED])
+    points = learn.joined([dropped, learn.grid(Point, start=STARTS)])
 
     def of_family(family: Family) -> Training:
-        return learn.at_each_point(
-            partial(_training, config, pictures, family), Point()
-        )
+        of_point = partial(_training, config, pictures, family)
+        return learn.at_each_point(of_point, Point())
 
     found = learn.compare(
         of_family,
-        {name: learn.Entrant(learn.adam, points)},
+        {name: learn.Entrant(ADAM, points)},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
@@ -173,24 +162,14 @@ def _training(
     accuracy = problem.objective(model, problem.accuracy)
     loss = problem.objective(model, problem.cross_entropy)
 
-    def other_signs(params: Params) -> Params:
-        return problem.other_signs(params, point.start)
-
-    def unscaled(params: Params) -> Params:
-        """Hidden values as large as those that were kept in training."""
-        first, *others = sorted(params)
-        larger = {first: params[first]}
-        for name in others:
-            kernel = params[name]["kernel"] / (1 - point.dropped)
-            larger[name] = {**params[name], "kernel": kernel}
-        return larger
-
     measures = (
         lambda params, own: loss(params, own.train),
         lambda params, own: accuracy(params, _held_out(own, 0)),
         lambda params, own: accuracy(params, _held_out(own, 1)),
         lambda params, own: loss(params, _held_out(own, 0)),
-        lambda params, own: loss(unscaled(params), _held_out(own, 0)),
+        lambda params, own: loss(
+            problem.unscaled(params, point.dropped), _held_out(own, 0)
+        ),
     )
     training = learn.training(
         problem.start(model, pictures.inputs),
@@ -200,7 +179,9 @@ def _training(
         steps=config.steps,
         probe=learn.evaluating(dict(zip(MEASURES, measures, strict=True))),
     )
-    return learn.starting_from(training, other_signs)
+    return learn.starting_from(
+        training, partial(problem.other_signs, number=point.start)
+    )
 
 
 def _batches(config: Config, pictures: Batch) -> Batches:
@@ -209,14 +190,13 @@ def _batches(config: Config, pictures: Batch) -> Batches:
         pictures, train=config.train, test=config.test, size=config.batch
     )
 
-    def own(data: Batch, key: Key) -> Dataset:
-        drawn: Dataset = split.own(data, key)
-        clear = drawn.test
-        noise = jax.random.normal(jax.random.fold_in(key, 1), clear.inputs.shape)
+    def both(own: Dataset, key: Key) -> Dataset:
+        clear = own.test
+        noise = jax.random.normal(key, clear.inputs.shape)
         noisy = clear._replace(inputs=clear.inputs + jnp.float32(DEVIATION) * noise)
-        return drawn._replace(test=jax.tree.map(_stacked, clear, noisy))
+        return own._replace(test=jax.tree.map(_stacked, clear, noisy))
 
-    return split._replace(own=own)
+    return learn.changed_once(split, both)
 
 
 def _stacked(first: jax.Array, second: jax.Array) -> jax.Array:
@@ -243,12 +223,11 @@ def _arms(result: Result, place: int, name: str) -> tuple[Arm, Arm, Arm]:
     values = result.seen[place, MEASURES.index(name)]
     scores = -result.seen[place, MEASURES.index("held-out")]
     count = len(DROPPED) + 1
-    none, several, others = (slice(0, 1), slice(1, count), slice(count, None))
     edges = np.arange(len(DROPPED)) == COURSE  # below lies no dropout
     return (
-        Arm(values[none], scores[none]),
-        Arm(values[several], scores[several], edges),
-        Arm(values[others], scores[others], np.zeros(len(STARTS), bool)),
+        Arm(values[:1], scores[:1]),
+        Arm(values[1:count], scores[1:count], edges),
+        Arm(values[count:], scores[count:], np.zeros(len(STARTS), bool)),
     )
 
 
@@ -270,14 +249,25 @@ def _logs(arm: Arm) -> Arm:
     return arm._replace(values=np.log(arm.values))
 
 
-def _accuracies(result: Result, place: int) -> tuple[Assertion, ...]:
-    """The course's own case, tuned dropout, and the control."""
+def _differences(result: Result, place: int) -> dict[str, tuple[Arm, Arm]]:
+    """Held-out accuracies: with dropout, or from other starts, and with none."""
     none, tuned, others = _arms(result, place, "held-out")
     clear, _, _ = _arms(result, place, "noisy")
     course = _at(result, place, "noisy", COURSE)
-    difference = partial(
-        record.tuned, record.mean_difference, tuning=int(result.tuning)
-    )
+    return {
+        "dropout": (tuned, none),
+        "dropout of 0.7, noisy pictures": (course, clear),
+        "six starts": (others, none),
+    }
+
+
+def _difference(result: Result, arms: tuple[Arm, Arm]) -> record.Interval:
+    return record.tuned(record.mean_difference, *arms, tuning=int(result.tuning))
+
+
+def _accuracies(result: Result, place: int) -> tuple[Assertion, ...]:
+    """The course's own case, tuned dropout, and the control."""
+    arms = _differences(result, place)
     setting = f"{_setting(result, place)}; accuracy"
     about = {"unit": "accuracy difference", "setting": setting}
     return (
@@ -285,14 +275,14 @@ def _accuracies(result: Result, place: int) -> tuple[Assertion, ...]:
             "C040",
             "The course's case: dropout of 0.7 raises the accuracy on held-out "
             "pictures with noise of deviation 0.3.",
-            difference(course, clear),
+            _difference(result, arms["dropout of 0.7, noisy pictures"]),
             HIGHER,
             **about,
         ),
         record.deciding(
             "C040",
             "Dropout of a tuned fraction raises the accuracy on held-out pictures.",
-            difference(tuned, none),
+            _difference(result, arms["dropout"]),
             HIGHER,
             **about,
         ),
@@ -300,7 +290,7 @@ def _accuracies(result: Result, place: int) -> tuple[Assertion, ...]:
             "C040",
             "Control, no dropout: the best of six starts raises the accuracy on "
             "held-out pictures.",
-            difference(others, none),
+            _difference(result, arms["six starts"]),
             HIGHER,
             **about,
         ),
@@ -311,11 +301,8 @@ def _losses(result: Result, place: int) -> tuple[Assertion, ...]:
     """Of dropout of a half, in all judging units: nothing is tuned."""
     none, _, _ = _arms(result, place, "training loss")
     loose, scaled, unscaled = (
-        _at(result, place, name, HALF)
+        _logs(_at(result, place, name, HALF))
         for name in ("training loss", "scaled loss", "unscaled loss")
-    )
-    difference = partial(
-        record.tuned, record.mean_difference, tuning=int(result.tuning)
     )
     setting = f"{_setting(result, place)}; loss"
     about = {"unit": "log ratio", "setting": setting}
@@ -324,7 +311,7 @@ def _losses(result: Result, place: int) -> tuple[Assertion, ...]:
             "C040",
             "Dropout of a half lets training end at a higher training loss: log of it "
             "over that without dropout.",
-            difference(_logs(loose), _logs(none)),
+            _difference(result, (loose, _logs(none))),
             FITS_LESS,
             **about,
         ),
@@ -332,7 +319,7 @@ def _losses(result: Result, place: int) -> tuple[Assertion, ...]:
             "C040",
             "Weights that were trained with dropout of a half have a higher test loss "
             "unscaled than scaled by a half: log of the first over the second.",
-            difference(_logs(unscaled), _logs(scaled)),
+            _difference(result, (unscaled, scaled)),
             record.above(0.0, margin=0.05, reason="a twentieth of the test loss"),
             **about,
         ),
@@ -343,15 +330,7 @@ def figures(result: Result) -> dict[str, Figure]:
     """Dropout minus none, unit by unit."""
     figure, axes = panels(1, len(result.seen), width=5.8, height=3.8)
     for place, axis in enumerate(axes):
-        none, tuned, others = _arms(result, place, "held-out")
-        clear, _, _ = _arms(result, place, "noisy")
-        course = _at(result, place, "noisy", COURSE)
-        pairs = {
-            "dropout": (tuned, none),
-            "dropout of 0.7, noisy pictures": (course, clear),
-            "six starts": (others, none),
-        }
-        compared(axis, pairs, HIGHER, tuning=int(result.tuning))
+        compared(axis, _differences(result, place), HIGHER, tuning=int(result.tuning))
         title = f"{DATA[place]}: held-out accuracy minus that without dropout"
         label(axis, title, "difference of accuracies, a point a unit", "of")
         legend_below(axis)

@@ -14,6 +14,7 @@ from jaxml.learn.batches import (
 )
 from jaxml.learn.at_points import at_each_point, starting_from
 from jaxml.learn.early_stopping import Stopped, keeping_best, stopped_early
+from jaxml.learn.fixed import fixed
 from jaxml.learn.folds import (
     Selected,
     assigned_folds,
@@ -29,6 +30,7 @@ from jaxml.learn.diagnosis.asked import Budget, Goal, Models
 from jaxml.learn.diagnosis.diagnose import Diagnosis, diagnose
 from jaxml.learn.levels import at_levels, stochastic
 from jaxml.learn.orders import Order, shuffled_once
+from jaxml.learn.own_examples import changed_once
 from jaxml.learn.passages import Passage, first_passages, heavy_ball_passage
 from jaxml.learn.subsets import subset
 from jaxml.learn.training.grid import grid, joined

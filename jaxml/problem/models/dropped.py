@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from itertools import product
 
 import numpy as np
+from jax.typing import ArrayLike
 from jaxtyping import Float
 
-from jaxml.types import InputError
+from jaxml.types import InputError, Params
 
-__all__ = ["mean_over_masks", "scaled_by_rest"]
+__all__ = ["mean_over_masks", "scaled_by_rest", "unscaled"]
 
 Elementwise = Callable[[np.ndarray], np.ndarray]
 
@@ -70,6 +71,31 @@ def scaled_by_rest(
     """
     factors = [np.full(kernel.shape[1], 1 - dropped) for kernel in kernels[:-1]]
     return _outputs(kernels, inputs, factors, activation)
+
+
+def unscaled(params: Params, dropped: ArrayLike) -> Params:
+    """A dense network in evaluation whose hidden values are as large as those that were
+    kept in training: those of dropout before its factor 1 - p.
+
+    Training here divides what is kept by 1 - p, so that evaluation needs no factor; the
+    kernels that read hidden values are divided by 1 - p once more.
+
+    Args:
+        params: a kernel and a bias by layer, in the order of the layers' names.
+        dropped: p, perhaps traced.
+
+    Source: Srivastava et al. 2014, "Dropout", section 4.
+
+    >>> half = unscaled({"0": {"kernel": 1.0}, "1": {"kernel": 1.0}}, 0.5)
+    >>> [layer["kernel"] for layer in half.values()]
+    [1.0, 2.0]
+    """
+    first, *others = sorted(params)
+    larger = {first: params[first]}
+    for name in others:
+        kernel = params[name]["kernel"] / (1 - dropped)
+        larger[name] = {**params[name], "kernel": kernel}
+    return larger
 
 
 def _outputs(
