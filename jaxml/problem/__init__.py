@@ -61,6 +61,22 @@ from jaxml.problem.models.image import cnn, max_pool
 from jaxml.problem.models.linen import from_linen
 from jaxml.problem.models.masked import fewer_inputs, fewer_units, masked, narrowed
 from jaxml.problem.models.nnx import from_nnx
+from jaxml.problem.models.normalisation.batch import batch_norm, kept_of_momentum
+from jaxml.problem.models.normalisation.groups import (
+    group_norm,
+    instance_norm,
+    layer_norm,
+    rms_norm,
+)
+from jaxml.problem.models.normalisation.kernels import spectral_normed, weight_normed
+from jaxml.problem.models.normalisation.noise import noisy
+from jaxml.problem.models.normalisation.renorm import RunningDeviations, batch_renorm
+from jaxml.problem.models.normalisation.several import (
+    accumulated_loss,
+    with_exact_statistics,
+    with_precise_statistics,
+)
+from jaxml.problem.models.normalisation.statistics import RunningStatistics
 from jaxml.problem.models.normalised import batch_normalised
 from jaxml.problem.models.sums import (
     hard_sigmoid,
