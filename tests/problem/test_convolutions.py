@@ -7,7 +7,12 @@ import pytest
 from scipy.signal import correlate2d
 
 from jaxml import problem
-from jaxml.problem.models.convolutions.operations import by_patches, by_xla, correlate
+from jaxml.problem.models.convolutions.operations import (
+    by_patches,
+    by_strips,
+    by_xla,
+    correlate,
+)
 from jaxml.types import InputError
 
 CASES = {
@@ -112,6 +117,37 @@ def test_every_output_and_every_derivative(name):
     value = np.sum(weights * expected)
     assert np.sum(to_pictures * PICTURES) == pytest.approx(value, rel=1e-11)
     assert np.sum(to_kernel * kernel) == pytest.approx(value, rel=1e-11)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["plain", "dilated", "across"])
+def test_strips_are_the_same(name):
+    across = problem.sliding_window(3, (1, 2), padding=((0, 1), (2, 0)))
+    at = across if name == "across" else window_of(name)[0]
+    kernel = np.random.default_rng(1).normal(size=(*at.kernel, 4, 2))
+    with jax.enable_x64(True):
+        found = np.asarray(jax.jit(by_strips, static_argnums=2)(PICTURES, kernel, at))
+    expected = oracle(PICTURES, kernel, at, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.identity
+def test_thin_pictures_go_by_strips_and_deep_ones_by_patches():
+    at, _ = window_of("plain")
+    thin, deep, strided = (1, 28, 28, 16), (1, 7, 7, 64), window_of("strided")[0]
+    for shape, window, taken in (
+        (thin, at, True),
+        (deep, at, False),
+        (thin, strided, False),
+    ):
+        kernel = jax.ShapeDtypeStruct((3, 3, shape[-1], shape[-1]), np.float32)
+        pictures = jax.ShapeDtypeStruct(shape, np.float32)
+        ways = (by_patches, by_strips) if window is at else (by_patches,)
+        texts = [
+            str(jax.make_jaxpr(method, static_argnums=2)(pictures, kernel, window))
+            for method in ways
+        ]
+        assert (len(set(texts)) == 1 and len(texts) == 2) is taken
 
 
 @pytest.mark.oracle

@@ -2,11 +2,13 @@
 
 On a CPU, XLA's own convolution is many times slower inside a scan than outside, and
 vmapped over kernels it becomes a grouped one, slower again. There the pictures are laid
-out as patches and multiplied by a matrix, at the price of memory: the patches take
-kernel rows x columns times the pictures.
+out as patches and multiplied by a matrix, at the price of memory: whole patches take
+kernel rows x columns times the pictures, strips of one row each kernel columns times
+them, and the outputs of every kernel row besides.
 """
 
-from functools import partial
+from functools import partial, reduce
+from operator import add
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +59,11 @@ def correlate(
 def by_patches(
     pictures: Pictures, kernel: Kernel, at: SlidingWindow, groups: int = 1
 ) -> Maps:
-    """`correlate` as patches times a matrix, one a group."""
+    """`correlate` as patches times a matrix, one a group; without groups as strips,
+    where these are clearly smaller.
+    """
+    if groups == 1 and _strips_are_smaller(pictures.shape, kernel.shape, at):
+        return by_strips(pictures, kernel, at)
     outputs = kernel.shape[-1]
     seen = shifts(pictures, at)
     n, rows, columns, _ = seen[0].shape
@@ -71,6 +77,26 @@ def by_patches(
         matrices = kernel.reshape(len(seen), inner, groups, -1)
         product = jnp.einsum("tpgc,tcgo->pgo", stacked, matrices)
     return product.reshape(n, rows, columns, outputs)
+
+
+def by_strips(pictures: Pictures, kernel: Kernel, at: SlidingWindow) -> Maps:
+    """`correlate` of row stride 1: what a kernel row sees, times all rows of the kernel
+    at once, and the products added where they meet.
+    """
+    rows, columns, inner, outputs = kernel.shape
+    one_row = at._replace(kernel=(1, columns), dilation=(1, at.dilation[1]))
+    strips = jnp.concatenate(shifts(pictures, one_row), axis=-1)
+    n, height, width, seen = strips.shape
+    matrix = jnp.transpose(kernel, (1, 2, 0, 3)).reshape(columns * inner, -1)
+    products = (strips.reshape(-1, seen) @ matrix).reshape(
+        n, height, width, rows, outputs
+    )
+    count = height - (rows - 1) * at.dilation[0]
+    summands = []
+    for row in range(rows):
+        first = row * at.dilation[0]
+        summands.append(products[:, first : first + count, :, row])
+    return reduce(add, summands)
 
 
 def by_xla(
@@ -150,6 +176,21 @@ def require_groups(channels: int, kernel: tuple[int, ...], groups: int) -> None:
             f"A kernel for {inner * groups} channels meets pictures of {channels}: "
             "initialise the layer on such pictures."
         )
+
+
+def _strips_are_smaller(
+    pictures: tuple[int, ...], kernel: tuple[int, ...], at: SlidingWindow
+) -> bool:
+    """Whether strips and their products hold five sixths of the patches' numbers or
+    less, as measured to be faster.
+    """
+    if at.stride[0] > 1:
+        return False
+    rows, columns, inner, outputs = kernel
+    count, _ = output_shape(at, *pictures[1:3])
+    padded = pictures[1] + sum(at.padding[0])
+    patches = count * rows * columns * inner
+    return 6 * padded * (columns * inner + rows * outputs) < 5 * patches
 
 
 def _meetings(at: SlidingWindow, axis: int, size: int, count: int) -> np.ndarray:
