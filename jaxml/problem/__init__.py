@@ -41,6 +41,18 @@ from jaxml.problem.losses import (
 )
 from jaxml.problem.models.chain import chain, elementwise, with_shortcut
 from jaxml.problem.models.convolution import convolve, convolve_native, convolve_patches
+from jaxml.problem.models.convolutions.fields import ReceptiveField, receptive_field
+from jaxml.problem.models.convolutions.fields import measured_receptive_field
+from jaxml.problem.models.convolutions.layers import channel_bias, convolution
+from jaxml.problem.models.convolutions.layers import locally_connected
+from jaxml.problem.models.convolutions.networks import plain_net, resnet, vgg
+from jaxml.problem.models.convolutions.operations import toeplitz
+from jaxml.problem.models.convolutions.pooling import blur_pooling, max_pooling
+from jaxml.problem.models.convolutions.pooling import global_mean, maxout
+from jaxml.problem.models.convolutions.pooling import mean_pooling, subsampling
+from jaxml.problem.models.convolutions.transformer import spatial_transformer
+from jaxml.problem.models.convolutions.windows import SlidingWindow
+from jaxml.problem.models.convolutions.windows import sliding_window
 from jaxml.problem.models.deeper import deepened, with_zero_blocks
 from jaxml.problem.models.dense import linear, mlp, polynomial, units
 from jaxml.problem.models.depth import Through, deep_mlp, embedded, matched_width

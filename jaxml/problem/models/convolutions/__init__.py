@@ -1,0 +1,1 @@
+"""Layers and networks for pictures, as parts of a `problem.chain`."""
