@@ -195,8 +195,8 @@ def figures(result: Result) -> dict[str, Figure]:
             marker=marker,
             label=f"logits from {low:g} to {high:g}",
         )
-    ends = np.array([0, np.log(10)])
-    axis.plot(ends, ends, ":", color="0.3", label="the same ratio")
+    same = np.geomspace(0.02, np.log(10))
+    axis.plot(same, same, ":", color="0.3", label="the same ratio")
     axis.set_yscale("log")
     x, y = "log ratio of the logits", "log ratio of their softmax"
     label(axis, "Above the dotted line softmax widens, a point a pair", x, y)
