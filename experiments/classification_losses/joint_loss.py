@@ -112,9 +112,8 @@ def _compute(config: Config) -> Result:
 
 
 def _in_two_steps(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Softmax as it is written, and the logarithm of what comes out."""
-    powers = jnp.exp(logits)
-    probabilities = powers / jnp.sum(powers, axis=1, keepdims=True)
+    """Softmax, which takes the largest logit out as well, and its logarithm."""
+    probabilities = jax.nn.softmax(logits)
     label = jax.nn.one_hot(targets, CLASSES, dtype=logits.dtype)
     return -jnp.log(jnp.sum(label * probabilities, axis=1))
 
@@ -208,7 +207,8 @@ def figures(result: Result) -> dict[str, Figure]:
         shown = np.broadcast_to(np.array(SCALES)[:, None], wrong.shape)
         points = {"s": 6, "color": colour, "marker": marker, "label": name}
         errors.scatter(shown, np.maximum(wrong, 1e-10), **points)
-        part = np.mean(~np.isfinite(slopes + losses)[WRONG], axis=1)
+        lost = ~(np.isfinite(slopes) & np.isfinite(losses))
+        part = np.mean(lost[WRONG], axis=1)
         failures.plot(SCALES, part, marker=marker, color=colour, label=name)
     for axis in (errors, failures):
         axis.set_xscale("log")
