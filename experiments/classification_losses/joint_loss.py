@@ -81,16 +81,20 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """One program, in float32 but for what is called exact."""
     with jax.enable_x64(True):
-        return keep("measured", jax.jit(partial(_compute, config)))
+        return keep("measured", partial(jax.jit(_compute), _drawn(config)))
 
 
-def _compute(config: Config) -> Result:
-    """Logits from 0 to their scale, so that both ends are reached."""
-    shape = (config.vectors, CLASSES)
-    uniform = jax.random.uniform(randomness.key(config.seed), shape, jnp.float32)
-    low = jnp.min(uniform, axis=1, keepdims=True)
-    high = jnp.max(uniform, axis=1, keepdims=True)
-    whole = (uniform - low) / (high - low)
+def _drawn(config: Config) -> Float[np.ndarray, "vector ten"]:
+    """Random numbers from 0 to 1, both of which are reached in each vector."""
+    (seed,) = randomness.seeds(config.seed, 1)
+    uniform = np.random.default_rng(seed).uniform(size=(config.vectors, CLASSES))
+    low, high = np.min(uniform, axis=1), np.max(uniform, axis=1)
+    whole = (uniform - low[:, None]) / (high - low)[:, None]
+    return whole.astype(np.float32)
+
+
+def _compute(whole: Float[jax.Array, "vector ten"]) -> Result:
+    """Logits from 0 to their scale."""
     scales = jnp.array(SCALES, jnp.float32)[:, None, None]
     scaled = (scales * whole[None]).reshape(-1, CLASSES)
     logits = jnp.concatenate([scaled, scaled])
@@ -98,7 +102,7 @@ def _compute(config: Config) -> Result:
     joint, joint_slope = _measured(problem.cross_entropy, logits, labels)
     steps, steps_slope = _measured(_in_two_steps, logits, labels)
     exact = problem.cross_entropy(logits.astype(jnp.float64), labels)
-    axes = (len(LABELS), len(SCALES), config.vectors)
+    axes = (len(LABELS), len(SCALES), len(whole))
     sure, right = 100 * whole, jnp.argmax(whole, axis=1)
     return Result(
         exact=exact.reshape(axes),

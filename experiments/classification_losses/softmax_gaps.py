@@ -79,14 +79,17 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """One program, in float64 but for what is called single."""
     with jax.enable_x64(True):
-        return keep("measured", jax.jit(partial(_compute, config)))
+        (seed,) = randomness.seeds(config.seed, 1)
+        normal = np.random.default_rng(seed).normal(size=(config.pairs, 2))
+        grids = np.stack([np.geomspace(*ends, config.points) for ends in RANGES])
+        measure = partial(jax.jit(_compute), DEVIATION * normal, grids)
+        return keep("measured", measure)
 
 
-def _compute(config: Config) -> Result:
-    normal = jax.random.normal(randomness.key(config.seed), (config.pairs, 2))
-    pairs = DEVIATION * normal
-    grids = jnp.stack([jnp.geomspace(*ends, config.points) for ends in RANGES])
-    smaller, larger = np.triu_indices(config.points, 1)
+def _compute(
+    pairs: Float[jax.Array, "pair two"], grids: Float[jax.Array, "range point"]
+) -> Result:
+    smaller, larger = np.triu_indices(grids.shape[1], 1)
     both = jnp.stack([grids[:, larger], grids[:, smaller]], axis=-1)
     shares = jax.nn.softmax(both)
     return Result(
