@@ -111,9 +111,9 @@ def logit_mse(
     """(1/C) (k (z_y - M)² + Σ_{j≠y} zⱼ²): the rescaled square loss of C logits, without
     a softmax.
 
-    With k = M = 1 it is `mse` of logits and indicators of the labels. The paper needs
-    other numbers beyond 42 classes, such as k = 15 and M = 30 for the thousand of
-    ImageNet. Others are given by `functools.partial`; they may be traced.
+    With k = M = 1 it is `mse` of logits and indicators of the labels. Where classes are
+    many the paper takes larger numbers, such as k = 15 and M = 30 for the thousand of
+    ImageNet. They are given by `functools.partial`, and may be traced.
 
     Args:
         outputs: logits `[n, C]`.
@@ -121,7 +121,7 @@ def logit_mse(
         label_weight: k.
         label_value: M, to which the label's logit is fitted.
 
-    Source: Hui and Belkin 2020, arXiv:2006.07322, section 5, "rescaled square loss".
+    Source: Hui and Belkin 2020, arXiv:2006.07322, the rescaled square loss.
     """
     labels = labels_of(outputs, targets)
     label = _hit(outputs, labels)
