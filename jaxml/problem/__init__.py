@@ -1,5 +1,13 @@
 """WHAT is learned: data, models, losses, and the objectives they make together."""
 
+from jaxml.problem.class_losses import (
+    class_weighted,
+    focal,
+    logit_mse,
+    multi_margin,
+    squared_multi_margin,
+    weighted_by_class,
+)
 from jaxml.problem.data.augmentation import (
     augmented,
     flipped,
@@ -9,6 +17,7 @@ from jaxml.problem.data.augmentation import (
     speckled,
     upside_down,
 )
+from jaxml.problem.data.cifar import cifar10, read_cifar10
 from jaxml.problem.data.embedded import (
     circles,
     digits,
@@ -24,7 +33,9 @@ from jaxml.problem.data.image_sets import fashion_mnist, mnist, shrunk
 from jaxml.problem.data.pm25 import MEASURES, AirQuality, air_quality
 from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
 from jaxml.problem.data.text import shakespeare, windows
+from jaxml.problem.data.transforms import rotated_by, scaled_by, scrambled, translated
 from jaxml.problem.data.views import PAGES, DailyViews, page_views
+from jaxml.problem.evaluations import calibration_error, confusion_matrix
 from jaxml.problem.labels import check_labels
 from jaxml.problem.losses import (
     accuracy,
