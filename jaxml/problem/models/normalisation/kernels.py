@@ -108,7 +108,7 @@ def spectral_normed(layer: Model) -> Model:
         left, right = state["left"], state["right"]
 
         def made(name: str, kernel: jax.Array) -> jax.Array:
-            return kernel / (left[name] @ _matrix(kernel) @ right[name])
+            return kernel / _times(left[name], _times(_matrix(kernel), right[name]))
 
         weights = _replaced(params, left, made)
         own = (weights, state["layer"])
@@ -148,11 +148,16 @@ def _iterated(
     matrix = _matrix(kernel)
 
     def once(_: Any, vectors: tuple[jax.Array, jax.Array]) -> Any:
-        left = _unit(matrix @ vectors[1])
-        return left, _unit(left @ matrix)
+        left = _unit(_times(matrix, vectors[1]))
+        return left, _unit(_times(left, matrix))
 
     first = (jnp.zeros_like(matrix, shape=matrix.shape[:1]), right)
     return jax.lax.fori_loop(0, iterations, once, first)
+
+
+def _times(one: Array, other: Array) -> jax.Array:
+    """A product whose rounding is that of its dtype on every device."""
+    return jnp.matmul(one, other, precision="highest")
 
 
 def _unit(vector: jax.Array) -> jax.Array:
