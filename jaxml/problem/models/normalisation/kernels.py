@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxml.problem.models.normalisation.statistics import require_state
 from jaxml.types import Array, InputError, Key, Model, Params
 
 __all__ = ["called", "spectral_normed", "weight_normed"]
@@ -81,7 +82,7 @@ def spectral_normed(layer: Model) -> Model:
         layer: such as `problem.linear(10)`, or a chain of layers.
 
     Raises:
-        InputError: at initialisation, a layer without a kernel.
+        InputError: at initialisation, a layer without a kernel; at a call, no state.
 
     Source: Miyato et al. 2018, arXiv:1802.05957, equation 8 and algorithm 1.
     """
@@ -105,6 +106,7 @@ def spectral_normed(layer: Model) -> Model:
         key: Key | None,
         mask: Array | None = None,
     ) -> tuple[jax.Array, Any]:
+        require_state(state)
         left, right = state["left"], state["right"]
 
         def made(name: str, kernel: jax.Array) -> jax.Array:
