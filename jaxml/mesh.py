@@ -72,7 +72,8 @@ def current(devices: int | None) -> Mesh | AbstractMesh:
 
 def replicated(tree: Any, over: Mesh) -> Any:
     """The arrays on every device of the mesh; every machine must hold the same."""
-    return jax.device_put(tree, NamedSharding(over, EVERYWHERE))
+    everywhere = NamedSharding(over, EVERYWHERE)
+    return jax.tree.map(lambda leaf: _placed(leaf, everywhere), tree)
 
 
 def divided(batch: Batch, over: Mesh) -> Batch:
@@ -80,7 +81,8 @@ def divided(batch: Batch, over: Mesh) -> Batch:
     alone; padding of weight 0 makes them a multiple of the devices.
     """
     whole = padded(jax.tree.map(np.asarray, batch), over.size)
-    return jax.device_put(whole, NamedSharding(over, DIVIDED))
+    apart = NamedSharding(over, DIVIDED)
+    return jax.tree.map(lambda leaf: _placed(leaf, apart), whole)
 
 
 def padded(batch: Batch, parts: int) -> Batch:
@@ -151,6 +153,18 @@ def _first(count: int | None) -> list[Device]:
         for machine in range(machines)
     ]
     return [device for devices in by_machine for device in devices[:each]]
+
+
+def _placed(leaf: Any, where: NamedSharding) -> jax.Array:
+    """An array on the devices of a sharding; what other machines hold of it comes from
+    there.
+    """
+    if where.is_fully_addressable:
+        return jax.device_put(leaf, where)
+    if jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key):
+        data = _placed(jax.random.key_data(leaf), where)
+        return jax.random.wrap_key_data(data, impl=str(jax.random.key_impl(leaf)))
+    return jax.device_put(np.asarray(leaf), where)
 
 
 def _extended(leaf: Any, last: Any, missing: int) -> Any:

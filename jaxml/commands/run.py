@@ -70,8 +70,8 @@ def run(
             study, values, smoke=smoke
         )  # every config is refused before any study runs
     if shard is not None:
-        planned = planned[shard.number - 1 :: shard.count]
-        print(f"Shard {shard.number} of {shard.count}: {len(planned)} runs")
+        planned = planned[shard.number - 1 :: shard.parts]
+        print(f"Shard {shard.number} of {shard.parts}: {len(planned)} runs")
     before = list_runs(runs)
     folders: dict[str, list[Path]] = {}
     for study, values in planned:

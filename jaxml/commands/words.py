@@ -38,10 +38,10 @@ def proposal(name: str, choices: Iterable[str]) -> str:
 
 
 class Shard(NamedTuple):
-    """One of `count` parts of a list of runs, from 1 on."""
+    """One of several parts of a list of runs, from 1 on."""
 
     number: int
-    count: int
+    parts: int
 
 
 def shard_of(text: str) -> Shard:
@@ -51,16 +51,16 @@ def shard_of(text: str) -> Shard:
         InputError: it names none.
 
     >>> shard_of("2/5")
-    Shard(number=2, count=5)
+    Shard(number=2, parts=5)
     """
-    number, _, count = text.partition("/")
-    numeric = number.isdecimal() and count.isdecimal()
-    if not numeric or not 1 <= int(number) <= int(count):
+    number, _, parts = text.partition("/")
+    numeric = number.isdecimal() and parts.isdecimal()
+    if not numeric or not 1 <= int(number) <= int(parts):
         raise InputError(
             f"--shard {text} names no part: write 2/5 for the second of five, the "
             "first being 1/5."
         )
-    return Shard(int(number), int(count))
+    return Shard(int(number), int(parts))
 
 
 def setting_of(text: str) -> tuple[str, int | str]:

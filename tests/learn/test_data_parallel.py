@@ -121,20 +121,26 @@ def test_a_checkpoint_of_four_devices_goes_on_with_two(tmp_path):
         loss = learn.data_parallel(squares, devices)
         return learn.training(start, loss, learn.momentum, learn.full(data), steps=1)
 
-    def advanced(step, state):
-        for _ in range(2):
-            state, _ = step(state, data)
-        return state
+    def advancing(devices):
+        step, over = jax.jit(training(devices).step), mesh.of(devices)
 
-    four, two = (jax.jit(training(devices).step) for devices in (4, 2))
-    begun = learn.first_state(training(4), learn.Hyper(lr=0.05))
-    half = advanced(four, begun)
+        def advanced(state):
+            given = mesh.replicated(data, over)
+            state = mesh.replicated(state, over)
+            for _ in range(2):
+                state, _ = step(state, given)
+            return state
+
+        return advanced
+
+    four, two = advancing(4), advancing(2)
+    half = four(learn.first_state(training(4), learn.Hyper(lr=0.05)))
     keep, _ = storing(tmp_path, lambda line: None)
     keep("half", lambda: half)
     keep, stages = storing(tmp_path, lambda line: None)
     restored = keep("half", lambda: pytest.fail("it was not stored"))
     assert stages["half"].kept
-    ended, whole = advanced(two, restored), advanced(four, half)
+    ended, whole = two(restored), four(half)
     assert (int(ended.step), int(ended.model_state["count"])) == (4, 4)
     np.testing.assert_allclose(ended.params, whole.params, rtol=1e-5)
 
