@@ -23,6 +23,9 @@ from jaxml.types import InputError
 EXIT_PATIENCE = 10
 """Seconds that a process which ends waits for the others to end as well."""
 
+SHORTEST = 2**14
+"""Bytes that a broadcast takes at least."""
+
 _Computing = Callable[
     [Program, Any, Any, int], contextlib.AbstractContextManager[Callable[[int], Any]]
 ]
@@ -56,7 +59,7 @@ def broadcast(data: bytes) -> bytes:
     with _answered():
         length = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
     # few lengths, for each is a program of its own
-    room = np.zeros(1 << length.bit_length(), np.uint8)
+    room = np.zeros(max(SHORTEST, 1 << length.bit_length()), np.uint8)
     if jax.process_index() == 0:
         room[:length] = np.frombuffer(data, np.uint8)
     with _answered():

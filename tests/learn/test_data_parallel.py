@@ -83,9 +83,7 @@ def convolved(params, state, batch, key):
 
 @pytest.mark.invariance
 def test_an_update_needs_one_all_reduce_and_leaves_what_one_device_does():
-    """The whole of training: shuffled batches, a ragged last one, Adam, a native
-    convolution.
-    """
+    """All of training: shuffled batches, a ragged last one, a native convolution."""
     data = problem.examples(
         DRAW.standard_normal((12, 4, 4, 1), np.float32),
         DRAW.integers(3, size=12, dtype=np.int32),
@@ -96,7 +94,7 @@ def test_an_update_needs_one_all_reduce_and_leaves_what_one_device_does():
             return jax.random.normal(key, (3, 3, 1, 3)), ()
 
         batches = learn.shuffled(data, 5)
-        training = learn.training(start, loss, learn.adam, batches, steps=6)
+        training = learn.training(start, loss, learn.sgd, batches, steps=6)
         state = learn.first_state(training, learn.Hyper(lr=0.1))
         given = mesh.replicated((state, data), mesh.of(devices))
         compiled = jax.jit(training.run).lower(*given).compile()
@@ -119,7 +117,7 @@ def test_a_checkpoint_of_four_devices_goes_on_with_two(tmp_path):
 
     def training(devices):
         loss = learn.data_parallel(squares, devices)
-        return learn.training(start, loss, learn.momentum, learn.full(data), steps=1)
+        return learn.training(start, loss, learn.sgd, learn.full(data), steps=1)
 
     def advancing(devices):
         step, over = jax.jit(training(devices).step), mesh.of(devices)
