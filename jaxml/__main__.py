@@ -12,9 +12,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jaxml import shipped
+from jaxml.commands import launch
 from jaxml.commands.catalogue import (
-    check_field,
     claim_names,
     claims_named,
     find,
@@ -33,7 +32,7 @@ from jaxml.commands.words import (
     proposal,
 )
 from jaxml.errors import InputError
-from jaxml.source import Description, describe
+from jaxml.source import describe
 
 _HELP = ("-h", "--help")
 _STUDY_OPTIONS = {"run": RUN, "replicate": REPLICATE}
@@ -133,63 +132,6 @@ def _studies(words: list[str]) -> int:
     return 0
 
 
-def _run(words: list[str]) -> int:
-    words, fields = fields_of(words)
-    values = parsed(words, "studies", RUN)
-    descriptions = _named(values.studies, "run")
-    for field in fields:
-        check_field(field, descriptions, RUN)
-    _prepare()
-    from jaxml.commands import devices, run
-
-    if values.require_accelerator:
-        devices.require_accelerator()
-    with devices.computing_on(values.devices):
-        run.run(
-            descriptions,
-            fields,
-            smoke=values.smoke,
-            runs=values.runs,
-            again=values.again,
-        )
-    return 0
-
-
-def _named(names: Sequence[str], command: str) -> list[Description]:
-    """The studies that are named, each once.
-
-    Raises:
-        InputError: none is named, one is not known, or two files have one name.
-    """
-    paths = find_all(names)
-    if not paths:
-        raise InputError(
-            f"No study is named: write the studies first, as in `jaxml {command} "
-            "toy_saddle --smoke`."
-        )
-    stems = [path.stem for path in paths]
-    twice = [stem for stem in stems if stems.count(stem) > 1]
-    if twice:
-        raise InputError(
-            f"Two studies are called {twice[0]}: rename one, or run them one after the "
-            "other."
-        )
-    return [describe(path) for path in paths]
-
-
-def _replicate(words: list[str]) -> int:
-    values = parsed(words, "studies", REPLICATE)
-    descriptions = _named(values.studies, "replicate")
-    _prepare()
-    from jaxml.commands import devices, replicate
-
-    with devices.computing_on(values.devices):
-        replicate.replicate(
-            descriptions, times=values.times, smoke=values.smoke, runs=values.runs
-        )
-    return 0
-
-
 def _claims(words: list[str]) -> int:
     values = parsed(words, "names", RUNS)
     # a wrong name is refused before JAX is imported
@@ -217,7 +159,7 @@ def _list_runs(words: list[str]) -> int:
 def _report(words: list[str]) -> int:
     values = parsed(words, "runs", {"--readme": {"type": path_of}})
     runs = path_of(at_most_one(values.runs, "folder of runs") or "runs")
-    _prepare()
+    launch.prepare()
     from jaxml.commands import report
 
     report.report(runs, values.readme)
@@ -227,7 +169,7 @@ def _report(words: list[str]) -> int:
 def _doctor(words: list[str]) -> int:
     if parsed(words, "nothing", {}).nothing:
         raise InputError(f"`jaxml doctor` takes no {words[0]}: leave it out.")
-    _prepare()
+    launch.prepare()
     from jaxml.commands import doctor
 
     doctor.doctor()
@@ -242,7 +184,7 @@ def _verify(words: list[str]) -> int:
             f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>."
         )
     path = find(values.study) if values.study else None
-    _prepare()
+    launch.prepare()
     from jaxml.commands import devices, verify
 
     with devices.computing_on(values.devices):
@@ -262,7 +204,7 @@ def _bench(words: list[str]) -> int:
             raise InputError(
                 f"There is no benchmark {name!r}: {proposal(name, bench.names())}"
             )
-    _prepare()
+    launch.prepare()
     from jaxml.commands import devices
 
     with devices.computing_on(values.devices):
@@ -270,25 +212,12 @@ def _bench(words: list[str]) -> int:
     return 0
 
 
-def _prepare() -> None:
-    """Keeps compiled programs between processes, and LAPACK to one thread: both are
-    read on import.
-    """
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # small spectra: threads wait, and change the bits
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(shipped.cache() / "compilation")
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-
-
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "studies": _studies,
     "claims": _claims,
-    "run": _run,
-    "replicate": _replicate,
+    "run": launch.run,
+    "submit": launch.submit,
+    "replicate": launch.replicate,
     "report": _report,
     "runs": _list_runs,
     "doctor": _doctor,

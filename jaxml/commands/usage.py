@@ -6,6 +6,7 @@ jaxml measures why a network trains, or does not.
   jaxml studies [STUDY...]     claims, cost, whether each has run; a named one in full
   jaxml claims [ID or TOPIC]   what the course claims, and what the studies answer
   jaxml run STUDY...           runs studies, by name, topic or path, and judges them
+  jaxml submit STUDY...        the same on a cluster: a job for each part of the runs
   jaxml replicate STUDY...     runs them again from fresh seeds: which verdicts hold?
   jaxml report [RUNS]          one self-contained HTML page: claims, answers, figures
   jaxml runs [RUNS]            the runs there are; findings and numbers as CSV or JSON
@@ -30,7 +31,7 @@ waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical
 points`.""",
     "run": """\
 jaxml run STUDY... or TOPIC/ [--smoke] [--field value ...] [--runs DIR] [--again]
-          [--devices N] [--require-accelerator]
+          [--devices N] [--shard I/N] [--distributed] [--require-accelerator]
 
 Runs studies, by name or path, or all of a topic, as in `jaxml run momentum/`, judges
 their claims, and writes a report.
@@ -43,11 +44,28 @@ their claims, and writes a report.
   --again                compute even what is there already
   --devices N            chunks of runs computed at once: CPU cores or accelerators, all
                          of them unless told; changes no bit
+  --shard I/N            the I-th of N parts of the runs that the command names, so that
+                         N jobs make all; what is done is skipped
+  --distributed          one of several processes that make each run together, as JAX
+                         finds them under Slurm, Open MPI, Kubernetes and on TPU pods
   --require-accelerator  stop where JAX finds only the CPU
 
 `jaxml run STUDY --help` lists the fields of that study.""",
+    "submit": """\
+jaxml submit STUDY... or TOPIC/ [--shards N] [--cluster slurm or local]
+             [--set name=value ...] [--logs DIR] [all that `jaxml run` takes]
+
+Hands N jobs (8) to Slurm through submitit, each of which makes a part of the runs as
+`jaxml run ... --shard I/N` does; jobs that ended early are made up by the same command.
+  --set name=value  what submitit tells Slurm: slurm_partition=gpu, timeout_min=60,
+                    gpus_per_node=1, cpus_per_task=16; may be repeated
+  --cluster local   processes of this machine in place of jobs
+  --logs DIR        where the jobs' output is kept (logs)
+
+It needs the extra slurm: pip install 'jaxml[slurm]'.""",
     "replicate": """\
 jaxml replicate STUDY... or TOPIC/ [--times N] [--smoke] [--runs DIR] [--devices N]
+                [--distributed]
 
 Runs each study at seed 0, again from the fresh seeds 1 ... N (2), and with another
 number of runs side by side, which changes rounding alone. Says which verdicts hold and

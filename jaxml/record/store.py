@@ -58,6 +58,7 @@ def execute(
     *,
     runs: str | Path,
     again: bool = False,
+    wait: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> Path:
     """The folder `<runs>/<study>/<hash>` of the study's run with this config, computed
@@ -76,11 +77,12 @@ def execute(
         runs: the folder of all runs.
         again: compute even if it exists; the old run becomes `<hash>.<n>` once the new
             one is whole.
+        wait: for another process that is at this run, and take what it leaves.
         announce: receives short lines of progress.
 
     Raises:
-        InputError: another process is at this run, the folder cannot be written, or the
-            study breaks its contract.
+        InputError: another process is at this run and `wait` is false, the folder
+            cannot be written, or the study breaks its contract.
     """
     announce = announce or _silent
     earlier = [load_run(each.folder) for each in needed]
@@ -94,7 +96,7 @@ def execute(
     partial = place / f"{run_hash(marks)}.partial"
     final = None if again else standing(place, marks)
     if final is None:
-        with locked(partial):
+        with locked(partial, wait=wait):
             final = (
                 None if again else standing(place, marks)
             )  # by the process that held the lock until now
