@@ -61,6 +61,7 @@ def test_a_run_is_whole_and_is_not_repeated(toy, tmp_path):
         "figures/power%20vs.%20scale.png",
         "figures/power%20vs.%20scale.txt",
         "findings.json",
+        "log.jsonl",
         "manifest.json",
         "report.html",
         "result.npz",
@@ -201,7 +202,10 @@ def test_findings_and_figures_are_made_again_from_the_stored_arrays(
     execute(changed, changed.smoke, runs=tmp_path, announce=lines.append)
     after = contents(folder)
     same = {name for name in before if before[name] == after.get(name)}
-    assert same == {"result.npz", "timings.npz"} and before.keys() == after.keys()
+    assert (
+        same == {"log.jsonl", "result.npz", "timings.npz"}
+        and before.keys() == after.keys()
+    )
     assert load_run(folder).findings[1].statement == "It grows four times."
     assert "made again, from the stored arrays" in lines[0]
     execute(changed, changed.smoke, runs=tmp_path, announce=(later := []).append)
