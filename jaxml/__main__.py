@@ -23,10 +23,10 @@ from jaxml.commands.environment import (
     prepare,
     say_what_the_terminal_can,
     terminable,
+    was_deterministic,
 )
 from jaxml.commands.usage import USAGE, USAGES
 from jaxml.commands.words import (
-    DETERMINISTIC,
     DEVICES,
     REPLICATE,
     RUN,
@@ -245,14 +245,14 @@ def _doctor(words: list[str]) -> int:
 
 
 def _verify(words: list[str]) -> int:
-    values = parsed(words, "run", {"--study": {}, **DEVICES, **DETERMINISTIC})
+    values = parsed(words, "run", {"--study": {}, **DEVICES})
     folder = at_most_one(values.run, "run")
     if folder is None or not Path(folder).is_dir():
         raise InputError(
             f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>."
         )
     path = find(values.study) if values.study else None
-    prepare(deterministic=values.deterministic)
+    prepare(deterministic=was_deterministic(Path(folder)))
     from jaxml.commands import devices, verify
 
     with devices.computing_on(values.devices):

@@ -1,4 +1,4 @@
-"""What faults cost: `python -m jaxml.bench.faults [--kills 50] [--seed 0]`.
+"""What faults cost: `python -m jaxml.bench.faults [--kills 50]`.
 
 Injects faults into runs of a small study, and prints for each kind how often, how many
 attempts resumed, what was lost and damaged, and in how many bits results differ: all
@@ -36,25 +36,30 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--kills", type=int, default=50, help="processes killed (50)")
     parser.add_argument("--seed", type=int, default=0, help="of their moments (0)")
+    parser.add_argument(
+        "--operations", type=int, help="on files, injected one at a time (all)"
+    )
     values = parser.parse_args(words)
     console = Console(stderr=True, highlight=False, markup=False)
     tolls = []
-    for toll in injected(values.kills, values.seed):
+    for toll in injected(values.kills, values.seed, values.operations):
         console.print(f"{toll.fault}: {toll.injected}")
         tolls.append(toll)
     show(tolls)
     return int(any(cost(toll) for toll in tolls))
 
 
-def injected(kills: int, seed: int) -> Iterator[Toll]:
-    """The tolls of all faults, one after another; every tenth kill is a SIGTERM."""
+def injected(kills: int, seed: int, operations: int | None) -> Iterator[Toll]:
+    """The tolls of all faults, one after another; a tenth as many kills are SIGTERMs,
+    and a tenth as many times two processes meet.
+    """
     yield killed(kills, seed=seed)
     yield killed(max(1, kills // 10), seed=seed + 1, number=signal.SIGTERM)
     yield rivals(max(1, kills // 10))
     with bench() as small:
-        yield crashed(small)
+        yield crashed(small, operations)
         for fault in REFUSALS:
-            yield refused(small, fault)
+            yield refused(small, fault, operations)
         yield short_files(small, SIZES)
         yield stale_lock(small)
         yield jumping_clock(small)

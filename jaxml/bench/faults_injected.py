@@ -26,6 +26,7 @@ from jaxml.bench.faults_study import write
 from jaxml.bench.faults_toll import (
     Toll,
     added,
+    chosen,
     differing_bits,
     passed,
     stored,
@@ -119,20 +120,10 @@ def finished(bench: Bench, runs: Path, fault: str) -> Toll:
 def operations(bench: Bench) -> list[str]:
     """What a run does to its folder, in order."""
     found: list[str] = []
-    runs = bench.place / "counted"
+    runs = Path(tempfile.mkdtemp(dir=bench.place)) / "counted"
     with before_each_change(runs, found.append):
         store.execute(bench.study, bench.study.smoke, runs=runs)
     return found
-
-
-def chosen(count: int, most: int | None) -> list[int]:
-    """As many of the places 0 ... count - 1 as there may be, the last included.
-
-    >>> chosen(10, 3), chosen(2, None)
-    ([2, 5, 9], [0, 1])
-    """
-    most = count if most is None else min(most, count)
-    return [count * (place + 1) // most - 1 for place in range(most)]
 
 
 def crashed(bench: Bench, most: int | None = None) -> Toll:

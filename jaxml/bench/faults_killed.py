@@ -202,7 +202,8 @@ def rivals(times: int) -> Toll:
     toll = Toll("two processes at once")
     with tempfile.TemporaryDirectory() as place:
         first_place, second_place = Path(place, "a"), Path(place, "b")
-        first_place.mkdir(), second_place.mkdir()
+        first_place.mkdir()
+        second_place.mkdir()
         study = str(write(Path(place)))
         with nursery(first_place) as one, nursery(second_place) as two:
             command = ["run", study, "--smoke"]

@@ -131,3 +131,13 @@ def unreadable(runs: Path) -> int:
         except InputError:
             found += 1
     return found
+
+
+def chosen(count: int, most: int | None) -> list[int]:
+    """As many of the places 0 ... count - 1 as there may be, the last included.
+
+    >>> chosen(10, 3), chosen(2, None)
+    ([2, 5, 9], [0, 1])
+    """
+    most = count if most is None else min(most, count)
+    return [count * (place + 1) // most - 1 for place in range(most)]

@@ -2,12 +2,14 @@
 
 import importlib.util
 import io
+import json
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from jaxml import shipped
@@ -74,6 +76,17 @@ def prepare(*, deterministic: bool = False) -> None:
         )
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+
+def was_deterministic(folder: Path) -> bool:
+    """Whether a run was made under `DETERMINISM`, so that it is verified under it too;
+    no where its manifest cannot be read, which is refused later.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        return DETERMINISM in manifest["settings"]["XLA_FLAGS"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def unchecked_compressor() -> str | None:

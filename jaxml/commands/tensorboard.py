@@ -25,9 +25,9 @@ def recording(folder: Path) -> Iterator[Callable[[Entry], None]]:
         steps: Counter[str] = Counter()
 
         def record(entry: Entry) -> None:
-            stage = entry.get("stage")
-            if entry["event"] != "stage" or stage in seen:
+            if entry["event"] != "stage" or entry["stage"] in seen:
                 return
+            stage = str(entry["stage"])
             seen.add(stage)
             group = re.sub(r" \d+-\d+$", "", stage)
             for name, value in {**entry["scalars"], "seconds": entry["took"]}.items():

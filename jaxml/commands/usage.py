@@ -70,11 +70,11 @@ jaxml runs [RUNS] [--csv FILE] [--json FILE]
 Lists the runs; exports their findings and numbers, one a row, for pandas. FILE may
 be -.""",
     "verify": """\
-jaxml verify RUN [--study PATH] [--devices N] [--deterministic]
+jaxml verify RUN [--study PATH] [--devices N]
 
 Runs a run's manifest again, apart, with every program compiled anew, and compares every
 bit, and its findings. Names what differs from then: versions, flags, device, code,
-data. --deterministic as in `jaxml run`.""",
+data; a run that was --deterministic is verified so.""",
     "watch": """\
 jaxml watch [RUN] [--once] [--tensorboard DIR]
 

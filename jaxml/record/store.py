@@ -206,8 +206,9 @@ def _made(
             None if study.timings is None else _hosted(study.timings(config), tuple)
         )
     earlier = sum(stage.seconds for stage in stages.values() if stage.kept)
+    passed = time.perf_counter() - start
     spent = Spent(
-        started, _now(), time.perf_counter() - start + earlier, sum(compiled), stages
+        started, _now(), passed + earlier, _compiling(compiled, passed), stages
     )
     arrays = flat(result)
     measured = measured_by(result, timings)
@@ -225,6 +226,14 @@ def _made(
     save_run(run)
     write_report(folder)
     return run.manifest["hash"]
+
+
+def _compiling(durations: Sequence[float], passed: float) -> float:
+    """The seconds of all compilations, of which JAX measures each by the clock of the
+    machine: that may be set meanwhile, and none took less than 0 or more than the
+    attempt.
+    """
+    return sum(min(max(duration, 0.0), passed) for duration in durations)
 
 
 def _hosted(values: Any, kind: type[tuple]) -> Any:

@@ -106,7 +106,7 @@ def test_the_command_prints_what_it_found_and_fails_where_something_is_lost(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tolls = [Toll("killed", 50, 20, 0, 0, 0, 0, 9), Toll("a full disk", 3)]
-    monkeypatch.setattr(faults, "injected", lambda kills, seed: tolls)
+    monkeypatch.setattr(faults, "injected", lambda *_: tolls)
     assert faults.main(["--kills", "50"]) == 0
     rows = [line for line in capsys.readouterr().out.splitlines() if "│" in line]
     sums = [cell.strip() for cell in rows[-1].split("│")]

@@ -339,6 +339,9 @@ def test_a_claim_that_a_study_adds_enters_its_run(toy, toy_path, tmp_path):
     )
     assert load_run(folder).manifest["own_claims"]["mine"]["claim"] == "Power grows."
     assert "Power grows." in (folder / "report.html").read_text()
+    lines: list[str] = []
+    execute(changed, changed.smoke, runs=tmp_path / "runs", announce=lines.append)
+    assert len(lines) == 1  # nothing is made again
 
 
 def test_an_interrupted_refresh_is_done_again(toy, toy_path, tmp_path, monkeypatch):
@@ -376,3 +379,7 @@ def test_a_study_whose_smallest_config_is_the_whole_one_counts(toy, tmp_path):
     folder = execute(whole, whole.smoke, runs=tmp_path)
     assert load_run(folder).manifest["smoke"] is False
     assert load_run(execute(toy, toy.smoke, runs=tmp_path)).manifest["smoke"] is True
+
+
+def test_a_compilation_takes_no_less_than_nothing_whatever_the_clock_does():
+    assert store._compiling([-1e9, 0.25, 1e9], 2.0) == 2.25

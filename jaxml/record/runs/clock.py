@@ -42,19 +42,14 @@ def seconds(
 def compilation() -> Iterator[list[float]]:
     """Collects, while open, how many seconds each backend compilation of this process
     took.
-
-    JAX takes them from the clock of the machine, which may be set meanwhile: they are
-    no less than 0, and no more than have passed since this was opened.
     """
     durations: list[float] = []
-    start = time.perf_counter()
 
     def listen(
         event: str, duration_secs: float, **_: str | int
     ) -> None:  # JAX's own signature
         if event == _COMPILATION:
-            passed = time.perf_counter() - start
-            durations.append(min(max(duration_secs, 0.0), passed))
+            durations.append(duration_secs)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     try:
