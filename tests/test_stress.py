@@ -103,7 +103,7 @@ def test_of_two_processes_on_one_run_one_works_and_the_other_says_so(
 def test_fifty_kills_and_five_terminations_cost_nothing() -> None:
     kills, terminations = killed(50), killed(5, seed=1, number=signal.SIGTERM)
     assert (kills.injected, terminations.injected) == (50, 5)
-    assert kills.resumed > 10 and kills.finished > 3
+    assert kills.resumed > 10 and kills.finished >= 12
     assert cost(kills) == cost(terminations) == 0
 
 

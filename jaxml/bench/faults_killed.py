@@ -27,6 +27,11 @@ from jaxml.record.runs.archive import load_arrays
 from jaxml.record.runs.folder import load_run
 from jaxml.record.runs.listing import list_runs
 
+MOST = 4
+"""Kills of one run, which is then left alone, so that many runs are compared however
+slow the machine is.
+"""
+
 
 class Nursery(NamedTuple):
     """A process that starts commands, and the file of what they say."""
@@ -113,7 +118,7 @@ def killed(
                 again = ["--again"] if life % 2 else []
                 runs = Path(place) / f"life {life // 2}"
                 command = ["run", study, *words, "--runs", str(runs), *again]
-                left = kills - toll.injected
+                left = min(MOST, kills - toll.injected)
                 delays = moments.uniform(0, whole, left)
                 toll = added(toll, _life(home, command, runs, delays, number))
                 toll = added(toll, _compared(runs, reference))

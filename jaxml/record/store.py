@@ -2,6 +2,7 @@
 when whole.
 """
 
+import math
 import os
 import shutil
 import time
@@ -233,7 +234,7 @@ def _compiling(durations: Sequence[float], passed: float) -> float:
     machine: that may be set meanwhile, and none took less than 0 or more than the
     attempt.
     """
-    return sum(min(max(duration, 0.0), passed) for duration in durations)
+    return math.fsum(min(max(duration, 0.0), passed) for duration in durations)
 
 
 def _hosted(values: Any, kind: type[tuple]) -> Any:

@@ -33,7 +33,7 @@ def small() -> Iterator[Bench]:
 
 def test_eight_kills_at_random_moments_cost_nothing() -> None:
     toll = killed(8, smoke=True)
-    assert toll.injected == 8 and toll.resumed and toll.finished
+    assert toll.injected == 8 and toll.resumed and toll.finished >= 2
     assert faults.cost(toll) == 0
 
 
