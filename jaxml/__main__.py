@@ -5,7 +5,6 @@ and every name that is wrong. So a command's module is imported only once its wo
 sense.
 """
 
-import io
 import os
 import sys
 import traceback
@@ -19,12 +18,20 @@ from jaxml.commands.catalogue import (
     find,
     find_all,
 )
+from jaxml.commands.environment import (
+    Terminated,
+    prepare,
+    say_what_the_terminal_can,
+    terminable,
+    was_deterministic,
+)
 from jaxml.commands.usage import USAGE, USAGES
 from jaxml.commands.words import (
     DEVICES,
     REPLICATE,
     RUN,
     RUNS,
+    WATCH,
     at_most_one,
     fields_of,
     parsed,
@@ -42,21 +49,23 @@ _STUDY_OPTIONS = {"run": RUN, "replicate": REPLICATE}
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    _say_what_the_terminal_can()
+    say_what_the_terminal_can()
     command, words = (words[0], words[1:]) if words else ("help", [])
     try:
-        return _answered(command, words)
+        with terminable():
+            return _answered(command, words)
     except InputError as reason:
         print(f"jaxml: {reason}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as reason:
+        ended = isinstance(reason, Terminated)
         kept = (
             "; the finished stages are kept and the same command resumes"
             if command == "run"
             else ""
         )
-        print(f"\nInterrupted{kept}.", file=sys.stderr)
-        return 130
+        print(f"\n{'Terminated' if ended else 'Interrupted'}{kept}.", file=sys.stderr)
+        return 143 if ended else 130
     except BrokenPipeError:  # whoever read our output has stopped: so do we
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
         return 0
@@ -113,13 +122,6 @@ def _help(command: str, words: list[str]) -> int:
     return 0
 
 
-def _say_what_the_terminal_can() -> None:
-    """Characters that the terminal's encoding lacks are replaced, not refused."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def _studies(words: list[str]) -> int:
     values = parsed(words, "studies", RUNS)
     descriptions = [describe(path) for path in find_all(values.studies)]
@@ -156,10 +158,19 @@ def _list_runs(words: list[str]) -> int:
     return 0
 
 
+def _watch(words: list[str]) -> int:
+    values = parsed(words, "run", WATCH)
+    place = path_of(at_most_one(values.run, "run") or "runs")
+    from jaxml.commands import watch
+
+    watch.watch(place, once=values.once, events=values.tensorboard)
+    return 0
+
+
 def _report(words: list[str]) -> int:
     values = parsed(words, "runs", {"--readme": {"type": path_of}})
     runs = path_of(at_most_one(values.runs, "folder of runs") or "runs")
-    launch.prepare()
+    prepare()
     from jaxml.commands import report
 
     report.report(runs, values.readme)
@@ -169,7 +180,7 @@ def _report(words: list[str]) -> int:
 def _doctor(words: list[str]) -> int:
     if parsed(words, "nothing", {}).nothing:
         raise InputError(f"`jaxml doctor` takes no {words[0]}: leave it out.")
-    launch.prepare()
+    prepare()
     from jaxml.commands import doctor
 
     doctor.doctor()
@@ -184,7 +195,7 @@ def _verify(words: list[str]) -> int:
             f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>."
         )
     path = find(values.study) if values.study else None
-    launch.prepare()
+    prepare(deterministic=was_deterministic(Path(folder)))
     from jaxml.commands import devices, verify
 
     with devices.computing_on(values.devices):
@@ -204,7 +215,7 @@ def _bench(words: list[str]) -> int:
             raise InputError(
                 f"There is no benchmark {name!r}: {proposal(name, bench.names())}"
             )
-    launch.prepare()
+    prepare()
     from jaxml.commands import devices
 
     with devices.computing_on(values.devices):
@@ -220,6 +231,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "replicate": launch.replicate,
     "report": _report,
     "runs": _list_runs,
+    "watch": _watch,
     "doctor": _doctor,
     "verify": _verify,
     "bench": _bench,

@@ -2,12 +2,11 @@
 JAX imported.
 """
 
-import os
 from collections.abc import Sequence
 from functools import partial
 
-from jaxml import shipped
 from jaxml.commands.catalogue import check_field, find_all
+from jaxml.commands.environment import prepare
 from jaxml.commands.words import REPLICATE, RUN, SUBMIT, fields_of, parsed, split
 from jaxml.errors import InputError
 from jaxml.source import Description, describe
@@ -20,7 +19,7 @@ def run(words: list[str]) -> int:
     descriptions = _named(values.studies, "run")
     for field in fields:
         check_field(field, descriptions, RUN)
-    prepare()
+    prepare(deterministic=values.deterministic)
     _join(values.distributed)
     from jaxml.commands import devices, together
     from jaxml.commands.run import run as made
@@ -46,7 +45,7 @@ def replicate(words: list[str]) -> int:
     """`jaxml replicate`: studies again, from fresh seeds."""
     values = parsed(words, "studies", REPLICATE)
     descriptions = _named(values.studies, "replicate")
-    prepare()
+    prepare(deterministic=values.deterministic)
     _join(values.distributed)
     from jaxml.commands import devices, together
     from jaxml.commands.replicate import replicate as replicated
@@ -120,17 +119,3 @@ def _join(distributed: bool) -> None:
         from jaxml import processes
 
         processes.join()
-
-
-def prepare() -> None:
-    """Keeps compiled programs between processes, and LAPACK to one thread: both are
-    read on import.
-    """
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # small spectra: threads wait, and change the bits
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(shipped.cache() / "compilation")
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")

@@ -10,12 +10,14 @@ jaxml measures why a network trains, or does not.
   jaxml replicate STUDY...     runs them again from fresh seeds: which verdicts hold?
   jaxml report [RUNS]          one self-contained HTML page: claims, answers, figures
   jaxml runs [RUNS]            the runs there are; findings and numbers as CSV or JSON
+  jaxml watch [RUN]            what a run has done and is doing, from its log
   jaxml verify RUN             runs a manifest again and compares every bit
   jaxml doctor                 devices, versions, precision, what would go wrong
   jaxml bench [NAME...]        speed on this machine against the alternatives
 
 `jaxml COMMAND --help` says more; RUNS is `runs` unless named.
-Exit codes: 1, bits differ; 2, wrong input; 3, a defect of jaxml; 130, interrupted."""
+Exit codes: 1, bits differ; 2, wrong input; 3, a defect of jaxml; 130, interrupted;
+143, terminated."""
 
 USAGES = {
     "studies": """\
@@ -31,7 +33,8 @@ waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical
 points`.""",
     "run": """\
 jaxml run STUDY... or TOPIC/ [--smoke] [--field value ...] [--runs DIR] [--again]
-          [--devices N] [--shard I/N] [--distributed] [--require-accelerator]
+          [--devices N] [--deterministic] [--shard I/N] [--distributed]
+          [--require-accelerator]
 
 Runs studies, by name or path, or all of a topic, as in `jaxml run momentum/`, judges
 their claims, and writes a report.
@@ -48,6 +51,7 @@ their claims, and writes a report.
                          N jobs make all; what is done is skipped
   --distributed          one of several processes that make each run together, as JAX
                          finds them under Slurm, Open MPI, Kubernetes and on TPU pods
+  --deterministic        a GPU gives the same bits each time, and is slower; recorded
   --require-accelerator  stop where JAX finds only the CPU
 
 `jaxml run STUDY --help` lists the fields of that study.""",
@@ -65,7 +69,7 @@ Hands N jobs (8) to Slurm through submitit, each of which makes a part of the ru
 It needs the extra slurm: pip install 'jaxml[slurm]'.""",
     "replicate": """\
 jaxml replicate STUDY... or TOPIC/ [--times N] [--smoke] [--runs DIR] [--devices N]
-                [--distributed]
+                [--distributed] [--deterministic]
 
 Runs each study at seed 0, again from the fresh seeds 1 ... N (2), and with another
 number of runs side by side, which changes rounding alone. Says which verdicts hold and
@@ -86,7 +90,17 @@ be -.""",
     "verify": """\
 jaxml verify RUN [--study PATH] [--devices N]
 
-Runs a run's manifest again, apart, and compares every bit, and its findings.""",
+Runs a run's manifest again, apart, with every program compiled anew, and compares every
+bit, and its findings. Names what differs from then: versions, flags, device, code,
+data; a run that was --deterministic is verified so.""",
+    "watch": """\
+jaxml watch [RUN] [--once] [--tensorboard DIR]
+
+Prints from its log what a run has done, stage by stage with seconds and losses, and
+goes on until it ends. RUN is a folder <runs>/<study>/<hash>, finished or .partial, or a
+folder of runs, of which the one that was worked on last is shown (runs).
+  --once             only what is there already
+  --tensorboard DIR  event files for TensorBoard too, by the extra `track`""",
     "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all "
     "that would go wrong.",
     "bench": """\

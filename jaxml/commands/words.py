@@ -85,9 +85,15 @@ Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 RUNS: Options = {"--runs": {"type": path_of, "default": Path("runs")}}
 DEVICES: Options = {"--devices": {"type": int}}
+DETERMINISTIC: Options = {"--deterministic": {"action": "store_true"}}
+WATCH: Options = {
+    "--once": {"action": "store_true"},
+    "--tensorboard": {"type": path_of},
+}
 RUN: Options = {
     **RUNS,
     **DEVICES,
+    **DETERMINISTIC,
     "--smoke": {"action": "store_true"},
     "--again": {"action": "store_true"},
     "--require-accelerator": {"action": "store_true"},
@@ -103,6 +109,7 @@ SUBMIT: Options = {
 REPLICATE: Options = {
     **RUNS,
     **DEVICES,
+    **DETERMINISTIC,
     "--smoke": {"action": "store_true"},
     "--times": {"type": int, "default": 2},
     "--distributed": {"action": "store_true"},

@@ -2,6 +2,7 @@
 they changed.
 """
 
+import json
 import os
 import shutil
 from collections import namedtuple
@@ -120,7 +121,7 @@ def outdated(study: Study, manifest: Mapping[str, Any]) -> bool:
     """Whether findings and figures were made by other code, or under other claims, than
     the study has now.
     """
-    words = _words(study)
+    words = json.loads(json.dumps(_words(study)))  # as a manifest holds them
     return any(manifest.get(name) != words[name] for name in ("judging", "own_claims"))
 
 

@@ -63,7 +63,7 @@ class Study(NamedTuple):
 
 RESERVED = (
     *("runs", "smoke", "again", "help", "require_accelerator", "times"),
-    *("shard", "distributed"),
+    *("shard", "distributed", "deterministic"),
 )
 """Options of the command line, whose names no field of a Config may have."""
 

@@ -2,6 +2,7 @@
 pickle.
 """
 
+import errno
 import json
 import os
 import sys
@@ -39,7 +40,8 @@ def writing(path: Path) -> Iterator[None]:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write to, which takes the place of `path` once the block has ended
-    well.
+    well and its content has reached the disk, so that no loss of power leaves a file
+    of that name empty.
 
     Raises:
         InputError: an OSError within; what stood at `path` before still does.
@@ -48,10 +50,27 @@ def replacing(path: Path) -> Iterator[Path]:
     with writing(path):
         try:
             yield temporary
+            settle(temporary)
             os.replace(temporary, path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def settle(path: Path) -> None:
+    """Waits until a file, or the list of names in a folder, has reached the disk.
+
+    Raises:
+        OSError: it cannot.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as reason:
+        if reason.errno != errno.EINVAL:  # a file system that knows no such order
+            raise
+    finally:
+        os.close(handle)
 
 
 def host(tree: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
+from jaxml.provenance import sha256
 from jaxml.record.finding import Finding
 from jaxml.record.runs.archive import load_arrays, replacing, save_arrays
 from jaxml.record.verdicts import finding_from_json, finding_to_json
@@ -128,7 +129,22 @@ def save_run(run: Run) -> None:
     if run.timings is not None:
         save_arrays(run.folder / "timings.npz", run.timings)
     save_findings(run.folder, run.findings)
-    save_manifest(run.folder, run.manifest)
+    save_manifest(run.folder, {**run.manifest, "digests": _digests(run.folder)})
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that no later judgement writes again."""
+    paths = [folder / name for name in ("result.npz", "timings.npz")]
+    return {path.name: sha256(path.read_bytes()) for path in paths if path.exists()}
+
+
+def altered(run: Run) -> tuple[str, ...]:
+    """The files that are not the ones that the run wrote; of a run older than their
+    digests nothing is known.
+    """
+    now = _digests(run.folder)
+    written = run.manifest.get("digests", now)
+    return tuple(name for name in written if written[name] != now.get(name))
 
 
 def save_findings(folder: Path, findings: Sequence[Finding]) -> None:
