@@ -17,7 +17,9 @@ FLOORS = {
     **dict.fromkeys(
         ("", "errors", "provenance", "source", "types", "tree", "memory", "parallel"), 0
     ),
-    **dict.fromkeys(("claims", "closure", "freshness", "randomness", "shipped"), 0),
+    **dict.fromkeys(
+        ("claims", "closure", "freshness", "randomness", "shipped", "text"), 0
+    ),
     **dict.fromkeys(("problem", "learn", "curvature", "record"), 1),
     **dict.fromkeys(("commands", "__main__", "bench"), 2),
 }

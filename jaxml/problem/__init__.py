@@ -19,8 +19,9 @@ from jaxml.problem.data.embedded import (
     xor,
 )
 from jaxml.problem.data.examples import examples, split
-from jaxml.problem.data.idx import read_idx
 from jaxml.problem.data.image_sets import fashion_mnist, mnist, shrunk
+from jaxml.problem.data.own_idx import read_idx
+from jaxml.problem.data.own_views import read_views
 from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
 from jaxml.problem.data.text import shakespeare, windows
 from jaxml.problem.data.views import PAGES, DailyViews, page_views
