@@ -56,7 +56,10 @@ def _check(
         raise InputError(f"{refusal}: give a finite number.")
     least = field.metadata.get("least", _least(known))
     if least is not None and any(number < least for number in numbers):
-        raise InputError(f"{refusal}: give {least} or more.")
+        raise InputError(
+            f"{refusal}: give {least} or more, or state another least value in the "
+            "metadata of the field."
+        )
     counts = [number for number in numbers if isinstance(number, int)]
     if counts and field.name != "seed" and max(counts) * _ROW > host_bytes():
         raise InputError(
@@ -87,7 +90,7 @@ def _items(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _is_finite(number: float) -> bool:
+def _is_finite(number: int | float) -> bool:
     return isinstance(number, int) or math.isfinite(number)
 
 
