@@ -2,12 +2,14 @@
 or cannot be written. Standard library only.
 """
 
-import unicodedata
+import re
 from typing import Any
 
-_LINES = "\n\t"
-_ORDERS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that reverse what is read after them."""
+_FOUL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters but tabs and line ends
+    "\ud800-\udfff"  # halves of surrogate pairs
+    "\u202a-\u202e\u2066-\u2069]"  # what reverses the reading of what follows
+)
 
 _PICTURES = 0x2400
 """Where Unicode has a picture of each control character below the space."""
@@ -20,7 +22,7 @@ def is_plain(text: str) -> bool:
     >>> is_plain("θ ≈ 1\n"), is_plain("\x1b[2J"), is_plain("\ud800")
     (True, False, False)
     """
-    return text.isprintable() or not any(map(_is_foul, text))
+    return _FOUL.search(text) is None
 
 
 def plain(text: str) -> str:
@@ -29,9 +31,7 @@ def plain(text: str) -> str:
     >>> plain("a\x1b[2J\nb\ud800")
     'a␛[2J\nb�'
     """
-    if is_plain(text):
-        return text
-    return "".join(_picture(each) if _is_foul(each) else each for each in text)
+    return _FOUL.sub(_picture, text)
 
 
 def all_plain(value: Any) -> bool:
@@ -49,19 +49,10 @@ def made_plain(value: Any) -> Any:
         return plain(value)
     if isinstance(value, dict):
         return {made_plain(key): made_plain(each) for key, each in value.items()}
-    return [made_plain(each) for each in value] if _is_sequence(value) else value
+    is_sequence = isinstance(value, list | tuple)
+    return [made_plain(each) for each in value] if is_sequence else value
 
 
-def _is_sequence(value: Any) -> bool:
-    return isinstance(value, list | tuple)
-
-
-def _is_foul(character: str) -> bool:
-    if character in _LINES:
-        return False
-    return unicodedata.category(character) in ("Cc", "Cs") or character in _ORDERS
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
+def _picture(found: re.Match[str]) -> str:
+    code = ord(found[0])
     return chr(_PICTURES + code) if code < 0x20 else "\ufffd"
