@@ -7,7 +7,6 @@ sense.
 
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from jaxml.commands.environment import (
     terminable,
     was_deterministic,
 )
+from jaxml.commands.failures import failed
 from jaxml.commands.usage import USAGE, USAGES
 from jaxml.commands.words import (
     DEVICES,
@@ -40,6 +40,7 @@ from jaxml.commands.words import (
 )
 from jaxml.errors import InputError
 from jaxml.source import describe
+from jaxml.text import plain
 
 _HELP = ("-h", "--help")
 _STUDY_OPTIONS = {"run": RUN, "replicate": REPLICATE}
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with terminable():
             return _answered(command, words)
     except InputError as reason:
-        print(f"jaxml: {reason}", file=sys.stderr)
+        print(f"jaxml: {plain(str(reason))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as reason:
         ended = isinstance(reason, Terminated)
@@ -69,27 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has stopped: so do we
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
         return 0
-    except Exception:
-        traceback.print_exc()
-        print(f"jaxml: {_defect(command, words)}", file=sys.stderr)
-        return 3
-
-
-def _defect(command: str, words: list[str]) -> str:
-    """What to do about an exception that is no refusal."""
-    report = (
-        "report the lines above, the command and the output of `jaxml doctor` to the "
-        "authors named in CITATION.cff."
-    )
-    fields = fields_of(words)[1] if command == "run" else {}
-    if not fields:
-        return f"this is a defect of jaxml or of the study, not of your input: {report}"
-    given = ", ".join(f"--{field}" for field in fields)
-    return (
-        f"the study may not be able to use what you gave to {given}: try another "
-        "value, or none; if this stays it is a defect of jaxml or of the study: "
-        f"{report}"
-    )
+    except Exception as error:
+        given = fields_of(words)[1] if command == "run" else {}
+        return failed(error, given)
 
 
 def _answered(command: str, words: list[str]) -> int:

@@ -225,7 +225,11 @@ def test_a_run_from_list_to_report(
     assert "(stale: study changed)" in said("studies", "tiny")
 
 
-def test_fields_reach_the_config(place: Path) -> None:
+def test_fields_reach_the_config(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--smoke", "tiny", "--scale", "-2"]) == 2
+    assert "tiny cannot use --scale -2.0: give 0 or more" in capsys.readouterr().err
     assert (
         main(
             [
@@ -233,7 +237,7 @@ def test_fields_reach_the_config(place: Path) -> None:
                 "--smoke",
                 "tiny",
                 "--scale",
-                "-2",
+                "2.5",
                 "--widths",
                 "4",
                 "5",
@@ -245,7 +249,7 @@ def test_fields_reach_the_config(place: Path) -> None:
     manifest = json.loads((only_run(place) / "manifest.json").read_text())
     given = {
         "count": 8,
-        "scale": -2.0,
+        "scale": 2.5,
         "widths": [4, 5],
         "dtype": "float64",
         "lanes": 4,

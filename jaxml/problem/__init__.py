@@ -8,8 +8,9 @@ from jaxml.problem.data.cifar import cifar10, read_cifar10
 from jaxml.problem.data.embedded import circles, digits, moons, pokemon_cp, sinc
 from jaxml.problem.data.embedded import spirals, xor
 from jaxml.problem.data.examples import examples, split
-from jaxml.problem.data.idx import read_idx
 from jaxml.problem.data.image_sets import fashion_mnist, mnist, shrunk
+from jaxml.problem.data.own_idx import read_idx
+from jaxml.problem.data.own_views import read_views
 from jaxml.problem.data.pm25 import MEASURES, AirQuality, air_quality
 from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
 from jaxml.problem.data.text import shakespeare, windows

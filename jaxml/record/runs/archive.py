@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxml.record.runs.members import members
 from jaxml.types import InputError
 
 _STRUCTURE = "structure"
@@ -97,8 +98,8 @@ def save_tree(path: Path, tree: Any) -> None:
     """
     leaves: list[np.ndarray] = []
     text = json.dumps(_fold(tree, leaves)).encode()
-    members = {str(i): leaf for i, leaf in enumerate(leaves)}
-    save_arrays(path, members | {_STRUCTURE: np.frombuffer(text, np.uint8)})
+    arrays = {str(i): leaf for i, leaf in enumerate(leaves)}
+    save_arrays(path, arrays | {_STRUCTURE: np.frombuffer(text, np.uint8)})
 
 
 def load_tree(path: Path) -> Any:
@@ -108,10 +109,10 @@ def load_tree(path: Path) -> Any:
         InputError: the file is missing, truncated or damaged, or a NamedTuple in it is
             of no loaded module.
     """
-    members = load_arrays(path)
+    arrays = load_arrays(path)
     with _reading(path):
-        structure = json.loads(members.pop(_STRUCTURE).tobytes())
-        return _unfold(structure, [members[str(i)] for i in range(len(members))])
+        structure = json.loads(arrays.pop(_STRUCTURE).tobytes())
+        return _unfold(structure, [arrays[str(i)] for i in range(len(arrays))])
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -122,9 +123,9 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         InputError: an entry is no array of numbers or text, or the file cannot be
             written.
     """
-    members = dict(_member(name, value) for name, value in arrays.items())
+    named = dict(_member(name, value) for name, value in arrays.items())
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, array in members.items():
+        for name, array in named.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
@@ -132,17 +133,14 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The named arrays that `save_arrays` stored, read-only.
 
+    Nothing is unpickled, unpacked or written, and no more memory is taken than the file
+    is long: what the headers promise is compared with it first.
+
     Raises:
-        InputError: the file is missing, truncated or damaged.
+        InputError: the file is missing, no regular file, truncated or damaged.
     """
-    arrays = {}
-    with _reading(path), zipfile.ZipFile(path) as archive:
-        for file in archive.namelist():
-            with archive.open(file) as member:
-                array = np.lib.format.read_array(member, allow_pickle=False)
-            name, _, dtype = file.removesuffix(".npy").partition(":")
-            arrays[name] = _array(array.view(dtype) if dtype else array)
-    return arrays
+    with _reading(path):
+        return {name: _array(array) for name, array in members(path)}
 
 
 @contextmanager
@@ -155,9 +153,8 @@ def _reading(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path} is missing: run the study again with --again."
         ) from None
-    except (
-        Exception
-    ) as error:  # damage makes zipfile, NumPy and JSON raise almost anything
+    # damage makes zipfile, NumPy and JSON raise almost anything
+    except Exception as error:
         raise InputError(
             f"{path} is damaged ({error}): run the study again with --again."
         ) from error
@@ -228,9 +225,7 @@ def _unfold(structure: dict[str, Any], leaves: list[np.ndarray]) -> Any:
         case {"value": value}:
             return value
         case {"class": label, "items": items}:
-            return tuple.__new__(
-                _class(*label), [_unfold(item, leaves) for item in items]
-            )
+            return _class(*label)._make(_unfold(item, leaves) for item in items)
         case {"list": items}:
             return [_unfold(item, leaves) for item in items]
         case {"tuple": items}:
@@ -244,7 +239,7 @@ def _unfold(structure: dict[str, Any], leaves: list[np.ndarray]) -> Any:
     raise ValueError(f"unknown structure {list(structure)}")
 
 
-def _class(module: str, name: str, fields: list[str]) -> type[tuple]:
+def _class(module: str, name: str, fields: list[str]) -> Any:
     """The NamedTuple of that name in a module that is already loaded; nothing is
     imported to find it.
     """

@@ -1,5 +1,6 @@
 """A study's side door: stages that outlive an interruption."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import quote, unquote
 
 from jaxml.provenance import Reading, report, unchanged
 from jaxml.record.runs.archive import host, load_tree, save_tree, writing
+from jaxml.record.runs.form import is_finite, is_nothing_or_text
 from jaxml.record.runs.log import Write, unwritten
 from jaxml.record.runs.scalars import scalars
 from jaxml.types import InputError, Keep
@@ -123,20 +125,31 @@ def _path(folder: Path, name: str) -> Path:
     return folder / file
 
 
+def _is_whole(stored: Any) -> bool:
+    """Whether it is what `_computed` made."""
+    if not isinstance(stored, dict) or "value" not in stored:
+        return False
+    readings = stored.get("readings")
+    is_list = isinstance(readings, list) and all(map(_is_reading, readings))
+    return is_list and is_finite(stored.get("seconds"))
+
+
+def _is_reading(fields: Any) -> bool:
+    of_text = isinstance(fields, tuple) and all(map(is_nothing_or_text, fields))
+    return of_text and len(fields) == len(Reading._fields) and fields[0] is not None
+
+
 def _stored(path: Path, announce: Callable[[str], None]) -> dict[str, Any] | None:
     """What an earlier attempt stored, if it can be read and its data still are what it
     read.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return None
     try:
-        stored = load_tree(path)
+        stored: Any = load_tree(path)
     except InputError:
         stored = None
-    if (
-        not isinstance(stored, dict)
-        or not {"value", "seconds", "readings"} <= stored.keys()
-    ):
+    if not _is_whole(stored):
         announce(
             f"note: the stored {unquote(path.stem)} cannot be read and is computed "
             "again"
