@@ -129,14 +129,14 @@ def main() -> int:
     for name, default in (("count", 100), ("seed", 0), ("workers", 2), ("files", "*")):
         parser.add_argument(f"--{name}", type=type(default), default=default)
     asked = parser.parse_args()
-    files = fnmatch.filter(FILES, asked.files)
-    known = [mistake for path in files for mistake in mistakes(path)]
+    known = [at for path in fnmatch.filter(FILES, asked.files) for at in mistakes(path)]
     chosen = random.Random(asked.seed).sample(known, min(asked.count, len(known)))
-    hidden = shutil.ignore_patterns(".*", "__pycache__", "runs", "build", "dist")
+    left = ["runs", "build", "dist", *(path.name for path in ROOT.glob(".*"))]
     trees: SimpleQueue[Path] = SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
         for worker in range(asked.workers):
-            trees.put(shutil.copytree(ROOT, Path(folder, str(worker)), ignore=hidden))
+            copied = partial(shutil.copytree, ROOT, Path(folder, str(worker)))
+            trees.put(copied(ignore=lambda at, _: left if at == str(ROOT) else ()))
         with ThreadPoolExecutor(asked.workers) as pool:
             outcomes = list(pool.map(partial(planted, trees), chosen))
         noticing = sorted({test for _, failed in outcomes for test in failed})
