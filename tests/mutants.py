@@ -80,13 +80,13 @@ def mistakes(path: str) -> Iterator[Mistake]:
 @cache
 def tests_of(path: str) -> tuple[str, ...]:
     """The test files that know most of a file, or of the files that import it."""
-    room, name = path.split("/")[1], Path(path).name
+    room, names = path.split("/")[1], {Path(path).stem, Path(path).parent.name}
     tree = ast.parse((ROOT / path).read_text())
     defined = {getattr(node, "name", "") for node in tree.body}
     users = Counter(word for words in WORDS.values() for word in words & defined)
     score: Counter[Path] = Counter()
     for each, words in WORDS.items():
-        score[each] = 100 * (each.name == f"test_{name}" and room in str(each))
+        score[each] = 100 * (each.stem[5:] in names and room in str(each))
         score[each] += sum(1 / users[word] for word in words & defined)
     found = [str(each.relative_to(ROOT)) for each, _ in (+score).most_common(LOOKING)]
     importing = f"from {path[:-3].replace('/', '.')} import"

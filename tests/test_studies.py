@@ -189,7 +189,6 @@ def test_every_program_is_lowered_for_accelerators(smoke: Smoke) -> None:
     programs = COMPILED[smoke.study.path]
     said = {lowered_for(ACCELERATORS, program) for program in programs}
     assert said - {""} == set()
-    assert programs or smoke.study.needs, "it computes, or reads what another computed"
 
 
 def test_a_program_that_no_accelerator_has_a_rule_for_is_named() -> None:

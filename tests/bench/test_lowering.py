@@ -10,7 +10,6 @@ pytestmark = pytest.mark.invariance
 
 REPRESENTATIVES = (
     "training step, dense network",
-    "training step, convolutional network",
     "sweep",
     "Hessian product",
     "Lanczos",
