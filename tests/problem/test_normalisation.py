@@ -160,7 +160,7 @@ def in_evaluation(model, state, batch):
     ("mode", "made"),
     [
         (in_training, small),
-        (in_evaluation, small),
+        pytest.param(in_evaluation, small, marks=pytest.mark.stress),
         pytest.param(in_training, every_layer, marks=pytest.mark.stress),
         pytest.param(in_evaluation, every_layer, marks=pytest.mark.stress),
     ],
