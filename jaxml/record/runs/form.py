@@ -98,7 +98,7 @@ texts = table_of(is_text)
 
 def _is_need(value: Any) -> bool:
     """The identity of a run whose result went into another one."""
-    return fault(value, _IDENTITY | {"data": texts}, {}) is None
+    return fault(value, {**_IDENTITY, "data": texts}, {}) is None
 
 
 def _is_about(value: Any) -> bool:
