@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         kept = (
-            "; the finished stages are kept and the same command resumes"
+            "; finished stages and checkpoints are kept and the same command resumes"
             if command == "run"
             else ""
         )
@@ -140,17 +140,18 @@ def _run(words: list[str]) -> int:
     for field in fields:
         check_field(field, descriptions, RUN)
     _prepare()
-    from jaxml.commands import devices, run
+    from jaxml.commands import devices, ending, run
 
     if values.require_accelerator:
         devices.require_accelerator()
-    with devices.computing_on(values.devices):
+    with ending.at_sigterm(), devices.computing_on(values.devices):
         run.run(
             descriptions,
             fields,
             smoke=values.smoke,
             runs=values.runs,
             again=values.again,
+            seconds=values.checkpoint_seconds,
         )
     return 0
 
@@ -181,9 +182,9 @@ def _replicate(words: list[str]) -> int:
     values = parsed(words, "studies", REPLICATE)
     descriptions = _named(values.studies, "replicate")
     _prepare()
-    from jaxml.commands import devices, replicate
+    from jaxml.commands import devices, ending, replicate
 
-    with devices.computing_on(values.devices):
+    with ending.at_sigterm(), devices.computing_on(values.devices):
         replicate.replicate(
             descriptions, times=values.times, smoke=values.smoke, runs=values.runs
         )

@@ -19,6 +19,7 @@ from jaxml.commands.variants import Overrides, configured, variants
 from jaxml.commands.words import RUN
 from jaxml.record import Study, list_runs, load, load_run
 from jaxml.record.pages.tables import compared_with, measured
+from jaxml.record.runs.stages import SECONDS
 from jaxml.record.store import Needed, execute
 from jaxml.source import Description
 from jaxml.types import InputError
@@ -38,9 +39,10 @@ def run(
     smoke: bool,
     runs: Path,
     again: bool,
+    seconds: float = SECONDS,
 ) -> None:
     """Runs each study with each of its configs, smoke or whole, and prints the
-    verdicts.
+    verdicts; `seconds` as `execute` takes it.
 
     Raises:
         InputError: a study breaks its contract, no study has a field that is given, a
@@ -67,7 +69,9 @@ def run(
     before = list_runs(runs)
     folders: dict[str, list[Path]] = {}
     for study, values in planned:
-        folder = run_once(study, values, smoke=smoke, runs=runs, again=again)
+        folder = run_once(
+            study, values, smoke=smoke, runs=runs, again=again, seconds=seconds
+        )
         if folder in before and not again:
             print(
                 f"{study.name}: it ran before and is shown, not repeated; --again "
@@ -87,6 +91,7 @@ def run_once(
     smoke: bool,
     runs: Path,
     again: bool = False,
+    seconds: float = SECONDS,
 ) -> Path:
     """The folder of one run, made now unless it exists.
 
@@ -101,10 +106,9 @@ def run_once(
         )
 
     with progress(study.name) as announce:
-        needed = fulfil(study, config, runs=runs, announce=announce)
-        return execute(
-            study, config(study), needed, runs=runs, again=again, announce=announce
-        )
+        storing = {"runs": runs, "announce": announce, "seconds": seconds}
+        needed = fulfil(study, config, **storing)
+        return execute(study, config(study), needed, again=again, **storing)
 
 
 def fulfil(
@@ -113,6 +117,7 @@ def fulfil(
     *,
     runs: Path,
     announce: Callable[[str], None],
+    seconds: float = SECONDS,
 ) -> tuple[Needed, ...]:
     """A run of each study that this one needs, beside it or of another topic, made
     now unless it exists.
@@ -122,6 +127,7 @@ def fulfil(
         config: which config each of them takes.
         runs: where their runs are.
         announce: receives short lines of progress.
+        seconds: as `execute` takes it.
 
     Raises:
         InputError: a needed study is missing, the needs go round in a circle, or a run
@@ -136,7 +142,14 @@ def fulfil(
                 raise InputError(f"{circle}: let one of them stand alone.")
             need = load(shipped.needed(each.path, name))
             earlier = fulfilled(need, (*chain, name))
-            folder = execute(need, config(need), earlier, runs=runs, announce=announce)
+            folder = execute(
+                need,
+                config(need),
+                earlier,
+                runs=runs,
+                announce=announce,
+                seconds=seconds,
+            )
             found.append(Needed(need, folder))
         return tuple(found)
 

@@ -14,7 +14,8 @@ jaxml measures why a network trains, or does not.
   jaxml bench [NAME...]        speed on this machine against the alternatives
 
 `jaxml COMMAND --help` says more; RUNS is `runs` unless named.
-Exit codes: 1, bits differ; 2, wrong input; 3, a defect of jaxml; 130, interrupted."""
+Exit codes: 1, bits differ; 2, wrong input; 3, a defect of jaxml; 130, interrupted;
+143, ended by SIGTERM."""
 
 USAGES = {
     "studies": """\
@@ -30,7 +31,7 @@ waits to be tested: `jaxml claims`, `jaxml claims C053`, `jaxml claims critical
 points`.""",
     "run": """\
 jaxml run STUDY... or TOPIC/ [--smoke] [--field value ...] [--runs DIR] [--again]
-          [--devices N] [--require-accelerator]
+          [--devices N] [--require-accelerator] [--checkpoint-seconds S]
 
 Runs studies, by name or path, or all of a topic, as in `jaxml run momentum/`, judges
 their claims, and writes a report.
@@ -44,6 +45,9 @@ their claims, and writes a report.
   --devices N            chunks of runs computed at once: CPU cores or accelerators, all
                          of them unless told; changes no bit
   --require-accelerator  stop where JAX finds only the CPU
+  --checkpoint-seconds S
+                         how much of a sweep in segments may be lost when the process
+                         is killed (60); changes no bit
 
 `jaxml run STUDY --help` lists the fields of that study.""",
     "replicate": """\

@@ -1,6 +1,7 @@
 """The words of a command line, taken apart."""
 
 import argparse
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -36,6 +37,21 @@ def proposal(name: str, choices: Iterable[str]) -> str:
     return f"choose from {', '.join(choices)}." if choices else "there are none here."
 
 
+def seconds_of(text: str) -> float:
+    """A positive number of seconds.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InputError(f"{text} is no time: give a positive number of seconds.")
+    return seconds
+
+
 Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Of a command: the settings of argparse by option."""
 
@@ -47,6 +63,7 @@ RUN: Options = {
     "--smoke": {"action": "store_true"},
     "--again": {"action": "store_true"},
     "--require-accelerator": {"action": "store_true"},
+    "--checkpoint-seconds": {"type": seconds_of, "default": 60.0},
 }
 REPLICATE: Options = {
     **RUNS,

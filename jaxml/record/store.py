@@ -2,6 +2,7 @@
 when whole.
 """
 
+import functools
 import os
 import shutil
 import time
@@ -36,8 +37,9 @@ from jaxml.record.runs.manifest import (
     readings_to_json,
     run_hash,
 )
+from jaxml.record.runs.stages import SECONDS, Stage, StoringKeep, storing
 from jaxml.record.runs.stages import plain_keep as plain_keep
-from jaxml.record.runs.stages import storing
+from jaxml.record.runs.stopping import unbroken
 from jaxml.record.study import Study
 from jaxml.types import InputError
 
@@ -59,6 +61,7 @@ def execute(
     runs: str | Path,
     again: bool = False,
     announce: Callable[[str], None] | None = None,
+    seconds: float = SECONDS,
 ) -> Path:
     """The folder `<runs>/<study>/<hash>` of the study's run with this config, computed
     unless it exists.
@@ -77,8 +80,10 @@ def execute(
         again: compute even if it exists; the old run becomes `<hash>.<n>` once the new
             one is whole.
         announce: receives short lines of progress.
+        seconds: between two savings of a sweep in segments.
 
     Raises:
+        Stopped: the process was asked to end, and what it had computed is stored.
         InputError: another process is at this run, the folder cannot be written, or the
             study breaks its contract.
     """
@@ -101,8 +106,10 @@ def execute(
             if final is not None:
                 _abandon(partial)
             else:
+                stages = partial / _STAGES
+                storage = functools.partial(storing, stages, announce, seconds=seconds)
                 final = place / _attempt(
-                    study, (config, results, data), marks, partial, announce
+                    study, (config, results, data), marks, partial, storage
                 )
                 _publish(partial, final)
     elif outdated(study, load_manifest(final)):
@@ -154,18 +161,20 @@ def _attempt(
     given: tuple[Any, Sequence[Any], Mapping[str, Any]],
     marks: Mapping[str, Any],
     folder: Path,
-    announce: Callable[[str], None],
+    storage: Callable[..., tuple[StoringKeep, dict[str, Stage]]],
 ) -> str:
     """Computes, judges and draws into the folder, and returns the run's hash."""
     config, results, needed = given
     started, start = _now(), time.perf_counter()
     with compilation() as compiled, collecting() as readings:
-        keep, stages = storing(folder / _STAGES, announce, readings)
+        keep, stages = storage(readings=readings)
         result = _hosted(study.study(config, keep, *results), study.Result)
         timings = (
             None if study.timings is None else _hosted(study.timings(config), tuple)
         )
-    earlier = sum(stage.seconds for stage in stages.values() if stage.kept)
+    earlier = sum(
+        stage.seconds if stage.kept else stage.earlier for stage in stages.values()
+    )
     spent = Spent(
         started, _now(), time.perf_counter() - start + earlier, sum(compiled), stages
     )
@@ -200,7 +209,7 @@ def _hosted(values: Any, kind: type[tuple]) -> Any:
 
 
 def _publish(partial: Path, final: Path) -> None:
-    with writing(final):
+    with writing(final), unbroken():
         if final.exists():
             os.replace(final, _unused(final))
         os.replace(partial, final)

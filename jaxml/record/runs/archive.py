@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxml.record.runs.stopping import unbroken
 from jaxml.types import InputError
 
 _STRUCTURE = "structure"
@@ -39,19 +40,30 @@ def writing(path: Path) -> Iterator[None]:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write to, which takes the place of `path` once the block has ended
-    well.
+    well, and what was written has reached the disk.
 
     Raises:
         InputError: an OSError within; what stood at `path` before still does.
     """
     temporary = path.with_name(path.name + ".tmp")
-    with writing(path):
+    with writing(path), unbroken():
         try:
             yield temporary
+            flush(temporary)
             os.replace(temporary, path)
+            flush(path.parent)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def flush(path: Path) -> None:
+    """Waits until a file, or the names in a folder, have reached the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def host(tree: Any) -> Any:

@@ -1,0 +1,89 @@
+"""The circumstances of a computation that can change its bits."""
+
+import json
+import os
+from typing import Any
+
+import jax
+
+from jaxml.freshness import versions
+
+_SETTINGS = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_default_prng_impl",
+    "jax_threefry_partitionable",
+    "jax_disable_jit",
+    "jax_disable_most_optimizations",
+    "jax_optimization_level",
+    "jax_exec_time_optimization_effort",
+    "jax_random_seed_offset",
+    "jax_high_dynamic_range_gumbel",
+    "jax_threefry_gpu_kernel_lowering",
+    "jax_use_direct_linearize",
+    "jax_softmax_custom_jvp",
+    "jax_use_magma",
+    "jax_numpy_dtype_promotion",
+)
+_THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_DEVICE_COUNT = "--xla_force_host_platform_device_count"
+
+
+def platform() -> str:
+    """Backend and kind of device: "cpu: cpu", "gpu: NVIDIA H100 80GB HBM3"."""
+    return f"{jax.default_backend()}: {jax.devices()[0].device_kind}"
+
+
+def settings() -> dict[str, Any]:
+    """Every setting of JAX and XLA that can change bits; how many devices there are
+    does not.
+    """
+    flags = os.environ.get("XLA_FLAGS", "").split()
+    kept = sorted(flag for flag in flags if not flag.startswith(_DEVICE_COUNT))
+    values = jax.config.values
+    return {name: values[name] for name in _SETTINGS if name in values} | {
+        "XLA_FLAGS": " ".join(kept)
+    }
+
+
+def threads() -> dict[str, str]:
+    """The thread counts that are set, which may change the last bits of LAPACK's
+    results.
+    """
+    return {name: os.environ.get(name, "") for name in _THREADS}
+
+
+def circumstances() -> dict[str, Any]:
+    """All of these and the versions, as JSON values: what parts of one result must have
+    in common.
+    """
+    found = {
+        "versions": versions(),
+        "platform": platform(),
+        "settings": settings(),
+        "threads": threads(),
+    }
+    return json.loads(json.dumps(found))
+
+
+def difference(before: Any, now: dict[str, Any]) -> str:
+    """The first circumstance that differs, or nothing if none does.
+
+    >>> difference({"versions": {"jax": "1"}}, {"versions": {"jax": "2"}})
+    'jax was 1 and is 2'
+    >>> difference({"threads": {}}, {"threads": {}})
+    ''
+    """
+    if not isinstance(before, dict):
+        return "its circumstances are not recorded"
+    for kind, here in now.items():
+        there = before.get(kind)
+        if not isinstance(here, dict) or not isinstance(there, dict):
+            if here != there:
+                return f"{kind} was {there} and is {here}"
+            continue
+        for name in here.keys() | there.keys():
+            was, is_now = there.get(name, "not set"), here.get(name, "not set")
+            if was != is_now:
+                return f"{name} was {was} and is {is_now}"
+    return ""
