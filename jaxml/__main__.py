@@ -51,11 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jaxml: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        kept = (
-            "; finished stages and checkpoints are kept and the same command resumes"
-            if command == "run"
-            else ""
-        )
+        kept = "; the same command resumes" if command == "run" else ""
         print(f"\nInterrupted{kept}.", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read our output has stopped: so do we
