@@ -136,6 +136,8 @@ def only_run(place: Path) -> Path:
             "--dtype takes a value of type Literal['float32', 'float64'], not 'int8'",
         ),
         ("run tiny --count -1", "count must be positive"),
+        ("run tiny --checkpoint-seconds 0", "0 is no time: give a positive number"),
+        ("run tiny --checkpoint-seconds x", "x is no time: give a positive number"),
         ("run tiny --runs broken.py", "broken.py is a file"),
         ("run tiny --runs broken.py/runs", "cannot be written"),
         ("run tiny --count 3,x", "--count takes a value of type int, not 'x'"),

@@ -21,12 +21,12 @@ def run(words: list[str]) -> int:
         check_field(field, descriptions, RUN)
     prepare(deterministic=values.deterministic)
     _join(values.distributed)
-    from jaxml.commands import devices, together
+    from jaxml.commands import devices, ending, together
     from jaxml.commands.run import run as made
 
     if values.require_accelerator:
         devices.require_accelerator()
-    with devices.computing_on(values.devices):
+    with ending.at_sigterm(), devices.computing_on(values.devices):
         together.jointly(
             partial(
                 made,
@@ -36,6 +36,7 @@ def run(words: list[str]) -> int:
                 runs=values.runs,
                 again=values.again,
                 shard=values.shard,
+                seconds=values.checkpoint_seconds,
             )
         )
     return 0
@@ -47,10 +48,10 @@ def replicate(words: list[str]) -> int:
     descriptions = _named(values.studies, "replicate")
     prepare(deterministic=values.deterministic)
     _join(values.distributed)
-    from jaxml.commands import devices, together
+    from jaxml.commands import devices, ending, together
     from jaxml.commands.replicate import replicate as replicated
 
-    with devices.computing_on(values.devices):
+    with ending.at_sigterm(), devices.computing_on(values.devices):
         together.jointly(
             partial(
                 replicated,

@@ -20,6 +20,7 @@ from jaxml.commands.variants import Overrides, configured, variants
 from jaxml.commands.words import RUN, Shard
 from jaxml.record import Study, list_runs, load, load_run
 from jaxml.record.pages.tables import compared_with, measured
+from jaxml.record.runs.stages import SECONDS
 from jaxml.record.store import Needed, execute
 from jaxml.source import Description
 from jaxml.types import InputError
@@ -40,9 +41,10 @@ def run(
     runs: Path,
     again: bool,
     shard: Shard | None = None,
+    seconds: float = SECONDS,
 ) -> None:
     """Runs each study with each of its configs, smoke or whole, and prints the
-    verdicts.
+    verdicts; `seconds` as `execute` takes it.
 
     A shard is every n-th pair of study and config in the order of the command line;
     where two shards need one run, the second waits for it.
@@ -76,7 +78,13 @@ def run(
     folders: dict[str, list[Path]] = {}
     for study, values in planned:
         folder = run_once(
-            study, values, smoke=smoke, runs=runs, again=again, wait=shard is not None
+            study,
+            values,
+            smoke=smoke,
+            runs=runs,
+            again=again,
+            wait=shard is not None,
+            seconds=seconds,
         )
         if folder in before and not again:
             print(
@@ -99,6 +107,7 @@ def run_once(
     runs: Path,
     again: bool = False,
     wait: bool = False,
+    seconds: float = SECONDS,
 ) -> Path:
     """The folder of one run, made now unless it exists; `wait` as `execute`.
 
@@ -113,16 +122,14 @@ def run_once(
         )
 
     with progress(study.name) as announce:
-        needed = fulfil(study, config, runs=runs, wait=wait, announce=announce)
-        return execute(
-            led(study),
-            config(study),
-            needed,
-            runs=runs,
-            again=again,
-            wait=wait,
-            announce=announce,
-        )
+        storing: dict[str, Any] = {
+            "runs": runs,
+            "wait": wait,
+            "announce": announce,
+            "seconds": seconds,
+        }
+        needed = fulfil(study, config, **storing)
+        return execute(led(study), config(study), needed, again=again, **storing)
 
 
 def fulfil(
@@ -132,6 +139,7 @@ def fulfil(
     runs: Path,
     announce: Callable[[str], None],
     wait: bool = False,
+    seconds: float = SECONDS,
 ) -> tuple[Needed, ...]:
     """A run of each study that this one needs, beside it or of another topic, made
     now unless it exists.
@@ -142,6 +150,7 @@ def fulfil(
         runs: where their runs are.
         announce: receives short lines of progress.
         wait: as `execute`.
+        seconds: as `execute` takes it.
 
     Raises:
         InputError: a needed study is missing, the needs go round in a circle, or a run
@@ -163,6 +172,7 @@ def fulfil(
                 runs=runs,
                 wait=wait,
                 announce=announce,
+                seconds=seconds,
             )
             found.append(Needed(need, folder))
         return tuple(found)

@@ -34,7 +34,7 @@ points`.""",
     "run": """\
 jaxml run STUDY... or TOPIC/ [--smoke] [--field value ...] [--runs DIR] [--again]
           [--devices N] [--deterministic] [--shard I/N] [--distributed]
-          [--require-accelerator]
+          [--require-accelerator] [--checkpoint-seconds S]
 
 Runs studies, by name or path, or all of a topic, as in `jaxml run momentum/`, judges
 their claims, and writes a report.
@@ -53,6 +53,9 @@ their claims, and writes a report.
                          finds them under Slurm, Open MPI, Kubernetes and on TPU pods
   --deterministic        a GPU gives the same bits each time, and is slower; recorded
   --require-accelerator  stop where JAX finds only the CPU
+  --checkpoint-seconds S
+                         how much of a sweep in segments may be lost when the process
+                         is killed (60); changes no bit
 
 `jaxml run STUDY --help` lists the fields of that study.""",
     "submit": """\

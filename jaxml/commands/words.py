@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -80,6 +81,21 @@ def setting_of(text: str) -> tuple[str, int | str]:
     return name, int(value) if value.isdecimal() else value
 
 
+def seconds_of(text: str) -> float:
+    """A positive number of seconds.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InputError(f"{text} is no time: give a positive number of seconds.")
+    return seconds
+
+
 Options: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Of a command: the settings of argparse by option."""
 
@@ -99,6 +115,7 @@ RUN: Options = {
     "--require-accelerator": {"action": "store_true"},
     "--shard": {"type": shard_of},
     "--distributed": {"action": "store_true"},
+    "--checkpoint-seconds": {"type": seconds_of, "default": 60.0},
 }
 SUBMIT: Options = {
     "--shards": {"type": int, "default": 8},

@@ -2,6 +2,7 @@
 when whole.
 """
 
+import functools
 import math
 import os
 import shutil
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from jaxml.provenance import Reading, collecting, unchanged
 from jaxml.record.judging import (
@@ -31,7 +32,7 @@ from jaxml.record.runs.folder import load_run as load_run
 from jaxml.record.runs.listing import list_runs as list_runs
 from jaxml.record.runs.listing import readable_runs
 from jaxml.record.runs.lock import LOCK, locked
-from jaxml.record.runs.log import Write, logged
+from jaxml.record.runs.log import logged
 from jaxml.record.runs.manifest import (
     Spent,
     identity,
@@ -39,8 +40,9 @@ from jaxml.record.runs.manifest import (
     readings_to_json,
     run_hash,
 )
+from jaxml.record.runs.stages import SECONDS, Stage, StoringKeep, storing
 from jaxml.record.runs.stages import plain_keep as plain_keep
-from jaxml.record.runs.stages import storing
+from jaxml.record.runs.stopping import unbroken
 from jaxml.record.study import Study
 from jaxml.types import InputError
 
@@ -63,6 +65,7 @@ def execute(
     again: bool = False,
     wait: bool = False,
     announce: Callable[[str], None] | None = None,
+    seconds: float = SECONDS,
 ) -> Path:
     """The folder `<runs>/<study>/<hash>` of the study's run with this config, computed
     unless it exists.
@@ -82,8 +85,10 @@ def execute(
             one is whole.
         wait: for another process that is at this run, and take what it leaves.
         announce: receives short lines of progress.
+        seconds: between two savings of a sweep in segments.
 
     Raises:
+        Stopped: the process was asked to end, and what it had computed is stored.
         InputError: another process is at this run and `wait` is false, the folder
             cannot be written, or the study breaks its contract.
     """
@@ -107,7 +112,12 @@ def execute(
                 _abandon(partial)
             else:
                 given = _Given(config, results, data)
-                final = _attempt(study, given, marks, partial, announce)
+                stages = partial / _STAGES
+                storage = functools.partial(storing, stages, announce, seconds=seconds)
+                with logged(partial, announce) as write:
+                    ours = functools.partial(storage, write=write)
+                    final = _attempt(study, given, marks, partial, ours)
+                    write("finished", {"run": final.name})
     else:
         _tidy(final)
         _brought_up_to_date(study, final, announce)
@@ -161,6 +171,10 @@ def _silent(line: str) -> None:
     del line
 
 
+Storage: TypeAlias = Callable[..., tuple[StoringKeep, dict[str, Stage]]]
+"""`storing` of the attempt, but for what has been read."""
+
+
 class _Given(NamedTuple):
     """What a study computes from: its config, the results that it needs, and what was
     read for those.
@@ -176,17 +190,13 @@ def _attempt(
     given: _Given,
     marks: Mapping[str, Any],
     partial: Path,
-    announce: Callable[[str], None],
+    storage: Storage,
 ) -> Path:
-    """Computes in the partial folder, logs what passes there, and publishes it; returns
-    the folder of the run.
+    """Computes in the partial folder and publishes it; returns the folder of the
+    run.
     """
-    with logged(partial, announce) as write:
-        made = partial.with_name(
-            _made(study, given, marks, partial, announce=announce, write=write)
-        )
-        _publish(partial, made)
-        write("finished", {"run": made.name})
+    made = partial.with_name(_made(study, given, marks, partial, storage))
+    _publish(partial, made)
     return made
 
 
@@ -195,20 +205,20 @@ def _made(
     given: _Given,
     marks: Mapping[str, Any],
     folder: Path,
-    *,
-    announce: Callable[[str], None],
-    write: Write,
+    storage: Storage,
 ) -> str:
     """Computes, judges and draws into the folder, and returns the run's hash."""
     config, results, needed = given
     started, start = _now(), time.perf_counter()
     with compilation() as compiled, collecting() as readings:
-        keep, stages = storing(folder / _STAGES, announce, readings, write)
+        keep, stages = storage(readings=readings)
         result = _hosted(study.study(config, keep, *results), study.Result)
         timings = (
             None if study.timings is None else _hosted(study.timings(config), tuple)
         )
-    earlier = sum(stage.seconds for stage in stages.values() if stage.kept)
+    earlier = sum(
+        stage.seconds if stage.kept else stage.earlier for stage in stages.values()
+    )
     passed = time.perf_counter() - start
     spent = Spent(
         started, _now(), passed + earlier, _compiling(compiled, passed), stages
@@ -253,7 +263,7 @@ def _hosted(values: Any, kind: type[tuple]) -> Any:
 
 def _publish(partial: Path, final: Path) -> None:
     """Gives a whole run its name, once all its files have reached the disk."""
-    with writing(final):
+    with writing(final), unbroken():
         for path in partial.rglob("*"):
             settle(path)
         if final.exists():

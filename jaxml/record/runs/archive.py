@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxml.record.runs.members import members
+from jaxml.record.runs.stopping import unbroken
 from jaxml.types import InputError
 
 _STRUCTURE = "structure"
@@ -48,11 +49,12 @@ def replacing(path: Path) -> Iterator[Path]:
         InputError: an OSError within; what stood at `path` before still does.
     """
     temporary = path.with_name(path.name + ".tmp")
-    with writing(path):
+    with writing(path), unbroken():
         try:
             yield temporary
             settle(temporary)
             os.replace(temporary, path)
+            settle(path.parent)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise

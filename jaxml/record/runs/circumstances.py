@@ -1,5 +1,6 @@
 """Where a run computes: what can change its bits, and what may."""
 
+import json
 import os
 from pathlib import Path
 from platform import machine
@@ -8,6 +9,7 @@ from typing import Any
 import jax
 
 from jaxml import parallel
+from jaxml.freshness import versions
 
 _SETTINGS = (
     "jax_enable_x64",
@@ -77,3 +79,39 @@ def threads() -> dict[str, Any]:
     }
     names = (*_THREADS, *_SWITCHES)
     return counts | {name: os.environ.get(name, "") for name in names}
+
+
+def circumstances() -> dict[str, Any]:
+    """All of these and the versions, as JSON values: what parts of one result must have
+    in common.
+    """
+    found = {
+        "versions": versions(),
+        "platform": platform(),
+        "settings": settings(),
+        "threads": threads(),
+    }
+    return json.loads(json.dumps(found))
+
+
+def difference(before: Any, now: dict[str, Any]) -> str:
+    """The first circumstance that differs, or nothing if none does.
+
+    >>> difference({"versions": {"jax": "1"}}, {"versions": {"jax": "2"}})
+    'jax was 1 and is 2'
+    >>> difference({"threads": {}}, {"threads": {}})
+    ''
+    """
+    if not isinstance(before, dict):
+        return "its circumstances are not recorded"
+    for kind, here in now.items():
+        there = before.get(kind)
+        if not isinstance(here, dict) or not isinstance(there, dict):
+            if here != there:
+                return f"{kind} was {there} and is {here}"
+            continue
+        for name in here.keys() | there.keys():
+            was, is_now = there.get(name, "not set"), here.get(name, "not set")
+            if was != is_now:
+                return f"{name} was {was} and is {is_now}"
+    return ""

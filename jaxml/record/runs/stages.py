@@ -1,30 +1,58 @@
 """A study's side door: stages that outlive an interruption."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from jaxml.provenance import Reading, report, unchanged
 from jaxml.record.runs.archive import host, load_tree, save_tree, writing
+from jaxml.record.runs.checkpoints import Checkpoints, Context, checkpointing
+from jaxml.record.runs.circumstances import circumstances, difference
 from jaxml.record.runs.form import is_finite, is_nothing_or_text
 from jaxml.record.runs.log import Write, unwritten
 from jaxml.record.runs.scalars import scalars
-from jaxml.types import InputError, Keep
+from jaxml.record.runs.stopping import Stopped, asked
+from jaxml.types import InputError
+
+SECONDS = 60.0
+"""How long a segmented sweep computes between two savings, unless told."""
 
 
 class Stage(NamedTuple):
     """What a stage cost.
 
     Attributes:
-        seconds: wall seconds of its computation, when it was computed.
+        seconds: wall seconds of its computation, when it was computed, those of the
+            attempts included on whose checkpoints it went on.
         kept: whether an earlier attempt had computed it.
+        earlier: how many of the seconds were those of earlier attempts.
     """
 
     seconds: float
     kept: bool
+    earlier: float = 0.0
+
+
+class StoringKeep(NamedTuple):
+    """A `Keep` that stores finished stages, and within them the states of segmented
+    sweeps.
+
+    Attributes:
+        value: `(name, compute) -> value`, as `Keep` is called.
+        checkpoints: `stage -> Checkpoints`, open while the stage is computed.
+    """
+
+    value: Callable[[str, Callable[[], Any]], Any]
+    checkpoints: Callable[[str], AbstractContextManager[Checkpoints]]
+
+    def __call__(self, name: str, compute: Callable[[], Any], /) -> Any:
+        """The value of that name."""
+        return self.value(name, compute)
 
 
 def plain_keep(name: str, compute: Callable[[], Any]) -> Any:
@@ -43,23 +71,28 @@ def storing(
     announce: Callable[[str], None],
     readings: Sequence[Reading] = (),
     write: Write = unwritten,
-) -> tuple[Keep, dict[str, Stage]]:
+    *,
+    seconds: float = SECONDS,
+) -> tuple[StoringKeep, dict[str, Stage]]:
     """A `keep` that stores under `folder`, and the record of its stages, which fills as
     they pass.
 
     Computed or loaded, a value comes back in the same form with the same bits. A
     damaged file is announced and computed again, and so is one whose data have changed
-    since. A stage file is written whole or not at all; it holds all that the run had
-    read by then, so that a resumed run knows it too.
+    since, or that was made by other versions or settings. A stage file is written whole
+    or not at all; it holds all that the run had read by then, so that a resumed run
+    knows it too.
 
     Args:
         folder: of the files.
         announce: receives a line a stage.
         readings: what the run has read so far, as `provenance.collecting` fills it.
         write: to the run's log: each stage as it begins and as it ends.
+        seconds: between two savings of a segmented sweep.
     """
     stages: dict[str, Stage] = {}
     used: set[str] = set()
+    context = Context(seconds, announce, readings, circumstances(), {})
 
     def keep(name: str, compute: Callable[[], Any]) -> Any:
         path = _path(folder, name)
@@ -68,25 +101,32 @@ def storing(
                 f"The stage {name!r} is kept twice in one run: give each its own name."
             )
         used.add(name)
-        stored = _stored(path, announce)
+        if asked():
+            raise Stopped(name)
+        stored = _stored(path, context)
         kept = stored is not None
         if stored is None:
             write("computing", {"stage": name})
-            stored = _computed(compute, readings)
+            stored = _computed(compute, name, context)
             with writing(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             save_tree(path, stored)
         else:
             for reading in stored["readings"]:
                 report(Reading(*reading))
-        stages[name] = Stage(stored["seconds"], kept)
+        shutil.rmtree(_within(path), ignore_errors=True)
+        earlier = 0.0 if kept else context.earlier.get(name, 0.0)
+        stages[name] = Stage(stored["seconds"], kept, earlier)
         numbers = scalars(stored["value"])
         passed = {"took": stored["seconds"], "kept": kept, "scalars": numbers}
         write("stage", {"stage": name, **passed})
         announce(stage_line(name, stages[name], numbers))
         return stored["value"]
 
-    return keep, stages
+    def checkpoints(name: str) -> AbstractContextManager[Checkpoints]:
+        return checkpointing(_within(_path(folder, name)), name, context)
+
+    return StoringKeep(keep, checkpoints), stages
 
 
 def stage_line(
@@ -104,16 +144,22 @@ def stage_line(
 
 
 def _computed(
-    compute: Callable[[], Any], readings: Sequence[Reading]
+    compute: Callable[[], Any], name: str, context: Context
 ) -> dict[str, Any]:
     start = time.perf_counter()
     value = host(compute())
     seconds = time.perf_counter() - start
     return {
         "value": value,
-        "seconds": seconds,
-        "readings": [tuple(reading) for reading in readings],
+        "seconds": seconds + context.earlier.get(name, 0.0),
+        "readings": [tuple(reading) for reading in context.readings],
+        "circumstances": context.here,
     }
+
+
+def _within(path: Path) -> Path:
+    """The folder of a stage's checkpoints."""
+    return path.with_suffix(".checkpoints")
 
 
 def _path(folder: Path, name: str) -> Path:
@@ -139,9 +185,9 @@ def _is_reading(fields: Any) -> bool:
     return of_text and len(fields) == len(Reading._fields) and fields[0] is not None
 
 
-def _stored(path: Path, announce: Callable[[str], None]) -> dict[str, Any] | None:
-    """What an earlier attempt stored, if it can be read and its data still are what it
-    read.
+def _stored(path: Path, context: Context) -> dict[str, Any] | None:
+    """What an earlier attempt stored, if it can be read, its data still are what it
+    read, and its circumstances those that hold now.
     """
     if not os.path.lexists(path):
         return None
@@ -150,16 +196,20 @@ def _stored(path: Path, announce: Callable[[str], None]) -> dict[str, Any] | Non
     except InputError:
         stored = None
     if not _is_whole(stored):
-        announce(
+        context.announce(
             f"note: the stored {unquote(path.stem)} cannot be read and is computed "
             "again"
         )
+        return None
+    change = difference(stored.get("circumstances"), context.here)
+    if change:
+        context.announce(f"note: {unquote(path.stem)} is computed again, for {change}")
         return None
     changed = [
         reading[0] for reading in stored["readings"] if not unchanged(Reading(*reading))
     ]
     if changed:
-        announce(
+        context.announce(
             f"note: {changed[0]} has changed, and {unquote(path.stem)} is computed "
             "again"
         )

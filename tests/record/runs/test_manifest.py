@@ -124,7 +124,7 @@ def test_the_manifest_is_json_and_tells_the_circumstances(toy):
     assert record["device"] == {"kind": "cpu", "count": 4}
     assert record["dtype"] == "float32, float64"
     assert record["wall_seconds"] == 60 and record["compile_seconds"] == 5
-    assert record["stages"] == {"a": {"seconds": 1.0, "kept": True}}
+    assert record["stages"] == {"a": {"seconds": 1.0, "kept": True, "earlier": 0.0}}
     assert record["data"]["digits"]["digest"] == "def"
     assert record["about"]["claims"] == "C001, C150a, A3."
     assert (record["commit"], record["dirty"]) == ("unknown", "unknown")

@@ -1,0 +1,1 @@
+"""Sweeps that stop between two updates and go on there: blocks, programs, storage."""
