@@ -5,27 +5,33 @@ and every name that is wrong. So a command's module is imported only once its wo
 sense.
 """
 
-import io
 import os
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jaxml import shipped
+from jaxml.commands import launch
 from jaxml.commands.catalogue import (
-    check_field,
     claim_names,
     claims_named,
     find,
     find_all,
 )
+from jaxml.commands.environment import (
+    Terminated,
+    prepare,
+    say_what_the_terminal_can,
+    terminable,
+    was_deterministic,
+)
+from jaxml.commands.failures import failed
 from jaxml.commands.usage import USAGE, USAGES
 from jaxml.commands.words import (
     DEVICES,
     REPLICATE,
     RUN,
     RUNS,
+    WATCH,
     at_most_one,
     fields_of,
     parsed,
@@ -33,7 +39,8 @@ from jaxml.commands.words import (
     proposal,
 )
 from jaxml.errors import InputError
-from jaxml.source import Description, describe
+from jaxml.source import describe
+from jaxml.text import plain
 
 _HELP = ("-h", "--help")
 _STUDY_OPTIONS = {"run": RUN, "replicate": REPLICATE}
@@ -43,45 +50,29 @@ _STUDY_OPTIONS = {"run": RUN, "replicate": REPLICATE}
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    _say_what_the_terminal_can()
+    say_what_the_terminal_can()
     command, words = (words[0], words[1:]) if words else ("help", [])
     try:
-        return _answered(command, words)
+        with terminable():
+            return _answered(command, words)
     except InputError as reason:
-        print(f"jaxml: {reason}", file=sys.stderr)
+        print(f"jaxml: {plain(str(reason))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as reason:
+        ended = isinstance(reason, Terminated)
         kept = (
             "; the finished stages are kept and the same command resumes"
             if command == "run"
             else ""
         )
-        print(f"\nInterrupted{kept}.", file=sys.stderr)
-        return 130
+        print(f"\n{'Terminated' if ended else 'Interrupted'}{kept}.", file=sys.stderr)
+        return 143 if ended else 130
     except BrokenPipeError:  # whoever read our output has stopped: so do we
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
         return 0
-    except Exception:
-        traceback.print_exc()
-        print(f"jaxml: {_defect(command, words)}", file=sys.stderr)
-        return 3
-
-
-def _defect(command: str, words: list[str]) -> str:
-    """What to do about an exception that is no refusal."""
-    report = (
-        "report the lines above, the command and the output of `jaxml doctor` to the "
-        "authors named in CITATION.cff."
-    )
-    fields = fields_of(words)[1] if command == "run" else {}
-    if not fields:
-        return f"this is a defect of jaxml or of the study, not of your input: {report}"
-    given = ", ".join(f"--{field}" for field in fields)
-    return (
-        f"the study may not be able to use what you gave to {given}: try another "
-        "value, or none; if this stays it is a defect of jaxml or of the study: "
-        f"{report}"
-    )
+    except Exception as error:
+        given = fields_of(words)[1] if command == "run" else {}
+        return failed(error, given)
 
 
 def _answered(command: str, words: list[str]) -> int:
@@ -114,13 +105,6 @@ def _help(command: str, words: list[str]) -> int:
     return 0
 
 
-def _say_what_the_terminal_can() -> None:
-    """Characters that the terminal's encoding lacks are replaced, not refused."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def _studies(words: list[str]) -> int:
     values = parsed(words, "studies", RUNS)
     descriptions = [describe(path) for path in find_all(values.studies)]
@@ -130,63 +114,6 @@ def _studies(words: list[str]) -> int:
         studies.show(descriptions, values.runs)
     else:
         studies.show_all(values.runs)
-    return 0
-
-
-def _run(words: list[str]) -> int:
-    words, fields = fields_of(words)
-    values = parsed(words, "studies", RUN)
-    descriptions = _named(values.studies, "run")
-    for field in fields:
-        check_field(field, descriptions, RUN)
-    _prepare()
-    from jaxml.commands import devices, run
-
-    if values.require_accelerator:
-        devices.require_accelerator()
-    with devices.computing_on(values.devices):
-        run.run(
-            descriptions,
-            fields,
-            smoke=values.smoke,
-            runs=values.runs,
-            again=values.again,
-        )
-    return 0
-
-
-def _named(names: Sequence[str], command: str) -> list[Description]:
-    """The studies that are named, each once.
-
-    Raises:
-        InputError: none is named, one is not known, or two files have one name.
-    """
-    paths = find_all(names)
-    if not paths:
-        raise InputError(
-            f"No study is named: write the studies first, as in `jaxml {command} "
-            "toy_saddle --smoke`."
-        )
-    stems = [path.stem for path in paths]
-    twice = [stem for stem in stems if stems.count(stem) > 1]
-    if twice:
-        raise InputError(
-            f"Two studies are called {twice[0]}: rename one, or run them one after the "
-            "other."
-        )
-    return [describe(path) for path in paths]
-
-
-def _replicate(words: list[str]) -> int:
-    values = parsed(words, "studies", REPLICATE)
-    descriptions = _named(values.studies, "replicate")
-    _prepare()
-    from jaxml.commands import devices, replicate
-
-    with devices.computing_on(values.devices):
-        replicate.replicate(
-            descriptions, times=values.times, smoke=values.smoke, runs=values.runs
-        )
     return 0
 
 
@@ -214,10 +141,19 @@ def _list_runs(words: list[str]) -> int:
     return 0
 
 
+def _watch(words: list[str]) -> int:
+    values = parsed(words, "run", WATCH)
+    place = path_of(at_most_one(values.run, "run") or "runs")
+    from jaxml.commands import watch
+
+    watch.watch(place, once=values.once, events=values.tensorboard)
+    return 0
+
+
 def _report(words: list[str]) -> int:
     values = parsed(words, "runs", {"--readme": {"type": path_of}})
     runs = path_of(at_most_one(values.runs, "folder of runs") or "runs")
-    _prepare()
+    prepare()
     from jaxml.commands import report
 
     report.report(runs, values.readme)
@@ -227,7 +163,7 @@ def _report(words: list[str]) -> int:
 def _doctor(words: list[str]) -> int:
     if parsed(words, "nothing", {}).nothing:
         raise InputError(f"`jaxml doctor` takes no {words[0]}: leave it out.")
-    _prepare()
+    prepare()
     from jaxml.commands import doctor
 
     doctor.doctor()
@@ -242,7 +178,7 @@ def _verify(words: list[str]) -> int:
             f"There is no run {folder or 'named'}: give a folder <runs>/<study>/<hash>."
         )
     path = find(values.study) if values.study else None
-    _prepare()
+    prepare(deterministic=was_deterministic(Path(folder)))
     from jaxml.commands import devices, verify
 
     with devices.computing_on(values.devices):
@@ -262,7 +198,7 @@ def _bench(words: list[str]) -> int:
             raise InputError(
                 f"There is no benchmark {name!r}: {proposal(name, bench.names())}"
             )
-    _prepare()
+    prepare()
     from jaxml.commands import devices
 
     with devices.computing_on(values.devices):
@@ -270,27 +206,15 @@ def _bench(words: list[str]) -> int:
     return 0
 
 
-def _prepare() -> None:
-    """Keeps compiled programs between processes, and LAPACK to one thread: both are
-    read on import.
-    """
-    os.environ.setdefault(
-        "OPENBLAS_NUM_THREADS", "1"
-    )  # small spectra: threads wait, and change the bits
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(shipped.cache() / "compilation")
-    )
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-
-
 _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "studies": _studies,
     "claims": _claims,
-    "run": _run,
-    "replicate": _replicate,
+    "run": launch.run,
+    "submit": launch.submit,
+    "replicate": launch.replicate,
     "report": _report,
     "runs": _list_runs,
+    "watch": _watch,
     "doctor": _doctor,
     "verify": _verify,
     "bench": _bench,

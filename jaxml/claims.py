@@ -2,6 +2,7 @@
 JAX is imported.
 """
 
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,8 @@ from typing import Any, NamedTuple
 
 from jaxml import shipped
 from jaxml.errors import InputError
+from jaxml.provenance import contents
+from jaxml.text import is_plain, plain
 
 KINDS = ("mathematical", "empirical", "disputed", "definition", "cite-only")
 
@@ -45,11 +48,13 @@ def read(path: Path) -> dict[str, Claim]:
     Raises:
         InputError: the file cannot be read, is no TOML, or an entry breaks the format.
     """
-    if not path.exists():
+    if not os.path.exists(path):
         return {}
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        tables = tomllib.loads(contents(path).decode())
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} cannot be read as TOML ({error}): correct it first."
         ) from error
@@ -82,18 +87,29 @@ def _claim(name: str, table: Any, origin: str) -> Claim:
         raise InputError(
             f"{origin}: {name} has no field {unknown[0]!r}: the fields are {fields}."
         )
+    _check_texts(name, table, origin)
     figures = table.get("figures", ())
-    texts = [value for field, value in table.items() if field != "figures"]
-    if not all(isinstance(text, str) for text in (*texts, *figures)):
-        raise InputError(
-            f"{origin}: a field of {name} is no text: put it between quotation marks."
-        )
     if table["kind"] not in KINDS:
         raise InputError(
             f"{origin}: {name} is {table['kind']!r}: choose a kind from "
             f"{', '.join(KINDS)}."
         )
     return Claim(**{"id": name, **table, "figures": tuple(figures)})
+
+
+def _check_texts(name: str, table: Mapping[str, Any], origin: str) -> None:
+    """Passes if every field is text that can be shown, and `figures` a list of it."""
+    figures = table.get("figures", ())
+    texts = [value for field, value in table.items() if field != "figures"]
+    is_list = isinstance(figures, list | tuple)
+    if not (is_list and all(isinstance(text, str) for text in (*texts, *figures))):
+        raise InputError(
+            f"{origin}: a field of {name} is no text: put it between quotation marks."
+        )
+    if not all(map(is_plain, (name, *texts, *figures))):
+        raise InputError(
+            f"{origin}: {plain(name)} holds control characters: leave them out."
+        )
 
 
 def ledger(*folders: Path) -> dict[str, Claim]:

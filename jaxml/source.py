@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jaxml.errors import InputError
+from jaxml.provenance import contents
 
 CONTRACT = ("Config", "Result", "SMOKE", "study", "findings", "figures")
 """The names that make a module a study."""
@@ -46,11 +47,13 @@ def describe(path: Path) -> Description:
     """Reads a study's docstring and the fields of its `Config`.
 
     Raises:
-        InputError: the file is no Python, or no study.
+        InputError: the file cannot be read, is no Python, or no study.
     """
     try:
-        module = ast.parse(path.read_bytes(), str(path))
-    except (OSError, SyntaxError, ValueError) as error:
+        module = ast.parse(contents(path), str(path))
+    except InputError:
+        raise
+    except (MemoryError, RecursionError, SyntaxError, ValueError) as error:
         raise InputError(
             f"{path} cannot be read as Python ({error}): correct it first."
         ) from error

@@ -24,7 +24,10 @@ from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
-jax.config.update("jax_compilation_cache_dir", None)
+PROGRAMS = os.environ.get("JAXML_TEST_PROGRAMS")  # set where tests run again and again
+jax.config.update("jax_compilation_cache_dir", PROGRAMS)
+if PROGRAMS:
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 STUDIES = {path.stem: path for path in EXPERIMENTS.glob("*/*.py")}

@@ -18,6 +18,7 @@ FLOORS = {
         ("", "errors", "provenance", "source", "types", "tree", "memory", "parallel"), 0
     ),
     **dict.fromkeys(("claims", "closure", "freshness", "randomness", "shipped"), 0),
+    **dict.fromkeys(("mesh", "processes", "text"), 0),
     **dict.fromkeys(("problem", "learn", "curvature", "record"), 1),
     **dict.fromkeys(("commands", "__main__", "bench"), 2),
 }

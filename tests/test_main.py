@@ -16,6 +16,7 @@ import pytest
 
 from jaxml import shipped
 from jaxml.__main__ import main
+from jaxml.commands import doctor
 from jaxml.record import list_runs
 
 pytestmark = pytest.mark.golden
@@ -224,7 +225,11 @@ def test_a_run_from_list_to_report(
     assert "(stale: study changed)" in said("studies", "tiny")
 
 
-def test_fields_reach_the_config(place: Path) -> None:
+def test_fields_reach_the_config(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--smoke", "tiny", "--scale", "-2"]) == 2
+    assert "tiny cannot use --scale -2.0: give 0 or more" in capsys.readouterr().err
     assert (
         main(
             [
@@ -232,7 +237,7 @@ def test_fields_reach_the_config(place: Path) -> None:
                 "--smoke",
                 "tiny",
                 "--scale",
-                "-2",
+                "2.5",
                 "--widths",
                 "4",
                 "5",
@@ -244,7 +249,7 @@ def test_fields_reach_the_config(place: Path) -> None:
     manifest = json.loads((only_run(place) / "manifest.json").read_text())
     given = {
         "count": 8,
-        "scale": -2.0,
+        "scale": 2.5,
         "widths": [4, 5],
         "dtype": "float64",
         "lanes": 4,
@@ -275,7 +280,9 @@ def test_verify_compares_bits(place: Path, capsys: pytest.CaptureFixture[str]) -
     squares[3] = np.nextafter(squares[3], np.float32(0))
     np.savez(folder / "result.npz", squares=squares)
     assert main(["verify", str(folder)]) == 1
-    assert "Different: squares" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Different: squares (1 of 16 values, by up to 9.5e-07)" in said
+    assert "result.npz" in said and "is not the file that the run wrote" in said
 
 
 def test_verify_loads_no_file_that_a_manifest_names(
@@ -294,10 +301,11 @@ def test_verify_loads_no_file_that_a_manifest_names(
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"platform": "abacus"}))
     capsys.readouterr()
-    assert main(["verify", str(folder), "--study", "mine.py"]) == 0
+    assert main(["verify", str(folder), "--study", "mine.py"]) == 1
     said = capsys.readouterr().out
     assert "Bits may differ" in said
     assert "platform was abacus and is cpu" in said
+    assert "is not the one from which its hash was made" in said
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "findings.json", "result.npz"])
@@ -370,11 +378,14 @@ def test_the_doctor_names_what_is_wrong(
 ) -> None:
     monkeypatch.setenv("JAXML_DATA_DIR", "/nowhere")
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    tf32 = doctor.Product("cpu", 11)
+    monkeypatch.setattr(doctor, "product", lambda: tf32)
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
     assert jax.__version__ in said
     assert "JAXML_DATA_DIR names /nowhere, which is no folder" in said
-    assert "JAX_DEFAULT_MATMUL_PRECISION=highest" in said
+    assert "default precision: 11 of 24 bits kept" in said
+    assert "keep 11 of 24 bits: set JAX_DEFAULT_MATMUL_PRECISION=highest" in said
     assert "XLA_FLAGS=--xla_gpu_deterministic_ops=true" in said
 
 
@@ -547,6 +558,7 @@ def test_runs_are_listed_and_exported(
         "replicate",
         "report",
         "runs",
+        "watch",
         "verify",
         "doctor",
         "bench",

@@ -2,6 +2,7 @@
 ever seen as a run.
 """
 
+import signal
 import subprocess
 import sys
 import time
@@ -9,6 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+from jaxml.bench.faults import SIZES, cost
+from jaxml.bench.faults_injected import bench, crashed, refused, short_files
+from jaxml.bench.faults_killed import killed, rivals
 
 pytestmark = pytest.mark.stress
 
@@ -92,3 +97,35 @@ def test_of_two_processes_on_one_run_one_works_and_the_other_says_so(
     assert first.returncode == 0
     assert second.returncode == 2 and f"worked on by process {first.pid}" in said
     assert len(whole(tmp_path)) == 1
+
+
+@pytest.mark.invariance
+def test_fifty_kills_and_five_terminations_cost_nothing() -> None:
+    kills, terminations = killed(50), killed(5, seed=1, number=signal.SIGTERM)
+    assert (kills.injected, terminations.injected) == (50, 5)
+    assert kills.resumed > 10 and kills.finished >= 12
+    assert cost(kills) == cost(terminations) == 0
+
+
+@pytest.mark.invariance
+def test_processes_that_meet_cost_nothing() -> None:
+    toll = rivals(5)
+    assert toll.injected == toll.finished == 5 and cost(toll) == 0
+
+
+@pytest.mark.invariance
+def test_a_kill_before_any_operation_costs_nothing() -> None:
+    with bench() as small:
+        toll = crashed(small)
+    assert toll.injected > 60 and toll.resumed > 30 and cost(toll) == 0
+
+
+@pytest.mark.invariance
+def test_refused_operations_and_short_files_cost_nothing() -> None:
+    with bench() as small:
+        full, read_only = (
+            refused(small, fault, 12) for fault in ("a full disk", "a read-only folder")
+        )
+        short = short_files(small, SIZES)
+    assert full.refused > 8 and read_only.refused > 8 and short.refused > 5
+    assert cost(full) == cost(read_only) == cost(short) == 0

@@ -1,5 +1,6 @@
 """Every study keeps the contract; its SMOKE, run twice in one process, gives the same
-bits. Every third is run twice here, the others by `make stress`.
+bits. Every third is run twice here, the others by `make stress`, which also lowers what
+each of them compiles for accelerators.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+from jax._src.interpreters import pxla  # where all that JAX compiles passes through
 
 from jaxml import claims, parallel, record, shipped
 from jaxml.record import Assertion, Study, judged, load, plain_keep
@@ -71,6 +73,47 @@ def hurried(study: Study) -> Iterator[None]:
         jax.config.update("jax_disable_most_optimizations", False)
 
 
+class Compiled(NamedTuple):
+    """What a study compiled: how JAX was asked to lower it, and in which precision."""
+
+    asked: tuple[tuple[Any, ...], dict[str, Any]]
+    wide: bool
+
+
+COMPILED: dict[Path, list[Compiled]] = {}
+"""The programs of each study whose SMOKE has run, until its tests end."""
+
+
+@contextmanager
+def remembered(programs: list[Compiled]) -> Iterator[None]:
+    """Every program that JAX lowers is noted down, an operation outside `jit` too."""
+    lower = pxla.lower_sharding_computation
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        programs.append(Compiled((args, kwargs), jax.config.values["jax_enable_x64"]))
+        return lower(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pxla, "lower_sharding_computation", noted)
+        yield
+
+
+ACCELERATORS = ("cuda", "tpu")
+
+
+def lowered_for(platforms: tuple[str, ...], program: Compiled) -> str:
+    """What JAX says against a program on other platforms; empty where it lowers it."""
+    args, kwargs = program.asked
+    try:
+        with jax.enable_x64(program.wide):
+            pxla.lower_sharding_computation(
+                *args, **{**kwargs, "lowering_platforms": platforms}
+            )
+    except Exception as error:
+        return f"{args[2]}: {type(error).__name__}: {str(error).splitlines()[0]}"
+    return ""
+
+
 class Smoke(NamedTuple):
     study: Study
     first: Any
@@ -82,7 +125,7 @@ class Smoke(NamedTuple):
 def smoke_result(path: Path) -> Any:
     study = load(path)
     needed = [smoke_result(shipped.needed(path, name)) for name in study.needs]
-    with hurried(study):
+    with hurried(study), remembered(COMPILED.setdefault(path, [])):
         return host(study.study(study.smoke, plain_keep, *needed))
 
 
@@ -111,6 +154,7 @@ def smoked(path: Path) -> Smoke:
 @pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     yield smoked(request.param)
+    COMPILED.pop(request.param, None)
     jax.clear_caches()
 
 
@@ -138,6 +182,27 @@ def require_equal_again(smoke: Smoke) -> None:
     for name, a in one.items():
         b = other[name]
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), name
+
+
+@pytest.mark.stress
+def test_every_program_is_lowered_for_accelerators(smoke: Smoke) -> None:
+    programs = COMPILED[smoke.study.path]
+    said = {lowered_for(ACCELERATORS, program) for program in programs}
+    assert said - {""} == set()
+
+
+def test_a_program_that_no_accelerator_has_a_rule_for_is_named() -> None:
+    """Eigenvalues of a general matrix, inside and outside `jit`, are LAPACK's alone on
+    a TPU.
+    """
+    programs: list[Compiled] = []
+    with remembered(programs):
+        matrix = jax.numpy.ones((3, 3)) + 1
+        jax.jit(jax.numpy.linalg.eigvals)(matrix)
+        jax.lax.linalg.eig(matrix)
+    said = [lowered_for(ACCELERATORS, program) for program in programs]
+    assert len([words for words in said if "eig" in words and "tpu" in words]) == 2
+    assert "" in said, "sums have a rule"
 
 
 def test_findings_are_judged_and_of_announced_claims(smoke: Smoke) -> None:

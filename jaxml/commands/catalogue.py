@@ -11,6 +11,7 @@ from typing import Any
 from jaxml import claims, shipped
 from jaxml.commands.words import path_of, proposal
 from jaxml.errors import InputError
+from jaxml.provenance import contents
 from jaxml.source import Description
 
 
@@ -157,8 +158,8 @@ def claim_names(runs: Path) -> list[str]:
 def table_in(path: Path) -> dict[str, Any]:
     """The table in a JSON file, empty where there is none to be read."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        value = json.loads(contents(path))
+    except (ValueError, RecursionError):  # an InputError is a ValueError
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from jaxml.commands.catalogue import claims_named
 from jaxml.commands.collected import Collected, collected, outdated
 from jaxml.commands.run import COLOURS, wide_console
+from jaxml.commands.runs import note
 from jaxml.record.answers import Answer, Evidence, answers, stance
 from jaxml.record.pages.tables import (
     MARKS,
@@ -33,10 +34,7 @@ def show(words: Sequence[str], runs: Path) -> None:
         InputError: a word that is neither an id nor a topic; proposes the nearest.
     """
     console = wide_console()
-    known = collected(
-        runs,
-        lambda line: Console(stderr=True, markup=False).print(line, soft_wrap=True),
-    )
+    known = collected(runs, note)
     replies = answers(known.claims, list(known.found.values()))
     topics = by_topic(replies)
     if not words:

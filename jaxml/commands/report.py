@@ -16,6 +16,7 @@ from jaxml.record.pages.tables import (
     markdown_answers,
     markdown_tally,
     replace_between,
+    row,
 )
 from jaxml.record.pages.topics import markdown_index, markdown_verdicts
 from jaxml.record.runs.archive import writing
@@ -157,6 +158,5 @@ def markdown_studies(found: Mapping[str, Verdicts]) -> str:
     lines = ["| Study | Asks | Claims |", "|-|-|-|"]
     for name, each in found.items():
         claims = dict.fromkeys(finding.claim for finding in each.findings)
-        question = each.question.replace("|", r"\|")
-        lines.append(f"| {name} | {question} | {', '.join(claims)} |")
+        lines.append(row([name, each.question, ", ".join(claims)]))
     return "\n".join(lines)

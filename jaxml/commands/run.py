@@ -15,8 +15,9 @@ from rich.text import Text
 from jaxml import shipped
 from jaxml.commands.catalogue import require_field
 from jaxml.commands.devices import backend
+from jaxml.commands.together import led
 from jaxml.commands.variants import Overrides, configured, variants
-from jaxml.commands.words import RUN
+from jaxml.commands.words import RUN, Shard
 from jaxml.record import Study, list_runs, load, load_run
 from jaxml.record.pages.tables import compared_with, measured
 from jaxml.record.store import Needed, execute
@@ -38,9 +39,13 @@ def run(
     smoke: bool,
     runs: Path,
     again: bool,
+    shard: Shard | None = None,
 ) -> None:
     """Runs each study with each of its configs, smoke or whole, and prints the
     verdicts.
+
+    A shard is every n-th pair of study and config in the order of the command line;
+    where two shards need one run, the second waits for it.
 
     Raises:
         InputError: a study breaks its contract, no study has a field that is given, a
@@ -64,17 +69,23 @@ def run(
         configured(
             study, values, smoke=smoke
         )  # every config is refused before any study runs
+    if shard is not None:
+        planned = planned[shard.number - 1 :: shard.parts]
+        print(f"Shard {shard.number} of {shard.parts}: {len(planned)} runs")
     before = list_runs(runs)
     folders: dict[str, list[Path]] = {}
     for study, values in planned:
-        folder = run_once(study, values, smoke=smoke, runs=runs, again=again)
+        folder = run_once(
+            study, values, smoke=smoke, runs=runs, again=again, wait=shard is not None
+        )
         if folder in before and not again:
             print(
                 f"{study.name}: it ran before and is shown, not repeated; --again "
                 "repeats it"
             )
         folders.setdefault(study.name, []).append(folder)
-    show([folder for made in folders.values() for folder in made])
+    if folders:
+        show([folder for made in folders.values() for folder in made])
     for name, made in folders.items():
         if len(made) > 1:
             show_variants(name, made)
@@ -87,8 +98,9 @@ def run_once(
     smoke: bool,
     runs: Path,
     again: bool = False,
+    wait: bool = False,
 ) -> Path:
-    """The folder of one run, made now unless it exists.
+    """The folder of one run, made now unless it exists; `wait` as `execute`.
 
     Raises:
         InputError: as `run`.
@@ -101,9 +113,15 @@ def run_once(
         )
 
     with progress(study.name) as announce:
-        needed = fulfil(study, config, runs=runs, announce=announce)
+        needed = fulfil(study, config, runs=runs, wait=wait, announce=announce)
         return execute(
-            study, config(study), needed, runs=runs, again=again, announce=announce
+            led(study),
+            config(study),
+            needed,
+            runs=runs,
+            again=again,
+            wait=wait,
+            announce=announce,
         )
 
 
@@ -113,6 +131,7 @@ def fulfil(
     *,
     runs: Path,
     announce: Callable[[str], None],
+    wait: bool = False,
 ) -> tuple[Needed, ...]:
     """A run of each study that this one needs, beside it or of another topic, made
     now unless it exists.
@@ -122,6 +141,7 @@ def fulfil(
         config: which config each of them takes.
         runs: where their runs are.
         announce: receives short lines of progress.
+        wait: as `execute`.
 
     Raises:
         InputError: a needed study is missing, the needs go round in a circle, or a run
@@ -136,7 +156,14 @@ def fulfil(
                 raise InputError(f"{circle}: let one of them stand alone.")
             need = load(shipped.needed(each.path, name))
             earlier = fulfilled(need, (*chain, name))
-            folder = execute(need, config(need), earlier, runs=runs, announce=announce)
+            folder = execute(
+                led(need),
+                config(need),
+                earlier,
+                runs=runs,
+                wait=wait,
+                announce=announce,
+            )
             found.append(Needed(need, folder))
         return tuple(found)
 

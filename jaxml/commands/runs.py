@@ -17,6 +17,7 @@ from jaxml.freshness import stale, told
 from jaxml.record.runs.archive import replacing
 from jaxml.record.runs.folder import Run, load_run
 from jaxml.record.runs.listing import readable_runs
+from jaxml.text import plain
 from jaxml.types import InputError
 
 COLUMNS: tuple[str, ...] = (
@@ -183,4 +184,6 @@ def _plain(value: Any) -> Any:
 
 def note(line: str) -> None:
     """Prints a remark on standard error."""
-    Console(stderr=True, markup=False, highlight=False).print(line, soft_wrap=True)
+    Console(stderr=True, markup=False, highlight=False).print(
+        plain(line), soft_wrap=True
+    )

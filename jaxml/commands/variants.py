@@ -12,6 +12,7 @@ from typing import Any
 import tyro
 
 from jaxml.record import Study
+from jaxml.record.runs.ranges import require_in_range
 from jaxml.types import InputError
 
 Overrides = Mapping[str, Sequence[str]]
@@ -40,16 +41,29 @@ def configured(study: Study, values: Mapping[str, Any], *, smoke: bool) -> Any:
     """The study's config, or its smoke config, with these values.
 
     Raises:
-        InputError: the study refuses them, or a field without a default is left out.
+        InputError: the study refuses them, a field without a default is left out, or
+            a value is out of its range.
     """
     try:
-        return (
+        config = (
             dataclasses.replace(study.smoke, **values)
             if smoke
             else study.Config(**values)
         )
     except (TypeError, ValueError) as error:
         raise InputError(f"{study.name} refuses this config: {error}") from error
+    require_in_range(study.name, config, _usual(study))
+    return config
+
+
+def _usual(study: Study) -> list[Any]:
+    """The configs of a study that are in range: its SMOKE, and the default one if all
+    fields have a default.
+    """
+    try:
+        return [study.smoke, study.Config()]
+    except TypeError:
+        return [study.smoke]
 
 
 def _choices(field: str, hint: Any, words: Sequence[str]) -> list[Any]:

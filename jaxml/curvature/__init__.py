@@ -5,6 +5,7 @@ objective.
 from jaxml.curvature import probes
 from jaxml.curvature.certificate import Certificate, certify
 from jaxml.curvature.covariate_shift import CovariateShift, internal_covariate_shift
+from jaxml.curvature.data_parallel import data_parallel
 from jaxml.curvature.dense import dense
 from jaxml.curvature.embedding import zero_unit, zero_unit_eigenvalues
 from jaxml.curvature.escape import Escape, escape

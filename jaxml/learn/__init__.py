@@ -107,6 +107,8 @@ from jaxml.learn.optimizers.wrappers import (
     sharpness_aware,
 )
 from jaxml.learn.training.sweep import Program, Runs, compiled, run, sweep
+from jaxml.learn.data_parallel import data_parallel
+from jaxml.learn.grouped_sweep import compiled_in_groups, grouped_sweep
 from jaxml.learn.recorded import recorded_weights, recording
 from jaxml.learn.reaching import Reached, Stop, own_data, trained_to
 from jaxml.learn.along import at_least, drawn_rows, each_run, losses_along

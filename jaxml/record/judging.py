@@ -2,6 +2,7 @@
 they changed.
 """
 
+import json
 import os
 import shutil
 from collections import namedtuple
@@ -25,6 +26,7 @@ from jaxml.record.runs.folder import (
 from jaxml.record.runs.lock import locked
 from jaxml.record.runs.manifest import own_claims, readings_to_json
 from jaxml.record.study import Study
+from jaxml.text import is_plain
 from jaxml.types import InputError
 
 FIGURES = "figures"
@@ -49,7 +51,22 @@ def findings_of(study: Study, measured: tuple[Any, ...]) -> tuple[Finding, ...]:
                 f"{study.name} has a finding on {each.claim}, which its `Claims:` line "
                 "leaves out: add it."
             )
+        _require_plain(each)
     return judged(assertions)
+
+
+def _require_plain(assertion: Assertion) -> None:
+    """Passes if what a finding says can be shown on a terminal and written to a file.
+
+    Raises:
+        InputError: it has control characters.
+    """
+    said = (assertion.statement, assertion.setting, assertion.rule.reason)
+    if not all(map(is_plain, said)):
+        raise InputError(
+            f"A finding on {assertion.claim} holds control characters: leave them out "
+            "of its statement, setting and reason."
+        )
 
 
 def draw(figures: Any, folder: Path) -> None:
@@ -120,7 +137,7 @@ def outdated(study: Study, manifest: Mapping[str, Any]) -> bool:
     """Whether findings and figures were made by other code, or under other claims, than
     the study has now.
     """
-    words = _words(study)
+    words = json.loads(json.dumps(_words(study)))  # as a manifest holds them
     return any(manifest.get(name) != words[name] for name in ("judging", "own_claims"))
 
 

@@ -2,10 +2,12 @@
 when whole.
 """
 
+import math
 import os
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +22,7 @@ from jaxml.record.judging import (
     refresh,
 )
 from jaxml.record.pages.report import write_report
-from jaxml.record.runs.archive import host, writing
+from jaxml.record.runs.archive import host, settle, writing
 from jaxml.record.runs.clock import compilation
 from jaxml.record.runs.folder import Run as Run
 from jaxml.record.runs.folder import compare as compare
@@ -29,6 +31,7 @@ from jaxml.record.runs.folder import load_run as load_run
 from jaxml.record.runs.listing import list_runs as list_runs
 from jaxml.record.runs.listing import readable_runs
 from jaxml.record.runs.lock import LOCK, locked
+from jaxml.record.runs.log import Write, logged
 from jaxml.record.runs.manifest import (
     Spent,
     identity,
@@ -58,6 +61,7 @@ def execute(
     *,
     runs: str | Path,
     again: bool = False,
+    wait: bool = False,
     announce: Callable[[str], None] | None = None,
 ) -> Path:
     """The folder `<runs>/<study>/<hash>` of the study's run with this config, computed
@@ -76,11 +80,12 @@ def execute(
         runs: the folder of all runs.
         again: compute even if it exists; the old run becomes `<hash>.<n>` once the new
             one is whole.
+        wait: for another process that is at this run, and take what it leaves.
         announce: receives short lines of progress.
 
     Raises:
-        InputError: another process is at this run, the folder cannot be written, or the
-            study breaks its contract.
+        InputError: another process is at this run and `wait` is false, the folder
+            cannot be written, or the study breaks its contract.
     """
     announce = announce or _silent
     earlier = [load_run(each.folder) for each in needed]
@@ -94,24 +99,31 @@ def execute(
     partial = place / f"{run_hash(marks)}.partial"
     final = None if again else standing(place, marks)
     if final is None:
-        with locked(partial):
+        with locked(partial, wait=wait):
             final = (
                 None if again else standing(place, marks)
             )  # by the process that held the lock until now
             if final is not None:
                 _abandon(partial)
             else:
-                final = place / _attempt(
-                    study, (config, results, data), marks, partial, announce
-                )
-                _publish(partial, final)
-    elif outdated(study, load_manifest(final)):
+                given = _Given(config, results, data)
+                final = _attempt(study, given, marks, partial, announce)
+    else:
+        _tidy(final)
+        _brought_up_to_date(study, final, announce)
+    announce(f"{study.name}: {final}")
+    return final
+
+
+def _brought_up_to_date(
+    study: Study, final: Path, announce: Callable[[str], None]
+) -> None:
+    """Judges and draws a run again if only that code has changed."""
+    if outdated(study, load_manifest(final)):
         announce(
             f"{study.name}: findings and figures are made again, from the stored arrays"
         )
         refresh(study, final)
-    announce(f"{study.name}: {final}")
-    return final
 
 
 def _data_of(manifests: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -149,25 +161,57 @@ def _silent(line: str) -> None:
     del line
 
 
+class _Given(NamedTuple):
+    """What a study computes from: its config, the results that it needs, and what was
+    read for those.
+    """
+
+    config: Any
+    results: Sequence[Any]
+    read: Mapping[str, Any]
+
+
 def _attempt(
     study: Study,
-    given: tuple[Any, Sequence[Any], Mapping[str, Any]],
+    given: _Given,
+    marks: Mapping[str, Any],
+    partial: Path,
+    announce: Callable[[str], None],
+) -> Path:
+    """Computes in the partial folder, logs what passes there, and publishes it; returns
+    the folder of the run.
+    """
+    with logged(partial, announce) as write:
+        made = partial.with_name(
+            _made(study, given, marks, partial, announce=announce, write=write)
+        )
+        _publish(partial, made)
+        write("finished", {"run": made.name})
+    return made
+
+
+def _made(
+    study: Study,
+    given: _Given,
     marks: Mapping[str, Any],
     folder: Path,
+    *,
     announce: Callable[[str], None],
+    write: Write,
 ) -> str:
     """Computes, judges and draws into the folder, and returns the run's hash."""
     config, results, needed = given
     started, start = _now(), time.perf_counter()
     with compilation() as compiled, collecting() as readings:
-        keep, stages = storing(folder / _STAGES, announce, readings)
+        keep, stages = storing(folder / _STAGES, announce, readings, write)
         result = _hosted(study.study(config, keep, *results), study.Result)
         timings = (
             None if study.timings is None else _hosted(study.timings(config), tuple)
         )
     earlier = sum(stage.seconds for stage in stages.values() if stage.kept)
+    passed = time.perf_counter() - start
     spent = Spent(
-        started, _now(), time.perf_counter() - start + earlier, sum(compiled), stages
+        started, _now(), passed + earlier, _compiling(compiled, passed), stages
     )
     arrays = flat(result)
     measured = measured_by(result, timings)
@@ -187,6 +231,14 @@ def _attempt(
     return run.manifest["hash"]
 
 
+def _compiling(durations: Sequence[float], passed: float) -> float:
+    """The seconds of all compilations, of which JAX measures each by the clock of the
+    machine: that may be set meanwhile, and none took less than 0 or more than the
+    attempt.
+    """
+    return math.fsum(min(max(duration, 0.0), passed) for duration in durations)
+
+
 def _hosted(values: Any, kind: type[tuple]) -> Any:
     """A NamedTuple with its fields as host arrays, in the form in which they are
     stored.
@@ -200,11 +252,23 @@ def _hosted(values: Any, kind: type[tuple]) -> Any:
 
 
 def _publish(partial: Path, final: Path) -> None:
+    """Gives a whole run its name, once all its files have reached the disk."""
     with writing(final):
+        for path in partial.rglob("*"):
+            settle(path)
         if final.exists():
             os.replace(final, _unused(final))
         os.replace(partial, final)
-        (final / LOCK).unlink()
+        settle(final.parent)
+    _tidy(final)
+
+
+def _tidy(final: Path) -> None:
+    """Removes what a whole run needs no longer, also where the process that published
+    it was killed before it could; what cannot be removed harms nothing and stays.
+    """
+    with suppress(OSError):
+        (final / LOCK).unlink(missing_ok=True)
     shutil.rmtree(final / _STAGES, ignore_errors=True)
 
 

@@ -61,7 +61,10 @@ class Study(NamedTuple):
     about: Mapping[str, str]
 
 
-RESERVED = ("runs", "smoke", "again", "help", "require_accelerator", "times")
+RESERVED = (
+    *("runs", "smoke", "again", "help", "require_accelerator", "times"),
+    *("shard", "distributed", "deterministic"),
+)
 """Options of the command line, whose names no field of a Config may have."""
 
 

@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxml.record.finding import Finding
-from jaxml.record.rule import Rule, verdict
+from jaxml.record.rule import SIGNS, Rule, verdict
 from jaxml.record.runs.archive import replacing, writing
+from jaxml.record.runs.form import (
+    committed_fault,
+    fault,
+    is_count,
+    is_finite,
+    is_number,
+    is_table,
+    is_text,
+    list_of,
+    read_json,
+)
 from jaxml.types import InputError
 
 FOLDER = "verdicts"
@@ -126,9 +137,13 @@ def load_verdicts(path: Path) -> Verdicts:
         InputError: it is damaged, or a verdict in it does not follow from its interval.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["study"] != path.stem or not isinstance(content["manifest"], dict):
-            raise ValueError(f"it is of {content['study']!r}")
+        content = read_json(path)
+        wrong = fault(content, _CONTENT, {})
+        if wrong is None and content["study"] != path.stem:
+            wrong = f"it is of {content['study']!r}"
+        wrong = wrong or committed_fault(content["manifest"])
+        if wrong is not None:
+            raise ValueError(wrong)
         return Verdicts(
             content["study"],
             content["question"],
@@ -136,20 +151,16 @@ def load_verdicts(path: Path) -> Verdicts:
             tuple(finding_from_json(entry) for entry in content["findings"]),
             tuple(_replicate(entry) for entry in content["replicates"]),
         )
-    except (
-        AttributeError,
-        OSError,
-        KeyError,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except ValueError as error:
         raise InputError(
             f"{path} is damaged ({error}): restore it, or run the study again."
         ) from error
 
 
-def _replicate(entry: Mapping[str, Any]) -> Replicate:
+def _replicate(entry: Any) -> Replicate:
+    wrong = fault(entry, _REPLICATE, {})
+    if wrong is not None:
+        raise ValueError(f"in a replicate {wrong}")
     findings = tuple(finding_from_json(finding) for finding in entry["findings"])
     return Replicate(entry["differs"], entry["hash"], findings)
 
@@ -167,20 +178,17 @@ def _plain(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def finding_from_json(entry: Mapping[str, Any]) -> Finding:
+def finding_from_json(entry: Any) -> Finding:
     """The finding that `finding_to_json` wrote.
 
     Raises:
         InputError: the verdict does not follow from the interval and the rule, or the
             role is none.
-        KeyError, TypeError, ValueError: the entry has another form.
+        ValueError: the entry has another form.
     """
+    _check(entry)
     numbers = {name: float(entry[name]) for name in _NUMBERS}
     finding = Finding(**{**entry, **numbers, "rule": Rule(**entry["rule"])})
-    if finding.role not in ("deciding", "supporting"):
-        raise InputError(
-            f"{finding.role!r} on {finding.claim} is no role: make the findings again"
-        )
     implied = verdict(finding.low, finding.high, finding.rule)
     if finding.verdict != implied:
         raise InputError(
@@ -188,3 +196,60 @@ def finding_from_json(entry: Mapping[str, Any]) -> Finding:
             f"interval, which says {implied!r}: make the findings again"
         )
     return finding
+
+
+def _check(entry: Any) -> None:
+    wrong = fault(entry, _FINDING, {})
+    if wrong is None and len(entry) > len(_FINDING):
+        wrong = f"it has no field {next(iter(entry.keys() - _FINDING.keys()))}"
+    if wrong is not None:
+        raise ValueError(f"in a finding {wrong}")
+    if entry["role"] not in ("deciding", "supporting"):
+        raise InputError(
+            f"{entry['role']!r} on {entry['claim']} is no role: make the findings again"
+        )
+
+
+def _is_measured(value: Any) -> bool:
+    """A number, or the text that stands for one which JSON lacks."""
+    return is_number(value) or value in ("nan", "inf", "-inf")
+
+
+def _is_level(value: Any) -> bool:
+    return value is None or (is_finite(value) and 0 < value < 1)
+
+
+def _is_rule(value: Any) -> bool:
+    whole = fault(value, _RULE, {}) is None and len(value) == len(_RULE)
+    return whole and value["sign"] in SIGNS and value["margin"] >= 0
+
+
+_RULE = {
+    "sign": is_text,
+    "threshold": is_finite,
+    "margin": is_finite,
+    "reason": is_text,
+}
+
+_FINDING = {
+    **dict.fromkeys(Finding._fields, is_text),
+    **dict.fromkeys(_NUMBERS, _is_measured),
+    "level": _is_level,
+    "n": is_count,
+    "rule": _is_rule,
+}
+"""What each field of a finding is in JSON."""
+
+_REPLICATE = {
+    "differs": is_table,
+    "hash": is_text,
+    "findings": list_of(is_table),
+}
+
+_CONTENT = {
+    "study": is_text,
+    "question": is_text,
+    "manifest": is_table,
+    "findings": list_of(is_table),
+    "replicates": list_of(is_table),
+}

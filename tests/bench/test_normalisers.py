@@ -8,6 +8,7 @@ from jaxml.bench import normalisers
 TINY = normalisers.Size(inputs=6, width=8, groups=2, examples=4, steps=1, rounds=1)
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 def test_every_way_is_a_network_of_ten_outputs() -> None:
     inputs = normalisers.examples(TINY).inputs

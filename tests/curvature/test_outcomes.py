@@ -19,6 +19,7 @@ from jaxml.curvature import (
     SADDLE,
     Certificate,
 )
+from jaxml.curvature.certificate import zero_tolerance
 from jaxml.types import InputError
 
 DRAW = np.random.default_rng(0)
@@ -345,6 +346,8 @@ def test_the_tolerance_of_zero_is_where_it_is_said_to_be():
     assert curvature.outcome(flat._replace(flat_change=0.99)) == MINIMUM
     open_signs = certificate(eigenvalues=np.array([-1e-3, 4.0]), zero=1e-3)
     assert curvature.signs(open_signs).negative == 0
+    assert zero_tolerance(np.float64) == 1e-8
+    assert zero_tolerance(np.float32) == pytest.approx(1e-8 * 2**14.5)
 
 
 @pytest.mark.oracle

@@ -174,6 +174,9 @@ def test_what_cannot_be_normalised_is_refused():
         train(dense, mask=np.arange(4) < 1)
     with pytest.raises(InputError, match="padding alone has no mean: give"):
         train(dense, mask=np.zeros(4, bool))
+    for other in (norm, problem.batch_renorm()):
+        with pytest.raises(InputError, match=r"keeps a state.*was given none: pass"):
+            other.apply(own[0], {}, dense, train=False, key=None)
     with pytest.raises(InputError, match=r"have no channels.*give"):
         train(dense[0])
     with pytest.raises(InputError, match=r"are int32.*cast them"):

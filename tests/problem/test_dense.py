@@ -135,6 +135,14 @@ def test_kernels_are_lecun_normal_and_biases_zero():
         assert not bias.any()
 
 
+@pytest.mark.identity
+def test_one_unit_is_a_network():
+    """w, b', c and b of one input."""
+    init = units(1, jnp.tanh).init
+    params, _ = jax.eval_shape(init, jax.random.key(0), jnp.zeros((1, 1)))
+    assert [leaf.size for leaf in jax.tree.leaves(params)] == [1, 1, 1, 1]
+
+
 @pytest.mark.statistics
 def test_units_bend_at_different_places():
     params, _ = units(2000, jax.nn.relu).init(

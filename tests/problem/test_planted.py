@@ -382,3 +382,33 @@ def test_deep_plain_networks_hide_their_inputs(
         reach = reach @ kernel * derivative[0]
     assert values.std(axis=0).max() < 1e-2
     assert np.linalg.norm(reach) < 1e-2
+
+
+def numbers(case: PlantedCase) -> list[float]:
+    """How a case is trained, judged and drawn."""
+    data, train = user_data(case)
+    drawn = [
+        np.sum(np.asarray(values, np.float64) * np.arange(1, len(values) + 1)[:, None])
+        for batch in (data, case.test)
+        for values in (batch.inputs, batch.targets.reshape(len(batch.targets), -1))
+    ]
+    plan = [case.rate, case.updates, case.batch, train, case.goal, case.floor]
+    return [*case.sizes, *plan, *drawn]
+
+
+TOTALS = [
+    *(1165.083760, 6850.479906, 9095.520515, -13138.515018, 18708.318475, 9271.196247),
+    *(15965.292241, -3380.908157, -12483.093788),
+    *(30556.848711, 26891.918481, 31494.100541, 29990.755435),
+]
+"""When this was written: of sizes, plan, losses and draws."""
+
+
+@pytest.mark.golden
+def test_no_number_of_a_case_has_changed() -> None:
+    """Each weighs in by the place of its case: what was seen on this catalogue would
+    no longer be true of another.
+    """
+    table = np.array([numbers(case) for case in CASES.values()])
+    totals = np.arange(1, len(table) + 1) @ np.log(np.abs(table) + 1e-9)
+    np.testing.assert_allclose(totals, TOTALS, rtol=1e-6)

@@ -39,6 +39,17 @@ ENDS = {
     "no effect": (-0.05, 0.05),
     "undecided": (-0.5, 0.5),
 }
+FACTS = {
+    "hash": "0" * 12,
+    "code": {},
+    "config": {},
+    "platform": "cpu: cpu",
+    "versions": {},
+    "device": {"kind": "cpu", "count": 1},
+    "dtype": "float32",
+    "finished": "2020-01-01",
+    "wall_seconds": 1.0,
+}
 RULE = above(0.0, margin=0.1, reason="less is noise")
 
 
@@ -56,8 +67,7 @@ def assertion(
 
 
 def found(*assertions, study="s", replicates=()):
-    facts = {"hash": "0" * 12, "config": {}}
-    return Verdicts(study, "Why?", facts, judged(assertions), tuple(replicates))
+    return Verdicts(study, "Why?", FACTS, judged(assertions), tuple(replicates))
 
 
 def again(seed, *assertions):

@@ -61,6 +61,7 @@ def test_a_run_is_whole_and_is_not_repeated(toy, tmp_path):
         "figures/power%20vs.%20scale.png",
         "figures/power%20vs.%20scale.txt",
         "findings.json",
+        "log.jsonl",
         "manifest.json",
         "report.html",
         "result.npz",
@@ -201,7 +202,10 @@ def test_findings_and_figures_are_made_again_from_the_stored_arrays(
     execute(changed, changed.smoke, runs=tmp_path, announce=lines.append)
     after = contents(folder)
     same = {name for name in before if before[name] == after.get(name)}
-    assert same == {"result.npz", "timings.npz"} and before.keys() == after.keys()
+    assert (
+        same == {"log.jsonl", "result.npz", "timings.npz"}
+        and before.keys() == after.keys()
+    )
     assert load_run(folder).findings[1].statement == "It grows four times."
     assert "made again, from the stored arrays" in lines[0]
     execute(changed, changed.smoke, runs=tmp_path, announce=(later := []).append)
@@ -335,6 +339,9 @@ def test_a_claim_that_a_study_adds_enters_its_run(toy, toy_path, tmp_path):
     )
     assert load_run(folder).manifest["own_claims"]["mine"]["claim"] == "Power grows."
     assert "Power grows." in (folder / "report.html").read_text()
+    lines: list[str] = []
+    execute(changed, changed.smoke, runs=tmp_path / "runs", announce=lines.append)
+    assert len(lines) == 1  # nothing is made again
 
 
 def test_an_interrupted_refresh_is_done_again(toy, toy_path, tmp_path, monkeypatch):
@@ -372,3 +379,7 @@ def test_a_study_whose_smallest_config_is_the_whole_one_counts(toy, tmp_path):
     folder = execute(whole, whole.smoke, runs=tmp_path)
     assert load_run(folder).manifest["smoke"] is False
     assert load_run(execute(toy, toy.smoke, runs=tmp_path)).manifest["smoke"] is True
+
+
+def test_a_compilation_takes_no_less_than_nothing_whatever_the_clock_does():
+    assert store._compiling([-1e9, 0.25, 1e9], 2.0) == 2.25

@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from jaxml.provenance import contents
 from jaxml.record.figures import DPI
+from jaxml.text import plain
+
+_BEGINNING = b"\x89PNG\r\n\x1a\n"
+_HEADER = 24
+"""Bytes up to the end of a PNG's width and height."""
 
 
 class Picture(NamedTuple):
@@ -31,22 +37,34 @@ class Picture(NamedTuple):
 
 
 def pictures(folder: Path) -> Iterator[Picture]:
-    """The PNGs in a folder by name; what is a link is passed over."""
+    """The PNGs in a folder by name; what is a link, or no PNG, is passed over.
+
+    Raises:
+        InputError: one may not be read.
+    """
+    if folder.is_symlink():
+        return
     for path in sorted(folder.glob("*.png")):
-        if path.is_file() and not path.is_symlink():
-            yield _picture(path)
+        data = _own(path)
+        if data.startswith(_BEGINNING) and len(data) > _HEADER:
+            yield _picture(path, data)
 
 
-def _picture(path: Path) -> Picture:
+def _own(path: Path) -> bytes:
+    """The bytes of a regular file of the folder itself; none of what is a link, or
+    elsewhere.
+    """
+    return contents(path) if path.is_file() and not path.is_symlink() else b""
+
+
+def _picture(path: Path, data: bytes) -> Picture:
     """The size is that at which a point of the figure's type is a point of the page: 96
     pixels an inch.
     """
-    data = path.read_bytes()
     width, height = (
         round(int.from_bytes(data[at : at + 4], "big") * 96 / DPI) for at in (16, 20)
     )
-    words = path.with_suffix(".txt")
-    said = words.read_text(encoding="utf-8").strip() if words.is_file() else ""
+    said = plain(_own(path.with_suffix(".txt")).decode(errors="replace").strip())
     anchor = f"figure-{hashlib.sha256(data).hexdigest()[:16]}"
     encoded = base64.b64encode(data).decode()
-    return Picture(unquote(path.stem), anchor, encoded, width, height, said)
+    return Picture(plain(unquote(path.stem)), anchor, encoded, width, height, said)

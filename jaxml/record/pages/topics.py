@@ -2,6 +2,7 @@
 it; and the index of all topics.
 """
 
+import html
 from collections.abc import Mapping, Sequence
 
 from jaxml.record.answers import REPLIES, Answer, Evidence, stance
@@ -102,7 +103,7 @@ def _section(answer: Answer, links: Links) -> list[str]:
     measured.
     """
     claim = answer.claim
-    anchor = f'<a id="{claim.id}"></a>'
+    anchor = f'<a id="{html.escape(claim.id)}"></a>'
     title = f"### {anchor}{claim.id}: {MARKS[answer.reply]} {answer.reply}"
     lines = [title, "", plain(claim.claim), ""]
     for side in REPLIES:

@@ -2,6 +2,7 @@
 pickle.
 """
 
+import errno
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxml.record.runs.members import members
 from jaxml.types import InputError
 
 _STRUCTURE = "structure"
@@ -39,7 +41,8 @@ def writing(path: Path) -> Iterator[None]:
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name to write to, which takes the place of `path` once the block has ended
-    well.
+    well and its content has reached the disk, so that no loss of power leaves a file
+    of that name empty.
 
     Raises:
         InputError: an OSError within; what stood at `path` before still does.
@@ -48,10 +51,27 @@ def replacing(path: Path) -> Iterator[Path]:
     with writing(path):
         try:
             yield temporary
+            settle(temporary)
             os.replace(temporary, path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
+
+
+def settle(path: Path) -> None:
+    """Waits until a file, or the list of names in a folder, has reached the disk.
+
+    Raises:
+        OSError: it cannot.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as reason:
+        if reason.errno != errno.EINVAL:  # a file system that knows no such order
+            raise
+    finally:
+        os.close(handle)
 
 
 def host(tree: Any) -> Any:
@@ -78,8 +98,8 @@ def save_tree(path: Path, tree: Any) -> None:
     """
     leaves: list[np.ndarray] = []
     text = json.dumps(_fold(tree, leaves)).encode()
-    members = {str(i): leaf for i, leaf in enumerate(leaves)}
-    save_arrays(path, members | {_STRUCTURE: np.frombuffer(text, np.uint8)})
+    arrays = {str(i): leaf for i, leaf in enumerate(leaves)}
+    save_arrays(path, arrays | {_STRUCTURE: np.frombuffer(text, np.uint8)})
 
 
 def load_tree(path: Path) -> Any:
@@ -89,10 +109,10 @@ def load_tree(path: Path) -> Any:
         InputError: the file is missing, truncated or damaged, or a NamedTuple in it is
             of no loaded module.
     """
-    members = load_arrays(path)
+    arrays = load_arrays(path)
     with _reading(path):
-        structure = json.loads(members.pop(_STRUCTURE).tobytes())
-        return _unfold(structure, [members[str(i)] for i in range(len(members))])
+        structure = json.loads(arrays.pop(_STRUCTURE).tobytes())
+        return _unfold(structure, [arrays[str(i)] for i in range(len(arrays))])
 
 
 def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
@@ -103,9 +123,9 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         InputError: an entry is no array of numbers or text, or the file cannot be
             written.
     """
-    members = dict(_member(name, value) for name, value in arrays.items())
+    named = dict(_member(name, value) for name, value in arrays.items())
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, array in members.items():
+        for name, array in named.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
@@ -113,17 +133,14 @@ def save_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """The named arrays that `save_arrays` stored, read-only.
 
+    Nothing is unpickled, unpacked or written, and no more memory is taken than the file
+    is long: what the headers promise is compared with it first.
+
     Raises:
-        InputError: the file is missing, truncated or damaged.
+        InputError: the file is missing, no regular file, truncated or damaged.
     """
-    arrays = {}
-    with _reading(path), zipfile.ZipFile(path) as archive:
-        for file in archive.namelist():
-            with archive.open(file) as member:
-                array = np.lib.format.read_array(member, allow_pickle=False)
-            name, _, dtype = file.removesuffix(".npy").partition(":")
-            arrays[name] = _array(array.view(dtype) if dtype else array)
-    return arrays
+    with _reading(path):
+        return {name: _array(array) for name, array in members(path)}
 
 
 @contextmanager
@@ -136,9 +153,8 @@ def _reading(path: Path) -> Iterator[None]:
         raise InputError(
             f"{path} is missing: run the study again with --again."
         ) from None
-    except (
-        Exception
-    ) as error:  # damage makes zipfile, NumPy and JSON raise almost anything
+    # damage makes zipfile, NumPy and JSON raise almost anything
+    except Exception as error:
         raise InputError(
             f"{path} is damaged ({error}): run the study again with --again."
         ) from error
@@ -209,9 +225,7 @@ def _unfold(structure: dict[str, Any], leaves: list[np.ndarray]) -> Any:
         case {"value": value}:
             return value
         case {"class": label, "items": items}:
-            return tuple.__new__(
-                _class(*label), [_unfold(item, leaves) for item in items]
-            )
+            return _class(*label)._make(_unfold(item, leaves) for item in items)
         case {"list": items}:
             return [_unfold(item, leaves) for item in items]
         case {"tuple": items}:
@@ -225,7 +239,7 @@ def _unfold(structure: dict[str, Any], leaves: list[np.ndarray]) -> Any:
     raise ValueError(f"unknown structure {list(structure)}")
 
 
-def _class(module: str, name: str, fields: list[str]) -> type[tuple]:
+def _class(module: str, name: str, fields: list[str]) -> Any:
     """The NamedTuple of that name in a module that is already loaded; nothing is
     imported to find it.
     """

@@ -142,7 +142,7 @@ def _items(value: Any, origin: Any, arguments: tuple[Any, ...]) -> list[Any]:
 
 def _cast_single(value: Any, hint: Any) -> Any:
     if hint is float and type(value) in (int, float):
-        return float(value)
+        return _float(value)
     if hint in (bool, int, str, type(None)) and type(value) is hint:
         return value
     if hint is Path and isinstance(value, str | Path):
@@ -150,6 +150,13 @@ def _cast_single(value: Any, hint: Any) -> Any:
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return _member(value, hint)
     raise TypeError(f"{value!r} is no {hint}")
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError("an integer beyond the largest float") from error
 
 
 def _member(value: Any, hint: type[enum.Enum]) -> enum.Enum:

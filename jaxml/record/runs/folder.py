@@ -1,6 +1,7 @@
 """The folder of a run: what lies in it, and whether two hold the same bits."""
 
 import json
+import os
 from collections import namedtuple
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,45 +9,13 @@ from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 
+from jaxml.provenance import sha256
 from jaxml.record.finding import Finding
 from jaxml.record.runs.archive import load_arrays, replacing, save_arrays
+from jaxml.record.runs.form import manifest_fault, read_json
 from jaxml.record.verdicts import finding_from_json, finding_to_json
+from jaxml.text import made_plain
 from jaxml.types import InputError
-
-_REQUIRED = (
-    "study",
-    "config",
-    "platform",
-    "versions",
-    "settings",
-    "code",
-    "imported",
-    "needs",
-    "data",
-    "judging",
-    "hash",
-    "before",
-    "differs",
-    "smoke",
-    "finished",
-    "about",
-    "device",
-    "dtype",
-)
-
-
-_MAPPINGS = (
-    "config",
-    "versions",
-    "settings",
-    "code",
-    "imported",
-    "data",
-    "judging",
-    "differs",
-    "about",
-    "device",
-)
 
 
 class Run(NamedTuple):
@@ -128,7 +97,22 @@ def save_run(run: Run) -> None:
     if run.timings is not None:
         save_arrays(run.folder / "timings.npz", run.timings)
     save_findings(run.folder, run.findings)
-    save_manifest(run.folder, run.manifest)
+    save_manifest(run.folder, {**run.manifest, "digests": _digests(run.folder)})
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of the files that no later judgement writes again."""
+    paths = [folder / name for name in ("result.npz", "timings.npz")]
+    return {path.name: sha256(path.read_bytes()) for path in paths if path.exists()}
+
+
+def altered(run: Run) -> tuple[str, ...]:
+    """The files that are not the ones that the run wrote; of a run older than their
+    digests nothing is known.
+    """
+    now = _digests(run.folder)
+    written = run.manifest.get("digests", now)
+    return tuple(name for name in written if written[name] != now.get(name))
 
 
 def save_findings(folder: Path, findings: Sequence[Finding]) -> None:
@@ -152,10 +136,9 @@ def save_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(made_plain(value), indent=1, ensure_ascii=False)
     with replacing(path) as temporary:
-        temporary.write_text(
-            json.dumps(value, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
+        temporary.write_text(text + "\n", encoding="utf-8")
 
 
 def load_run(folder: str | Path, *, judged: bool = True) -> Run:
@@ -190,23 +173,9 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     """
     path = folder / "manifest.json"
     manifest = _json(path)
-    wrong = [
-        name for name in _MAPPINGS if not isinstance(_of(manifest, name, {}), dict)
-    ]
-    nested = (
-        [*_of(manifest, "data", {}).values(), *_of(manifest, "needs", [])]
-        if not wrong
-        else []
-    )
-    if wrong or not all(isinstance(each, dict) for each in nested):
-        raise _damaged(path, f"{(wrong or ['data or needs'])[0]} has another form")
-    if not (isinstance(manifest, dict) and all(name in manifest for name in _REQUIRED)):
-        missing = [
-            name
-            for name in _REQUIRED
-            if name not in (manifest if isinstance(manifest, dict) else {})
-        ]
-        raise _damaged(path, "it lacks " + ", ".join(missing))
+    wrong = manifest_fault(manifest)
+    if wrong is not None:
+        raise _damaged(path, wrong)
     return manifest
 
 
@@ -218,14 +187,12 @@ def load_findings(folder: Path) -> tuple[Finding, ...]:
     """
     path = folder / "findings.json"
     entries = _json(path)
+    if not isinstance(entries, list):
+        raise _damaged(path, "it is no list")
     try:
         return tuple(finding_from_json(entry) for entry in entries)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise _damaged(path, str(error)) from error
-
-
-def _of(manifest: Any, name: str, default: Any) -> Any:
-    return manifest.get(name, default) if isinstance(manifest, dict) else default
 
 
 def compare(first: Run | str | Path, second: Run | str | Path) -> tuple[str, ...]:
@@ -249,13 +216,13 @@ def _bits(array: np.ndarray | None) -> Any:
 
 
 def _json(path: Path) -> Any:
+    if not os.path.exists(path):
+        raise InputError(f"{path} is missing: run the study again with --again.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(
-            f"{path} is missing: run the study again with --again."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
+        return read_json(path)
+    except InputError:
+        raise
+    except ValueError as error:
         raise _damaged(path, str(error)) from error
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shlex
 import subprocess
 import sys
@@ -18,6 +17,10 @@ import jaxml
 from jaxml import claims, parallel
 from jaxml.freshness import versions
 from jaxml.provenance import Reading
+from jaxml.record.runs.circumstances import hardware
+from jaxml.record.runs.circumstances import platform as platform
+from jaxml.record.runs.circumstances import settings as settings
+from jaxml.record.runs.circumstances import threads as threads
 from jaxml.record.runs.config import config_to_json
 from jaxml.record.runs.stages import Stage
 from jaxml.record.study import Study
@@ -33,25 +36,6 @@ _IDENTITY = (
     "imported",
     "needs",
 )
-_SETTINGS = (
-    "jax_enable_x64",
-    "jax_default_matmul_precision",
-    "jax_default_prng_impl",
-    "jax_threefry_partitionable",
-    "jax_disable_jit",
-    "jax_disable_most_optimizations",
-    "jax_optimization_level",
-    "jax_exec_time_optimization_effort",
-    "jax_random_seed_offset",
-    "jax_high_dynamic_range_gumbel",
-    "jax_threefry_gpu_kernel_lowering",
-    "jax_use_direct_linearize",
-    "jax_softmax_custom_jvp",
-    "jax_use_magma",
-    "jax_numpy_dtype_promotion",
-)
-_THREADS = ("NPROC", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-_DEVICE_COUNT = "--xla_force_host_platform_device_count"
 
 
 class Spent(NamedTuple):
@@ -106,23 +90,6 @@ def _identity_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return marks | {"data": contents(manifest["data"])}
 
 
-def platform() -> str:
-    """Backend and kind of device: "cpu: cpu", "gpu: NVIDIA H100 80GB HBM3"."""
-    return f"{jax.default_backend()}: {jax.devices()[0].device_kind}"
-
-
-def settings() -> dict[str, Any]:
-    """Every setting of JAX and XLA that can change bits; how many devices there are
-    does not.
-    """
-    flags = os.environ.get("XLA_FLAGS", "").split()
-    kept = sorted(flag for flag in flags if not flag.startswith(_DEVICE_COUNT))
-    values = jax.config.values
-    return {name: values[name] for name in _SETTINGS if name in values} | {
-        "XLA_FLAGS": " ".join(kept)
-    }
-
-
 def contents(data: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """What was read, by name: the part of a manifest's data that belongs to the
     identity.
@@ -143,6 +110,12 @@ def run_hash(marks: Mapping[str, Any]) -> str:
 def full_hash(marks: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> str:
     """The name of a run: its identity, with what the loaders report to have read."""
     return run_hash({**marks, "data": contents(data)})
+
+
+def is_consistent(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest still has the hash that was made from it."""
+    marks = {name: manifest.get(name) for name in _IDENTITY}
+    return manifest.get("hash") == full_hash(marks, manifest["data"])
 
 
 def readings_to_json(readings: Iterable[Reading]) -> dict[str, dict[str, Any]]:
@@ -205,6 +178,7 @@ def manifest(
         "device": {
             "kind": jax.devices()[0].device_kind,
             "count": len(parallel.devices()),
+            **hardware(),
         },
         "threads": threads(),
         "started": spent.started,
@@ -228,15 +202,6 @@ def own_claims(study: Study) -> dict[str, Any]:
             del fields["id"]
             found[name] = fields
     return found
-
-
-def threads() -> dict[str, Any]:
-    """The processors and thread counts that may change the last bits of LAPACK's
-    results.
-    """
-    return {"cpus": os.cpu_count()} | {
-        name: os.environ.get(name, "") for name in _THREADS
-    }
 
 
 def differs(config: Any) -> dict[str, Any]:

@@ -172,6 +172,18 @@ def test_a_part_that_does_not_fit_is_refused(monkeypatch):
             whole_product(PRODUCTS["hessian"], params, batch, size=SIZE)
 
 
+@pytest.mark.identity
+def test_the_bytes_of_a_single_part_are_of_its_work_and_of_what_it_keeps():
+    numbers = np.ones((4, 2), np.float32)
+    batch = Batch(numbers, numbers, np.ones(4, np.float32))
+    product = partial(hessian_product, lambda w, batch: ((batch.inputs @ w) ** 2).sum())
+    params = np.ones(2, np.float32)
+    cost = _cost(_same(product), params, batch)
+    found = whole_product(product, params, batch, size=4)
+    assert found.parts == 1
+    assert found.bytes >= cost.kept + cost.working > cost.kept > 0
+
+
 @pytest.mark.stress
 @pytest.mark.oracle
 def test_what_is_kept_is_what_the_compiled_program_returns():

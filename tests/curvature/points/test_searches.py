@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxml import curvature
+from jaxml import curvature, tree
 from jaxml.curvature import OUTCOMES
+from jaxml.curvature.lanczos import Krylov
+from jaxml.curvature.points import subspace
 from jaxml.types import InputError
 
 SPEC = importlib.util.spec_from_file_location(
@@ -76,6 +78,45 @@ def test_a_climbed_mode_leads_to_the_saddle_between_two_wells():
     found = curvature.mode_following(wells, start, None, index=1, effort=effort)
     np.testing.assert_allclose(found.params, 0, rtol=0, atol=1e-12)
     assert found.gradient_norm < 1e-12
+    for point, made in ((start, 3), (jnp.zeros(2), 0)):
+        short = curvature.Effort(3, 2, 2)
+        found = curvature.mode_following(wells, point, None, index=1, effort=short)
+        assert found.iterations == made
+
+
+@pytest.mark.oracle
+def test_iterations_are_those_that_were_made():
+    """As many as steps of the radius lead to the end of a quadratic."""
+    bowl = lambda w, _: jnp.sum(w**2)  # noqa: E731  # one function, one program
+    for start, made in (([3.0, 4.0], 3), ([0.3, 0.0], 1), ([0.0, 0.0], 0)):
+        start = jnp.array(start)
+        found = curvature.newton_minres(bowl, start, None, iterations=3)
+        assert found.iterations == made
+        left = max(0.0, float(tree.norm(start)) - made)
+        np.testing.assert_allclose(tree.norm(found.params), left, atol=1e-12)
+
+
+@pytest.mark.oracle
+def test_damped_steps_are_those_of_numpy():
+    """Of |T| + μI, and of least squares with the remainder's row and μI below T."""
+    matrix = np.array([[1.0, 2.0, 0.0], [2.0, -3.0, 0.5], [0.0, 0.5, 0.1]])
+    remainder, length = np.array([0.3, -0.4, 1.2]), 0.7
+    krylov = Krylov(*map(jnp.asarray, (np.eye(3), matrix, remainder)))
+    tall = np.vstack([matrix, [0, 0, np.linalg.norm(remainder)]])
+    values, vectors = np.linalg.eigh(matrix)
+    size = jnp.asarray(length)
+    absolute = jax.jit(subspace._absolute)(krylov, size)
+    squares = jax.jit(subspace._least_squares)(krylov, size)
+    assert absolute.norm == pytest.approx(np.abs(values).max())
+    assert squares.norm == pytest.approx(np.linalg.norm(tall, 2))
+    for place, part in enumerate(np.geomspace(np.finfo(float).eps ** 0.75, 10, 16)):
+        damped = vectors @ np.diag(np.abs(values) + part * absolute.norm) @ vectors.T
+        step = np.linalg.solve(damped, [-length, 0, 0])
+        np.testing.assert_allclose(absolute.coordinates[place], step, rtol=1e-9)
+        below = part * float(squares.norm) * np.eye(3)
+        ahead = np.array([-length, 0, 0, 0, 0, 0, 0])
+        step = np.linalg.lstsq(np.vstack([tall, below]), ahead)[0]
+        np.testing.assert_allclose(squares.coordinates[place], step, rtol=1e-8)
 
 
 def certified(search, batch):

@@ -56,6 +56,16 @@ def height(point):
 
 
 @pytest.mark.identity
+def test_no_one_climbs_where_the_gradient_is_zero():
+    optimizer = learn.sharpness_aware(learn.sgd)(HYPER)
+    params = {"w": jnp.asarray(START, jnp.float32)}
+    state = learn.begin(optimizer, params)
+    still = jax.tree.map(jnp.zeros_like, params)
+    moved, _ = learn.update(optimizer, still, state, params)
+    np.testing.assert_array_equal(moved["w"], START)
+
+
+@pytest.mark.identity
 @pytest.mark.parametrize(("outer", "inner"), [*itertools.product(WRAPPERS, repeat=2)])
 def test_wrappers_nest_and_the_outermost_is_evaluated(outer, inner):
     """SAM keeps no average of its own, so around one that does it is evaluated where

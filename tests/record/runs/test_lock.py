@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -31,6 +32,24 @@ def test_a_live_process_keeps_the_folder_and_a_dead_one_does_not(tmp_path):
         assert (tmp_path / LOCK).read_text() != str(holder.pid)
 
 
+def test_who_waits_has_the_folder_when_it_is_free(tmp_path):
+    order = []
+
+    def second():
+        order.append("asked")
+        with locked(tmp_path, wait=True):
+            order.append("second")
+
+    waiting = threading.Thread(target=second)
+    with locked(tmp_path):
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive() and order == ["asked"]
+        order.append("first")
+    waiting.join(30)
+    assert order == ["asked", "first", "second"]
+
+
 def test_the_folder_is_made_held_and_may_be_renamed(tmp_path):
     folder = tmp_path / "a" / "b"
     with locked(folder):
@@ -52,10 +71,10 @@ def test_a_lock_renamed_away_while_it_was_opened_is_let_go(tmp_path, monkeypatch
     folder, real = tmp_path / "x.partial", module._owns
     moved = []
 
-    def owns(handle, place):
+    def owns(handle, place, wait):
         if not moved:
             moved.append(place.rename(tmp_path / "x"))
-        return real(handle, place)
+        return real(handle, place, wait)
 
     monkeypatch.setattr(module, "_owns", owns)
     with locked(folder):

@@ -19,6 +19,7 @@ from jaxml.problem.models.normalisation.statistics import (
     joined,
     moments,
     require_batch,
+    require_state,
     require_values,
 )
 from jaxml.types import Array, InputError, Key, Model, Params
@@ -61,9 +62,9 @@ def batch_norm(
             and PyTorch do; else over n, as Flax does. Training normalises by n always.
 
     Raises:
-        InputError: `kept` outside [0, 1), or an ε below 0; at a call, values without
-            channels or not of floating point, a batch of padding alone or of a single
-            value.
+        InputError: `kept` outside [0, 1), or an ε below 0; at a call, no state, values
+            without channels or not of floating point, a batch of padding alone or of a
+            single value.
 
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithms 1 and 2; Kingma and Ba
     2015, arXiv:1412.6980, section 3, for the division by 1 - keptᵗ.
@@ -104,6 +105,7 @@ def batch_norm(
     ) -> tuple[jax.Array, Any]:
         del key
         values = jnp.asarray(inputs)
+        require_state(state)
         require_values(values)
         if train:
             seen, after = _seen(state, values, mask, remembered)

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxml.problem.models.normalisation.statistics import require_state
 from jaxml.types import Array, InputError, Key, Model, Params
 
 __all__ = ["called", "spectral_normed", "weight_normed"]
@@ -81,7 +82,7 @@ def spectral_normed(layer: Model) -> Model:
         layer: such as `problem.linear(10)`, or a chain of layers.
 
     Raises:
-        InputError: at initialisation, a layer without a kernel.
+        InputError: at initialisation, a layer without a kernel; at a call, no state.
 
     Source: Miyato et al. 2018, arXiv:1802.05957, equation 8 and algorithm 1.
     """
@@ -105,10 +106,11 @@ def spectral_normed(layer: Model) -> Model:
         key: Key | None,
         mask: Array | None = None,
     ) -> tuple[jax.Array, Any]:
+        require_state(state)
         left, right = state["left"], state["right"]
 
         def made(name: str, kernel: jax.Array) -> jax.Array:
-            return kernel / (left[name] @ _matrix(kernel) @ right[name])
+            return kernel / _times(left[name], _times(_matrix(kernel), right[name]))
 
         weights = _replaced(params, left, made)
         own = (weights, state["layer"])
@@ -148,11 +150,16 @@ def _iterated(
     matrix = _matrix(kernel)
 
     def once(_: Any, vectors: tuple[jax.Array, jax.Array]) -> Any:
-        left = _unit(matrix @ vectors[1])
-        return left, _unit(left @ matrix)
+        left = _unit(_times(matrix, vectors[1]))
+        return left, _unit(_times(left, matrix))
 
     first = (jnp.zeros_like(matrix, shape=matrix.shape[:1]), right)
     return jax.lax.fori_loop(0, iterations, once, first)
+
+
+def _times(one: Array, other: Array) -> jax.Array:
+    """A product whose rounding is that of its dtype on every device."""
+    return jnp.matmul(one, other, precision="highest")
 
 
 def _unit(vector: jax.Array) -> jax.Array:

@@ -13,6 +13,7 @@ from jaxml.problem.models.normalisation.statistics import (
     Number,
     moments,
     require_batch,
+    require_state,
     require_values,
 )
 from jaxml.types import Array, Key, Model, Params
@@ -91,6 +92,7 @@ def batch_renorm(
     ) -> tuple[jax.Array, Any]:
         del key
         values = jnp.asarray(inputs)
+        require_state(state)
         require_values(values)
         if not train:
             mean, deviation = _remembered(state, jnp.zeros_like(state.mean), 1.0)

@@ -3,7 +3,7 @@ of them.
 """
 
 import math
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float
 
+from jaxml.problem.models.adapters import missing_state
 from jaxml.types import Array, InputError
 
 __all__ = ["GatheredStatistics", "GivenStatistics", "RunningStatistics"]
@@ -65,9 +66,6 @@ class GatheredStatistics(NamedTuple):
 
     moments: Moments
     given: Moments | None
-
-
-State = TypeVar("State", RunningStatistics, GivenStatistics, GatheredStatistics)
 
 
 def moments(values: jax.Array, mask: Array | None) -> Moments:
@@ -134,6 +132,12 @@ def require_values(values: jax.Array) -> None:
             f"The values are {values.dtype}, which cannot be normalised: cast them to "
             "float32 or float64."
         )
+
+
+def require_state(state: Any) -> None:
+    """Refuses to go on without the state of initialisation or training."""
+    if not jax.tree.leaves(state):
+        raise missing_state()
 
 
 def require_batch(values: jax.Array, mask: Array | None) -> None:
