@@ -32,8 +32,7 @@ from jaxml.problem.models.convolutions.pooling import blur_pooling, max_pooling
 from jaxml.problem.models.convolutions.pooling import global_mean, maxout
 from jaxml.problem.models.convolutions.pooling import mean_pooling, subsampling
 from jaxml.problem.models.convolutions.transformer import spatial_transformer
-from jaxml.problem.models.convolutions.windows import SlidingWindow
-from jaxml.problem.models.convolutions.windows import sliding_window
+from jaxml.problem.models.convolutions.windows import SlidingWindow, sliding_window
 from jaxml.problem.models.deeper import deepened, with_zero_blocks
 from jaxml.problem.models.dense import linear, mlp, polynomial, units
 from jaxml.problem.models.depth import Through, deep_mlp, embedded, matched_width

@@ -122,8 +122,6 @@ def test_pytorch_takes_part(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = pictures.measure(TINY)
     names = [row.what.rpartition(": ")[2] for row in rows if "PyTorch" in row.what]
     assert len(names) == 2 + 1 + 1
-    assert [row.target for row in rows if row.target] == [
-        pictures.EVEN,
-        pictures.NEARLY,
-        pictures.EVEN,
-    ]
+    targets = [row.target for row in rows if row.target]
+    even, nearly = pictures.EVEN, pictures.NEARLY
+    assert targets == [even, even, nearly, even]

@@ -13,6 +13,7 @@ from jaxml.problem.models.convolutions.operations import (
     by_xla,
     correlate,
 )
+from jaxml.problem.models.convolutions.windows import output_shape
 from jaxml.types import InputError
 
 CASES = {
@@ -158,6 +159,18 @@ def test_scipy_correlates_likewise():
         ours = oracle(picture[None, :, :, None], kernel[:, :, None, None], at, 1)
         theirs = correlate2d(picture, kernel, mode=mode)
         np.testing.assert_allclose(ours[0, :, :, 0], theirs, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("kernel", "dilation", "rows", "columns"),
+    [(3, 1, (1, 1), (1, 1)), ((2, 4), 1, (0, 1), (1, 2)), ((1, 3), 2, (0, 0), (2, 2))],
+)
+def test_the_same_size_pads_before_by_less(kernel, dilation, rows, columns):
+    for stride in (1, 2):
+        at = problem.sliding_window(kernel, stride, dilation)
+        assert at.padding == (rows, columns)
+        assert output_shape(at, 7, 8) == (-(-7 // stride), 8 // stride)
 
 
 @pytest.mark.invariance
