@@ -23,7 +23,7 @@ def seeds(seed: int, count: int, *, skip: int = 0) -> range:
     ([0, 1, 2], [3, 4], [100003, 100004])
 
     Raises:
-        InputError: a seed that is negative or above 21472, or more than 100,003 runs.
+        InputError: a seed that is negative or above 21473, or more than 100,003 runs.
     """
     _check(seed)
     if skip < 0 or count < 0 or skip + count > _STRIDE:
