@@ -259,20 +259,20 @@ def documents(whole: bytes) -> st.SearchStrategy[bytes]:
 
 torn = mutations.files
 READERS = {
-    "idx": Reader("x-idx2-ubyte", idx, read_idx, torn, 150, 3000),
-    "packed_idx": Reader("x.gz", packed_idx, read_idx, torn, 100, 1500),
-    "csv": Reader("views.csv", table, read_views, torn, 150, 2000),
-    "config": Reader("config.json", config, read_config, documents, 150, 2500),
+    "idx": Reader("x-idx2-ubyte", idx, read_idx, torn, 150, 1500),
+    "packed_idx": Reader("x.gz", packed_idx, read_idx, torn, 100, 1000),
+    "csv": Reader("views.csv", table, read_views, torn, 150, 1500),
+    "config": Reader("config.json", config, read_config, documents, 150, 2000),
     "manifest": Reader(
         "manifest.json", manifest, read_manifest, documents, 100, 1000, report
     ),
     "findings": Reader(
         "findings.json", findings, read_findings, documents, 100, 1000, report
     ),
-    "verdicts": Reader("toy.json", verdicts, read_verdicts, documents, 80, 800),
-    "arrays": Reader("run.npz", arrays, load_arrays, torn, 80, 1000),
-    "tree": Reader("run.npz", tree, load_tree, torn, 80, 800),
-    "ledger": Reader("claims.toml", ledger, read_ledger, torn, 80, 800),
+    "verdicts": Reader("toy.json", verdicts, read_verdicts, documents, 80, 600),
+    "arrays": Reader("run.npz", arrays, load_arrays, torn, 80, 700),
+    "tree": Reader("run.npz", tree, load_tree, torn, 80, 600),
+    "ledger": Reader("claims.toml", ledger, read_ledger, torn, 80, 600),
 }
 
 
