@@ -33,9 +33,6 @@ BENCHMARKS = {
     "28 x 28: one product, two eigenvalues at each end, and the density",
     "cnn": "one training step of a CNN, 32 and 64 channels, 64 images of 28 x 28; 8 "
     "seeds of a smaller one",
-    "pictures": "networks with batch normalisation: a training step of a CNN, 32 and "
-    "64 channels, 64 images of 28 x 28, from 4 seeds; an epoch of a ResNet-8 on 10,000 "
-    "pictures, from one seed and from 4",
     "dense": "one training step of a wide network of ReLUs, beside one large matrix "
     "product",
     "normalisers": "one training step of a 784-1024-1024-10 network of ReLUs at batch "
