@@ -46,6 +46,7 @@ def side_by_side(names):
             return {name: chain.init(params[name]) for name, chain in chains.items()}
 
         def update(updates, state, params=None):
+            assert params is not None
             found = {
                 name: chain.update(updates[name], state[name], params[name])
                 for name, chain in chains.items()

@@ -34,7 +34,7 @@ def context(lines: list[str]) -> Context:
 
 def arrays(number: int) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(number)
-    return {"0 .w": generator.normal(size=(3, 50)), "updates": np.int64(number)}
+    return {"0 .w": generator.normal(size=(3, 50)), "updates": np.array(number)}
 
 
 def saved(folder: Path, context: Context, *numbers: int) -> list[Path]:
