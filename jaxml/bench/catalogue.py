@@ -20,8 +20,6 @@ BENCHMARKS = {
     "batch_sweep": "8 batch sizes from 1 to 1,796 and 5 seeds by SGD with momentum: a "
     "64-32-10 network on digits, 5 epochs, and a 784-100-10 network on 10,000 "
     "pictures, one epoch",
-    "folds": "5 folds and 8 seeds, 1,000 updates of Adam at batch 64, of networks of "
-    "1, 2 and 4 hidden layers of 16 units on 28 days of views",
     "noise": "8 runs of 400 updates at batch 32, of a 64-32-10 and a 784-100-10 "
     "network: the noise of the gradient, layer by layer, every 20 updates",
     "curvature_probe": "runs of a 64-32-10 and a 784-100-10 network at batch 128, and "
@@ -35,8 +33,6 @@ BENCHMARKS = {
     "seeds of a smaller one",
     "dense": "one training step of a wide network of ReLUs, beside one large matrix "
     "product",
-    "normalisers": "one training step of a 784-1024-1024-10 network of ReLUs at batch "
-    "512, with each normalisation",
     "diagnose": "`learn.diagnose` of a 64-32-10 network on digits, 138 runs, in a "
     "fresh process",
     "startup": "one command in a fresh process",
