@@ -118,8 +118,8 @@ def _compute(whole: Float[jax.Array, "vector ten"]) -> Result:
 def _in_two_steps(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """Softmax, which takes the largest logit out as well, and its logarithm."""
     probabilities = jax.nn.softmax(logits)
-    label = jax.nn.one_hot(targets, CLASSES, dtype=logits.dtype)
-    return -jnp.log(jnp.sum(label * probabilities, axis=1))
+    indicator = jax.nn.one_hot(targets, CLASSES, dtype=logits.dtype)
+    return -jnp.log(jnp.sum(indicator * probabilities, axis=1))
 
 
 def _measured(

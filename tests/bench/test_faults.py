@@ -99,7 +99,8 @@ def test_a_file_reaches_the_disk_before_it_gets_its_name(
     monkeypatch.setattr(archive.os, "fsync", seen_sync)
     monkeypatch.setattr(archive.os, "replace", seen_replace)
     archive.save_arrays(tmp_path / "a.npz", {"a": np.arange(3)})
-    assert done == [str(tmp_path / "a.npz.tmp"), str(tmp_path / "a.npz")]
+    named = [str(tmp_path / "a.npz.tmp"), str(tmp_path / "a.npz")]
+    assert done == [*named, str(tmp_path)], "the folder's list of names comes last"
 
 
 def test_the_command_prints_what_it_found_and_fails_where_something_is_lost(

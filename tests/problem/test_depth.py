@@ -52,14 +52,17 @@ def test_without_a_state_all_layers_are_passed() -> None:
 @pytest.mark.identity
 @pytest.mark.parametrize("shortcut", [0.0, 1.0])
 def test_an_embedded_network_is_the_same_function(shortcut: float) -> None:
-    """Identity layers under ReLUs and zero layers beside a shortcut change no bit."""
+    """Identity layers under ReLUs and zero layers beside a shortcut change nothing but
+    the order in which a processor rounds the same sums.
+    """
     shallow = problem.deep_mlp(5, 2, 2, jax.nn.relu, shortcut=shortcut)
     deep = problem.deep_mlp(5, 6, 2, jax.nn.relu, shortcut=shortcut)
     params, _ = shallow.init(KEY, INPUTS)
     longer = problem.embedded(params, 6, shortcut=shortcut)
     before = shallow.apply(params, {}, INPUTS, train=False, key=None)[0]
     after = deep.apply(longer, {}, INPUTS, train=False, key=None)[0]
-    np.testing.assert_array_equal(before, after)
+    rounding = 4 * float(np.finfo(np.float32).eps * np.max(np.abs(before)))
+    np.testing.assert_allclose(before, after, rtol=0, atol=rounding)
     shape = jax.eval_shape(deep.init, KEY, INPUTS)[0]
     assert jax.tree.map(jnp.shape, longer) == jax.tree.map(jnp.shape, shape)
 

@@ -115,8 +115,8 @@ def checkpointing(folder: Path, stage: str, context: Context) -> Iterator[Checkp
 def next_blocks(blocks: int, took: float, goal: float) -> int:
     """How many blocks take about `goal` seconds, after so many took so long.
 
-    >>> next_blocks(10, 0.5, 2.0), next_blocks(10, 1e-6, 2.0), next_blocks(10, 60, 2.0)
-    (40, 80, 1)
+    >>> [next_blocks(10, took, 2.0) for took in (0.5, 1e-6, 60.0)]
+    [40, 80, 1]
     """
     fitting = blocks * goal / max(took, 1e-6)
     return max(1, int(min(fitting, _GROWTH * blocks)))

@@ -124,8 +124,8 @@ def test_a_full_disk_leaves_the_checkpoints_that_there_are(
     def full(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "flush", full)
-    monkeypatch.setattr("jaxml.record.runs.archive.flush", full)
+    monkeypatch.setattr(module, "settle", full)
+    monkeypatch.setattr("jaxml.record.runs.archive.settle", full)
     with pytest.raises(InputError, match="No space left"):
         saved(tmp_path, context, 2)
     assert is_number(latest(tmp_path, context), 1)

@@ -8,6 +8,7 @@ import pytest
 
 import jaxml
 from jaxml.provenance import Reading
+from jaxml.record.runs import circumstances
 from jaxml.record.runs.manifest import (
     Spent,
     differs,
@@ -121,7 +122,7 @@ def test_the_manifest_is_json_and_tells_the_circumstances(toy):
         record["versions"]["jax"] == jax.__version__
         and record["jaxml"] == jaxml.__version__
     )
-    assert record["device"] == {"kind": "cpu", "count": 4}
+    assert record["device"] == {"kind": "cpu", "count": 4} | circumstances.hardware()
     assert record["dtype"] == "float32, float64"
     assert record["wall_seconds"] == 60 and record["compile_seconds"] == 5
     assert record["stages"] == {"a": {"seconds": 1.0, "kept": True, "earlier": 0.0}}
