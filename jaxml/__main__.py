@@ -18,10 +18,8 @@ from jaxml.commands.catalogue import (
     find_all,
 )
 from jaxml.commands.environment import (
-    Terminated,
     prepare,
     say_what_the_terminal_can,
-    terminable,
     was_deterministic,
 )
 from jaxml.commands.failures import failed
@@ -53,20 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     say_what_the_terminal_can()
     command, words = (words[0], words[1:]) if words else ("help", [])
     try:
-        with terminable():
-            return _answered(command, words)
+        return _answered(command, words)
     except InputError as reason:
         print(f"jaxml: {plain(str(reason))}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt as reason:
-        ended = isinstance(reason, Terminated)
+    except KeyboardInterrupt:
         kept = (
             "; the finished stages are kept and the same command resumes"
             if command == "run"
             else ""
         )
-        print(f"\n{'Terminated' if ended else 'Interrupted'}{kept}.", file=sys.stderr)
-        return 143 if ended else 130
+        print(f"\nInterrupted{kept}.", file=sys.stderr)
+        return 130
     except BrokenPipeError:  # whoever read our output has stopped: so do we
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
         return 0

@@ -92,15 +92,17 @@ def _compute(
     smaller, larger = np.triu_indices(grids.shape[1], 1)
     both = jnp.stack([grids[:, larger], grids[:, smaller]], axis=-1)
     shares = jax.nn.softmax(both)
+    swapped = jax.nn.softmax(pairs)[:, 1] - _sigmoid_of_difference(pairs)
+    shifted = jax.nn.softmax(pairs + 1000) - jax.nn.softmax(pairs)
     return Result(
         triple=jax.nn.softmax(jnp.array(TRIPLE)),
         logits=grids,
         linear=_log_ratio(both),
         widened=_log_ratio(shares),
         sigmoid=_from_sigmoid(pairs),
-        swapped=jax.nn.softmax(pairs)[:, 1] - _sigmoid_of_difference(pairs),
+        swapped=swapped,
         single=_from_sigmoid(pairs.astype(jnp.float32)),
-        shifted=(jax.nn.softmax(pairs + 1000) - jax.nn.softmax(pairs))[:, 0],
+        shifted=shifted[:, 0],
     )
 
 

@@ -179,10 +179,11 @@ def _judged(
     others = predicted[:, :, train:] == right[:, train:]
     axes = (len(MODELS), config.units, len(ARMS))
     noisy = trainings.labels != right[:, :train]
+    reproduced = _fraction(seen[:, MOVED :: len(ARMS)], noisy[MOVED :: len(ARMS)])
     return Result(
         train=seen.mean(axis=2).reshape(axes).swapaxes(1, 2),
         test=others.mean(axis=2).reshape(axes).swapaxes(1, 2),
-        reproduced=_fraction(seen[:, MOVED :: len(ARMS)], noisy[MOVED :: len(ARMS)]),
+        reproduced=reproduced,
         examples=np.array(train),
         width=np.array(config.width),
         steps=np.array(config.steps),

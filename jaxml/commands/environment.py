@@ -4,13 +4,8 @@ import importlib.util
 import io
 import json
 import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from jaxml import shipped
 
@@ -23,30 +18,6 @@ _COMPRESSORS = ("zstandard", "compression.zstd")
 """Packages with which JAX keeps compiled programs without a checksum, so that a flipped
 bit on disk would be executed; without them it uses zlib, which has one.
 """
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM: a job's time is over, or the machine stops."""
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Within it a SIGTERM ends the work as Ctrl-C does, so that the log and the user
-    are told; only the main thread can arrange it.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    earlier = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, earlier)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    del number, frame
-    raise Terminated
 
 
 def say_what_the_terminal_can() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import jax
 import pytest
 
-from jaxml import __main__ as front_door
 from jaxml.__main__ import main
 from jaxml.commands import environment
 from jaxml.commands.verify import compiled_anew, differences
@@ -129,18 +127,3 @@ def test_determinism_is_one_flag_that_is_recorded_and_verified_under(
     environment.prepare(deterministic=True)
     assert os.environ["XLA_FLAGS"].count(environment.DETERMINISM) == 1
     assert circumstances.settings()["XLA_FLAGS"] == environment.DETERMINISM
-
-
-def test_a_command_without_stages_ends_where_it_is_and_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Those with stages end by `ending.at_sigterm`, in a process of their own."""
-
-    def stopped(words: list[str]) -> int:
-        os.kill(os.getpid(), signal.SIGTERM)
-        return 0
-
-    monkeypatch.setitem(front_door._COMMANDS, "doctor", stopped)
-    assert main(["doctor"]) == 143
-    assert capsys.readouterr().err.strip() == "Terminated."
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

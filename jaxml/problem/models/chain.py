@@ -12,7 +12,9 @@ import jax.numpy as jnp
 
 from jaxml.types import Array, InputError, Key, Model, Params
 
-__all__ = ["chain", "elementwise", "with_shortcut"]
+__all__ = ["called", "chain", "elementwise", "with_shortcut"]
+
+Mode = tuple[bool, Key | None, Array | None]
 
 
 def chain(*parts: Model) -> Model:
@@ -50,7 +52,7 @@ def chain(*parts: Model) -> Model:
         for place, part in enumerate(parts):
             own = _own(params, state, place)
             mode = (train, _drawn(key, place), mask)
-            values, next_state = _applied(part, own, values, mode)
+            values, next_state = called(part, own, values, mode)
             _enter({}, after, place, ({}, next_state))
         return values, after
 
@@ -92,7 +94,7 @@ def with_shortcut(branch: Model, shortcut: Model | None = None) -> Model:
         for place, part in enumerate(parts):
             own = _own(params, state, place)
             mode = (train, _drawn(key, place), mask)
-            values, next_state = _applied(part, own, inputs, mode)
+            values, next_state = called(part, own, inputs, mode)
             summands.append(values)
             _enter({}, after, place, ({}, next_state))
         _require_equal_shapes(*(values.shape for values in summands))
@@ -117,25 +119,29 @@ def elementwise(function: Callable[[jax.Array], jax.Array]) -> Model:
     return Model(init, apply)
 
 
-def _applied(
-    part: Model,
-    own: tuple[Params, Any],
-    values: Any,
-    mode: tuple[bool, Key | None, Array | None],
+def called(
+    part: Model, own: tuple[Params, Any], inputs: Any, mode: Mode
 ) -> tuple[jax.Array, Any]:
-    """A part at work, with the mask if it names it."""
+    """A part's outputs and next state; it is given the mask if it names it.
+
+    Args:
+        part: of a network.
+        own: its parameters and its state.
+        inputs: of the part.
+        mode: whether it trains, the key that it draws by, and which examples count.
+    """
     train, key, mask = mode
     params, state = own
     masked = "mask" in inspect.signature(part.apply).parameters
     present = {"mask": mask} if masked and mask is not None else {}
-    return part.apply(params, state, values, train=train, key=key, **present)
+    return part.apply(params, state, inputs, train=train, key=key, **present)
 
 
 def _outputs_like(part: Model, own: tuple[Params, Any], example: Array) -> jax.Array:
     """Zeros of the shape and dtype of what a part makes of an example."""
 
     def evaluated(own: tuple[Params, Any], example: Array) -> jax.Array:
-        return _applied(part, own, example, (False, None, None))[0]
+        return called(part, own, example, (False, None, None))[0]
 
     shape = jax.eval_shape(evaluated, own, example)
     return jnp.zeros(shape.shape, shape.dtype)

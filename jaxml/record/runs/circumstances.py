@@ -77,19 +77,26 @@ def threads() -> dict[str, Any]:
         "cores": parallel.cores(),
         "devices of JAX": jax.local_device_count(),
     }
+    return counts | variables()
+
+
+def variables() -> dict[str, str]:
+    """Thread counts that are asked for, and switches of the vendors' libraries."""
     names = (*_THREADS, *_SWITCHES)
-    return counts | {name: os.environ.get(name, "") for name in names}
+    return {name: os.environ.get(name, "") for name in names}
 
 
 def circumstances() -> dict[str, Any]:
-    """All of these and the versions, as JSON values: what parts of one result must have
-    in common.
+    """What parts of one result must have in common, as JSON values.
+
+    How many cores and devices there are is none of it: chunks are the same programs on
+    any number of them, so that a run goes on where there are more or fewer.
     """
     found = {
         "versions": versions(),
         "platform": platform(),
         "settings": settings(),
-        "threads": threads(),
+        "variables": variables(),
     }
     return json.loads(json.dumps(found))
 

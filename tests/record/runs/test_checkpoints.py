@@ -12,7 +12,7 @@ import pytest
 
 from jaxml.provenance import Reading
 from jaxml.record.runs import checkpoints as module
-from jaxml.record.runs import stopping
+from jaxml.record.runs import circumstances, stopping
 from jaxml.record.runs.checkpoints import Context, checkpointing
 from jaxml.record.runs.stages import storing
 from jaxml.types import InputError
@@ -89,6 +89,18 @@ def test_a_damaged_one_is_announced_and_the_one_before_is_used(
     before.write_bytes(b"")
     assert latest(tmp_path, context) is None
     assert lines[-1].endswith("is damaged, and the stage begins anew")
+
+
+@pytest.mark.invariance
+def test_a_run_goes_on_where_there_are_more_cores(monkeypatch):
+    before = circumstances.circumstances()
+    monkeypatch.setattr("jaxml.parallel.cores", lambda: 64)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    assert circumstances.threads()["cores"] == 64
+    assert circumstances.difference(before, circumstances.circumstances()) == ""
+    monkeypatch.setenv("OMP_NUM_THREADS", "64")
+    told = circumstances.difference(before, circumstances.circumstances())
+    assert told.startswith("OMP_NUM_THREADS was ") and told.endswith(" and is 64")
 
 
 def test_every_flipped_bit_is_noticed(tmp_path, context):

@@ -2,20 +2,18 @@
 their largest singular value.
 """
 
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxml.problem.models.chain import called
 from jaxml.problem.models.normalisation.statistics import require_state
 from jaxml.types import Array, InputError, Key, Model, Params
 
-__all__ = ["called", "spectral_normed", "weight_normed"]
+__all__ = ["spectral_normed", "weight_normed"]
 
-Mode = tuple[bool, Key | None, Array | None]
-"""Of a call: whether it trains, its key, and which examples count."""
 
 FIRST_ITERATIONS = 32
 """Of the power iteration, before the first update."""
@@ -120,17 +118,6 @@ def spectral_normed(layer: Model) -> Model:
         return outputs, {"layer": after, "left": left, "right": right}
 
     return Model(init, apply)
-
-
-def called(
-    layer: Model, own: tuple[Params, Any], inputs: Array, mode: Mode
-) -> tuple[jax.Array, Any]:
-    """A layer's outputs and next state; it is given the mask if it names it."""
-    train, key, mask = mode
-    params, state = own
-    named = "mask" in inspect.signature(layer.apply).parameters
-    present = {"mask": mask} if named and mask is not None else {}
-    return layer.apply(params, state, inputs, train=train, key=key, **present)
 
 
 def _next_vectors(

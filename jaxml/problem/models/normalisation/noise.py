@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import ArrayLike
 
-from jaxml.problem.models.normalisation.kernels import called
+from jaxml.problem.models.chain import called
 from jaxml.types import Array, InputError, Key, Model, Params
 
 __all__ = ["noisy"]

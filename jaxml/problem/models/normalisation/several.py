@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxml.problem.losses import Penalty, none
-from jaxml.problem.models.normalisation.kernels import called
+from jaxml.problem.models.chain import called
 from jaxml.problem.models.normalisation.statistics import (
     GatheredStatistics,
     GivenStatistics,
