@@ -2,10 +2,12 @@
 devices.
 """
 
+import inspect
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 os.environ["OPENBLAS_NUM_THREADS"] = (
     "1"  # small matrices: threads only wait for one another
@@ -14,9 +16,32 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
 )
 
-from jaxtyping import install_import_hook
+import jaxtyping
 
-install_import_hook("jaxml", "beartype.beartype")
+checking_shapes = jaxtyping.jaxtyped
+
+
+def checked(function: Any = None, *, typechecker: Callable[[Any], Any]) -> Any:
+    """Types are checked wherever they are stated; sizes of axes are compared where an
+    array is among them: their book-keeping takes far longer than the checks.
+    """
+    if function is None:
+        return lambda given: checked(given, typechecker=typechecker)
+    hints = getattr(function, "__annotations__", {}).values()
+    if inspect.isfunction(function) and not any(map(names_an_array, hints)):
+        return typechecker(function)
+    return checking_shapes(function, typechecker=typechecker)
+
+
+def names_an_array(hint: Any) -> bool:
+    """Whether a shape is stated anywhere in the hint; perhaps, in a quoted one."""
+    if inspect.isclass(hint) and issubclass(hint, jaxtyping.AbstractArray):
+        return True
+    return isinstance(hint, str) or any(map(names_an_array, get_args(hint)))
+
+
+jaxtyping.jaxtyped = checked  # what the hook puts before each function
+jaxtyping.install_import_hook("jaxml", "beartype.beartype")
 
 import jax  # noqa: E402  # the hook and the flags come first
 import pytest  # noqa: E402

@@ -226,7 +226,7 @@ def measured(out: Path, work: Path) -> list[Step]:
 def tried(out: Path, work: Path) -> list[Step]:
     """The same commands at tiny sizes."""
     return [
-        Step("bench", python("-m", "jaxml.bench.smoke", str(out)), 60.0, AS_IT_COMES),
+        Step("bench", python("-m", "jaxml.bench.smoke", str(out)), 150.0, AS_IT_COMES),
         device_tests(out, "0", TESTS[-1]),
         lowering(out),
         Step("toy_saddle", (*study("toy_saddle", work), "--smoke"), 60.0, PRECISE),
