@@ -185,7 +185,11 @@ def _bench(words: list[str]) -> int:
     values = parsed(
         words,
         "names",
-        {"--out": {"type": path_of, "default": Path("runs/bench")}, **DEVICES},
+        {
+            "--out": {"type": path_of, "default": Path("runs/bench")},
+            "--compare": {"type": path_of},
+            **DEVICES,
+        },
     )
     from jaxml import bench
 
@@ -198,7 +202,7 @@ def _bench(words: list[str]) -> int:
     from jaxml.commands import devices
 
     with devices.computing_on(values.devices):
-        bench.run(values.names or bench.names(), values.out)
+        bench.run(values.names or bench.names(), values.out, values.compare)
     return 0
 
 

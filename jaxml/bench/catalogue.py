@@ -50,14 +50,15 @@ def names() -> tuple[str, ...]:
     return tuple(BENCHMARKS)
 
 
-def run(chosen: Sequence[str], out: Path) -> None:
+def run(chosen: Sequence[str], out: Path, against: Path | None = None) -> None:
     """Runs the chosen benchmarks in turn, prints a table, and writes numbers and a plot
-    into `out`.
+    into `out`; beside `against`, the JSON of an earlier time, if it is named.
 
     Raises:
-        InputError: `out` cannot be written, or holds numbers of another machine.
+        InputError: `out` cannot be written, or holds numbers of another machine;
+            `against` holds none of the benchmarks.
     """
-    import_module("jaxml.bench.suite").run(chosen, out)
+    import_module("jaxml.bench.suite").run(chosen, out, against)
 
 
 def markdown() -> str:

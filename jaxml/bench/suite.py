@@ -13,7 +13,7 @@ import jax
 from rich.console import Console
 from rich.table import Table
 
-from jaxml.bench import batch_rows
+from jaxml.bench import batch_rows, comparison
 from jaxml.bench.catalogue import names
 from jaxml.bench.machine import describe
 from jaxml.bench.rows import Row, Seconds, cells, label, read, write
@@ -24,9 +24,9 @@ FIGURES: dict[str, Callable[[Sequence[Row]], Any]] = {"batch": batch_rows.figure
 """Benchmarks that are curves, each drawn in a figure of its own."""
 
 
-def run(chosen: Sequence[str], out: Path) -> None:
+def run(chosen: Sequence[str], out: Path, against: Path | None = None) -> None:
     """Measures each benchmark, replaces its rows in `<out>/<platform>.json`, prints
-    them and draws all.
+    them and draws all; then, if an earlier file is named, what changed since.
 
     All this is done after each benchmark, so that an interruption loses one.
     Compilations are not kept between processes here, so that their seconds are those of
@@ -34,13 +34,15 @@ def run(chosen: Sequence[str], out: Path) -> None:
     are measured too.
 
     Raises:
-        InputError: `out` cannot be written, or holds the numbers of another machine.
+        InputError: `out` cannot be written, or holds the numbers of another machine;
+            there is nothing to compare with in `against`.
     """
+    before = against and comparison.earlier(against, chosen)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     jax.config.update("jax_enable_compilation_cache", False)
     machine = describe()
     path = out / f"{machine['platform']}.json"
-    rows, plots = _earlier(path, machine), []
+    rows, plots, new = _earlier(path, machine), [], []
     console = Console(stderr=True, highlight=False, markup=False)
     for name in dict.fromkeys(chosen):
         console.print(f"{name}: measuring")
@@ -52,6 +54,11 @@ def run(chosen: Sequence[str], out: Path) -> None:
         write(path, machine, rows)
         plots = draw(rows, path.with_suffix(".png"))
         show(measured)
+        new += measured
+    if before:
+        then, old = before
+        found = list(comparison.changes(new, old))
+        comparison.show(found, list(comparison.differing(machine, then)))
     print(f"Numbers: {path}")
     for plot in plots:
         print(f"Plot: {plot}")

@@ -107,7 +107,10 @@ folder of runs, of which the one that was worked on last is shown (runs).
     "doctor": "jaxml doctor\n\nDevices, versions, precision, and a sentence for all "
     "that would go wrong.",
     "bench": """\
-jaxml bench [NAME...] [--out DIR] [--devices N]
+jaxml bench [NAME...] [--out DIR] [--compare FILE] [--devices N]
 
-Times jaxml on this machine against the alternatives; DIR is runs/bench.""",
+Times jaxml on this machine against the alternatives, and writes into DIR (runs/bench) a
+table as JSON and a plot.
+  --compare FILE  beside such a JSON file of another time, machine or version: what is
+                  faster, what slower""",
 }
