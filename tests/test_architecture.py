@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def imports(tree: ast.AST) -> Iterator[str]:
                 yield base
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    return frozenset(imports(parsed(path)))
+
+
 def inside(name: str, packages: tuple[str, ...]) -> bool:
     return any(f"{name}.".startswith(f"{package}.") for package in packages)
 
@@ -102,7 +113,7 @@ def violations(name: str, tree: ast.Module) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=module)
 def test_imports(path: Path) -> None:
-    assert list(violations(module(path), ast.parse(path.read_text()))) == []
+    assert list(violations(module(path), parsed(path))) == []
 
 
 @pytest.mark.parametrize(
@@ -138,11 +149,7 @@ def test_a_wheel_has_every_topic() -> None:
 
 
 def test_no_cycles() -> None:
-    trees = {module(path): ast.parse(path.read_text()) for path in SOURCES}
-    graph = {
-        name: {target for target in imports(tree) if target in MODULES}
-        for name, tree in trees.items()
-    }
+    graph = {module(path): imports_of(path) & MODULES for path in SOURCES}
     TopologicalSorter(graph).prepare()
 
 
@@ -150,7 +157,7 @@ def test_no_cycles_between_the_parts_of_a_room() -> None:
     graph: dict[str, set[str]] = {}
     for path in SOURCES:
         part = part_of(module(path))
-        targets = set(map(part_of, imports(ast.parse(path.read_text()))))
+        targets = set(map(part_of, imports_of(path)))
         graph.setdefault(part, set()).update(targets - {part})
     parts = {part: targets - {""} for part, targets in graph.items() if part}
     assert parts["jaxml.learn.training"] == {"jaxml.learn.optimizers"}
