@@ -32,6 +32,7 @@ tests:
 
 stress: $(VENV)/installed-bench
 	$(BIN)/pytest -n 2 --no-loadscope-reorder -m "stress and not bench"
+	JAXML_TEST_AS_SHIPPED=1 $(BIN)/pytest -n 2 --no-loadscope-reorder -m "device and not stress"
 	$(BIN)/pytest -m bench
 
 mutants: $(VENV)/installed # a hundred mistakes, planted in a copy: which does no test notice?

@@ -6,17 +6,27 @@ import inspect
 import os
 import re
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, get_args
 
 os.environ["OPENBLAS_NUM_THREADS"] = (
     "1"  # small matrices: threads only wait for one another
 )
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
-)
+AS_SHIPPED = "JAXML_TEST_AS_SHIPPED" in os.environ
+"""Whether programs are optimised as a user's are, which `make stress` asks for where
+numbers matter; compiling them in a hurry takes a third of the time. Fusion emitters can
+be left out on a JAX that still has what was before them.
+"""
+FLAGS = ["--xla_force_host_platform_device_count=4"]
+if not AS_SHIPPED:
+    FLAGS.append("--xla_backend_optimization_level=0")
+    if tuple(map(int, version("jax").split(".")[:2])) < (0, 11):
+        FLAGS.append("--xla_cpu_use_fusion_emitters=false")
+inherited = os.environ.get("XLA_FLAGS", "").split()
+os.environ["XLA_FLAGS"] = " ".join(dict.fromkeys([*inherited, *FLAGS]))
 
-import jaxtyping
+import jaxtyping  # noqa: E402  # the flags come first
 
 checking_shapes = jaxtyping.jaxtyped
 
