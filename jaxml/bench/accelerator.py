@@ -32,7 +32,7 @@ and studies.
 """
 
 AS_SHIPPED = {"JAXML_TEST_AS_SHIPPED": "1"}
-"""Tests otherwise compile in a hurry, as on a machine whose programs matter to nobody."""
+"""Tests otherwise compile in a hurry, which an accelerator is not lent for."""
 
 AS_IT_COMES: dict[str, str] = {}
 """JAX's own settings, for benchmarks."""
