@@ -159,13 +159,6 @@ def in_parts(family, drop=False, loss=net_loss, start=net_start, epochs=EPOCHS):
     )
 
 
-def run_unjitted(training, hyper):
-    """As `run`, operation by operation: most of a compilation is the optimizer's."""
-    with jax.disable_jit():
-        state = learn.first_state(training, hyper)
-        return training.run(state, training.data)
-
-
 def farthest(one, other):
     """The largest difference of two pytrees."""
     differences = jax.tree.map(lambda a, b: np.max(np.abs(a - b)), one, other)
@@ -174,24 +167,24 @@ def farthest(one, other):
 
 @pytest.mark.invariance
 @pytest.mark.parametrize("name", learn.OPTIMIZERS)
-def test_every_optimizer_moves_as_by_whole_batches(name):
+@pytest.mark.parametrize("drop", [False, pytest.param(True, marks=pytest.mark.stress)])
+def test_every_optimizer_moves_as_by_whole_batches(name, drop):
     """A gradient here is exact to ten roundings. Roots of small mean squares, and of
     Shampoo's nearly singular statistics, amplify them up to 10⁴ times, so 10⁵ roundings
     are tolerated; a micro-batch weighed wrongly is a tenth of an update.
     """
     family, tolerance = learn.OPTIMIZERS[name], 1e5 * EPSILON
-    for drop in (False, True):
-        with jax.enable_x64(True):
-            hyper = learn.Hyper(lr=jnp.float64(0.05), seed=2)
-            begun, _ = net_start(start_key(2))
-            expected, whole_trace = run_unjitted(whole(family, 2, drop), hyper)
-            end, trace = run_unjitted(in_parts(family, drop), with_period(hyper, 2))
-        assert end.step == expected.step == EPOCHS * (1 if drop else 2)
-        assert farthest(end.params, begun) > 1e4 * tolerance
-        assert farthest(end.params, expected.params) < tolerance
-        places = updates_at(3 if drop else 4, 2, drop_remainder=drop)
-        losses = trace.loss.reshape(EPOCHS, -1)[:, places].ravel()
-        assert farthest(losses, whole_trace.loss) < tolerance
+    with jax.enable_x64(True):
+        hyper = learn.Hyper(lr=jnp.float64(0.05), seed=2)
+        begun, _ = net_start(start_key(2))
+        expected, whole_trace = run(whole(family, 2, drop), hyper)
+        end, trace = run(in_parts(family, drop), with_period(hyper, 2))
+    assert end.step == expected.step == EPOCHS * (1 if drop else 2)
+    assert farthest(end.params, begun) > 1e4 * tolerance
+    assert farthest(end.params, expected.params) < tolerance
+    places = updates_at(3 if drop else 4, 2, drop_remainder=drop)
+    losses = trace.loss.reshape(EPOCHS, -1)[:, places].ravel()
+    assert farthest(losses, whole_trace.loss) < tolerance
 
 
 def noisy_loss(params, state, batch, key):
@@ -202,8 +195,8 @@ def noisy_loss(params, state, batch, key):
 @pytest.mark.identity
 def test_micro_batches_that_are_whole_batches_draw_the_same_noise():
     hyper = learn.Hyper(lr=0.05, seed=1)
-    expected, _ = run_unjitted(whole(learn.sgd, 1, loss=noisy_loss), hyper)
-    found, _ = run_unjitted(in_parts(learn.sgd, loss=noisy_loss), with_period(hyper, 1))
+    expected, _ = run(whole(learn.sgd, 1, loss=noisy_loss), hyper)
+    found, _ = run(in_parts(learn.sgd, loss=noisy_loss), with_period(hyper, 1))
     assert farthest(found.params, expected.params) < 1e-5  # float32, nine updates
 
 
@@ -255,11 +248,11 @@ def test_micro_batches_without_weight_count_for_nothing():
         with jax.enable_x64(True):
             few, many = (learn.in_order(first, size) for size in (MICRO, 2 * MICRO))
             hyper = learn.Hyper(lr=jnp.float64(0.05))
-            found, _ = run_unjitted(
+            found, _ = run(
                 accumulated(net_start, net_loss, learn.sgd, few, epochs=Epochs(EPOCHS)),
                 with_period(hyper, 2),
             )
-            expected, _ = run_unjitted(
+            expected, _ = run(
                 learn.training(net_start, net_loss, learn.sgd, many, steps=6), hyper
             )
         assert found.diverged_at == expected.diverged_at == (0 if lost else -1)
@@ -273,12 +266,12 @@ def test_an_optimizer_that_reads_the_loss_is_given_it_and_no_function():
 
     plateau = optax.contrib.reduce_on_plateau(patience=1)
     hyper = learn.Hyper(lr=0.05)
-    expected, _ = run_unjitted(whole(with_value(plateau), 2), hyper)
-    found, _ = run_unjitted(in_parts(with_value(plateau)), with_period(hyper, 2))
+    expected, _ = run(whole(with_value(plateau), 2), hyper)
+    found, _ = run(in_parts(with_value(plateau)), with_period(hyper, 2))
     assert farthest(found.params, expected.params) < 1e-5  # float32, six updates
     searching = with_value(optax.scale_by_backtracking_linesearch(5))
     with pytest.raises(InputError, match="without `micro`"):
-        run_unjitted(in_parts(searching), with_period(hyper, 2))
+        run(in_parts(searching), with_period(hyper, 2))
 
 
 @pytest.mark.identity
