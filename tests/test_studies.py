@@ -1,6 +1,6 @@
 """Every study keeps the contract; its SMOKE, run twice in one process, gives the same
-bits. Every third is run twice here, the others by `make stress`, which also lowers what
-each of them compiles for accelerators.
+bits. Every third is run twice here unless it computes for long, the others by `make
+stress`, which also lowers what each of them compiles for accelerators.
 """
 
 import dataclasses
@@ -39,12 +39,21 @@ DIFFERENCES = (
     "loss",
 )
 
-PATHS = shipped.within(shipped.studies())
-TWICE = PATHS[::3]
-STRESS_TWICE = [path for path in PATHS if path not in TWICE]
-
 STEADY = ("batch_size", "critical_batch", "held_equal")
 """Studies whose SMOKE computes for longer than its programs take to compile."""
+
+LONG = (
+    *STEADY,
+    "equal_epochs",
+    "large_batch_techniques",
+    "saddle_batches",
+    "vanishing_gradients",
+)
+"""Studies whose SMOKE takes longer than four seconds."""
+
+PATHS = shipped.within(shipped.studies())
+TWICE = [path for path in PATHS[::3] if path.stem not in LONG]
+STRESS_TWICE = [path for path in PATHS if path not in TWICE]
 
 
 def compiler_options(*, steady: bool) -> dict[str, Any]:

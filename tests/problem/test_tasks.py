@@ -111,7 +111,7 @@ def test_wider_inputs_give_the_same_functions_and_the_same_index() -> None:
 def _value_and_eigenvalues(task: Any, params: Any) -> tuple[float, np.ndarray]:
     vector, _ = tree.ravel(params)
     loss = objective_of_vector(task)
-    hessian = jax.hessian(loss)(vector, task.batch)
+    hessian = jax.jit(jax.hessian(loss))(vector, task.batch)
     return float(loss(vector, task.batch)), np.linalg.eigvalsh(hessian)
 
 

@@ -3,6 +3,7 @@ bfloat16.
 """
 
 import importlib.util
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,9 +41,10 @@ def fed(name, hyper, start, gradients):
             jax.tree.map(jnp.asarray, start),
         )
         opt_state = learn.begin(optimizer, params)
+        update = jax.jit(partial(learn.update, optimizer))
         for each in gradients:
             gradient = jax.tree.map(jnp.asarray, each)
-            params, opt_state = learn.update(optimizer, gradient, opt_state, params)
+            params, opt_state = update(gradient, opt_state, params)
         return jax.tree.map(np.asarray, params), theirs[-1]
 
 
