@@ -66,6 +66,12 @@ def figures(result):
 
 
 @pytest.fixture(autouse=True)
+def usual_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That tests compile in a hurry is no setting of a run."""
+    monkeypatch.setenv("XLA_FLAGS", "")
+
+
+@pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with the study `small`, and settings that end with the
     test.
