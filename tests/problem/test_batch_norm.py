@@ -223,3 +223,21 @@ def test_renormalisation_corrects_a_batch_within_its_bounds():
     ratio = np.clip(late[1] / early[1], 1 / 1.5, 1.5)  # a constant of the gradient
     by_values = complex_steps(lambda x: written_out(x, ratio, 0.0), other)
     np.testing.assert_allclose(of_values, by_values, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.oracle
+def test_of_a_single_example_only_the_offset_is_left(layer):
+    places = np.arange(len(VALUES))
+    norm, state, _ = layer
+
+    @jax.jit
+    def first(values, mask):
+        mode = {"train": True, "key": None, "mask": mask}
+        return norm.apply(PARAMS, state, values, **mode)[0][0]
+
+    alone = first(VALUES[:, 0], places < 1)
+    np.testing.assert_array_equal(alone, PARAMS["bias"])
+    gradient = jax.jacrev(first)(VALUES[:, 0], places < 1)
+    np.testing.assert_array_equal(gradient, 0)
+    beside = first(VALUES[:, 0], places < 2)
+    assert np.min(np.abs(beside - PARAMS["bias"])) > 0.1
