@@ -45,6 +45,7 @@ from jaxml.problem.models.nnx import from_nnx
 from jaxml.problem.models.normalisation.batch import batch_norm, kept_of_momentum
 from jaxml.problem.models.normalisation.groups import group_norm, instance_norm
 from jaxml.problem.models.normalisation.groups import layer_norm, rms_norm
+from jaxml.problem.models.normalisation.indexed import NORMS, indexed_norm
 from jaxml.problem.models.normalisation.kernels import spectral_normed, weight_normed
 from jaxml.problem.models.normalisation.noise import noisy
 from jaxml.problem.models.normalisation.renorm import RunningDeviations, batch_renorm
