@@ -302,7 +302,9 @@ def figures(result: Result) -> dict[str, Figure]:
         }
         dots(axis, rows)
         margins(axis, NOT_REDUCED)
-        title = f"{result.depths[depth]} hidden layers, {AT[level + 1]}"
+        title = (
+            f"{result.depths[depth]} hidden layers, loss of {LEVELS[level + 1]:g} nats"
+        )
         label(axis, title, "log of the ratio", "what is compared")
     shared_legend(figure)
     return {"shift": figure}
