@@ -21,7 +21,7 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
     program = tmp_path / "blocks.py"
     program.write_text("\n".join(blocks))
     done = subprocess.run(
-        [sys.executable, program.name],
+        [sys.executable, "-W", "error", program.name],
         cwd=tmp_path,
         env={**os.environ, "XLA_FLAGS": ""},
         capture_output=True,

@@ -51,7 +51,7 @@ CLASSES, SIDE = 10, 14
 MOVES = (0, 1, 2, 3)
 NETWORKS = ("dense", "filters and pools", "filters")
 RATES = np.array([1e-4, *1e-3 * 1.5 ** np.arange(9), 0.3])
-TEST, BATCH = 500, 25  # others that judge a run, and pictures of an update
+BATCH = 25  # pictures of an update
 POINT = "one picture in a hundred"
 HIGHER = record.above(0.0, margin=0.01, reason=POINT)
 NO_LOSS = record.above(
@@ -61,10 +61,11 @@ NO_LOSS = record.above(
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """Digits, training and units; of networks the first ones."""
+    """Digits that train and that judge, updates and units; of networks the first."""
 
     networks: int = len(NETWORKS)
     examples: int = 500
+    test: int = 500
     steps: int = 300
     tuning: int = 4
     judging: int = 14
@@ -72,7 +73,7 @@ class Config:
     seed: int = 0
 
 
-SMOKE = Config(networks=2, examples=25, steps=2, tuning=1, judging=2, lanes=66)
+SMOKE = Config(networks=2, examples=25, test=5, steps=2, tuning=1, judging=2, lanes=66)
 
 
 class Point(NamedTuple):
@@ -165,14 +166,16 @@ def _adam(point: Point) -> Any:
 
 def _batches(config: Config, pictures: Batch, point: Point) -> Batches:
     """Of digits drawn anew; held-out ones are moved by each of MOVES."""
-    split = learn.split_anew(pictures, train=config.examples, test=TEST, size=BATCH)
+    split = learn.split_anew(
+        pictures, train=config.examples, test=config.test, size=BATCH
+    )
     pixels = jnp.arange(SIDE * SIDE)
 
     def changed(own: Dataset, key: Key) -> Dataset:
         first, second = jax.random.split(key)
         mixed = learn.permuted(pixels, len(pixels), key=first)
         order = jnp.where(point.scrambled > 0, mixed, pixels)
-        directions = jax.random.randint(second, (TEST,), 0, 8)
+        directions = jax.random.randint(second, (config.test,), 0, 8)
 
         def part(batch: Batch, move: Any) -> Batch:
             seen = _moved(batch.inputs, move, directions)
