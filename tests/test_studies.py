@@ -46,6 +46,7 @@ LONG = (
     *STEADY,
     "adam_variants",
     "contained",
+    "critical_points",
     "curvature_cost",
     "equal_epochs",
     "large_batch_techniques",

@@ -42,7 +42,6 @@ from jaxtyping import Float
 
 from jaxml import learn, problem, record
 from jaxml.learn import Family, Probe, Training, TrainState
-from jaxml.problem.models.chosen import one_of
 from jaxml.record import Arm, Assertion, Rule
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, by_rate, label, legend_below, panels
@@ -160,12 +159,13 @@ def _training(config: Config, family: Family, point: Point) -> Training:
     """Training of the network of one point."""
     data = problem.digits()
     kinds = [problem.elementwise(f) for f in (jax.nn.relu, jax.nn.sigmoid)]
-    activation, norm = one_of(point.units, *kinds), problem.batch_norm()
+    activation, norm = problem.one_of(point.units, *kinds), problem.batch_norm()
     before = problem.chain(norm, activation)
     after = problem.chain(activation, norm)
     hidden = [
         problem.chain(
-            problem.linear(width), one_of(point.place, before, after, activation)
+            problem.linear(width),
+            problem.one_of(point.place, before, after, activation),
         )
         for width in config.widths
     ]

@@ -45,7 +45,6 @@ from jaxtyping import Float
 
 from jaxml import learn, problem, record
 from jaxml.learn import Family, Probe, Training, TrainState
-from jaxml.problem.models.chosen import one_of
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import at_tuned, dots, margins
 from jaxml.record.figures import Figure, band, label, legend_below, panels
@@ -154,7 +153,7 @@ def _training(config: Config, family: Family, point: Point) -> Training:
     hidden = [
         problem.chain(
             problem.linear(width),
-            one_of(point.fixed, *kinds),
+            problem.one_of(point.fixed, *kinds),
             problem.elementwise(jax.nn.relu),
         )
         for width in config.widths

@@ -50,7 +50,6 @@ from jaxtyping import Float
 
 from jaxml import learn, problem, record
 from jaxml.learn import Family, Probe, Training, TrainState
-from jaxml.problem.models.chosen import one_of
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import at_tuned
 from jaxml.record.figures import Figure, band, label, legend_below, panels
@@ -184,7 +183,7 @@ def _training(config: Config, size: int, family: Family, point: Point) -> Traini
     hidden = [
         problem.chain(
             problem.linear(width),
-            one_of(point.normaliser, *NORMALISERS),
+            problem.one_of(point.normaliser, *NORMALISERS),
             problem.elementwise(jax.nn.relu),
         )
         for width in config.widths

@@ -31,9 +31,6 @@ PRECISE = {
 and studies.
 """
 
-AS_SHIPPED = {"JAXML_TEST_AS_SHIPPED": "1"}
-"""Tests otherwise compile in a hurry, which an accelerator is not lent for."""
-
 AS_IT_COMES: dict[str, str] = {}
 """JAX's own settings, for benchmarks."""
 
@@ -219,7 +216,7 @@ def measured(out: Path, work: Path) -> list[Step]:
         first,
         second,
         third,
-        device_tests(out, "8", PRECISE | AS_SHIPPED, *TESTS),
+        device_tests(out, "8", PRECISE | {"JAXML_TEST_AS_SHIPPED": "1"}, *TESTS),
         Step("critical_points", study("critical_points", work), 110.0, PRECISE),
         lowering(out),
         *others,

@@ -21,6 +21,7 @@ from jaxml.problem.labels import check_labels
 from jaxml.problem.losses import accuracy, cross_entropy, hinge, huber, l1, l2, mae, mse
 from jaxml.problem.losses import none, softmax_mse, weighted_mean
 from jaxml.problem.models.chain import chain, elementwise, with_shortcut
+from jaxml.problem.models.chosen import one_of
 from jaxml.problem.models.convolution import convolve, convolve_native, convolve_patches
 from jaxml.problem.models.convolutions.fields import ReceptiveField, receptive_field
 from jaxml.problem.models.convolutions.fields import measured_receptive_field

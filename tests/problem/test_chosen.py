@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from jaxml import problem
-from jaxml.problem.models.chosen import one_of
 from jaxml.types import InputError, Model
 
 INPUTS = np.linspace(-1, 2, 12, dtype=np.float32).reshape(4, 3)
@@ -24,11 +23,11 @@ def applied(model: Model, own: tuple[Any, Any], **mode: Any) -> tuple[Any, Any]:
 @pytest.mark.identity
 @pytest.mark.parametrize("number", range(3))
 def test_it_is_the_part_of_its_number(number: int) -> None:
-    own = one_of(number, *PARTS).init(jax.random.key(0), INPUTS)
+    own = problem.one_of(number, *PARTS).init(jax.random.key(0), INPUTS)
 
     @jax.jit
     def outputs(number: Any) -> tuple[Any, Any]:
-        return applied(one_of(number, *PARTS), own, mask=MASK)
+        return applied(problem.one_of(number, *PARTS), own, mask=MASK)
 
     found, after = outputs(number)
     alone = tuple(each[number] for each in own)
@@ -45,10 +44,10 @@ def test_it_is_the_part_of_its_number(number: int) -> None:
 @pytest.mark.oracle
 def test_only_the_chosen_part_has_a_gradient() -> None:
     lines = (problem.linear(2), problem.linear(2))
-    params, state = one_of(0, *lines).init(jax.random.key(0), INPUTS)
+    params, state = problem.one_of(0, *lines).init(jax.random.key(0), INPUTS)
 
     def total(params: Any) -> jax.Array:
-        outputs, _ = applied(one_of(1, *lines), (params, state))
+        outputs, _ = applied(problem.one_of(1, *lines), (params, state))
         return jnp.sum(outputs)
 
     first, second = jax.grad(total)(params)
@@ -64,7 +63,7 @@ def test_runs_that_advance_together_have_parts_of_their_own() -> None:
     functions = tuple(problem.elementwise(f) for f in (jnp.sin, jnp.square))
 
     def outputs(number: jax.Array) -> jax.Array:
-        return applied(one_of(number, *functions), ({}, {}))[0]
+        return applied(problem.one_of(number, *functions), ({}, {}))[0]
 
     found = jax.vmap(outputs)(jnp.arange(2, dtype=jnp.int32))
     expected = np.stack([np.sin(INPUTS), np.square(INPUTS)])
@@ -74,8 +73,8 @@ def test_runs_that_advance_together_have_parts_of_their_own() -> None:
 @pytest.mark.identity
 def test_what_is_no_part_is_refused() -> None:
     with pytest.raises(InputError, match="from 0 to 2"):
-        one_of(3, *PARTS)
+        problem.one_of(3, *PARTS)
     with pytest.raises(InputError, match="from 0 to 2"):
-        one_of(0.5, *PARTS)
+        problem.one_of(0.5, *PARTS)
     with pytest.raises(InputError, match="one or more"):
-        one_of(0)
+        problem.one_of(0)
