@@ -67,6 +67,7 @@ class Result(NamedTuple):
         kernels: how deep the kernels are: of three layers, then in two groups.
         channels: how many channels of its input move an output of each.
         input_channels: of each.
+        seeds: of the draws.
     """
 
     weights: Int[np.ndarray, " layer"]
@@ -74,6 +75,7 @@ class Result(NamedTuple):
     kernels: Int[np.ndarray, " kind"]
     channels: Int[np.ndarray, "kind draw"]
     input_channels: Int[np.ndarray, " kind"]
+    seeds: Int[np.ndarray, " draw"]
 
 
 def study(config: Config, keep: Keep) -> Result:
@@ -97,6 +99,7 @@ def study(config: Config, keep: Keep) -> Result:
         kernels=np.array(kernels),
         channels=np.stack(channels),
         input_channels=inputs,
+        seeds=np.array(seeds),
     )
 
 

@@ -58,10 +58,12 @@ class Result(NamedTuple):
     Attributes:
         pooled: of ROWS, by inputs; where inputs are equal, argmax is the first.
         pieces: of maxout, by the weights of the layer before it.
+        seeds: of the draws.
     """
 
     pooled: Int[np.ndarray, "row draw"]
     pieces: Int[np.ndarray, " draw"]
+    seeds: Int[np.ndarray, " draw"]
 
 
 def study(config: Config, keep: Keep) -> Result:
@@ -71,6 +73,7 @@ def study(config: Config, keep: Keep) -> Result:
     return Result(
         keep("pools", partial(_pools, draws)),
         keep("maxout", partial(_pieces, draws)),
+        np.array(seeds),
     )
 
 
