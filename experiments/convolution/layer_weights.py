@@ -15,7 +15,7 @@ C132 is that of an ordinary layer.
 
 Claims: C127, C132.
 Source: LeCun 1989, "Generalization and network design strategies".
-Cost: not yet run in full; seconds.
+Cost: 6 seconds on 2 cores, compilation included.
 Expect: all as the course says.
 Run: jaxml run layer_weights
 """

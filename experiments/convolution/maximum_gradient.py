@@ -14,7 +14,7 @@ this library divides the gradient among them, as a supporting finding shows.
 
 Claims: C134.
 Source: Goodfellow et al. 2013, arXiv:1302.4389, section 2 (maxout).
-Cost: not yet run in full; seconds.
+Cost: 2 seconds on 2 cores, compilation included.
 Expect: as the course says, away from equal numbers.
 Run: jaxml run maximum_gradient
 """

@@ -16,7 +16,7 @@ rounding, 2⁻⁵³, of the sum of the absolute values; two such sums differ by 
 
 Claims: C133.
 Source: LeCun 1989, "Generalization and network design strategies".
-Cost: not yet run in full; seconds.
+Cost: 7 seconds on 2 cores, compilation included.
 Expect: the same but for rounding.
 Run: jaxml run neurons_and_filters
 """

@@ -13,7 +13,7 @@ much smaller it is at the corners of the deepest network's square than in its mi
 
 Claims: C131.
 Source: Luo et al. 2016, arXiv:1701.04128 (what a neuron sees and what moves it).
-Cost: not yet run in full; seconds.
+Cost: 6 seconds on 2 cores, compilation included.
 Expect: as the course says; a hundredth or less at the corners.
 Run: jaxml run receptive_fields
 """
