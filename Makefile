@@ -32,7 +32,7 @@ tests:
 
 stress: $(VENV)/installed-bench # programs compiled as a user's, where `make test` compiles in a hurry
 	JAXML_TEST_AS_SHIPPED=1 $(BIN)/pytest -n 2 --no-loadscope-reorder -m "(stress or device) and not bench"
-	$(BIN)/pytest -m bench
+	JAXML_TEST_AS_SHIPPED=1 $(BIN)/pytest -m bench
 
 mutants: $(VENV)/installed # a hundred mistakes, planted in a copy: which does no test notice?
 	$(BIN)/python tests/mutants.py $(if $(SEED),--seed $(SEED))
