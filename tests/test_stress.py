@@ -117,7 +117,6 @@ def test_processes_that_meet_cost_nothing() -> None:
 def test_a_kill_before_any_operation_costs_nothing() -> None:
     with bench() as small:
         toll = crashed(small)
-    assert toll.injected == toll.finished  # every moment led to the same end
     assert toll.injected > 40 and toll.resumed > toll.injected / 2
     assert cost(toll) == 0
 

@@ -24,6 +24,7 @@ Expect: equal but for rounding; the nearest convolution leaves nearly all of a m
 Run: jaxml run convolution_matrix
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -82,19 +83,16 @@ class Drawn(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """One program a stride, in float64."""
     seeds = randomness.seeds(config.seed, config.draws)
-    draws = [np.random.default_rng(seed) for seed in seeds]
     with jax.enable_x64(True):
         found = [
-            keep(f"stride {stride}", partial(_compared, draws, stride))
+            keep(f"stride {stride}", partial(_compared, seeds, stride))
             for stride in STRIDES
         ]
     apart, left = np.swapaxes(found, 0, 1)
     return Result(apart, left)
 
 
-def _compared(
-    draws: list[np.random.Generator], stride: int
-) -> Float[np.ndarray, "quantity draw"]:
+def _compared(seeds: Sequence[int], stride: int) -> Float[np.ndarray, "quantity draw"]:
     """Differences of outputs, and what is left of a matrix."""
     outputs = (SIDE // stride) ** 2 * FILTERS
     basis = jax.jit(jax.vmap(partial(_matrix, stride=stride)))
@@ -102,7 +100,8 @@ def _compared(
     spanned = np.asarray(basis(directions)).reshape(len(directions), -1)
     both = jax.jit(partial(_difference, stride=stride))
     apart, left = [], []
-    for draw in draws:
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
         drawn = Drawn(
             picture=draw.normal(size=(SIDE, SIDE, CHANNELS)),
             kernel=draw.normal(size=KERNEL),

@@ -20,6 +20,7 @@ Expect: all as the course says.
 Run: jaxml run layer_weights
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -81,8 +82,7 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """Nothing is trained, and each network is one layer."""
     seeds = randomness.seeds(config.seed, config.draws)
-    draws = [np.random.default_rng(seed) for seed in seeds]
-    moved = keep("neurons", partial(_neurons, draws))
+    moved = keep("neurons", partial(_neurons, seeds))
     layers = [problem.convolution(count) for count in FILTERS]
     layers.append(problem.convolution(FILTERS[-1], groups=2))
     inputs = np.array([COLOURS, *FILTERS])
@@ -91,7 +91,7 @@ def study(config: Config, keep: Keep) -> Result:
     for layer, count in zip(layers, inputs, strict=True):
         small = (1, SMALL, SMALL, count)
         kernels.append(_shapes(layer, small)["kernel"].shape[2])
-        seen = np.any(_moved(layer, small, draws), axis=(1, 2))
+        seen = np.any(_moved(layer, small, seeds), axis=(1, 2))
         channels.append(np.sum(seen, axis=1))
     return Result(
         weights=_weights(),
@@ -103,10 +103,10 @@ def study(config: Config, keep: Keep) -> Result:
     )
 
 
-def _neurons(draws: list[np.random.Generator]) -> Int[np.ndarray, "layer draw"]:
+def _neurons(seeds: Sequence[int]) -> Int[np.ndarray, "layer draw"]:
     """How many inputs move a neuron that sees all, 3 x 3 pixels and 5 x 5."""
     layers = (problem.linear(1), problem.convolution(1), problem.convolution(1, 5))
-    moved = [_moved(layer, PICTURE, draws) for layer in layers]
+    moved = [_moved(layer, PICTURE, seeds) for layer in layers]
     return np.sum(np.stack(moved), axis=(2, 3, 4))
 
 
@@ -130,9 +130,7 @@ def _shapes(layer: Model, picture: tuple[int, ...]) -> Params:
     return jax.eval_shape(layer.init, key, inputs)[0]
 
 
-def _moved(
-    layer: Model, picture: tuple[int, ...], draws: list[np.random.Generator]
-) -> np.ndarray:
+def _moved(layer: Model, picture: tuple[int, ...], seeds: Sequence[int]) -> np.ndarray:
     """Whether the gradient of an output in the middle is not 0, `[draw, row, column,
     channel]`, at normal weights.
     """
@@ -146,7 +144,8 @@ def _moved(
     gradient = jax.jit(jax.grad(middle))
     pixels = jnp.zeros(picture)
     found = []
-    for draw in draws:
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
         params = jax.tree.map(partial(_normal, draw), shapes)
         found.append(np.asarray(gradient(pixels, params))[0] != 0)
     return np.stack(found)

@@ -19,6 +19,7 @@ Expect: as the course says, away from equal numbers.
 Run: jaxml run maximum_gradient
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -69,22 +70,21 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """One program a pool, and one of maxout."""
     seeds = randomness.seeds(config.seed, config.draws)
-    draws = [np.random.default_rng(seed) for seed in seeds]
     return Result(
-        keep("pools", partial(_pools, draws)),
-        keep("maxout", partial(_pieces, draws)),
+        keep("pools", partial(_pools, seeds)),
+        keep("maxout", partial(_pieces, seeds)),
         np.array(seeds),
     )
 
 
-def _pools(draws: list[np.random.Generator]) -> Int[np.ndarray, "row draw"]:
+def _pools(seeds: Sequence[int]) -> Int[np.ndarray, "row draw"]:
     """Of ROWS."""
     pictures = []
-    for draw in draws:
-        pixels = draw.permutation(SIDE * SIDE)
+    for seed in seeds:
+        pixels = np.random.default_rng(seed).permutation(SIDE * SIDE)
         pictures.append(pixels.reshape(SIDE, SIDE))
-    equal = [np.ones((SIDE, SIDE))] * len(draws)
-    count = partial(_pooled, draws)
+    equal = [np.ones((SIDE, SIDE))] * len(seeds)
+    count = partial(_pooled, seeds)
     rows = []
     for pool in POOLS.values():
         rows.append(count(problem.max_pooling(*pool), pictures, *pool))
@@ -95,7 +95,7 @@ def _pools(draws: list[np.random.Generator]) -> Int[np.ndarray, "row draw"]:
 
 
 def _pooled(
-    draws: list[np.random.Generator],
+    seeds: Sequence[int],
     pool: Model,
     pictures: list[np.ndarray],
     size: int,
@@ -110,7 +110,8 @@ def _pooled(
     gradient = jax.jit(jax.grad(weighed))
     windows = (SIDE - size) // stride + 1
     found = []
-    for draw, picture in zip(draws, pictures, strict=True):
+    for seed, picture in zip(seeds, pictures, strict=True):
+        draw = np.random.default_rng((seed, 1))
         weights = draw.integers(1, 10, (windows, windows)).astype(np.float32)
         expected = np.zeros((SIDE, SIDE))
         for place in np.ndindex(windows, windows):
@@ -125,7 +126,7 @@ def _pooled(
     return np.array(found)
 
 
-def _pieces(draws: list[np.random.Generator]) -> Int[np.ndarray, " draw"]:
+def _pieces(seeds: Sequence[int]) -> Int[np.ndarray, " draw"]:
     """Derivatives by a layer's weights that are not as argmax of its pieces says."""
     unit = problem.maxout(PIECES)
 
@@ -135,7 +136,8 @@ def _pieces(draws: list[np.random.Generator]) -> Int[np.ndarray, " draw"]:
 
     gradient = jax.jit(jax.grad(weighed))
     found = []
-    for draw in draws:
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
         kernel = draw.standard_normal((INPUTS, UNITS * PIECES), np.float32)
         inputs = draw.integers(1, 10, (1, INPUTS)).astype(np.float32)
         weights = draw.integers(1, 10, (1, UNITS)).astype(np.float32)

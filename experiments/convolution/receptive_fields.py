@@ -18,6 +18,7 @@ Expect: as the course says; a hundredth or less at the corners.
 Run: jaxml run receptive_fields
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -69,24 +70,23 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep) -> Result:
     """One program a network."""
     seeds = randomness.seeds(config.seed, config.draws)
-    draws = [np.random.default_rng(seed) for seed in seeds]
     side = 2 * config.layers + 3
     sizes, missed = [], []
     for depth in range(1, config.layers + 1):
         layers = [problem.convolution(CHANNELS)] * depth
-        found = keep(f"{depth} layers", partial(_sizes, layers, side, draws))
+        found = keep(f"{depth} layers", partial(_sizes, layers, side, seeds))
         sizes.append(found)
         missed.append(_not_as_square(found, depth))
     layers = [
         problem.convolution(CHANNELS, stride=2),
         problem.convolution(CHANNELS),
     ]
-    found = keep("strided", partial(_sizes, layers, STRIDED, draws))
+    found = keep("strided", partial(_sizes, layers, STRIDED, seeds))
     return Result(np.stack(sizes), np.stack(missed), _not_as_square(found, 2))
 
 
 def _sizes(
-    layers: list[Model], side: int, draws: list[np.random.Generator]
+    layers: list[Model], side: int, seeds: Sequence[int]
 ) -> Float[np.ndarray, "draw row column"]:
     """Of the gradient of the middle neuron, the mean over pictures and channels."""
     relu = problem.elementwise(jax.nn.relu)
@@ -106,7 +106,8 @@ def _sizes(
 
     gradient = jax.jit(jax.grad(middle))
     found = []
-    for draw in draws:
+    for seed in seeds:
+        draw = np.random.default_rng(seed)
         params = jax.tree.map(partial(_normal, draw), shapes)
         moved = gradient(_normal(draw, pictures), params)
         found.append(np.abs(moved).mean(axis=(0, 3)))

@@ -200,19 +200,17 @@ class Contrast(NamedTuple):
     statement: str
     ours: tuple[int, int, int]
     theirs: tuple[int, int, int]
-    deciding: bool = False
 
 
 STEP = "a step that promises a tenth of the loss"
-CONTRASTS = (
-    Contrast(
-        f"When the layers below make {STEP}, a layer's gradient changes, relative to "
-        "its length, by at least four fifths as much with batch normalisation as "
-        "without.",
-        (NORMALISED, PROMISED, DIFFERENCE),
-        (NONE, PROMISED, DIFFERENCE),
-        deciding=True,
-    ),
+CLAIMED = Contrast(
+    f"When the layers below make {STEP}, a layer's gradient changes, relative to "
+    "its length, by at least four fifths as much with batch normalisation as "
+    "without.",
+    (NORMALISED, PROMISED, DIFFERENCE),
+    (NONE, PROMISED, DIFFERENCE),
+)
+BESIDE = (
     Contrast(
         f"When the layers below make {STEP}, a layer's gradient turns by an angle at "
         "least four fifths as large with batch normalisation as without.",
@@ -226,6 +224,8 @@ CONTRASTS = (
         (NORMALISED, OWN_RATE, ABSOLUTE),
         (NONE, OWN_RATE, ABSOLUTE),
     ),
+)
+CONTROLS = (
     Contrast(
         "Control, half a step: a layer's gradient changes by at least four fifths as "
         "much when the layers below make half a step as when they make the whole.",
@@ -240,6 +240,7 @@ CONTRASTS = (
         (NONE, PROMISED, DIFFERENCE),
     ),
 )
+CONTRASTS = (CLAIMED, *BESIDE, *CONTROLS)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -248,7 +249,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     for depth, layers in enumerate(result.depths):
         for level, at in enumerate(AT):
             for contrast in CONTRASTS:
-                decides = contrast.deciding and level > 0
+                decides = contrast is CLAIMED and level > 0
                 role = record.deciding if decides else record.supporting
                 found.append(
                     role(

@@ -223,40 +223,35 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     weighted = "more accurately divided by their weight than started at 0 and 1"
     exact = (PYTORCH, EXACT)
     return (
-        decides(f"{usual} {exactly}.", (PYTORCH, DEBIASED), exact, EQUAL),
-        decides(f"{slides} {exactly}.", (SLIDE, DEBIASED), exact, EQUAL),
+        decides(f"{usual} {exactly}.", ((PYTORCH, DEBIASED), exact), EQUAL),
+        decides(f"{slides} {exactly}.", ((SLIDE, DEBIASED), exact), EQUAL),
         supports(
             f"Control: mean 0 and variance 1 classify {exactly}.",
-            (PYTORCH, INITIAL),
-            exact,
+            ((PYTORCH, INITIAL), exact),
             EQUAL,
         ),
-        supports(f"{usual} {exactly}.", (PYTORCH, DEBIASED), exact, EQUAL, rate=1),
-        supports(f"{slides} {exactly}.", (SLIDE, DEBIASED), exact, EQUAL, rate=1),
+        supports(f"{usual} {exactly}.", ((PYTORCH, DEBIASED), exact), EQUAL, rate=1),
+        supports(f"{slides} {exactly}.", ((SLIDE, DEBIASED), exact), EQUAL, rate=1),
         supports(
             f"After {first} updates moving averages with p = 0.99 classify {weighted}.",
-            (LONG, DEBIASED),
-            (LONG, BEGUN),
+            ((LONG, DEBIASED), (LONG, BEGUN)),
             MORE,
             evaluation=0,
         ),
         supports(
             f"Control: after {last} updates moving averages with p = 0.9 classify "
             f"{weighted}.",
-            (PYTORCH, DEBIASED),
-            (PYTORCH, BEGUN),
+            ((PYTORCH, DEBIASED), (PYTORCH, BEGUN)),
             MORE,
         ),
         supports(
             "Moving averages of variances over n - 1 and over n classify equally well.",
-            (PYTORCH, UNBIASED),
-            (PYTORCH, DEBIASED),
+            ((PYTORCH, UNBIASED), (PYTORCH, DEBIASED)),
             EQUAL,
         ),
         supports(
             f"{usual} more accurately than statistics of the held-out batch itself.",
-            (PYTORCH, DEBIASED),
-            (PYTORCH, TRAINING),
+            ((PYTORCH, DEBIASED), (PYTORCH, TRAINING)),
             MORE,
         ),
     )
@@ -266,8 +261,7 @@ def _compared(
     result: Result,
     role: Callable[..., Assertion],
     statement: str,
-    ours: tuple[int, int],
-    theirs: tuple[int, int],
+    pair: tuple[tuple[int, int], tuple[int, int]],
     rule: Rule,
     *,
     rate: int = 0,
@@ -278,6 +272,7 @@ def _compared(
     def accuracy(kept: int, measure: int) -> np.ndarray:
         return result.accuracy[measure, kept, rate, :, evaluation]
 
+    ours, theirs = pair
     widths = " and ".join(map(str, result.widths))
     return role(
         "C102",
