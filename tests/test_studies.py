@@ -5,10 +5,10 @@ which also lowers what each of them compiles for accelerators.
 
 import dataclasses
 import functools
+import inspect
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,9 +137,26 @@ class Smoke(NamedTuple):
     figures: dict[str, Figure]
 
 
+loaded = functools.cache(load)
+"""The study at a path, imported once for all tests."""
+
+
+@contextmanager
+def few_resamples() -> Iterator[None]:
+    """Intervals are those of a hundred resamples: what they cover is tested where they
+    are made.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        for function in (record.tuned, record.bootstrap):
+            bare = inspect.unwrap(function)
+            few = {**bare.__kwdefaults__, "resamples": 100}
+            patched.setattr(bare, "__kwdefaults__", few)
+        yield
+
+
 @functools.cache
 def smoke_result(path: Path) -> Any:
-    study = load(path)
+    study = loaded(path)
     needed = [smoke_result(shipped.needed(path, name)) for name in study.needs]
     with hurried(study), remembered(COMPILED.setdefault(path, [])):
         return host(study.study(study.smoke, plain_keep, *needed))
@@ -160,10 +177,11 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 def smoked(path: Path) -> Smoke:
     """What the findings and figures of a study make of its SMOKE."""
-    study, first = load(path), smoke_result(path)
+    study, first = loaded(path), smoke_result(path)
     with hurried(study):
         timings = () if study.timings is None else (study.timings(study.smoke),)
-    asserted = study.findings(first, *timings)
+    with few_resamples():
+        asserted = study.findings(first, *timings)
     return Smoke(study, first, asserted, study.figures(first, *timings))
 
 
@@ -249,15 +267,15 @@ def test_figures_that_findings_name_exist(smoke: Smoke) -> None:
     assert named <= set(smoke.figures)
 
 
-def test_figures_save(smoke: Smoke) -> None:
+def test_figures_draw(smoke: Smoke) -> None:
     assert smoke.figures
     for figure in smoke.figures.values():
-        figure.savefig(BytesIO(), format="png", dpi=40)
+        figure.draw_without_rendering()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_config_round_trips(path: Path) -> None:
-    study = load(path)
+    study = loaded(path)
     for config in (study.Config(), study.smoke):
         assert config_from_json(study.Config, config_to_json(config)) == config
 
@@ -277,7 +295,7 @@ def test_the_source_describes_the_study(path: Path) -> None:
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_study_lies_in_the_topic_of_what_it_decides(path: Path) -> None:
     """Or, as long as it decides nothing, of the first claim that it announces."""
-    known = load(path).announced
+    known = loaded(path).announced
     ids = list(claims.announced(describe(path).notes["Claims"]))[:1]
     committed = shipped.studies() / FOLDER / f"{path.stem}.json"
     if committed.is_file():

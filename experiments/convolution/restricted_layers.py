@@ -52,7 +52,7 @@ from jaxtyping import Float
 
 from jaxml import learn, problem, record
 from jaxml.learn import Batches, Family, Training
-from jaxml.record import Arm, Assertion
+from jaxml.record import Arm, Assertion, Rule
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, label, legend_below, panels
 from jaxml.types import Batch, Dataset, Keep, Key, Model, Params
@@ -63,6 +63,7 @@ SIDES, KERNELS = (8, 14), (3, 5)  # pixels of a side, of pictures and of filters
 TEST, BATCH = 700, 25  # others that judge a run, and pictures of an update
 POOL = 20_000  # pictures of MNIST that units draw from
 NETWORKS = ("convolution", "dense", "unshared")
+CONVOLUTION, DENSE = range(2)
 LOWEST = (3e-3, 1e-3, 3e-3)  # rates of each, but for the far ends of the grid
 RATES = np.array([0.1, *1.5 ** np.arange(8), 100])
 POINT = "one picture in a hundred"
@@ -220,17 +221,96 @@ def _batches(config: Config, pictures: Batch, point: Point) -> Batches:
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Of every data set, by number of pictures."""
-    found: list[Assertion] = []
-    for place, case in np.ndindex(len(result.accuracy), len(result.examples)):
-        found += _findings(result, place, case)
-        found += _beside(result, place, case)
-    return tuple(found)
+    cases = np.ndindex(len(result.accuracy), len(result.examples))
+    return tuple(each for case in cases for each in _of_case(result, *case))
 
 
 def _arms(result: Result, place: int, case: int, scrambled: int = 0) -> list[Arm]:
     """Accuracies on other pictures, by which a rate is tuned."""
     held_out = result.accuracy[place, :, 1, case, scrambled]
     return [Arm(each, -each) for each in held_out]
+
+
+def _gap(result: Result, place: int, case: int, network: int) -> Arm:
+    """Accuracy on the pictures that train minus that on others."""
+    fitted, held_out = result.accuracy[place, network, :, case, 0]
+    return Arm(fitted - held_out, -held_out)
+
+
+def _shrinks(
+    restricted: np.ndarray, dense: np.ndarray, mixed: np.ndarray, same: np.ndarray
+) -> float:
+    """What a scramble takes of a lead."""
+    lead = record.mean_difference(restricted, dense)
+    return lead - record.mean_difference(mixed, same)
+
+
+def _of_case(result: Result, place: int, case: int) -> list[Assertion]:
+    """What the restrictions bring, what of it a scramble takes, and controls."""
+    restricted, dense, *unshared = _arms(result, place, case)
+    mixed, same, *_ = _arms(result, place, case, scrambled=1)
+    difference = record.mean_difference
+    overfitting = partial(record.deciding, "C128")
+    beside = partial(record.supporting, "C128")
+
+    def judged(
+        role: Any, statement: str, rule: Rule, statistic: Any, *arms: Arm
+    ) -> Assertion:
+        return role(
+            statement,
+            record.tuned(statistic, *arms, tuning=int(result.tuning)),
+            rule,
+            unit="accuracy difference",
+            setting=_setting(result, place, case),
+        )
+
+    found = [
+        judged(
+            overfitting,
+            "A convolution overfits less than a fully connected layer: accuracy on "
+            "training pictures minus that on others, of the second minus of the first.",
+            HIGHER,
+            difference,
+            _gap(result, place, case, DENSE),
+            _gap(result, place, case, CONVOLUTION),
+        ),
+        judged(
+            partial(record.deciding, "C036"),
+            "A convolution is more accurate on other pictures than the fully connected "
+            "layer of which it is a restriction.",
+            HIGHER,
+            difference,
+            restricted,
+            dense,
+        ),
+        judged(
+            overfitting,
+            "A convolution leads by what it assumes of pictures: its lead over a fully "
+            "connected layer shrinks when all pixels are scrambled.",
+            HIGHER,
+            _shrinks,
+            *(restricted, dense, mixed, same),
+        ),
+        judged(
+            beside,
+            "Control: to a fully connected layer, scrambled pixels are the same.",
+            SAME,
+            difference,
+            *(same, dense),
+        ),
+    ]
+    for arm in unshared:
+        found.append(
+            judged(
+                beside,
+                "Receptive fields alone, without sharing, are more accurate on other "
+                "pictures than a fully connected layer.",
+                HIGHER,
+                difference,
+                *(arm, dense),
+            )
+        )
+    return found
 
 
 def _setting(result: Result, place: int, case: int) -> str:
@@ -240,79 +320,6 @@ def _setting(result: Result, place: int, case: int) -> str:
         f"{kernel} x {kernel} or {neurons} neurons, ReLU, max pool of 2 x 2 and a "
         f"dense layer, Adam, {result.updates} updates of {BATCH}, rate tuned for each"
     )
-
-
-def _told(result: Result, place: int, case: int) -> dict[str, str]:
-    setting = _setting(result, place, case)
-    return {"unit": "accuracy difference", "setting": setting}
-
-
-def _findings(result: Result, place: int, case: int) -> tuple[Assertion, ...]:
-    """What the restrictions bring, and what of it a scramble takes."""
-    restricted, dense, *_ = _arms(result, place, case)
-    mixed, same, *_ = _arms(result, place, case, scrambled=1)
-    fitted, fitted_dense, *_ = result.accuracy[place, :, 0, case, 0]
-    gap = restricted._replace(values=fitted - restricted.values)
-    gap_dense = dense._replace(values=fitted_dense - dense.values)
-    about = _told(result, place, case)
-    difference = record.mean_difference
-    tuned = partial(record.tuned, tuning=int(result.tuning))
-    return (
-        record.deciding(
-            "C128",
-            "A convolution overfits less than a fully connected layer: accuracy on "
-            "training pictures minus that on others, of the second minus of the first.",
-            tuned(difference, gap_dense, gap),
-            HIGHER,
-            **about,
-        ),
-        record.deciding(
-            "C036",
-            "A convolution is more accurate on other pictures than the fully connected "
-            "layer of which it is a restriction.",
-            tuned(difference, restricted, dense),
-            HIGHER,
-            **about,
-        ),
-        record.deciding(
-            "C128",
-            "A convolution leads by what it assumes of pictures: its lead over a fully "
-            "connected layer shrinks when all pixels are scrambled.",
-            tuned(
-                lambda a, b, c, d: difference(a, b) - difference(c, d),
-                *(restricted, dense, mixed, same),
-            ),
-            HIGHER,
-            **about,
-        ),
-    )
-
-
-def _beside(result: Result, place: int, case: int) -> tuple[Assertion, ...]:
-    """The control, and receptive fields alone."""
-    _, dense, *unshared = _arms(result, place, case)
-    _, same, *_ = _arms(result, place, case, scrambled=1)
-    about = _told(result, place, case)
-    tuned = partial(record.tuned, record.mean_difference, tuning=int(result.tuning))
-    control = record.supporting(
-        "C128",
-        "Control: to a fully connected layer, scrambled pixels are the same.",
-        tuned(same, dense),
-        SAME,
-        **about,
-    )
-    alone = [
-        record.supporting(
-            "C128",
-            "Receptive fields alone, without sharing, are more accurate on other "
-            "pictures than a fully connected layer.",
-            tuned(arm, dense),
-            HIGHER,
-            **about,
-        )
-        for arm in unshared
-    ]
-    return (control, *alone)
 
 
 def figures(result: Result) -> dict[str, Figure]:

@@ -50,17 +50,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxml import curvature, learn, problem, randomness, record, tree
+from jaxml import curvature, learn, problem, record, tree
+from jaxml.problem import PairedStarts
 from jaxml.record import Assertion
 from jaxml.record.comparisons import dots, margins
 from jaxml.record.figures import Figure, label, panels, shared_legend
-from jaxml.types import Array, Batch, Keep, Key, Model, Objective, Params
+from jaxml.types import Array, Batch, Keep, Objective, Params
 
 NONE, NORMALISED, AGAIN = range(3)
 NUMBERS = (0, 1, 0)  # in problem.NORMS
+DRAWS = (0, 0, 1)  # of initial weights and order, within a unit
+RATES = (0.01, 0.04)
 PROMISED, HALVED, OWN_RATE = range(3)
 DIFFERENCE, ABSOLUTE, ANGLE = range(3)
 BETA, BATCHED, EVERY, EXAMPLES = 0.9, 50, 5, 500
+HE = float(np.sqrt(2))  # scale of the initial weights
 PROMISE = 0.1  # of the loss, to first order
 LEVELS = (np.inf, 0.5, 0.1)  # of the training loss
 AT = ("untrained", "a training loss of 0.5 nats", "a training loss of 0.1 nats")
@@ -99,15 +103,6 @@ class Result(NamedTuple):
     width: Int[np.ndarray, ""]
 
 
-class Run(NamedTuple):
-    """What a run starts from, and which normalisation its network has."""
-
-    own: Batch
-    key: Key
-    rate: Array
-    which: Array
-
-
 def study(config: Config, keep: Keep) -> Result:
     """One program a depth."""
     found = [
@@ -119,22 +114,24 @@ def study(config: Config, keep: Keep) -> Result:
 
 def _of_depth(config: Config, depth: int) -> np.ndarray:
     """`[network, unit, level, step, measure]`; the first two networks start alike."""
-    data = problem.digits()
-    draw = np.random.default_rng(config.seed)
-    order = draw.random((config.units, len(data.targets))).argsort(axis=1)
-    rates = draw.uniform(0.01, 0.04, config.units).astype(np.float32)
-    network, unit = np.indices((len(NUMBERS), config.units)).reshape(2, -1)
-    own = jax.tree.map(lambda leaf: np.asarray(leaf)[order[unit, :EXAMPLES]], data)
-    keys = jax.random.split(randomness.key(config.seed), (2, config.units))
-    chosen = keys[(network == AGAIN).astype(int), unit]
-    runs = Run(own, chosen, rates[unit], np.array(NUMBERS, np.int32)[network])
+    runs = problem.paired_starts(
+        problem.digits(),
+        NUMBERS,
+        draws=DRAWS,
+        units=config.units,
+        train=EXAMPLES,
+        rates=RATES,
+        seed=config.seed,
+    )
     found = np.asarray(curvature.mapped(partial(_run, config, depth), (), runs, None))
     return found.reshape(len(NUMBERS), config.units, *found.shape[1:])
 
 
-def _run(config: Config, depth: int, run: Run, _: None) -> Array:
+def _run(config: Config, depth: int, run: PairedStarts, _: None) -> Array:
     """`[level, step, measure]` wherever the loss is first at a level."""
-    model = _network(config, depth, run.which)
+    norm = problem.indexed_norm(run.which)
+    widths = [config.width] * depth
+    model = problem.normalised_dense(norm, widths, outputs=10, scale=HE)
     loss = problem.objective(model, problem.cross_entropy)
     params, _ = problem.start(model, run.own.inputs)(run.key)
     momentum = learn.momentum(learn.Hyper(lr=run.rate, momentum=BETA))
@@ -158,13 +155,6 @@ def _run(config: Config, depth: int, run: Run, _: None) -> Array:
         every=EVERY,
         limit=config.limit,
     )
-
-
-def _network(config: Config, depth: int, which: Array) -> Model:
-    """Linear, normalised, ReLU; at He's scale."""
-    linear = problem.mlp((config.width,), jax.nn.identity, scale=float(np.sqrt(2)))
-    norm, relu = problem.indexed_norm(which), problem.elementwise(jax.nn.relu)
-    return problem.chain(*[linear, norm, relu] * depth, problem.linear(10))
 
 
 def _shifts(

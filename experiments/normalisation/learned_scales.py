@@ -34,6 +34,7 @@ Expect: they move by a few tenths, gradually, and are worth little.
 Run: jaxml run learned_scales
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -150,15 +151,8 @@ def _training(config: Config, family: Family, point: Point) -> Training:
     """Training of the network of one point."""
     data = problem.digits()
     kinds = (problem.batch_norm(), problem.batch_norm(affine=False))
-    hidden = [
-        problem.chain(
-            problem.linear(width),
-            problem.one_of(point.fixed, *kinds),
-            problem.elementwise(jax.nn.relu),
-        )
-        for width in config.widths
-    ]
-    model = problem.chain(*hidden, problem.linear(10))
+    norm = problem.one_of(point.fixed, *kinds)
+    model = problem.normalised_dense(norm, config.widths, outputs=10)
     training = learn.training(
         problem.start(model, data.inputs),
         problem.training_loss(model, problem.cross_entropy),
@@ -175,14 +169,10 @@ def _started(start: Array, params: Params) -> Params:
     """The parameters with every γ at one number."""
 
     def one(path: Any, leaf: Array) -> Array:
-        return start * leaf if _name(path) == "scale" else leaf
+        name = getattr(path[-1], "key", "")
+        return start * leaf if name == "scale" else leaf
 
     return jax.tree_util.tree_map_with_path(one, params)
-
-
-def _name(path: Any) -> str:
-    """Of a parameter in its layer."""
-    return getattr(path[-1], "key", "")
 
 
 def _measured(
@@ -199,11 +189,10 @@ def _measured(
 
 def _distance(params: Params) -> jax.Array:
     """The root mean square over hidden units of the distance of (γ, β) from (1, 0)."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    scales = [leaf - 1 for path, leaf in leaves if _name(path) == "scale"]
-    layers = [layer for layer in params.values() if "layer_01" in layer]
-    offsets = [layer["layer_01"][0]["bias"] for layer in layers]
-    squares = jnp.square(jnp.stack([jnp.concatenate(scales), jnp.concatenate(offsets)]))
+    norms = [layer[LEARNED] for layer in params.values() if isinstance(layer, Sequence)]
+    scales = jnp.concatenate([norm["scale"] - 1 for norm in norms])
+    offsets = jnp.concatenate([norm["bias"] for norm in norms])
+    squares = jnp.square(jnp.stack([scales, offsets]))
     return jnp.sqrt(jnp.mean(jnp.sum(squares, axis=0)))
 
 

@@ -136,15 +136,8 @@ def study(config: Config, keep: Keep) -> Result:
 def _training(config: Config, point: Point) -> Training:
     """Training whose averages keep as much as one point says."""
     data = problem.digits()
-    hidden = [
-        problem.chain(
-            problem.linear(width),
-            problem.batch_norm(point.kept),
-            problem.elementwise(jax.nn.relu),
-        )
-        for width in config.widths
-    ]
-    model = problem.chain(*hidden, problem.linear(10))
+    norm = problem.batch_norm(point.kept)
+    model = problem.normalised_dense(norm, config.widths, outputs=10)
     return learn.training(
         problem.start(model, data.inputs),
         problem.training_loss(model, problem.cross_entropy),

@@ -180,15 +180,8 @@ def _contest(
 def _training(config: Config, size: int, family: Family, point: Point) -> Training:
     """Training with the normaliser of one point."""
     data = problem.digits()
-    hidden = [
-        problem.chain(
-            problem.linear(width),
-            problem.one_of(point.normaliser, *NORMALISERS),
-            problem.elementwise(jax.nn.relu),
-        )
-        for width in config.widths
-    ]
-    model = problem.chain(*hidden, problem.linear(10))
+    norm = problem.one_of(point.normaliser, *NORMALISERS)
+    model = problem.normalised_dense(norm, config.widths, outputs=10)
     batches = learn.split_anew(data, train=config.train, test=config.test, size=size)
     return learn.training(
         problem.start(model, data.inputs),

@@ -52,11 +52,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from jaxml import curvature, learn, problem, randomness, record, tree
+from jaxml import curvature, learn, problem, record, tree
+from jaxml.problem import PairedStarts
 from jaxml.record import Assertion
 from jaxml.record.comparisons import dots, margins
 from jaxml.record.figures import Figure, label, panels, shared_legend
-from jaxml.types import Array, Batch, Keep, Key, Model, Objective, Params, Scalar
+from jaxml.types import Array, Batch, Keep, Objective, Params, Scalar
 
 DATA = {
     "8x8 digits": problem.digits,
@@ -65,10 +66,13 @@ DATA = {
 NETWORKS = (*problem.NORMS, "none, other weights")
 NONE, BATCH, *OTHERS, AGAIN = range(len(NETWORKS))
 NUMBERS = (*range(len(problem.NORMS)), 0)
+DRAWS = (*[0] * len(problem.NORMS), 1)  # of weights and order, within a unit
+RATES = (0.01, 0.04)
 MISSED, SMOOTHNESS, LOSS_RANGE, CHANGE_RANGE, RAW_SMOOTHNESS = range(5)
 BETA, BATCHED, EVERY, EXAMPLES = 0.9, 50, 5, 500
+HE = float(np.sqrt(2))  # scale of the initial weights
 PROMISES = np.array([0.05, 0.1, 0.2, 0.4])  # of the loss, to first order
-RATES = 0.1 * np.array([0.5, 1.0, 2.0, 4.0])
+LENGTHS = 0.1 * np.array([0.5, 1.0, 2.0, 4.0])  # in gradients
 LEVELS = (np.inf, 0.5, 0.1)  # of the training loss
 AT = ("untrained", "a training loss of 0.5 nats", "a training loss of 0.1 nats")
 LOWER_LOSS = 2
@@ -108,15 +112,6 @@ class Result(NamedTuple):
     width: Int[np.ndarray, ""]
 
 
-class Run(NamedTuple):
-    """What a run starts from, and which normalisation its network has."""
-
-    own: Batch
-    key: Key
-    rate: Array
-    which: Array
-
-
 def study(config: Config, keep: Keep) -> Result:
     """One program a data set."""
     found = [
@@ -128,24 +123,24 @@ def study(config: Config, keep: Keep) -> Result:
 
 def _of_data(config: Config, data: Batch) -> np.ndarray:
     """`[network, unit, level, measure]`; all networks but the last start alike."""
-    draw = np.random.default_rng(config.seed)
-    order = draw.random((config.units, len(data.targets))).argsort(axis=1)
-    rates = draw.uniform(0.01, 0.04, config.units).astype(np.float32)
-    network, unit = np.indices((len(NUMBERS), config.units)).reshape(2, -1)
-    own = jax.tree.map(lambda leaf: np.asarray(leaf)[order[unit, :EXAMPLES]], data)
-    keys = jax.random.split(randomness.key(config.seed), (2, config.units))
-    chosen = keys[(network == AGAIN).astype(int), unit]
-    runs = Run(own, chosen, rates[unit], np.array(NUMBERS, np.int32)[network])
+    runs = problem.paired_starts(
+        data,
+        NUMBERS,
+        draws=DRAWS,
+        units=config.units,
+        train=EXAMPLES,
+        rates=RATES,
+        seed=config.seed,
+    )
     found = np.asarray(curvature.mapped(partial(_run, config), (), runs, None))
     return found.reshape(len(NUMBERS), config.units, *found.shape[1:])
 
 
-def _run(config: Config, run: Run, _: None) -> Array:
+def _run(config: Config, run: PairedStarts, _: None) -> Array:
     """`[level, measure]` wherever the loss is first at a level."""
-    linear = problem.mlp((config.width,), jax.nn.identity, scale=float(np.sqrt(2)))
-    relu = problem.elementwise(jax.nn.relu)
-    hidden = [linear, problem.indexed_norm(run.which), relu] * config.layers
-    model: Model = problem.chain(*hidden, problem.linear(10))
+    norm = problem.indexed_norm(run.which)
+    widths = [config.width] * config.layers
+    model = problem.normalised_dense(norm, widths, outputs=10, scale=HE)
     loss = problem.objective(model, problem.cross_entropy)
     params, _ = problem.start(model, run.own.inputs)(run.key)
     momentum = learn.momentum(learn.Hyper(lr=run.rate, momentum=BETA))
@@ -173,7 +168,7 @@ def _along(loss: Objective, params: Params, own: Batch) -> Array:
     promises = jnp.asarray(PROMISES, value.dtype)
     seen = curvature.along_step(in_units, at, own, lengths=promises / own_scale)
     missed = jnp.max(jnp.abs(seen.loss / value - (1 - promises)))
-    raw = curvature.along_step(loss, params, own, lengths=RATES)
+    raw = curvature.along_step(loss, params, own, lengths=LENGTHS)
     measures = (
         missed,
         seen.beta / own_scale,

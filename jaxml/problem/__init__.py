@@ -55,6 +55,7 @@ from jaxml.problem.models.normalisation.several import with_exact_statistics
 from jaxml.problem.models.normalisation.several import with_precise_statistics
 from jaxml.problem.models.normalisation.statistics import RunningStatistics
 from jaxml.problem.models.normalised import batch_normalised
+from jaxml.problem.models.normalised_dense import normalised_dense
 from jaxml.problem.models.sums import hard_sigmoid, hard_sigmoids_of_curve
 from jaxml.problem.models.sums import relus_of_curve, relus_of_hard_sigmoids
 from jaxml.problem.models.sums import sigmoid_stairs, stairs_bound
@@ -63,6 +64,7 @@ from jaxml.problem.objectives import criterion, evaluation, objective, outputs, 
 from jaxml.problem.objectives import training_loss
 from jaxml.problem.penalties import without_biases
 from jaxml.problem.smoothing import smoothed_cross_entropy, soft_cross_entropy
+from jaxml.problem.tasks.boards import capture_boards
 from jaxml.problem.tasks.classical import Classifier, nearest_neighbour
 from jaxml.problem.tasks.classical import ridge_classifier, stored_examples
 from jaxml.problem.tasks.dust import dust_windows, hourly_dust
@@ -79,6 +81,7 @@ from jaxml.problem.tasks.networks import square_wave, tanh_sinc, unravel
 from jaxml.problem.tasks.networks import untrained_logits, wider_inputs
 from jaxml.problem.tasks.normalised import normalised_workload
 from jaxml.problem.tasks.overfitting import other_signs, patch_network, relabelled
+from jaxml.problem.tasks.paired_starts import PairedStarts, paired_starts
 from jaxml.problem.tasks.parity import parity_clothing
 from jaxml.problem.tasks.planted import planted_cases
 from jaxml.problem.tasks.planted_parts import PlantedCase
