@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,15 +51,19 @@ def read(path: Path) -> dict[str, Claim]:
     """
     if not os.path.exists(path):
         return {}
+    return dict(_written(contents(path), str(path)))
+
+
+@lru_cache(maxsize=16)
+def _written(text: bytes, origin: str) -> dict[str, Claim]:
+    """The claims that a file holds, kept because every study asks for the course's."""
     try:
-        tables = tomllib.loads(contents(path).decode())
-    except InputError:
-        raise
+        tables = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path} cannot be read as TOML ({error}): correct it first."
+            f"{origin} cannot be read as TOML ({error}): correct it first."
         ) from error
-    return parse(tables, str(path))
+    return parse(tables, origin)
 
 
 def parse(tables: Mapping[str, Any], origin: str) -> dict[str, Claim]:

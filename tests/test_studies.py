@@ -1,6 +1,7 @@
 """Every study keeps the contract; its SMOKE, run twice in one process, gives the same
-bits. Every sixth is run twice here unless it takes long, the others by `make stress`,
-which also lowers what each of them compiles for accelerators.
+bits. The SMOKE of every third is run here unless it takes long, of every sixth twice;
+all of them by `make stress`, which also lowers what each of them compiles for
+accelerators.
 """
 
 import dataclasses
@@ -59,7 +60,8 @@ LONG = (
 """Studies whose SMOKE takes longest."""
 
 PATHS = shipped.within(shipped.studies())
-TWICE = [path for path in PATHS[::6] if path.stem not in LONG]
+HERE = [path for path in PATHS[::3] if path.stem not in LONG]
+TWICE = [path for path in PATHS[::6] if path in HERE]
 STRESS_TWICE = [path for path in PATHS if path not in TWICE]
 
 
@@ -185,7 +187,13 @@ def smoked(path: Path) -> Smoke:
     return Smoke(study, first, asserted, study.figures(first, *timings))
 
 
-@pytest.fixture(scope="module", params=PATHS, ids=lambda path: path.stem)
+RUN = [
+    path if path in HERE else pytest.param(path, marks=pytest.mark.stress)
+    for path in PATHS
+]
+
+
+@pytest.fixture(scope="module", params=RUN, ids=lambda path: path.stem)
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     yield smoked(request.param)
     COMPILED.pop(request.param, None)
