@@ -146,6 +146,45 @@ def test_replicates_of_other_findings_do_not_count(place: Path) -> None:
     assert json.loads(path.read_text())["replicates"] == []
 
 
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [("np.array([config.value * 1])", 1), ("np.array([config.value + 1])", 0)],
+)
+def test_replicates_outlive_a_rewriting_that_changes_no_bit(
+    place: Path, code: str, kept: int
+) -> None:
+    commit(place)
+    assert main(["run", "number", "--seed", "1"]) == 0
+    assert main(["report", "--readme", "DOC.md"]) == 0
+    shutil.rmtree(place / "runs")
+    edit(place, "np.array([config.value])", code)
+    assert main(["run", "number"]) == 0
+    assert len(collected(Path("runs"), print).found["number"].replicates) == kept
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_of_verdicts_without_digests_equal_findings_must_have_been_drawn(
+    place: Path, drawn: bool
+) -> None:
+    """A certain number would be equal whatever the arrays are."""
+    if drawn:
+        edit(place, "import above, certain,", "import above, sample_mean,")
+        numbers = "sample_mean(result.number + np.array([0.1, 0.3, 0.2]))"
+        edit(place, "certain(result.number[0])", numbers)
+    path = commit(place)
+    assert main(["run", "number", "--seed", "1"]) == 0
+    assert main(["report", "--readme", "DOC.md"]) == 0
+    shutil.rmtree(place / "runs")
+    verdicts = json.loads(path.read_text())
+    assert len(verdicts["replicates"]) == 1
+    del verdicts["manifest"]["digests"]
+    path.write_text(json.dumps(verdicts))
+    edit(place, "np.array([config.value])", "np.array([config.value * 1])")
+    assert main(["run", "number"]) == 0
+    found = collected(Path("runs"), print).found["number"]
+    assert len(found.replicates) == int(drawn)
+
+
 def test_a_damaged_committed_file_stops_the_tables_and_keeps_them(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -186,6 +186,7 @@ _COMMITTED_TOO: Form = {
     "data": texts,
     "asserting": is_text,
     "own_claims": _are_claims,
+    "digests": texts,
 }
 
 
