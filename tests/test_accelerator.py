@@ -21,6 +21,7 @@ def bits(tree):
     return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
 
 
+@pytest.mark.stress
 @pytest.mark.device
 @pytest.mark.invariance
 @pytest.mark.parametrize("family", [learn.momentum, learn.adam])
@@ -40,6 +41,7 @@ def test_a_sweep_has_equal_bits_twice(family):
     assert (first.diverged_at == -1).all()
 
 
+@pytest.mark.stress
 @pytest.mark.device
 @pytest.mark.invariance
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -94,6 +96,7 @@ def test_a_step_has_the_operations_that_its_products_have():
     assert 1 <= analysis["flops"] / peak.dense(size.widths, size.examples) < 1.05
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 def test_the_benchmarks_of_accelerators_run():
     one, four = lanes.measure(lanes.SMOKE)

@@ -61,10 +61,10 @@ EXPERIMENTS = {
     ("name", "lanes", "counts"),
     [
         ("momentum", 3, COUNTS),
-        ("adam", 3, (1, 4)),
+        pytest.param("adam", 3, (1, 4), marks=pytest.mark.stress),
         pytest.param("adam", 1, (1, 4), marks=pytest.mark.stress),
         pytest.param("lookahead", 3, (1, 8), marks=pytest.mark.stress),
-        ("convolution", 3, (1, 2)),
+        pytest.param("convolution", 3, (1, 2), marks=pytest.mark.stress),
     ],
 )
 def test_the_number_of_devices_changes_no_bit(name, lanes, counts):
@@ -105,6 +105,7 @@ def test_float64_is_kept_in_every_thread():
     assert bits(found[0]) == bits(found[1])
 
 
+@pytest.mark.stress
 @pytest.mark.invariance
 def test_a_resumed_sweep_may_have_another_number_of_devices():
     """Stages keep names and bits; of those that are kept nothing is computed again."""

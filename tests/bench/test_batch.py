@@ -45,6 +45,7 @@ def test_the_fit_recovers_a_law() -> None:
     assert 0 < law.deviation < 0.1
 
 
+@pytest.mark.stress
 @pytest.mark.invariance
 def test_a_slow_round_moves_no_estimate_far() -> None:
     seconds = timings(0.02)
@@ -54,6 +55,7 @@ def test_a_slow_round_moves_no_estimate_far() -> None:
         assert abs(one.value - other.value) / one.value < 0.03
 
 
+@pytest.mark.stress
 @pytest.mark.golden
 def test_the_ends_of_the_law() -> None:
     flat = affine.fit(SIZES, np.full((3, len(SIZES)), 2.0))

@@ -9,6 +9,7 @@ from jaxml.record.diagnosis_figure import diagnosis_figure
 TINY = learn.Budget(updates=4, batch=8, seeds=2, longer=1, factors=(1.0,), lanes=2)
 
 
+@pytest.mark.stress
 @pytest.mark.identity
 def test_a_training_of_four_updates_is_not_fine() -> None:
     found = example(TINY)

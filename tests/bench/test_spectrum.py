@@ -29,6 +29,7 @@ def torch() -> ModuleType:
     return module
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 def test_ours_and_arpack_find_the_ends_of_the_matrix(
     given: Task, exact: np.ndarray

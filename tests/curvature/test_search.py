@@ -231,6 +231,7 @@ def softmax_network(decay):
     return objective
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 def test_a_zero_unit_makes_a_minimum_a_saddle_with_the_spectrum_of_the_closed_form():
     """The errors and their correlation with the inputs are NumPy's; the wide Hessian is

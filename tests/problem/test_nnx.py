@@ -93,7 +93,10 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name",
+    ["nnx", *(pytest.param(n, marks=pytest.mark.stress) for n in list(MODELS)[1:])],
+)
 def test_a_sweep_that_stores_each_chunk_compares_and_bends(name, tmp_path):
     """Through `sweep` with a `keep` that writes and reads files, then the Hessian."""
 

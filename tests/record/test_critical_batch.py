@@ -53,6 +53,7 @@ def test_where_larger_batches_always_or_never_save_updates_the_law_is_at_its_end
     assert found.critical[:3] == (critical, critical, critical)
 
 
+@pytest.mark.stress
 @pytest.mark.statistics
 def test_intervals_cover_the_law_at_their_stated_rate():
     """120 experiments, so four standard errors of a coverage of 0.95 are 0.08."""

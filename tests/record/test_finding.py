@@ -226,6 +226,7 @@ def test_a_finding_records_all_that_it_was_compared_with():
     }
 
 
+@pytest.mark.stress
 @pytest.mark.statistics
 def test_no_true_null_is_decided_more_often_than_in_one_study_of_twenty():
     rng, wrong = np.random.default_rng(0), 0

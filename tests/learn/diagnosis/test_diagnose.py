@@ -66,6 +66,7 @@ def diagnosed(
     )
 
 
+@pytest.mark.stress
 @pytest.mark.statistics
 def test_a_rate_that_is_far_too_small_is_an_optimization_failure() -> None:
     found = diagnosed((1, 2, 3), 0.01)

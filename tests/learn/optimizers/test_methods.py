@@ -179,6 +179,7 @@ def test_every_family_of_the_table_has_an_oracle():
     assert set(WRAPPED) == set(oracles.WRAPPERS)
 
 
+@pytest.mark.stress
 @pytest.mark.oracle
 def test_swats_has_switched_and_prodigy_has_grown():
     """Else the test above has only seen Adam."""

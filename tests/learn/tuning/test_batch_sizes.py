@@ -87,6 +87,7 @@ def test_both_ways_make_the_same_updates_and_one_compiles_once(whole):
     assert "micro" in whole.way and "micro" in parts.way and whole.way != parts.way
 
 
+@pytest.mark.stress
 @pytest.mark.invariance
 def test_both_ways_agree_in_one_order_without_the_remainder():
     plan = learn.BatchSizes(

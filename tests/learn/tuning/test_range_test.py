@@ -163,8 +163,18 @@ def digits(steps):
 
 
 @pytest.mark.statistics
-@pytest.mark.parametrize("steps", [100, 1000])
-@pytest.mark.parametrize("name", ["momentum", "adam", "rmsprop"])
+@pytest.mark.parametrize(
+    ("name", "steps"),
+    [
+        ("momentum", 100),
+        *(
+            pytest.param(name, steps, marks=pytest.mark.stress)
+            for name in ("momentum", "adam", "rmsprop")
+            for steps in (100, 1000)
+            if (name, steps) != ("momentum", 100)
+        ),
+    ],
+)
 def test_what_is_recommended_trains_a_network_on_seeds_of_its_own(name, steps):
     """Ln 10 at the start, below a third of it at the end, on six seeds that the test
     has not seen.
