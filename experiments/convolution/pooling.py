@@ -10,9 +10,10 @@ must play, one of 64. One stone more or less, or one point aside, is another ans
 All networks have two layers of filters of 3 x 3 with ReLUs, which see the 5 x 5 points
 that an answer depends on. Pictures go on to a dense layer; boards, as in AlphaGo, to
 one output a point, or four of a block of 2 x 2 where the maps are half as large, so
-that no place is beyond words. They differ in what halves the maps: nothing, a max pool
-behind the first layer, every second output of it (a stride), or dropping every second
-row and column of what is given. What each outcome would look like:
+that every point can be answered. They differ in what halves the maps: nothing, a max
+pool behind the first layer, every second output of it (a stride), or dropping every
+second row and column of what is given. The dense layer behind smaller maps has a
+quarter of the weights. What each outcome would look like:
 
 - *Survives*: of what the whole input brings above chance, in accuracy on others, more
   than three quarters is left by half of the rows and columns. That must hold of
@@ -40,7 +41,7 @@ Claims: C130.
 Sources: Silver et al. 2016, "Mastering the game of Go with deep neural networks and
     tree search" (no pooling); Springenberg et al. 2015, arXiv:1412.6806 (strides).
 Cost: not yet run in full.
-Expect: pictures survive, boards do not, and a pool is worse than a stride on boards.
+Expect: pictures survive and boards do not; a pool costs boards a few points.
 Run: jaxml run pooling
 """
 
