@@ -49,12 +49,14 @@ from jaxml.problem.models.normalisation.groups import layer_norm, rms_norm
 from jaxml.problem.models.normalisation.indexed import NORMS, indexed_norm
 from jaxml.problem.models.normalisation.kernels import spectral_normed, weight_normed
 from jaxml.problem.models.normalisation.noise import noisy
+from jaxml.problem.models.normalisation.pooled import POOLS, pooled_norm
 from jaxml.problem.models.normalisation.renorm import RunningDeviations, batch_renorm
 from jaxml.problem.models.normalisation.several import accumulated_loss
 from jaxml.problem.models.normalisation.several import with_exact_statistics
 from jaxml.problem.models.normalisation.several import with_precise_statistics
 from jaxml.problem.models.normalisation.statistics import RunningStatistics
 from jaxml.problem.models.normalised import batch_normalised
+from jaxml.problem.models.normalised_convolutions import normalised_convolutions
 from jaxml.problem.models.normalised_dense import normalised_dense
 from jaxml.problem.models.sums import hard_sigmoid, hard_sigmoids_of_curve
 from jaxml.problem.models.sums import relus_of_curve, relus_of_hard_sigmoids
@@ -64,6 +66,7 @@ from jaxml.problem.objectives import criterion, evaluation, objective, outputs, 
 from jaxml.problem.objectives import training_loss
 from jaxml.problem.penalties import without_biases
 from jaxml.problem.smoothing import smoothed_cross_entropy, soft_cross_entropy
+from jaxml.problem.spectral_penalty import spectral_penalty
 from jaxml.problem.tasks.boards import capture_boards
 from jaxml.problem.tasks.classical import Classifier, nearest_neighbour
 from jaxml.problem.tasks.classical import ridge_classifier, stored_examples
