@@ -36,7 +36,7 @@ training, which `noisy_normalisation` asks.
 
 Claims: C105.
 Source: Santurkar et al. 2018, arXiv:1805.11604, definition 2.1.
-Cost: not yet run in full.
+Cost: a minute and a half on 2 cores, compilation included.
 Expect: not reduced in deep networks; open in shallow ones.
 Run: jaxml run covariate_shift
 """

@@ -18,7 +18,7 @@ Not tested: variances and shapes of distributions; convolution.
 
 Claims: C105.
 Source: Santurkar et al. 2018, arXiv:1805.11604, section 2.2 and figure 2.
-Cost: not yet run in full.
+Cost: seconds, after `noisy_normalisation`.
 Expect: noise moves them several times as far as updates do.
 Run: jaxml run moving_inputs
 """

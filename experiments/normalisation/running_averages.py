@@ -30,7 +30,7 @@ hardly change while an average is taken; convolution; other data.
 Claims: C102.
 Sources: Ioffe and Szegedy 2015, arXiv:1502.03167, algorithm 2; Wu and Johnson 2021,
     arXiv:2105.07576, section 3; PyTorch's documentation of BatchNorm1d.
-Cost: not yet run in full; about two minutes on 2 cores.
+Cost: 20 seconds on 2 cores, compilation included.
 Expect: p = 0.9 serves, and p = 0.1 loses one or two points.
 Run: jaxml run running_averages
 """
