@@ -84,18 +84,18 @@ def _sides(deciding: Sequence[Evidence]) -> dict[Reply, tuple[str, ...]]:
 
 
 def _together(verdicts: set[Verdict]) -> Reply:
-    """What one setting says: its verdict where all agree, undecided where one is open,
-    else depends.
+    """What one setting says: depends where two are decided and differ, whatever is open
+    besides; undecided where one is open; else the verdict in which all agree.
 
     >>> _together({"supported"}), _together({"supported", "undecided"})
     ('supported', 'undecided')
-    >>> _together({"supported", "refuted"})
+    >>> _together({"supported", "refuted", "undecided"})
     'depends'
     """
+    if len(verdicts - {"undecided"}) > 1:
+        return "depends"
     if "undecided" in verdicts:
         return "undecided"
-    if len(verdicts) > 1:
-        return "depends"
     agreed: list[Reply] = [each for each in VERDICTS if each in verdicts]
     return agreed[0]
 
