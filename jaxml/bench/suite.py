@@ -9,7 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import jax
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from jaxml.bench import batch_rows, comparison
 from jaxml.bench.catalogue import names
 from jaxml.bench.machine import describe
 from jaxml.bench.rows import Row, Seconds, cells, label, read, write
+from jaxml.commands.verify import compiled_anew
 from jaxml.record import figures
 from jaxml.types import InputError
 
@@ -39,7 +39,18 @@ def run(chosen: Sequence[str], out: Path, against: Path | None = None) -> None:
     """
     before = against and comparison.earlier(against, chosen)
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    jax.config.update("jax_enable_compilation_cache", False)
+    with compiled_anew():
+        new = _measured(chosen, out)
+    if before:
+        then, old = before
+        found = list(comparison.changes(new, old))
+        comparison.show(found, list(comparison.differing(describe(), then)))
+
+
+def _measured(chosen: Sequence[str], out: Path) -> list[Row]:
+    """The rows of all these benchmarks, which are written, printed and drawn one by
+    one.
+    """
     machine = describe()
     path = out / f"{machine['platform']}.json"
     rows, plots, new = _earlier(path, machine), [], []
@@ -55,13 +66,10 @@ def run(chosen: Sequence[str], out: Path, against: Path | None = None) -> None:
         plots = draw(rows, path.with_suffix(".png"))
         show(measured)
         new += measured
-    if before:
-        then, old = before
-        found = list(comparison.changes(new, old))
-        comparison.show(found, list(comparison.differing(machine, then)))
     print(f"Numbers: {path}")
     for plot in plots:
         print(f"Plot: {plot}")
+    return new
 
 
 def _earlier(path: Path, machine: dict) -> list[Row]:
