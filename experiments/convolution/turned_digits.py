@@ -233,7 +233,10 @@ def _batches(config: Config, pictures: Batch, point: Point) -> Batches:
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Of each of COPIES."""
     copies = range(1, len(DEGREES))
-    return tuple(each for copy in copies for each in _of_copies(result, copy))
+    kinds = (_lost, _transformed)
+    return tuple(
+        each for copy in copies for kind in kinds for each in kind(result, copy)
+    )
 
 
 def _arm(
@@ -252,25 +255,30 @@ def _beyond_half(ours: np.ndarray, copies: np.ndarray, upright: np.ndarray) -> f
     return regained - record.mean_difference(upright, copies) / 2
 
 
-def _of_copies(result: Result, copy: int) -> list[Assertion]:
-    """What is lost of one kind of copies, and what brings it back."""
+def _judged(
+    result: Result, copy: int, role: Any, statement: str, rule: Rule, *arms: Arm
+) -> Assertion:
+    """Two arms by their difference, three by what is regained beyond half."""
+    statistic = record.mean_difference if len(arms) == 2 else _beyond_half
+    setting = (
+        f"8x8 digits in a frame of {SIDE}x{SIDE} pixels, {result.examples} for "
+        f"training, copies {COPIES[copy - 1]}; 8 and 16 filters of 3 x 3, each with a "
+        f"max pool, Adam, {result.updates} updates of {BATCH}, rate tuned for each"
+    )
+    return role(
+        "C135",
+        statement,
+        record.tuned(statistic, *arms, tuning=int(result.tuning)),
+        rule,
+        unit="accuracy difference",
+        setting=setting,
+    )
+
+
+def _lost(result: Result, copy: int) -> list[Assertion]:
+    """What is lost of one kind of copies, and what augmentation brings back."""
     arm, upright = partial(_arm, result, copy), _arm(result, 0)
-    plain, name = arm(), COPIES[copy - 1]
-
-    def judged(role: Any, statement: str, rule: Rule, *arms: Arm) -> Assertion:
-        statistic = record.mean_difference if len(arms) == 2 else _beyond_half
-        return role(
-            "C135",
-            statement,
-            record.tuned(statistic, *arms, tuning=int(result.tuning)),
-            rule,
-            unit="accuracy difference",
-            setting=f"8x8 digits in a frame of {SIDE}x{SIDE} pixels, "
-            f"{result.examples} for training, copies {name}; 8 and 16 filters "
-            f"of 3 x 3, each with a max pool, Adam, {result.updates} updates of "
-            f"{BATCH}, rate tuned for each",
-        )
-
+    judged, plain = partial(_judged, result, copy), arm()
     return [
         judged(
             record.deciding,
@@ -297,6 +305,14 @@ def _of_copies(result: Result, copy: int) -> list[Assertion]:
             plain,
             upright,
         ),
+    ]
+
+
+def _transformed(result: Result, copy: int) -> list[Assertion]:
+    """What a spatial transformer adds."""
+    arm, upright = partial(_arm, result, copy), _arm(result, 0)
+    judged, plain = partial(_judged, result, copy), arm()
+    return [
         judged(
             record.deciding,
             "A spatial transformer makes a convolutional network that learned each "

@@ -262,7 +262,7 @@ class Rung(NamedTuple):
     theirs: Seen | None = None
 
 
-RUNGS = (
+OF_SIGMOIDS = (
     Rung(
         "1 squared error fails",
         "Three layers of sigmoids under squared error end at a training accuracy below "
@@ -294,6 +294,8 @@ RUNGS = (
         DEEP_SIGMOIDS,
         SIGMOIDS,
     ),
+)
+OF_THIRTEEN_LAYERS = (
     Rung(
         "5 ReLUs improve",
         "Thirteen layers of ReLUs end at a higher training accuracy than thirteen of "
@@ -325,6 +327,8 @@ RUNGS = (
         DEEP_ADAM._replace(moment=0),
         DEEP_RELUS._replace(moment=0),
     ),
+)
+OF_NOISE_AND_DROPOUT = (
     Rung(
         "8 noise ruins",
         "Noise of deviation 1 leaves three layers of ReLUs less than half of their "
@@ -373,6 +377,7 @@ RUNGS = (
         RELUS._replace(pictures=CLEAR),
     ),
 )
+RUNGS = (*OF_SIGMOIDS, *OF_THIRTEEN_LAYERS, *OF_NOISE_AND_DROPOUT)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:

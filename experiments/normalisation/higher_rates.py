@@ -219,6 +219,11 @@ def _judged(
     rule: Rule,
 ) -> Assertion:
     layers, width = len(result.widths), result.widths[0]
+    setting = (
+        f"8x8 digits, {result.examples} of them for training, dense network of "
+        f"{layers} hidden layers of {width} ReLUs, SGD with momentum 0.9 in batches of "
+        f"50, {result.updates[-1]} updates at {SCHEDULES[schedule]}"
+    )
     return role(
         "C103",
         statement,
@@ -230,9 +235,7 @@ def _judged(
         ),
         rule,
         unit="log ratio" if rule in (SLOWER, FASTER) else "accuracy difference",
-        setting=f"8x8 digits, {result.examples} of them for training, dense network of "
-        f"{layers} hidden layers of {width} ReLUs, SGD with momentum 0.9 in batches of "
-        f"50, {result.updates[-1]} updates at {SCHEDULES[schedule]}",
+        setting=setting,
         figure="rates",
     )
 
