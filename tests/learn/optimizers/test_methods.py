@@ -135,14 +135,10 @@ def walk(name, hyper, shape=learn.cosine):
 
 def rates_of(name, hyper, shape=learn.cosine):
     """SAM's rate is that at the beginning of its climb."""
-    first = hyper.period if name == "sam" else 1
+    first = int(hyper.period) if name == "sam" else 1
     with jax.enable_x64(True):
-        return np.array(
-            [
-                float(learn.rate_at(hyper, shape)(t // first * first))
-                for t in range(STEPS)
-            ]
-        )
+        steps = jnp.arange(STEPS) // first * first
+        return np.asarray(jax.vmap(learn.rate_at(hyper, shape))(steps))
 
 
 def expected(name, hyper, rates):
