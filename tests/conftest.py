@@ -14,9 +14,9 @@ os.environ["OPENBLAS_NUM_THREADS"] = (
     "1"  # small matrices: threads only wait for one another
 )
 AS_SHIPPED = "JAXML_TEST_AS_SHIPPED" in os.environ
-"""Whether programs are optimised as a user's are, which `make stress` asks for;
-compiling them in a hurry takes a third of the time. Fusion emitters can be left out on
-a JAX that still has what was before them.
+"""Whether programs are optimised as a user's are, which `make stress` asks for in tests
+that mean something on a device; compiling them in a hurry takes a third of the time.
+Fusion emitters can be left out on a JAX that still has what was before them.
 """
 FLAGS = ["--xla_force_host_platform_device_count=4"]
 if not AS_SHIPPED:

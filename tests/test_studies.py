@@ -1,7 +1,8 @@
-"""Every study keeps the contract; its SMOKE, run twice in one process, gives the same
-bits. The SMOKE of every third is run here unless it takes long, of every sixth twice;
-all of them by `make stress`, which also lowers what each of them compiles for
-accelerators.
+"""Every study keeps the contract, its programs are lowered for accelerators, and its
+SMOKE, run twice in one process, gives the same bits.
+
+`make test` runs the SMOKE of every third unless it takes long, `make stress` those of
+all others; twice that of every second study, and of all that have no verdict yet.
 """
 
 import dataclasses
@@ -61,8 +62,22 @@ LONG = (
 
 PATHS = shipped.within(shipped.studies())
 HERE = [path for path in PATHS[::3] if path.stem not in LONG]
-TWICE = [path for path in PATHS[::6] if path in HERE]
-STRESS_TWICE = [path for path in PATHS if path not in TWICE]
+
+
+def entered(path: Path) -> bool:
+    """Whether the study has a verdict."""
+    return (shipped.studies() / FOLDER / f"{path.stem}.json").is_file()
+
+
+def marked(paths: list[Path]) -> list[Any]:
+    """Those whose SMOKE is not run here wait for `make stress`."""
+    return [
+        path if path in HERE else pytest.param(path, marks=pytest.mark.stress)
+        for path in paths
+    ]
+
+
+TWICE = [path for path in PATHS if path in PATHS[::2] or not entered(path)]
 
 
 def compiler_options(*, steady: bool) -> dict[str, Any]:
@@ -187,34 +202,18 @@ def smoked(path: Path) -> Smoke:
     return Smoke(study, first, asserted, study.figures(first, *timings))
 
 
-RUN = [
-    path if path in HERE else pytest.param(path, marks=pytest.mark.stress)
-    for path in PATHS
-]
-
-
-@pytest.fixture(scope="module", params=RUN, ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=marked(PATHS), ids=lambda path: path.stem)
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     yield smoked(request.param)
     COMPILED.pop(request.param, None)
     jax.clear_caches()
 
 
-@pytest.mark.parametrize("smoke", TWICE, indirect=True, ids=lambda path: path.stem)
-def test_the_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
-    require_equal_again(smoke)
-
-
-@pytest.mark.stress
 @pytest.mark.parametrize(
-    "smoke", STRESS_TWICE, indirect=True, ids=lambda path: path.stem
+    "smoke", marked(TWICE), indirect=True, ids=lambda path: path.stem
 )
-def test_every_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
-    require_equal_again(smoke)
-
-
-def require_equal_again(smoke: Smoke) -> None:
-    """Runs the study once more."""
+def test_the_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
+    """The study is run once more."""
     study = smoke.study
     needed = [smoke_result(shipped.needed(study.path, name)) for name in study.needs]
     with hurried(study):
@@ -226,7 +225,6 @@ def require_equal_again(smoke: Smoke) -> None:
         assert (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes()), name
 
 
-@pytest.mark.stress
 def test_every_program_is_lowered_for_accelerators(smoke: Smoke) -> None:
     programs = COMPILED[smoke.study.path]
     said = {lowered_for(ACCELERATORS, program) for program in programs}
@@ -305,8 +303,8 @@ def test_a_study_lies_in_the_topic_of_what_it_decides(path: Path) -> None:
     """Or, as long as it decides nothing, of the first claim that it announces."""
     known = loaded(path).announced
     ids = list(claims.announced(describe(path).notes["Claims"]))[:1]
-    committed = shipped.studies() / FOLDER / f"{path.stem}.json"
-    if committed.is_file():
+    if entered(path):
+        committed = shipped.studies() / FOLDER / f"{path.stem}.json"
         findings = load_verdicts(committed).findings
         ids = [each.claim for each in findings if each.role == "deciding"] or ids
     folders = {claims.folder(known[name].topic) for name in ids}
@@ -364,10 +362,9 @@ LONGER = {"heavy_tails": {"steps": 300}}
 
 def moved_by_a_seed(path: Path) -> bool:
     """Whether a committed replicate from another seed measured other values."""
-    committed = shipped.studies() / FOLDER / f"{path.stem}.json"
-    if not committed.is_file():
+    if not entered(path):
         return False
-    verdicts = load_verdicts(committed)
+    verdicts = load_verdicts(shipped.studies() / FOLDER / f"{path.stem}.json")
     first = [finding.measured for finding in verdicts.findings]
     return any(
         [finding.measured for finding in replicate.findings] != first
@@ -376,7 +373,6 @@ def moved_by_a_seed(path: Path) -> bool:
     )
 
 
-@pytest.mark.stress
 def test_another_seed_gives_other_arrays(smoke: Smoke) -> None:
     """As replicates show, or, where there is none that does, another SMOKE."""
     study = smoke.study
