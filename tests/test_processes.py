@@ -97,7 +97,7 @@ def findings(result):
 
 
 def figures(result):
-    return {"ends": drawing.panels(1)[0]}
+    return {"ends": drawing.Figure()}
 '''
 
 

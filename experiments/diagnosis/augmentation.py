@@ -30,7 +30,7 @@ than a half.
 
 Claims: C037.
 Source: Simard, Steinkraus and Platt 2003, ICDAR (distortions of digits).
-Cost: 40 seconds on 2 cores, compilation included.
+Cost: 210 seconds on 2 cores, beside other work.
 Expect: upside-down flips hurt both; left-right flips hurt digits alone.
 Run: jaxml run augmentation
 """

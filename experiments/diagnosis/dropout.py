@@ -30,7 +30,7 @@ which dropout may want a higher one.
 
 Claims: C040.
 Sources: Hinton et al. 2012, arXiv:1207.0580; Srivastava et al. 2014, "Dropout".
-Cost: 25 seconds on 2 cores, compilation included.
+Cost: 100 seconds on 2 cores, beside other work.
 Expect: all as the course says, the gain on right labels a small one.
 Run: jaxml run dropout
 """

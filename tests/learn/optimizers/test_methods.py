@@ -154,7 +154,9 @@ def stack(path):
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("shape", [learn.constant, learn.cosine])
+@pytest.mark.parametrize(
+    "shape", [pytest.param(learn.constant, marks=pytest.mark.stress), learn.cosine]
+)
 @pytest.mark.parametrize("name", [*oracles.ORACLES, *oracles.WRAPPERS])
 def test_a_family_walks_as_its_paper_says(name, shape):
     hyper = hyper_for(name)
