@@ -19,7 +19,7 @@ That of whole networks follows layer by layer. Whether the restriction helps is 
 
 Claims: C128, C036.
 Source: LeCun 1989, "Generalization and network design strategies".
-Cost: not yet run in full; seconds.
+Cost: 1 second on 2 cores, compilation included.
 Expect: equal but for rounding; the nearest convolution leaves nearly all of a matrix.
 Run: jaxml run convolution_matrix
 """

@@ -22,7 +22,7 @@ The homework's MNIST and its 98 epochs are not repeated.
 
 Claims: C164.
 Sources: Zhang et al. 2017, arXiv:1611.03530.
-Cost: 75 seconds on 2 cores, compilation included.
+Cost: 110 seconds on 2 cores, beside other work.
 Expect: as the course says.
 Run: jaxml run label_noise
 """

@@ -27,7 +27,7 @@ Not tested: forecasts of later days, the channel's own views.
 
 Claims: C016.
 Sources: the course's first lecture; Glorot, Bordes and Bengio 2011.
-Cost: not measured yet.
+Cost: 250 seconds on 2 cores, beside other work.
 Expect: ReLUs end lower in three layers on R; sigmoids do not lose in one.
 Run: jaxml run relu_or_sigmoid
 """
