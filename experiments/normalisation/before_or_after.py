@@ -197,11 +197,11 @@ def _measured(
     model: Model, probe: Any, train: TrainState
 ) -> tuple[Any, dict[str, Array]]:
     """Held-out accuracy and training loss by statistics of all training examples."""
-    params, own, state = train.params, train.data, train.model_state
-    whole = jax.tree.map(lambda field: field[None], own.train)
-    exact = problem.with_precise_statistics(model, params, state, whole)
-    accuracy = problem.objective(model, problem.accuracy, state=exact)
-    loss = problem.objective(model, problem.cross_entropy, state=exact)
+    params, own = train.params, train.data
+    precise = partial(
+        problem.precise_objective, model, state=train.model_state, examples=own.train
+    )
+    accuracy, loss = precise(problem.accuracy), precise(problem.cross_entropy)
     seen = (accuracy(params, own.test), loss(params, own.train))
     return probe, dict(zip(MEASURES, seen, strict=True))
 

@@ -189,11 +189,11 @@ def _measured(
     model: Model, probe: Any, train: TrainState
 ) -> tuple[Any, dict[str, Array]]:
     """Held-out accuracy by statistics of all training examples."""
-    params, own = train.params, train.data
-    whole = jax.tree.map(lambda field: field[None], own.train)
-    exact = problem.with_precise_statistics(model, params, train.model_state, whole)
-    accuracy = problem.objective(model, problem.accuracy, state=exact)
-    return probe, {"accuracy": accuracy(params, own.test)}
+    own = train.data
+    accuracy = problem.precise_objective(
+        model, problem.accuracy, train.model_state, own.train
+    )
+    return probe, {"accuracy": accuracy(train.params, own.test)}
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:

@@ -181,11 +181,11 @@ def _measured(
     model: Model, probe: Any, train: TrainState
 ) -> tuple[Any, dict[str, Array]]:
     """Held-out accuracy by statistics of all training examples, and the distance."""
-    params, state = train.params, train.model_state
-    whole = jax.tree.map(lambda field: field[None], train.data.train)
-    exact = problem.with_precise_statistics(model, params, state, whole)
-    accuracy = problem.objective(model, problem.accuracy, state=exact)
-    seen = (accuracy(params, train.data.test), _distance(params))
+    params, own = train.params, train.data
+    accuracy = problem.precise_objective(
+        model, problem.accuracy, train.model_state, own.train
+    )
+    seen = (accuracy(params, own.test), _distance(params))
     return probe, dict(zip(MEASURES, seen, strict=True))
 
 

@@ -50,6 +50,7 @@ from jaxml.problem.models.normalisation.indexed import NORMS, indexed_norm
 from jaxml.problem.models.normalisation.kernels import spectral_normed, weight_normed
 from jaxml.problem.models.normalisation.noise import noisy
 from jaxml.problem.models.normalisation.pooled import POOLS, pooled_norm
+from jaxml.problem.models.normalisation.precise import precise_objective
 from jaxml.problem.models.normalisation.renorm import RunningDeviations, batch_renorm
 from jaxml.problem.models.normalisation.several import accumulated_loss
 from jaxml.problem.models.normalisation.several import with_exact_statistics

@@ -95,6 +95,31 @@ def test_precise_statistics_join_those_of_batches_by_themselves(begun):
         assert float(found[name].weight) == 1
 
 
+@pytest.mark.oracle
+def test_a_precise_objective_normalises_others_by_all_examples(begun):
+    """Held-out rows by mean and variance of the examples that count, layer by layer."""
+    model, params, state = begun
+    held_out = Batch(INPUTS[:3] + 1, TARGETS[:3], np.array([1.0, 2, 0]))
+    precise = problem.precise_objective(model, problem.mse, state, WHOLE)
+    found = jax.jit(precise)(params, held_out)
+    arrays = jax.tree.map(np.asarray, params)
+    first, last = (arrays[name]["layer_00"] for name in ("layer_00", "layer_04"))
+
+    def hidden(inputs):
+        return inputs @ first["kernel"] + first["bias"]
+
+    def normalised(values, of):
+        return (values - of.mean(axis=0)) / np.sqrt(of.var(axis=0) + 1e-5)
+
+    of_all = hidden(WHOLE.inputs[WEIGHTS > 0])
+    below = np.tanh(normalised(hidden(held_out.inputs), of_all))
+    below_of_all = np.tanh(normalised(of_all, of_all))
+    outputs = normalised(below, below_of_all) @ last["kernel"] + last["bias"]
+    losses = np.mean((outputs - held_out.targets) ** 2, axis=1)
+    expected = np.average(losses, weights=held_out.weights)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
 @pytest.mark.stress
 @pytest.mark.oracle
 def test_ghosts_of_a_layer_are_normalised_apart(begun):
@@ -122,3 +147,6 @@ def test_a_model_without_batch_normalisation_is_refused():
     for statistics in (with_exact_statistics, problem.with_precise_statistics):
         with pytest.raises(InputError, match=r"no running statistics.*batch_norm"):
             statistics(model, {}, {}, PARTS)
+    precise = problem.precise_objective(model, problem.mse, {}, WHOLE)
+    with pytest.raises(InputError, match=r"no running statistics.*batch_norm"):
+        precise({}, WHOLE)
