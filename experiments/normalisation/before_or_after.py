@@ -49,7 +49,7 @@ from jaxml.learn import Family, Probe, Training, TrainState
 from jaxml.record import Arm, Assertion, Rule
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, by_rate, label, legend_below, panels
-from jaxml.types import Array, Keep, Model, Params
+from jaxml.types import Array, Keep, Model
 
 RELU, SIGMOID = range(2)
 UNITS = ("ReLUs", "sigmoids")
@@ -184,13 +184,8 @@ def _training(config: Config, family: Family, point: Point) -> Training:
         steps=config.updates,
         probe=Probe(lambda params: (), partial(_measured, model)),
     )
-    return learn.starting_from(training, partial(_signed, point.signs))
-
-
-def _signed(number: Array, params: Params) -> Params:
-    """The parameters whose kernels, and nothing else, have signs of a number."""
-    others = problem.other_signs(params, number)
-    return jax.tree.map(lambda old, new: new if old.ndim > 1 else old, params, others)
+    begun = partial(problem.other_kernel_signs, number=point.signs)
+    return learn.starting_from(training, begun)
 
 
 def _measured(

@@ -39,7 +39,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -48,7 +47,7 @@ from jaxml.learn import Family, Probe, Training, TrainState
 from jaxml.record import Arm, Assertion
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, by_rate, label, legend_below, panels
-from jaxml.types import Array, Keep, Model, Params
+from jaxml.types import Array, Keep, Model
 
 CONSTANT, FALLING = range(2)
 SCHEDULES = ("constant rates", "rates that fall to a hundredth")
@@ -184,13 +183,8 @@ def _training(config: Config, family: Family, point: Point) -> Training:
         every=config.every,
         probe=Probe(lambda params: (), partial(_measured, model)),
     )
-    return learn.starting_from(training, partial(_signed, point.signs))
-
-
-def _signed(number: Array, params: Params) -> Params:
-    """The parameters whose kernels, and nothing else, have signs of a number."""
-    others = problem.other_signs(params, number)
-    return jax.tree.map(lambda old, new: new if old.ndim > 1 else old, params, others)
+    begun = partial(problem.other_kernel_signs, number=point.signs)
+    return learn.starting_from(training, begun)
 
 
 def _measured(

@@ -72,6 +72,7 @@ from jaxml.problem.tasks.boards import capture_boards
 from jaxml.problem.tasks.classical import Classifier, nearest_neighbour
 from jaxml.problem.tasks.classical import ridge_classifier, stored_examples
 from jaxml.problem.tasks.dust import dust_windows, hourly_dust
+from jaxml.problem.tasks.kernel_signs import other_kernel_signs
 from jaxml.problem.tasks.lags import Errors, Scale, Span, forecast_errors, lagged
 from jaxml.problem.tasks.lags import lagged_split, least_absolute, least_squares
 from jaxml.problem.tasks.lags import linear_forecasts, rescaled, span
