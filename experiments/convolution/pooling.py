@@ -56,11 +56,10 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxml import learn, problem, record
-from jaxml.learn import Family, Training
-from jaxml.record import Arm, Assertion
+from jaxml.record import Arm, Assertion, Rule
 from jaxml.record.comparisons import compared
 from jaxml.record.figures import Figure, label, legend_below, panels
-from jaxml.types import Array, Batch, Dataset, Keep, Model, Params
+from jaxml.types import Array, Batch, Keep, Model
 
 DATA = ("boards of 8x8 points", "8x8 digits", "clothing of 14x14 pixels")
 BOARDS, DIGITS, CLOTHING = range(3)
@@ -139,14 +138,9 @@ def _examples(config: Config, data: int) -> Batch:
     """All that units draw from, as pictures with channels."""
     if data == BOARDS:
         return problem.capture_boards(POOLED, seed=config.seed)
-    clothing = partial(problem.fashion_mnist, train=POOLED, test=1)
-    pictures = problem.digits() if data == DIGITS else _half(clothing().train)
-    shape = (-1, SIDES[data], SIDES[data], 1)
-    return pictures._replace(inputs=np.reshape(pictures.inputs, shape))
-
-
-def _half(pictures: Batch) -> Batch:
-    return problem.shrunk(pictures, 2)
+    if data == DIGITS:
+        return problem.digit_pictures()
+    return problem.shrunk(problem.fashion_mnist(train=POOLED, test=1).train, 2)
 
 
 def _network(data: int, number: int) -> Model:
@@ -180,39 +174,34 @@ def _accuracies(
     config: Config, keep: Keep, data: int, number: int
 ) -> Float[np.ndarray, "measure rate unit"]:
     """Of all rates and units of a network."""
-    network, pool = _network(data, number), _examples(config, data)
-    output = problem.outputs(network)
-    coarse = _quarter if data == BOARDS else jnp.asarray
-    split = learn.split_anew(
-        pool, train=config.train[data], test=config.test, size=BATCH
+    workload = problem.workload(
+        _network(data, number),
+        problem.cross_entropy,
+        _examples(config, data),
+        train=config.train[data],
+        test=config.test,
+        held_out={
+            "answers": problem.accuracy,
+            "quarters": _rough if data == BOARDS else problem.accuracy,
+        },
     )
-
-    def both(params: Params, own: Dataset) -> jax.Array:
-        answers, right = jnp.argmax(output(params, own.test), axis=-1), own.test.targets
-        exact, roughly = answers == right, coarse(answers) == coarse(right)
-        return jnp.stack([jnp.mean(exact), jnp.mean(roughly)])
-
-    def of_family(family: Family) -> Training:
-        return learn.training(
-            problem.start(network, pool.inputs),
-            problem.training_loss(network, problem.cross_entropy),
-            family,
-            split,
-            steps=config.updates[data],
-            probe=learn.evaluating({"accuracy": both}),
-        )
-
     known = f"{DATA[data]}, {NETWORKS[number]}"
     rates = LOWEST[data] * RATES
-    contests = learn.compare(
-        of_family,
+    final = learn.compare(
+        learn.experiment(workload, batch=BATCH, steps=config.updates[data]),
         {known: learn.Entrant(learn.adam, learn.grid(learn.Hyper, lr=rates))},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
         keep=keep,
-    )
-    return np.moveaxis(contests[known].final["accuracy"], -1, 0)
+    )[known].final
+    return np.stack([final["answers"], final["quarters"]])
+
+
+def _rough(outputs: Array, targets: Array) -> jax.Array:
+    """1 where the likeliest point lies in the quarter of the board of the answer."""
+    answers = jnp.argmax(jnp.asarray(outputs), axis=-1)
+    return (_quarter(answers) == _quarter(targets)).astype(jnp.float32)
 
 
 def _quarter(point: Array) -> Array:
@@ -224,54 +213,16 @@ def _quarter(point: Array) -> Array:
 
 def findings(result: Result) -> tuple[Assertion, ...]:
     """Every question of every kind of data, and the control."""
-    found = []
-    for data in range(len(result.accuracy)):
-        found.append(_survival(result, data))
-        found.append(_cost(result, data, POOL, record.deciding))
-        found.append(_cost(result, data, STRIDE, record.supporting))
-    return (*found, _of_quarters(result))
+    found = list(_of_boards(result))
+    for data in range(BOARDS + 1, len(result.accuracy)):
+        found += _of_pictures(result, data)
+    return tuple(found)
 
 
 def _arm(result: Result, data: int, network: int, measure: int = PLACE) -> Arm:
     """Accuracy, at the rate that is best by that of exact answers."""
     values = result.accuracy[data, network]
     return Arm(values[measure], -values[PLACE])
-
-
-def _survival(result: Result, data: int) -> Assertion:
-    """What is left of the input by half of its rows and columns."""
-    kind, amount, rule = "pictures", "more", SURVIVES
-    if data == BOARDS:
-        kind, amount, rule = "boards", "less", PERISHES
-    arms = [_arm(result, data, network) for network in (DROPPED, WHOLE)]
-    share = partial(_share, 1 / CLASSES[data])
-    return record.deciding(
-        "C130",
-        f"Of what {kind} bring in accuracy above chance {amount} than three quarters "
-        "is left once every second row and column is dropped.",
-        record.tuned(share, *arms, tuning=int(result.tuning)),
-        rule,
-        unit="ratio",
-        setting=_setting(result, data),
-    )
-
-
-def _cost(
-    result: Result, data: int, network: int, role: Callable[..., Assertion]
-) -> Assertion:
-    """What smaller maps cost."""
-    kind, said, rule = "pictures", "loses less than a point of accuracy to", NO_LOSS
-    if data == BOARDS:
-        kind, said, rule = "boards", "is less accurate than", LOWER
-    arms = [_arm(result, data, each) for each in (network, WHOLE)]
-    return role(
-        "C130",
-        f"On {kind} a network with {NETWORKS[network]} {said} the one without.",
-        record.tuned(record.mean_difference, *arms, tuning=int(result.tuning)),
-        rule,
-        unit="accuracy difference",
-        setting=_setting(result, data),
-    )
 
 
 def _share(chance: float, ours: Array, theirs: Array) -> float:
@@ -287,21 +238,97 @@ def _shrinks(pool: Array, whole: Array, pool_rough: Array, whole_rough: Array) -
     return exact - record.mean_difference(whole_rough, pool_rough)
 
 
-def _of_quarters(result: Result) -> Assertion:
-    """What pools cost on boards is the place, the exact more than the rough one."""
-    arms = [
-        _arm(result, BOARDS, network, measure)
-        for measure in (PLACE, QUARTER)
-        for network in (POOL, WHOLE)
-    ]
-    return record.supporting(
+def _judged(
+    result: Result,
+    data: int,
+    role: Callable[..., Assertion],
+    statement: str,
+    rule: Rule,
+    statistic: Callable[..., float],
+    *arms: Arm,
+) -> Assertion:
+    """Of one kind of data."""
+    return role(
         "C130",
-        "Control: of the quarter of the board that an answer is in, a max pool costs "
-        "less accuracy than of the answer itself.",
-        record.tuned(_shrinks, *arms, tuning=int(result.tuning)),
-        HIGHER,
-        unit="accuracy difference",
-        setting=_setting(result, BOARDS),
+        statement,
+        record.tuned(statistic, *arms, tuning=int(result.tuning)),
+        rule,
+        unit="ratio" if rule in (SURVIVES, PERISHES) else "accuracy difference",
+        setting=_setting(result, data),
+    )
+
+
+def _of_boards(result: Result) -> tuple[Assertion, ...]:
+    """What is left of half of the rows and columns, what smaller maps cost, and that
+    the cost is the place: more of the exact than of the rough one.
+    """
+    judged, arm = partial(_judged, result, BOARDS), partial(_arm, result, BOARDS)
+    whole, pool, stride, dropped = map(arm, range(len(NETWORKS)))
+    rough = (arm(POOL, QUARTER), arm(WHOLE, QUARTER))
+    return (
+        judged(
+            record.deciding,
+            "Of what boards bring in accuracy above chance less than three quarters is "
+            "left once every second row and column is dropped.",
+            PERISHES,
+            partial(_share, 1 / CLASSES[BOARDS]),
+            *(dropped, whole),
+        ),
+        judged(
+            record.deciding,
+            "On boards a network with a max pool is less accurate than the one "
+            "without.",
+            LOWER,
+            record.mean_difference,
+            *(pool, whole),
+        ),
+        judged(
+            record.supporting,
+            "On boards a network with a stride is less accurate than the one without.",
+            LOWER,
+            record.mean_difference,
+            *(stride, whole),
+        ),
+        judged(
+            record.supporting,
+            "Control: of the quarter of the board that an answer is in, a max pool "
+            "costs less accuracy than of the answer itself.",
+            HIGHER,
+            _shrinks,
+            *(pool, whole, *rough),
+        ),
+    )
+
+
+def _of_pictures(result: Result, data: int) -> tuple[Assertion, ...]:
+    """The same questions, but for the control, of one kind of pictures."""
+    judged, arm = partial(_judged, result, data), partial(_arm, result, data)
+    whole, pool, stride, dropped = map(arm, range(len(NETWORKS)))
+    return (
+        judged(
+            record.deciding,
+            "Of what pictures bring in accuracy above chance more than three quarters "
+            "is left once every second row and column is dropped.",
+            SURVIVES,
+            partial(_share, 1 / CLASSES[data]),
+            *(dropped, whole),
+        ),
+        judged(
+            record.deciding,
+            "On pictures a network with a max pool loses less than a point of accuracy "
+            "to the one without.",
+            NO_LOSS,
+            record.mean_difference,
+            *(pool, whole),
+        ),
+        judged(
+            record.supporting,
+            "On pictures a network with a stride loses less than a point of accuracy "
+            "to the one without.",
+            NO_LOSS,
+            record.mean_difference,
+            *(stride, whole),
+        ),
     )
 
 

@@ -41,6 +41,7 @@ Expect: as the course says on MNIST, and little difference on 8x8 digits.
 Run: jaxml run restricted_layers
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -62,13 +63,15 @@ DATA = ("8x8 digits", "MNIST of 14x14 pixels")
 SIDES, KERNELS = (8, 14), (3, 5)  # pixels of a side, of pictures and of filters
 TEST, BATCH = 700, 25  # others that judge a run, and pictures of an update
 POOL = 20_000  # pictures of MNIST that units draw from
-NETWORKS = ("convolution", "dense", "unshared")
-CONVOLUTION, DENSE = range(2)
-LOWEST = (3e-3, 1e-3, 3e-3)  # rates of each, but for the far ends of the grid
+NETWORKS = ("dense", "convolution", "unshared")
+LOWEST = (1e-3, 3e-3, 3e-3)  # rates of each, but for the far ends of the grid
 RATES = np.array([0.1, *1.5 ** np.arange(8), 100])
 POINT = "one picture in a hundred"
 HIGHER = record.above(0.0, margin=0.01, reason=POINT)
 SAME = record.near(0.0, margin=0.01, reason=POINT)
+OVERFITS_LESS = partial(record.deciding, "C128")
+DOES_BETTER = partial(record.deciding, "C036")
+BESIDE = partial(record.supporting, "C128")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,34 +130,35 @@ def study(config: Config, keep: Keep) -> Result:
     """One program a network and data set."""
     indices = np.ndindex(config.data, config.networks)
     found = [_accuracies(config, keep, *index) for index in indices]
-    shape = (config.data, config.networks, *found[0].shape)
-    accuracy = np.reshape(found, shape)
+    accuracy = np.reshape(found, (config.data, config.networks, *found[0].shape))
     setting = (config.examples, config.tuning, config.steps)
     return Result(accuracy, *map(np.array, setting))
 
 
 def _pictures(place: int) -> Batch:
     """Of one channel."""
-    mnist = partial(problem.mnist, train=POOL, test=1)
-    data = problem.shrunk(mnist().train, 2) if place else problem.digits()
-    side = SIDES[place]
-    return data._replace(inputs=np.reshape(data.inputs, (-1, side, side, 1)))
+    if place:
+        return problem.shrunk(problem.mnist(train=POOL, test=1).train, 2)
+    return problem.digit_pictures()
 
 
 def _network(number: int, place: int) -> Model:
     """The layer that is restricted or not, ReLU, pool and dense layer."""
     maps = (SIDES[place], SIDES[place], FILTERS)
     layers = (
-        problem.convolution(FILTERS, KERNELS[place]),
         problem.chain(
             problem.linear(int(np.prod(maps))),
             problem.elementwise(lambda values: values.reshape(-1, *maps)),
         ),
+        problem.convolution(FILTERS, KERNELS[place]),
         problem.locally_connected(FILTERS, KERNELS[place]),
     )
-    relu = problem.elementwise(jax.nn.relu)
-    after = problem.max_pooling(2), problem.linear(CLASSES)
-    return problem.chain(layers[number], relu, *after)
+    return problem.chain(
+        layers[number],
+        problem.elementwise(jax.nn.relu),
+        problem.max_pooling(2),
+        problem.linear(CLASSES),
+    )
 
 
 def _accuracies(
@@ -185,7 +189,7 @@ def _accuracies(
     known = f"{NETWORKS[number]}, {DATA[place]}"
     contests = learn.compare(
         of_family,
-        {known: learn.Entrant(_adam, points)},
+        {known: learn.Entrant(learn.by_rate_alone(learn.adam), points)},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
@@ -193,10 +197,6 @@ def _accuracies(
     )
     final = np.moveaxis(contests[known].final["accuracy"], -1, 0)
     return final.reshape(2, len(config.examples), 2, len(RATES), -1)
-
-
-def _adam(point: Point) -> Any:
-    return learn.adam(learn.Hyper(lr=point.lr))
 
 
 def _batches(config: Config, pictures: Batch, point: Point) -> Batches:
@@ -231,10 +231,10 @@ def _arms(result: Result, place: int, case: int, scrambled: int = 0) -> list[Arm
     return [Arm(each, -each) for each in held_out]
 
 
-def _gap(result: Result, place: int, case: int, network: int) -> Arm:
-    """Accuracy on the pictures that train minus that on others."""
-    fitted, held_out = result.accuracy[place, network, :, case, 0]
-    return Arm(fitted - held_out, -held_out)
+def _gaps(result: Result, place: int, case: int) -> list[Arm]:
+    """Accuracies on the pictures that train minus those on others."""
+    parts = result.accuracy[place, :, :, case, 0]
+    return [Arm(fitted - held_out, -held_out) for fitted, held_out in parts]
 
 
 def _shrinks(
@@ -245,72 +245,72 @@ def _shrinks(
     return lead - record.mean_difference(mixed, same)
 
 
-def _of_case(result: Result, place: int, case: int) -> list[Assertion]:
+def _judged(
+    result: Result,
+    place: int,
+    case: int,
+    role: Callable[..., Assertion],
+    statement: str,
+    rule: Rule,
+    *arms: Arm,
+) -> Assertion:
+    """Two arms by their difference, four by what a scramble takes of it."""
+    statistic = record.mean_difference if len(arms) == 2 else _shrinks
+    return role(
+        statement,
+        record.tuned(statistic, *arms, tuning=int(result.tuning)),
+        rule,
+        unit="accuracy difference",
+        setting=_setting(result, place, case),
+    )
+
+
+def _of_case(result: Result, place: int, case: int) -> tuple[Assertion, ...]:
     """What the restrictions bring, what of it a scramble takes, and controls."""
-    restricted, dense, *unshared = _arms(result, place, case)
-    mixed, same, *_ = _arms(result, place, case, scrambled=1)
-    difference = record.mean_difference
-    overfitting = partial(record.deciding, "C128")
-    beside = partial(record.supporting, "C128")
-
-    def judged(
-        role: Any, statement: str, rule: Rule, statistic: Any, *arms: Arm
-    ) -> Assertion:
-        return role(
-            statement,
-            record.tuned(statistic, *arms, tuning=int(result.tuning)),
-            rule,
-            unit="accuracy difference",
-            setting=_setting(result, place, case),
-        )
-
-    found = [
+    judged = partial(_judged, result, place, case)
+    dense, restricted, *unshared = _arms(result, place, case)
+    same, mixed, *_ = _arms(result, place, case, scrambled=1)
+    dense_gap, gap, *_ = _gaps(result, place, case)
+    fields = [
         judged(
-            overfitting,
+            BESIDE,
+            "Receptive fields alone, without sharing, are more accurate on other "
+            "pictures than a fully connected layer.",
+            HIGHER,
+            *(arm, dense),
+        )
+        for arm in unshared
+    ]
+    return (
+        judged(
+            OVERFITS_LESS,
             "A convolution overfits less than a fully connected layer: accuracy on "
             "training pictures minus that on others, of the second minus of the first.",
             HIGHER,
-            difference,
-            _gap(result, place, case, DENSE),
-            _gap(result, place, case, CONVOLUTION),
+            *(dense_gap, gap),
         ),
         judged(
-            partial(record.deciding, "C036"),
+            DOES_BETTER,
             "A convolution is more accurate on other pictures than the fully connected "
             "layer of which it is a restriction.",
             HIGHER,
-            difference,
-            restricted,
-            dense,
+            *(restricted, dense),
         ),
         judged(
-            overfitting,
+            OVERFITS_LESS,
             "A convolution leads by what it assumes of pictures: its lead over a fully "
             "connected layer shrinks when all pixels are scrambled.",
             HIGHER,
-            _shrinks,
             *(restricted, dense, mixed, same),
         ),
         judged(
-            beside,
+            BESIDE,
             "Control: to a fully connected layer, scrambled pixels are the same.",
             SAME,
-            difference,
             *(same, dense),
         ),
-    ]
-    for arm in unshared:
-        found.append(
-            judged(
-                beside,
-                "Receptive fields alone, without sharing, are more accurate on other "
-                "pictures than a fully connected layer.",
-                HIGHER,
-                difference,
-                *(arm, dense),
-            )
-        )
-    return found
+        *fields,
+    )
 
 
 def _setting(result: Result, place: int, case: int) -> str:
@@ -327,15 +327,12 @@ def figures(result: Result) -> dict[str, Figure]:
     figure, axes = panels(1, len(result.accuracy), width=5.8, height=4.4)
     for place, axis in enumerate(axes):
         pairs = {}
-        for case, count in enumerate(result.examples):
-            convolution, dense, *unshared = _arms(result, place, case)
-            pairs[f"convolution, {count}"] = (convolution, dense)
-            for arm in unshared:
-                pairs[f"unshared, {count}"] = (arm, dense)
-            mixed, same, *_ = _arms(result, place, case, scrambled=1)
-            pairs[f"convolution, {count}, scrambled"] = (mixed, same)
+        for case, scrambled in np.ndindex(len(result.examples), 2):
+            dense, *others = _arms(result, place, case, scrambled)
+            pixels = f"{result.examples[case]}{', scrambled' * scrambled}"
+            for name, arm in zip(NETWORKS[1:], others, strict=False):
+                pairs[f"{name}, {pixels}"] = (arm, dense)
         compared(axis, pairs, HIGHER, tuning=int(result.tuning))
-        told = "accuracy minus the fully connected layer's"
-        label(axis, DATA[place], told, "layer, pictures")
+        label(axis, DATA[place], "accuracy minus the dense one's", "layer, pictures")
         legend_below(axis)
     return {"layers": figure}

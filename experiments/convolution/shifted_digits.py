@@ -102,11 +102,7 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """One program a network."""
-    digits = problem.digits()
-    small = np.reshape(digits.inputs, (-1, 8, 8, 1))
-    border = (SIDE - 8) // 2
-    framed = np.pad(small, ((0, 0), (border, border), (border, border), (0, 0)))
-    pictures = digits._replace(inputs=framed)
+    pictures = problem.digit_pictures(SIDE)
     names = NETWORKS[: config.networks]
     found = [_accuracies(config, keep, pictures, name) for name in names]
     setting = (config.examples, config.tuning, config.steps)
@@ -148,9 +144,10 @@ def _accuracies(
 
         return learn.at_each_point(of_point, Point(lr=0.0))
 
+    points = learn.grid(Point, scrambled=(0, 1), lr=RATES)
     contests = learn.compare(
         of_family,
-        {name: learn.Entrant(_adam, learn.grid(Point, scrambled=(0, 1), lr=RATES))},
+        {name: learn.Entrant(learn.by_rate_alone(learn.adam), points)},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
@@ -158,10 +155,6 @@ def _accuracies(
     )
     final = np.moveaxis(contests[name].final["accuracy"], -1, 0)
     return final.reshape(len(MOVES), 2, len(RATES), -1)
-
-
-def _adam(point: Point) -> Any:
-    return learn.adam(learn.Hyper(lr=point.lr))
 
 
 def _batches(config: Config, pictures: Batch, point: Point) -> Batches:

@@ -15,6 +15,7 @@ from jaxml.learn.batches import (
 from jaxml.learn.at_points import at_each_point, starting_from
 from jaxml.learn.early_stopping import Stopped, keeping_best, stopped_early
 from jaxml.learn.fixed import fixed
+from jaxml.learn.rate_alone import by_rate_alone
 from jaxml.learn.folds import (
     Selected,
     assigned_folds,

@@ -11,6 +11,7 @@ from jaxml.problem.data.examples import examples, split
 from jaxml.problem.data.image_sets import fashion_mnist, mnist, shrunk
 from jaxml.problem.data.own_idx import read_idx
 from jaxml.problem.data.own_views import read_views
+from jaxml.problem.data.pictures import digit_pictures
 from jaxml.problem.data.pm25 import MEASURES, AirQuality, air_quality
 from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
 from jaxml.problem.data.text import shakespeare, windows

@@ -1,4 +1,4 @@
-"""Examples that are changed once, and an optimizer that reads no grid."""
+"""Examples that are changed once, and optimizers that read a rate alone, or no grid."""
 
 from typing import Any, NamedTuple
 
@@ -62,3 +62,25 @@ def test_a_fixed_optimizer_moves_as_its_hyperparameters_say_at_every_point():
     training = learn.at_each_point(of_point, Point())
     runs = learn.sweep(training, learn.grid(Point, strength=[0.0, 0.5]), lanes=2)
     assert runs.params[:, 0].tolist() == [0.5, 0.75], "a rate of 1/4 halves the error"
+
+
+@pytest.mark.invariance
+def test_by_its_rate_alone_an_optimizer_moves_as_at_all_defaults():
+    """A point without the fields that Adam reads, and a schedule handed on."""
+
+    class Rate(NamedTuple):
+        lr: Any
+
+    theta = jnp.array([3.0, -1.0])
+    gradient = jnp.array([0.5, 2.0])
+    for shape in (learn.constant, learn.warmup(learn.constant, 2)):
+        chains = (
+            learn.by_rate_alone(learn.adam)(Rate(0.25), shape),
+            learn.adam(learn.Hyper(lr=0.25), shape),
+        )
+        states = [chain.init(theta) for chain in chains]
+        ours, theirs = (
+            chain.update(gradient, state, theta)[0]
+            for chain, state in zip(chains, states, strict=True)
+        )
+        np.testing.assert_array_equal(ours, theirs)
