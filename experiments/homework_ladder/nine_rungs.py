@@ -37,8 +37,8 @@ cross-entropy came to 0.36 where the course has 0.87: with fewer units one rate 
 less strongly. They had 50 units, in proportion to the pixels; 200 were taken since, as
 many as ten minutes allow. The control of rung 1 says whether training has only begun.
 
-Not tested: the course's own pictures and width; other rates; other orders of the rungs;
-batches of one, which were slow; as many updates of whole batches.
+Not tested: the course's own pictures and width; other rates; batches of one, which were
+slow; as many updates of whole batches. Other orders of the rungs are `rungs_apart`.
 
 Claims: C187.
 Source: Lee, "Hello world of deep learning" and "Tips for deep learning".
@@ -62,7 +62,7 @@ from jaxml.learn import Training
 from jaxml.record import Assertion, Rule
 from jaxml.record.comparisons import dots, margins
 from jaxml.record.figures import Figure, label, panels, shared_legend
-from jaxml.types import Array, Dataset, Keep, Key, Model, Params, Scalar
+from jaxml.types import Array, Dataset, Keep, Model, Params, Scalar
 
 CLASSES, SHALLOW, WIDTH, TEST = 10, 3, 200, 500
 SGD_RATE, ADAM_RATE, HUGE = 0.1, 0.001, 1e8
@@ -125,11 +125,17 @@ class Result(NamedTuple):
             training pictures.
         examples: that train.
         updates: by small batches.
+        batch: examples of a small one.
+        width: of layers.
+        depth: of the deep networks.
     """
 
     accuracy: Float[np.ndarray, "network unit moment pictures"]
-    examples: np.ndarray
-    updates: np.ndarray
+    examples: Array
+    updates: Array
+    batch: Array
+    width: Array
+    depth: Array
 
 
 def study(config: Config, keep: Keep) -> Result:
@@ -138,7 +144,8 @@ def study(config: Config, keep: Keep) -> Result:
     whole = _accuracies(config, config.train, NETWORKS[1:2], keep)
     updates = config.epochs * (config.train // config.batch)
     accuracy = np.concatenate([small, whole])
-    return Result(accuracy, np.array(config.train), np.array(updates))
+    setting = (config.train, updates, config.batch, WIDTH, config.depth)
+    return Result(accuracy, *map(np.array, setting))
 
 
 def _accuracies(
@@ -207,37 +214,21 @@ def _sgd_or_adam(point: Point) -> Any:
 
 
 def _network(config: Config, point: Point) -> Model:
-    """The first layers of `deep_mlp`, with dropout behind each."""
-    plain = problem.deep_mlp(WIDTH, config.depth, CLASSES, jax.nn.relu)
-    layers = jnp.where(point.deep, config.depth, SHALLOW)
+    """Three layers or thirteen, of sigmoids or ReLUs, with dropout or without."""
 
-    def activated(sums: Array, factors: Array) -> Array:
-        relu, sigmoid = jax.nn.relu(sums), jax.nn.sigmoid(sums)
-        return factors * jnp.where(point.relu, relu, sigmoid)
+    def activation(sums: jax.Array) -> jax.Array:
+        return jnp.where(point.relu, jax.nn.relu(sums), jax.nn.sigmoid(sums))
 
-    def apply(
-        params: Params, state: Any, inputs: Array, *, train: bool, key: Key | None
-    ) -> tuple[Array, Any]:
-        factors = jnp.ones((config.depth, len(inputs), WIDTH))
-        if train and key is not None:
-            stays = jax.random.uniform(key, factors.shape) >= point.dropped
-            factors = jnp.where(stays, 1 / (1 - point.dropped), 0.0)
-
-        def layer(sums: Array, at: tuple[Any, Array, Array]) -> tuple[Array, None]:
-            own, factor, place = at
-            after = _affine(own, activated(sums, factor))
-            return jnp.where(place < layers, after, sums), None
-
-        sums = _affine(params["first"], inputs * point.factor)
-        rest = (params["hidden"], factors[1:], jnp.arange(1, config.depth))
-        sums, _ = jax.lax.scan(layer, sums, rest)
-        return _affine(params["last"], activated(sums, factors[0])), state
-
-    return plain._replace(apply=apply)
-
-
-def _affine(layer: Params, values: Array) -> Array:
-    return values @ layer["kernel"] + layer["bias"][None]
+    network = problem.deep_mlp_with_dropout(
+        WIDTH,
+        config.depth,
+        CLASSES,
+        activation,
+        layers=jnp.where(point.deep, config.depth, SHALLOW),
+        dropout=point.dropped,
+    )
+    times = problem.elementwise(lambda pixels: point.factor * pixels)
+    return problem.chain(times, network)
 
 
 class Seen(NamedTuple):
@@ -353,6 +344,8 @@ OF_NOISE_AND_DROPOUT = (
         DROPPED._replace(pictures=NOISY),
         RELUS._replace(pictures=NOISY),
     ),
+)
+CONTROLS = (
     Rung(
         "control: cross-entropy fails",
         "Control: three layers of sigmoids under cross-entropy end at a training "
@@ -377,7 +370,7 @@ OF_NOISE_AND_DROPOUT = (
         RELUS._replace(pictures=CLEAR),
     ),
 )
-RUNGS = (*OF_SIGMOIDS, *OF_THIRTEEN_LAYERS, *OF_NOISE_AND_DROPOUT)
+RUNGS = (*OF_SIGMOIDS, *OF_THIRTEEN_LAYERS, *OF_NOISE_AND_DROPOUT, *CONTROLS)
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:

@@ -38,6 +38,7 @@ from jaxml.problem.models.convolutions.windows import SlidingWindow, sliding_win
 from jaxml.problem.models.deeper import deepened, with_zero_blocks
 from jaxml.problem.models.dense import linear, mlp, polynomial, units
 from jaxml.problem.models.depth import Through, deep_mlp, embedded, matched_width
+from jaxml.problem.models.depth_dropout import deep_mlp_with_dropout
 from jaxml.problem.models.dropped import mean_over_masks, scaled_by_rest, unscaled
 from jaxml.problem.models.ghosts import in_ghosts
 from jaxml.problem.models.image import cnn, max_pool
