@@ -299,7 +299,6 @@ def figures(result: Result) -> dict[str, Figure]:
             ),
         }
         compared(axis, pairs, HIGHER, tuning=int(result.tuning))
-        title = f"{DATA[place]}: held-out accuracy minus that without augmentation"
-        label(axis, title, "difference of accuracies, a point a unit", "augmentation")
+        label(axis, DATA[place], "held-out accuracy minus that without", "augmentation")
         legend_below(axis)
     return {"augmentation": figure}

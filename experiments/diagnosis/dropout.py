@@ -331,7 +331,6 @@ def figures(result: Result) -> dict[str, Figure]:
     figure, axes = panels(1, len(result.seen), width=5.8, height=3.8)
     for place, axis in enumerate(axes):
         compared(axis, _differences(result, place), HIGHER, tuning=int(result.tuning))
-        title = f"{DATA[place]}: held-out accuracy minus that without dropout"
-        label(axis, title, "difference of accuracies, a point a unit", "of")
+        label(axis, DATA[place], "held-out accuracy minus that without", "trained with")
         legend_below(axis)
     return {"dropout": figure}

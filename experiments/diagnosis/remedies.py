@@ -41,7 +41,7 @@ networks; remedies at rates of their own.
 Claims: C035.
 Sources: Zhang et al. 2017, arXiv:1611.03530 (labels drawn anew); Srivastava et al.
     2014, "Dropout".
-Cost: 40 seconds on 2 cores, compilation included.
+Cost: 200 seconds on 2 cores, beside other work.
 Expect: a penalty and dropout help most, fewer inputs least; sharing on digits alone.
 Run: jaxml run remedies
 """
@@ -337,7 +337,6 @@ def figures(result: Result) -> dict[str, Figure]:
             for remedy, each in enumerate(REMEDIES)
         }
         compared(axis, pairs, HIGHER, tuning=int(result.tuning))
-        title = f"{DATA[place]}: held-out accuracy, remedy minus none"
-        label(axis, title, "difference of accuracies, a point a unit", "remedy")
+        label(axis, DATA[place], "held-out accuracy minus that without", "remedy")
         legend_below(axis)
     return {"remedies": figure}
