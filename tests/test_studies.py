@@ -318,7 +318,10 @@ COMMITTED = sorted((shipped.studies() / FOLDER).glob("*.json"))
 def test_a_deciding_fraction_could_have_come_out_either_way(path: Path) -> None:
     """With its n and level: "< 0.05" of a fraction needs 72 units at zero hits."""
     for each in load_verdicts(path).findings:
-        counted = (each.measured * each.n).is_integer() if each.level else False
+        spread = (
+            each.low < each.high
+        )  # as of counts; a mean of equal fractions has none
+        counted = spread and (each.measured * each.n).is_integer()
         if each.role == "deciding" and each.unit == "fraction" and counted:
             none = np.zeros(each.n, bool)
             hits = np.arange(each.n)[:, None] > np.arange(each.n)
