@@ -52,6 +52,7 @@ from jaxml.types import Batch, Dataset, Keep, Key
 
 CLASSES, WIDTH = 10, 64
 DATA = ("8x8 digits", "garments, without shoes and bags, of 7x7 pixels")
+PANELS = ("8x8 digits", "garments of 7x7 pixels")
 GARMENTS = (0, 1, 2, 3, 4, 6)  # classes of clothing without shoes and bags
 RATES = 2e-3 * 1.5 ** np.arange(10)
 ARMS: dict[str, dict[str, list[float]]] = {
@@ -299,6 +300,8 @@ def figures(result: Result) -> dict[str, Figure]:
             ),
         }
         compared(axis, pairs, HIGHER, tuning=int(result.tuning))
-        label(axis, DATA[place], "held-out accuracy minus that without", "augmentation")
+        label(
+            axis, PANELS[place], "held-out accuracy minus that without", "augmentation"
+        )
         legend_below(axis)
     return {"augmentation": figure}
