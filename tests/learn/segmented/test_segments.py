@@ -303,6 +303,7 @@ def test_runs_alone_in_float64_on_data_of_their_own_resume():
 
 
 @pytest.mark.stress
+@pytest.mark.device  # in a hurry, the two programs share no bits
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_accumulated_gradients_and_batch_normalisation_resume(lanes):
     """Periods differ from run to run, and the last update of an epoch is smaller."""
