@@ -21,7 +21,11 @@ from jaxml.errors import InputError
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 STUDIES = sorted(EXPERIMENTS.rglob("*.py"))
 EVERY_FIFTH = STUDIES[::5]
-"""Enough to see that what is followed in a made-up study is followed in a real one."""
+"""Those that `make test` follows; `make stress` follows the others."""
+REAL = [
+    path if path in EVERY_FIFTH else pytest.param(path, marks=pytest.mark.stress)
+    for path in STUDIES
+]
 PACKAGE = Path(jaxml.__file__).parent
 FRONT_DOOR = ("__main__", "bench", "commands")
 
@@ -596,7 +600,7 @@ def test_a_module_that_is_no_python_is_refused(tmp_path, name) -> None:
 
 
 @pytest.mark.identity
-@pytest.mark.parametrize("path", EVERY_FIFTH, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
 def test_of_a_real_study_the_rooms_it_uses_are_found(path: Path) -> None:
     text, parts = path.read_text(), computing(path).parts
     rooms = {
@@ -638,7 +642,7 @@ def test_of_a_real_study_the_rooms_it_uses_are_found(path: Path) -> None:
 
 
 @pytest.mark.invariance
-@pytest.mark.parametrize("path", EVERY_FIFTH, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", REAL, ids=lambda path: path.stem)
 def test_of_a_real_study_findings_and_figures_are_free(
     path: Path, tmp_path: Path
 ) -> None:

@@ -1,5 +1,5 @@
 """The README's Python runs as it stands, one block after the other, in a process as a
-user's, compiled as fast as the other tests.
+user's.
 """
 
 import os
@@ -20,12 +20,10 @@ def test_the_readmes_python_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     program = tmp_path / "blocks.py"
     program.write_text("\n".join(blocks))
-    flags = os.environ["XLA_FLAGS"].split()
-    of_compiling = [flag for flag in flags if "device_count" not in flag]
     done = subprocess.run(
         [sys.executable, "-W", "error", program.name],
         cwd=tmp_path,
-        env={**os.environ, "XLA_FLAGS": " ".join(of_compiling)},
+        env={**os.environ, "XLA_FLAGS": ""},
         capture_output=True,
         text=True,
     )

@@ -1,8 +1,8 @@
 """Every study keeps the contract, its programs are lowered for accelerators, and its
 SMOKE, run twice in one process, gives the same bits.
 
-`make test` runs the SMOKE of every third unless it takes long, `make stress` those of
-all others; twice that of every second study, and of all that have no verdict yet.
+`make test` does so for every third study unless its SMOKE takes long, `make stress` for
+all others.
 """
 
 import dataclasses
@@ -63,21 +63,15 @@ LONG = (
 PATHS = shipped.within(shipped.studies())
 HERE = [path for path in PATHS[::3] if path.stem not in LONG]
 
+RUN = [
+    path if path in HERE else pytest.param(path, marks=pytest.mark.stress)
+    for path in PATHS
+]
+
 
 def entered(path: Path) -> bool:
     """Whether the study has a verdict."""
     return (shipped.studies() / FOLDER / f"{path.stem}.json").is_file()
-
-
-def marked(paths: list[Path]) -> list[Any]:
-    """Those whose SMOKE is not run here wait for `make stress`."""
-    return [
-        path if path in HERE else pytest.param(path, marks=pytest.mark.stress)
-        for path in paths
-    ]
-
-
-TWICE = [path for path in PATHS if path in PATHS[::2] or not entered(path)]
 
 
 def compiler_options(*, steady: bool) -> dict[str, Any]:
@@ -202,16 +196,13 @@ def smoked(path: Path) -> Smoke:
     return Smoke(study, first, asserted, study.figures(first, *timings))
 
 
-@pytest.fixture(scope="module", params=marked(PATHS), ids=lambda path: path.stem)
+@pytest.fixture(scope="module", params=RUN, ids=lambda path: path.stem)
 def smoke(request: pytest.FixtureRequest, compiled_once: None) -> Iterator[Smoke]:
     yield smoked(request.param)
     COMPILED.pop(request.param, None)
     jax.clear_caches()
 
 
-@pytest.mark.parametrize(
-    "smoke", marked(TWICE), indirect=True, ids=lambda path: path.stem
-)
 def test_the_result_is_equal_bit_for_bit(smoke: Smoke) -> None:
     """The study is run once more."""
     study = smoke.study
@@ -318,9 +309,7 @@ COMMITTED = sorted((shipped.studies() / FOLDER).glob("*.json"))
 def test_a_deciding_fraction_could_have_come_out_either_way(path: Path) -> None:
     """With its n and level: "< 0.05" of a fraction needs 72 units at zero hits."""
     for each in load_verdicts(path).findings:
-        spread = (
-            each.low < each.high
-        )  # as of counts; a mean of equal fractions has none
+        spread = each.low < each.high  # that of equal fractions is none
         counted = spread and (each.measured * each.n).is_integer()
         if each.role == "deciding" and each.unit == "fraction" and counted:
             none = np.zeros(each.n, bool)

@@ -245,7 +245,7 @@ def _judged(
     statement: str,
     rule: Rule,
     statistic: Callable[..., float],
-    *arms: Arm,
+    arms: tuple[Arm, ...],
 ) -> Assertion:
     """Of one kind of data."""
     return role(
@@ -272,7 +272,7 @@ def _of_boards(result: Result) -> tuple[Assertion, ...]:
             "left once every second row and column is dropped.",
             PERISHES,
             partial(_share, 1 / CLASSES[BOARDS]),
-            *(dropped, whole),
+            (dropped, whole),
         ),
         judged(
             record.deciding,
@@ -280,14 +280,14 @@ def _of_boards(result: Result) -> tuple[Assertion, ...]:
             "without.",
             LOWER,
             record.mean_difference,
-            *(pool, whole),
+            (pool, whole),
         ),
         judged(
             record.supporting,
             "On boards a network with a stride is less accurate than the one without.",
             LOWER,
             record.mean_difference,
-            *(stride, whole),
+            (stride, whole),
         ),
         judged(
             record.supporting,
@@ -295,7 +295,7 @@ def _of_boards(result: Result) -> tuple[Assertion, ...]:
             "costs less accuracy than of the answer itself.",
             HIGHER,
             _shrinks,
-            *(pool, whole, *rough),
+            (pool, whole, *rough),
         ),
     )
 
@@ -311,7 +311,7 @@ def _of_pictures(result: Result, data: int) -> tuple[Assertion, ...]:
             "is left once every second row and column is dropped.",
             SURVIVES,
             partial(_share, 1 / CLASSES[data]),
-            *(dropped, whole),
+            (dropped, whole),
         ),
         judged(
             record.deciding,
@@ -319,7 +319,7 @@ def _of_pictures(result: Result, data: int) -> tuple[Assertion, ...]:
             "to the one without.",
             NO_LOSS,
             record.mean_difference,
-            *(pool, whole),
+            (pool, whole),
         ),
         judged(
             record.supporting,
@@ -327,7 +327,7 @@ def _of_pictures(result: Result, data: int) -> tuple[Assertion, ...]:
             "to the one without.",
             NO_LOSS,
             record.mean_difference,
-            *(stride, whole),
+            (stride, whole),
         ),
     )
 

@@ -252,7 +252,7 @@ def _judged(
     role: Callable[..., Assertion],
     statement: str,
     rule: Rule,
-    *arms: Arm,
+    arms: tuple[Arm, ...],
 ) -> Assertion:
     """Two arms by their difference, four by what a scramble takes of it."""
     statistic = record.mean_difference if len(arms) == 2 else _shrinks
@@ -277,7 +277,7 @@ def _of_case(result: Result, place: int, case: int) -> tuple[Assertion, ...]:
             "Receptive fields alone, without sharing, are more accurate on other "
             "pictures than a fully connected layer.",
             HIGHER,
-            *(arm, dense),
+            (arm, dense),
         )
         for arm in unshared
     ]
@@ -287,27 +287,27 @@ def _of_case(result: Result, place: int, case: int) -> tuple[Assertion, ...]:
             "A convolution overfits less than a fully connected layer: accuracy on "
             "training pictures minus that on others, of the second minus of the first.",
             HIGHER,
-            *(dense_gap, gap),
+            (dense_gap, gap),
         ),
         judged(
             DOES_BETTER,
             "A convolution is more accurate on other pictures than the fully connected "
             "layer of which it is a restriction.",
             HIGHER,
-            *(restricted, dense),
+            (restricted, dense),
         ),
         judged(
             OVERFITS_LESS,
             "A convolution leads by what it assumes of pictures: its lead over a fully "
             "connected layer shrinks when all pixels are scrambled.",
             HIGHER,
-            *(restricted, dense, mixed, same),
+            (restricted, dense, mixed, same),
         ),
         judged(
             BESIDE,
             "Control: to a fully connected layer, scrambled pixels are the same.",
             SAME,
-            *(same, dense),
+            (same, dense),
         ),
         *fields,
     )
@@ -329,9 +329,9 @@ def figures(result: Result) -> dict[str, Figure]:
         pairs = {}
         for case, scrambled in np.ndindex(len(result.examples), 2):
             dense, *others = _arms(result, place, case, scrambled)
-            pixels = f"{result.examples[case]}{', scrambled' * scrambled}"
+            order = ", scrambled" if scrambled else ""
             for name, arm in zip(NETWORKS[1:], others, strict=False):
-                pairs[f"{name}, {pixels}"] = (arm, dense)
+                pairs[f"{name}, {result.examples[case]}{order}"] = (arm, dense)
         compared(axis, pairs, HIGHER, tuning=int(result.tuning))
         label(axis, DATA[place], "accuracy minus the dense one's", "layer, pictures")
         legend_below(axis)

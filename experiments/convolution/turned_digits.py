@@ -14,8 +14,8 @@ anew at every update, which is augmentation. A pose is, by even chances, a turn 
 - *Not by construction*: the network that learned upright digits is less accurate on
   copies than on upright digits by more than one in twenty. If it generalised to copies,
   both accuracies would be alike.
-- *Augmentation suffices*: it regains more than half of this loss, if there is one of
-  one in twenty.
+- *Augmentation suffices*: it regains more than half of this loss; where that is below
+  one in twenty, there is little to regain, and nothing is decided.
 - *A spatial transformer helps*: it has to see poses in order to learn what to undo, so
   that it is asked of digits that were learned in one pose each. In place of
   augmentation it must make the network more accurate on copies by more than a point.

@@ -33,7 +33,9 @@ Expect: plain networks fail in training, and residual ones do not overfit.
 Run: jaxml run too_many_layers
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -91,7 +93,7 @@ class Result(NamedTuple):
 def study(config: Config, keep: Keep, plain_depth: Any) -> Result:
     """From the runs of `plain_depth`."""
     del keep
-    return Result(*plain_depth, seed=np.array(config.seed))
+    return Result(**plain_depth._asdict(), seed=np.array(config.seed))
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
@@ -104,58 +106,78 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 
 
 def _of_data(result: Result, place: int) -> tuple[Assertion, ...]:
+    """What decides, the control, and in how many units training fails."""
     shallow, deep = result.depths
-    setting = (
-        f"{DATA[place]} ({result.train:,} drawn anew), dense, {result.width} ReLUs a "
-        f"layer with batch normalisation, {result.steps:,} updates of 32 by momentum, "
-        "rates tuned for each"
-    )
-    seed, tuning = int(result.seed), int(result.tuning)
-
-    def judged(
-        role: Any, statement: str, kind: int, error: int, rule: record.Rule
-    ) -> Assertion:
-        arms = _arms(result, place, kind, error)
-        measured = record.tuned(record.mean_difference, *arms, tuning=tuning, seed=seed)
-        return role(
-            "X8", statement, measured, rule, unit="fraction difference", setting=setting
-        )
-
-    fails = _fails_in_training(result, place)
+    judged = partial(_judged, result, place)
     return (
         judged(
             record.deciding,
             f"Plain networks of {deep} hidden layers end at a training error no higher "
             f"than that of {shallow}, as networks that overfit do.",
-            PLAIN,
-            TRAINING,
+            (PLAIN, TRAINING),
             NOT_HIGHER,
         ),
         judged(
             record.deciding,
             f"Residual networks of {deep} hidden layers, which train, end at a higher "
             f"held-out error than those of {shallow}.",
-            RESIDUAL,
-            HELD_OUT,
+            (RESIDUAL, HELD_OUT),
             HIGHER,
         ),
         judged(
             record.supporting,
             f"Control: plain networks of {deep} hidden layers end at a higher held-out "
             f"error than those of {shallow}.",
-            PLAIN,
-            HELD_OUT,
+            (PLAIN, HELD_OUT),
             HIGHER,
         ),
         record.supporting(
             "X8",
-            f"Plain networks of {deep} hidden layers end at a higher training error "
-            f"than those of {shallow} in more than half of the units.",
-            record.proportion(fails, of=result.error),
+            f"Plain networks of {deep} hidden layers end at a training error that is "
+            f"higher than that of {shallow} by more than two pictures in a hundred, in "
+            "more than half of the units.",
+            record.proportion(_fails_in_training(result, place), of=result.error),
             OFTEN,
             unit="fraction",
-            setting=setting,
+            setting=_setting(result, place),
         ),
+    )
+
+
+def _judged(
+    result: Result,
+    place: int,
+    role: Callable[..., Assertion],
+    statement: str,
+    of: tuple[int, int],
+    rule: record.Rule,
+) -> Assertion:
+    """The error of the deeper network minus that of the other, of a kind of network and
+    of pictures.
+    """
+    deep, shallow = _arms(result, place, *of)
+    measured = record.tuned(
+        record.mean_difference,
+        deep,
+        shallow,
+        tuning=int(result.tuning),
+        seed=int(result.seed),
+    )
+    return role(
+        "X8",
+        statement,
+        measured,
+        rule,
+        unit="fraction difference",
+        setting=_setting(result, place),
+    )
+
+
+def _setting(result: Result, place: int) -> str:
+    return (
+        f"{DATA[place]} ({result.train:,} drawn anew), dense, {result.width} ReLUs a "
+        f"layer with batch normalisation, {result.steps:,} updates of 32 by momentum, "
+        "rates tuned for each"
     )
 
 

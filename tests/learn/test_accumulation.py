@@ -183,8 +183,8 @@ def test_every_optimizer_moves_as_by_whole_batches(name):
 
 @pytest.mark.stress
 @pytest.mark.invariance
-@pytest.mark.parametrize("name", SOON)
-def test_an_optimizer_moves_as_by_whole_batches_without_the_remainder(name):
+@pytest.mark.parametrize("name", learn.OPTIMIZERS)
+def test_every_optimizer_moves_as_by_whole_batches_without_the_remainder(name):
     require_moved_as_by_whole_batches(name, drop=True)
 
 
