@@ -719,3 +719,28 @@ def test_a_digest_is_the_same_in_every_python(tmp_path):
         "f'{config.seed:>3}'\n"
     )
     assert computing(path).parts["study"][:16] == "7e24855e3c6f470c"
+
+
+@pytest.mark.identity
+def test_what_fetches_files_is_no_part_and_what_verifies_them_is(
+    tmp_path: Path, package: Path
+) -> None:
+    path = write(
+        tmp_path,
+        study="from jaxml import problem\n\ndef study(config, keep):\n"
+        "    return problem.fashion_mnist()\n",
+    )
+    before = computing(path, package=package)
+    data = package / "problem" / "data"
+    edit(data / "download.py", "_TIMEOUT = 30.0", "_TIMEOUT = 31.0")
+    assert computing(path, package=package) == before
+    edit(data / "files.py", "content = decompress", "content = 2 * decompress")
+    now = computing(path, package=package)
+    assert changes(before.parts, now.parts) == ("jaxml.problem.data.files changed",)
+
+
+@pytest.mark.identity
+def test_a_part_that_no_longer_counts_is_no_change() -> None:
+    older = {"study": "a", "jaxml.problem.data.download": "b"}
+    assert changes(older, {"study": "a"}) == ()
+    assert changes(older, {"study": "c"}) == ("study changed",)

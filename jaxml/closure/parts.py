@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+_NO_LONGER_COUNTED = {"jaxml.problem.data.download"}
+"""Modules that closures of older runs have, and that decide no result."""
+
 
 class Closure(NamedTuple):
     """Code by module.
@@ -24,7 +27,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str, ...
     ('helper.py is gone', 'jaxml.tree is new', 'study changed')
     """
     found = []
-    for name in sorted(before.keys() | now.keys()):
+    for name in sorted((before.keys() | now.keys()) - _NO_LONGER_COUNTED):
         if name not in now:
             found.append(f"{name} is gone")
         elif name not in before:

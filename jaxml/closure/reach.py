@@ -32,6 +32,7 @@ JUDGING = ("findings", "figures")
 _JUDGES = ("finding", "statistics")
 _ARTISTS = ("figures",)
 _FRONT_DOOR = (["__main__"], ["bench"], ["commands"], ["studies"])
+_FETCHING = ["problem", "data", "download"]
 _LOADED: Chain = ("",)
 _WHOLE = {("eval",), ("exec",), ("globals",)}
 
@@ -199,7 +200,7 @@ def _reach(walk: _Walk, place: str, chain: Chain) -> None:
     counts.
     """
     module = _load(walk, place)
-    if module is None or _is_front(walk, module):
+    if module is None or _is_outside(walk, module):
         return
     if place == walk.places.package and chain == ("__version__",):
         return
@@ -214,12 +215,12 @@ def _reach(walk: _Walk, place: str, chain: Chain) -> None:
         _take_all(walk, module)
 
 
-def _is_front(walk: _Walk, module: Module) -> bool:
-    """Whether it is of the command line or the benchmarks, which no result depends
-    on.
+def _is_outside(walk: _Walk, module: Module) -> bool:
+    """Whether it is of what no result depends on: the command line, the benchmarks, or
+    what fetches files, whose content is verified when they are read.
     """
-    inner = module.place.removeprefix(walk.places.package).split(os.sep)
-    return module.is_library and inner[1:2] in _FRONT_DOOR
+    inner = module.place.removeprefix(walk.places.package).split(os.sep)[1:]
+    return module.is_library and (inner[:1] in _FRONT_DOOR or inner == _FETCHING)
 
 
 def _take_all(walk: _Walk, module: Module) -> None:

@@ -136,7 +136,7 @@ def test_other_content_is_refused_with_its_path(places, wrong):
 def test_nothing_half_written_is_left(places):
     root, archive = places
     (root / "mirror/tiny.tar.gz").write_bytes(PACKED[:-20])
-    with pytest.raises(InputError, match="not the published archive"):
+    with pytest.raises(InputError, match="not the published file"):
         load(archive, train=1, test=1, dtype=np.float32)
     assert list((root / "cache/jaxml").rglob("*.*")) == []
 
@@ -148,7 +148,7 @@ def test_absent_and_offline_is_one_sentence(places, monkeypatch):
     monkeypatch.setattr(download, "urlopen", offline)
     with pytest.raises(InputError) as caught:
         cifar10(train=5, test=5)
-    assert f"put it into {places[0] / 'data'}." in str(caught.value)
+    assert f"put it into {places[0] / 'cache/jaxml'}." in str(caught.value)
     for mirror in CIFAR_10.files.mirrors:
         assert mirror in str(caught.value)
 

@@ -8,7 +8,6 @@ import os
 import secrets
 import tarfile
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Int, UInt8
 
 from jaxml.problem.data.content import REMEDY, verify
-from jaxml.problem.data.download import _make_folder, _stream
+from jaxml.problem.data.download import download_packed, make_folder
 from jaxml.problem.data.examples import examples
 from jaxml.problem.data.files import FileSet, _cache, _forms, published
 from jaxml.problem.labels import check_labels
@@ -162,7 +161,7 @@ def unpack(archive: Archive) -> None:
     path = _archive(archive)
     verify(contents(path), archive.digest, path)
     folder = _cache() / files.folder
-    _make_folder(folder)
+    make_folder(folder)
     with tarfile.open(path, "r:gz") as opened:
         for name in files.digests:
             member = opened.extractfile(f"{files.folder}/{name}")
@@ -190,25 +189,8 @@ def _archive(archive: Archive) -> Path:
         if (place / archive.name).exists():
             return place / archive.name
     path = _cache() / archive.name
-    _make_folder(path.parent)
-    reasons: list[str] = []
-    for mirror in archive.files.mirrors:
-        partial = _partial(path)
-        try:
-            _stream(mirror + archive.name, partial)
-            verify(contents(partial), archive.digest, partial)
-            os.replace(partial, path)
-            return path
-        except (OSError, HTTPException) as reason:
-            reasons.append(f"{mirror}: {reason}")
-        except InputError:
-            reasons.append(f"{mirror}: what it sent is not the published archive")
-        finally:
-            partial.unlink(missing_ok=True)
-    raise InputError(
-        f"{archive.name} is not on this machine and cannot be downloaded "
-        f"({'; '.join(reasons)}): put it into {_places()[0]}."
-    )
+    download_packed(archive.files.mirrors, path, archive.digest)
+    return path
 
 
 def _partial(path: Path) -> Path:

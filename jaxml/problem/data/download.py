@@ -1,11 +1,20 @@
 """Download from mirrors in turn; a file appears under its name only when it is whole
 and right.
+
+No study counts this module as part of itself: what it leaves is compared with a pinned
+checksum each time that it is read.
 """
 
+import gzip
+import hashlib
 import os
 import secrets
-from collections.abc import Sequence
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from http.client import HTTPException
+from io import BufferedReader
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -18,17 +27,29 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from jaxml.problem.data.content import decompress, verify
-from jaxml.provenance import contents
 from jaxml.types import InputError
 
+MOST = 1 << 28
+"""Bytes beyond which nothing is fetched or unpacked; the largest set has 170 million,
+packed.
+"""
+
 _TIMEOUT = 30.0  # seconds without an answer
+_DEADLINE = 1800.0  # seconds for all that a mirror sends
 _CHUNK = 1 << 16
+_GZIP = b"\x1f\x8b"
+
+_UNREACHABLE = (OSError, HTTPException, ValueError)
+"""What `urlopen` and reading raise: ValueError where an address, as that of a redirect,
+or a header is malformed.
+"""
 
 
 def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
     """Fetches `path.name` from the first mirror that has it right, and moves it to
     `path` in one step.
+
+    Cost: memory for a chunk, however long the content.
 
     Args:
         mirrors: addresses of folders, each ending in a slash.
@@ -38,19 +59,39 @@ def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
     Raises:
         InputError: the folder cannot be made, or no mirror gave the file.
     """
-    _make_folder(path.parent)
+    fetch(mirrors, path, lambda partial: _unpacked(partial) == digest)
+
+
+def download_packed(mirrors: Sequence[str], path: Path, digest: str) -> None:
+    """As `download`, where `digest` is that of the file as it is published.
+
+    Raises:
+        InputError: as `download`.
+    """
+    fetch(mirrors, path, lambda partial: _digest(partial.open("rb")) == digest)
+
+
+def fetch(mirrors: Sequence[str], path: Path, is_right: Callable[[Path], bool]) -> None:
+    """`download`, with any check of what a mirror sent.
+
+    Raises:
+        InputError: as `download`.
+    """
+    make_folder(path.parent)
+    _remove_abandoned(path)
     reasons = []
     for mirror in mirrors:
         partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
         try:
             _stream(mirror + path.name, partial)
-            verify(decompress(contents(partial), partial), digest, partial)
-            os.replace(partial, path)
-            return
-        except (OSError, HTTPException) as reason:
-            reasons.append(f"{mirror}: {reason}")
-        except InputError:
+            if is_right(partial):
+                os.replace(partial, path)
+                return
             reasons.append(f"{mirror}: what it sent is not the published file")
+        except InputError as reason:
+            reasons.append(f"{mirror}: {reason}")
+        except _UNREACHABLE as reason:
+            reasons.append(f"{mirror}: {reason}")
         finally:
             partial.unlink(missing_ok=True)
     raise InputError(
@@ -59,7 +100,12 @@ def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
     )
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """A folder of the cache.
+
+    Raises:
+        InputError: it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
@@ -67,6 +113,16 @@ def _make_folder(folder: Path) -> None:
             f"The cache {folder} cannot be made ({reason.strerror}): set "
             "XDG_CACHE_HOME to another folder."
         ) from reason
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Parts of this file that were left by downloads which were killed: a living one
+    has written to its part since the time that it may take.
+    """
+    for part in path.parent.glob(f".{path.name}.*.partial"):
+        with suppress(FileNotFoundError):  # another process removed it
+            if time.time() - part.stat().st_mtime > _DEADLINE:
+                part.unlink()
 
 
 def _stream(url: str, path: Path) -> None:
@@ -77,13 +133,46 @@ def _stream(url: str, path: Path) -> None:
         DownloadColumn(),
         TimeRemainingColumn(),
     )
+    end = time.monotonic() + _DEADLINE
     with (
         urlopen(url, timeout=_TIMEOUT) as response,
         path.open("wb") as file,
         Progress(*columns, console=Console(stderr=True)) as progress,
     ):
-        length = response.headers.get("Content-Length")
-        task = progress.add_task(url.rsplit("/", 1)[-1], total=length and int(length))
-        while chunk := response.read(_CHUNK):
+        length = int(response.headers.get("Content-Length") or 0)
+        _require_short(length, "it announces")
+        task = progress.add_task(url.rsplit("/", 1)[-1], total=length or None)
+        received = 0
+        while chunk := response.read1(_CHUNK):
+            received += len(chunk)
+            _require_short(received, "it sends")
+            if time.monotonic() > end:
+                raise InputError(f"it was not done after {_DEADLINE / 60:.0f} minutes")
             file.write(chunk)
             progress.advance(task, len(chunk))
+
+
+def _unpacked(path: Path) -> str:
+    """The digest of what a file holds, decompressed; "" where its stream is damaged."""
+    with path.open("rb") as file:
+        is_packed = file.read(len(_GZIP)) == _GZIP
+    try:
+        return _digest(gzip.open(path) if is_packed else path.open("rb"))
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        return ""
+
+
+def _digest(opened: gzip.GzipFile | BufferedReader) -> str:
+    """SHA-256 of what is read, chunk by chunk, to the end."""
+    found, length = hashlib.sha256(), 0
+    with opened as file:
+        while chunk := file.read(_CHUNK):
+            length += len(chunk)
+            _require_short(length, "its file holds")
+            found.update(chunk)
+    return found.hexdigest()
+
+
+def _require_short(length: int, what: str) -> None:
+    if length > MOST:
+        raise InputError(f"{what} more than {MOST >> 20} MiB")
