@@ -38,9 +38,16 @@ def test_without_pytorch_ours_stand_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.identity
-def test_an_epoch_sees_every_picture() -> None:
-    assert pictures.resnet_training(TINY).steps == 2
-    assert pictures.resnet_training(TINY._replace(pictures=9)).steps == 3
+def test_a_part_of_an_epoch_is_timed_and_scaled_to_every_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = TINY._replace(pictures=9, updates=9)
+    assert pictures.resnet_training(whole).steps == 3
+    assert pictures.resnet_training(whole._replace(updates=2)).steps == 2
+    idle(monkeypatch)
+    monkeypatch.setattr(peers, "torch", lambda: None)
+    (row,) = pictures.epoch(whole._replace(updates=2), 1)
+    assert row.note == "updates measured: 2 of 3, scaled to all"
 
 
 @pytest.mark.stress
