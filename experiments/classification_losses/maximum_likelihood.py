@@ -21,7 +21,7 @@ three overlapping clouds in the plane, since digits can be separated, and then h
 lowest cross-entropy. A draw has digits, weights and clouds of its own.
 
 Claims: C091.
-Cost: not yet run.
+Cost: 13 seconds on 2 cores, compilation included.
 Expect: the same.
 Run: jaxml run maximum_likelihood
 """
@@ -281,6 +281,7 @@ def figures(result: Result) -> dict[str, Figure]:
         along.plot(SHOWN, profiles.T, style, color=COLOURS[loss], lw=1)
         along.plot([], [], style, color=COLOURS[loss], label=f"after the {name}")
     along.axvline(0, color="0.6", lw=0.8)
+    along.set_xticks(SHOWN[::10])
     title = f"Around the end of descent, {DRAWN} draws of clouds"
     label(along, title, "step of one weight", "likelihood / largest shown")
     dots(raised, dict(zip(NAMES, result.raised, strict=True)))

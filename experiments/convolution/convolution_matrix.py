@@ -14,8 +14,10 @@ saying: of a dense layer with normal weights, the convolution that is nearest in
 sense of least squares leaves out most. That is the control of the equality, which must
 come out otherwise: were it small, T would say nothing of convolutions.
 
-That of whole networks follows layer by layer. Whether the restriction helps is asked by
-`restricted_layers`.
+That of whole networks follows layer by layer. Nothing here decides: that the
+restriction helps is the other half of both claims, and what they are made for. It is
+asked by `restricted_layers`; an equality beside that open question would read as its
+answer, as it did when this study decided in its first runs.
 
 Claims: C128, C036.
 Source: LeCun 1989, "Generalization and network design strategies".
@@ -153,7 +155,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
     )
     told = {"rule": ROUNDING, "unit": "relative error", "setting": setting}
     return (
-        record.deciding(
+        record.supporting(
             "C128",
             "A convolutional layer is a fully connected layer whose weights are zero "
             "outside of receptive fields and shared within: difference over the sum of "
@@ -161,7 +163,7 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             record.largest(result.apart),
             **told,
         ),
-        record.deciding(
+        record.supporting(
             "C036",
             "What a convolutional layer computes, a fully connected layer computes "
             "with the matrix of its filters: difference over the sum of the absolute "

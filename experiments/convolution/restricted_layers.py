@@ -13,14 +13,17 @@ of their own at each pixel, and as many fully connected neurons. ReLUs, a max po
   by less, by more than a point (C128). A network that has learned less of its pictures
   would pass as well, so that this counts beside the next.
 - *Does better*: it is more accurate on other pictures by more than a point (C036).
-- *By what it assumes of pictures*: when all pixels are scrambled, which a fully
-  connected layer cannot notice, the convolution's lead shrinks by more than a point.
-  Control: the fully connected network must stay as accurate as it was, within a point.
 
-Receptive fields without sharing stand between both and support. There are two data
-sets, for 8x8 digits fill their frame and stand in its middle, and pilots showed no lead
-there. Six units of the seed 50, judged nowhere, learned 300 pictures: digits 0.944 by 8
-filters without a pool and 0.949 by 256 neurons, MNIST of 14x14 pixels 0.865 by 4
+Supporting, *by what it assumes of pictures*: when all pixels are scrambled, which a
+fully connected layer cannot notice, the convolution's lead shrinks by more than a
+point. Control: the fully connected network must stay as accurate as it was, within a
+point. That decided in the first runs, at three seeds, in which the lead itself stayed
+open: that scrambles cost a convolution more does not say that it leads.
+
+Receptive fields without sharing stand between both and support as well. There are two
+data sets, for 8x8 digits fill their frame and stand in its middle, and pilots showed no
+lead there. Six units of the seed 50, judged nowhere, learned 300 pictures: digits 0.944
+by 8 filters without a pool and 0.949 by 256 neurons, MNIST of 14x14 pixels 0.865 by 4
 filters and 0.846 by 256 neurons. MNIST was taken for what they showed; the digits stay
 for the same reason. Filters are of 3 x 3 and of 5 x 5 pixels.
 
@@ -297,7 +300,7 @@ def _of_case(result: Result, place: int, case: int) -> tuple[Assertion, ...]:
             (restricted, dense),
         ),
         judged(
-            OVERFITS_LESS,
+            BESIDE,
             "A convolution leads by what it assumes of pictures: its lead over a fully "
             "connected layer shrinks when all pixels are scrambled.",
             HIGHER,

@@ -236,6 +236,13 @@ def outdated(found: Verdicts, path: Path | None) -> bool:
     return closure.asserting(path).digest != found.manifest.get("asserting")
 
 
+def _judged_otherwise(manifest: Mapping[str, Any], path: Path) -> bool:
+    """Whether findings or figures were made by other code than today's."""
+    if judging_changed(manifest, path):
+        return True
+    return closure.asserting(path).digest != manifest.get("asserting")
+
+
 def refresh_findings(runs: Path, announce: Announce) -> None:
     """Makes the findings and figures of up-to-date runs again where only their code has
     changed.
@@ -246,7 +253,11 @@ def refresh_findings(runs: Path, announce: Announce) -> None:
     paths = known()
     for folder, manifest in readable_runs(runs):
         path = paths.get(folder.parent.name)
-        if path is None or stale(manifest, path) or not judging_changed(manifest, path):
+        if (
+            path is None
+            or stale(manifest, path)
+            or not _judged_otherwise(manifest, path)
+        ):
             continue
         announce(
             f"{folder.parent.name}: findings and figures are made again, from the "
