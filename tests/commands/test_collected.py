@@ -9,7 +9,7 @@ import pytest
 
 from jaxml import shipped
 from jaxml.__main__ import main
-from jaxml.commands.collected import collected
+from jaxml.commands.collected import collected, refresh_findings
 from jaxml.commands.counted import kind
 from jaxml.freshness import stale
 from jaxml.record import list_runs, load_run
@@ -291,3 +291,19 @@ def test_a_report_from_other_seeds_alone_says_what_is_missing(
     assert "`jaxml run number` makes the first" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_a_run_whose_findings_code_has_another_digest_is_judged_anew(
+    place: Path,
+) -> None:
+    assert main(["run", "number"]) == 0
+    (folder,) = list_runs(Path("runs"))
+    path = folder / "manifest.json"
+    before = json.loads(path.read_text())
+    path.write_text(json.dumps(before | {"asserting": "0" * 64}))
+    said: list[str] = []
+    refresh_findings(Path("runs"), said.append)
+    assert len(said) == 1 and "made again, from the stored arrays" in said[0]
+    assert json.loads(path.read_text())["asserting"] == before["asserting"]
+    refresh_findings(Path("runs"), said.append)
+    assert len(said) == 1
