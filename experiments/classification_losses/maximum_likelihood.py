@@ -199,10 +199,10 @@ def _around(
     begin = jnp.zeros_like(directions[0])
     descent = learn.sgd(learn.Hyper(lr=2.0))
     end = learn.descend(objective, descent, begin, data, steps=STEPS).params
-    steps = jnp.asarray(LENGTHS)[:, None, None, None] * directions
-    tried = jax.vmap(jax.vmap(likelihood))(end + steps)
+    steps = jnp.asarray(LENGTHS)[:, None, None, None] * directions[None]
+    tried = jax.vmap(jax.vmap(lambda step: likelihood(end + step)))(steps)
     one = begin.at[0, 0].set(1.0)
-    along = jax.vmap(likelihood)(end + jnp.asarray(SHOWN)[:, None, None] * one)
+    along = jax.vmap(lambda step: likelihood(end + step * one))(jnp.asarray(SHOWN))
     raised = jnp.sum(tried > likelihood(end), dtype=end.dtype)
     left = jnp.linalg.norm(jax.grad(objective)(end, data))
     return raised, left, along / jnp.max(along)
