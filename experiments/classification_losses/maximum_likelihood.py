@@ -51,7 +51,7 @@ SHOWN = np.linspace(-1, 1, 41)  # steps of one weight
 LENGTHS = np.array([1e-3, 1e-2, 1e-1, 1.0])  # of the steps that are tried
 LOSSES = (problem.cross_entropy, problem.softmax_mse)
 NAMES = ("cross-entropy", "squared error")
-COLOURS = ("black", "#004488")
+STYLES = ("k-", "b:")
 DRAWN = 3
 SAME = record.at_most(1e-12)
 NONE = record.at_most(0.0)
@@ -221,9 +221,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
         f"classifier, {STEPS:,} updates of gradient descent; {DIRECTIONS} directions, "
         f"lengths of 0.001 to 1, {draws} draws"
     )
-    on_digits = {"rule": SAME, "unit": "error", "setting": digits}
-    on_clouds = {"rule": NONE, "unit": "count", "setting": clouds}
-    ended = {"rule": SAME, "unit": "error", "setting": clouds}
+    error = {"rule": SAME, "unit": "error"}
+    count = {"rule": NONE, "unit": "count"}
     return (
         *_with_control(
             "The mean cross-entropy of n examples is the logarithm of their likelihood "
@@ -231,7 +230,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             "Control, the likelihood of the labels of other examples: the mean "
             "cross-entropy is its logarithm over -n in some draw; how far off.",
             result.value,
-            **on_digits,
+            setting=digits,
+            **error,
         ),
         *_with_control(
             "The gradient of the cross-entropy by the weights points opposite to that "
@@ -239,7 +239,8 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             "Control, the squared error of the probabilities: its gradient points "
             "opposite to that of the likelihood in some draw; the length of the sum.",
             result.direction,
-            **on_digits,
+            setting=digits,
+            **error,
         ),
         *_with_control(
             "Where descent on the cross-entropy ends, no step that is tried raises the "
@@ -247,14 +248,16 @@ def findings(result: Result) -> tuple[Assertion, ...]:
             "Control, the squared error of the probabilities: where descent on it "
             "ends, no step raises the likelihood in some draw; steps that do.",
             result.raised,
-            **on_clouds,
+            setting=clouds,
+            **count,
         ),
         *(
             record.supporting(
                 "C091",
                 f"Descent on the {name} has ended: the length of the gradient.",
                 record.largest(left),
-                **ended,
+                setting=clouds,
+                **error,
             )
             for name, left in zip(NAMES, result.left, strict=True)
         ),
@@ -276,11 +279,10 @@ def _with_control(
 def figures(result: Result) -> dict[str, Figure]:
     """The likelihood around the end of either descent, and steps that raise it."""
     figure, (along, raised) = panels(1, 2, width=4.4, height=3.4)
-    for loss, (name, style) in enumerate(zip(NAMES, ("-", ":"), strict=True)):
-        profiles = result.profile[loss, :DRAWN]
-        along.plot(SHOWN, profiles.T, style, color=COLOURS[loss], lw=1)
-        along.plot([], [], style, color=COLOURS[loss], label=f"after the {name}")
-    along.axvline(0, color="0.6", lw=0.8)
+    for loss, style in enumerate(STYLES):
+        first, *others = result.profile[loss, :DRAWN]
+        along.plot(SHOWN, first, style, label=f"after the {NAMES[loss]}")
+        along.plot(SHOWN, np.transpose(others), style)
     along.set_xticks(SHOWN[::10])
     title = f"Around the end of descent, {DRAWN} draws of clouds"
     label(along, title, "step of one weight", "likelihood / largest shown")

@@ -212,7 +212,8 @@ def _setting(result: Result, move: int) -> dict[str, str]:
         "setting": f"8x8 digits in a frame of {SIDE}x{SIDE} pixels, {result.examples} "
         f"in its middle for training, moved by {move} in the test; 64 neurons, or "
         "filters of 3 x 3, 8 and with pools then 16, Adam, "
-        f"{result.updates} updates of {BATCH}, rate tuned for each",
+        f"{result.updates} updates of {BATCH}, rate tuned for each "
+        "on digits that have not moved",
     }
 
 

@@ -233,14 +233,18 @@ def outdated(found: Verdicts, path: Path | None) -> bool:
     """
     if path is None or code_changes(found.manifest["code"], path):
         return True
-    return closure.asserting(path).digest != found.manifest.get("asserting")
+    return _asserted_otherwise(found.manifest, path)
+
+
+def _asserted_otherwise(manifest: Mapping[str, Any], path: Path) -> bool:
+    """Whether other code than today's asserted findings."""
+    return closure.asserting(path).digest != manifest.get("asserting")
 
 
 def _judged_otherwise(manifest: Mapping[str, Any], path: Path) -> bool:
-    """Whether findings or figures were made by other code than today's."""
-    if judging_changed(manifest, path):
-        return True
-    return closure.asserting(path).digest != manifest.get("asserting")
+    """Whether other code than today's made findings or figures."""
+    changed = judging_changed(manifest, path)
+    return bool(changed) or _asserted_otherwise(manifest, path)
 
 
 def refresh_findings(runs: Path, announce: Announce) -> None:

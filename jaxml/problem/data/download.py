@@ -27,6 +27,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from jaxml.problem.data.content import _GZIP
 from jaxml.types import InputError
 
 MOST = 1 << 28
@@ -37,11 +38,10 @@ packed.
 _TIMEOUT = 30.0  # seconds without an answer
 _DEADLINE = 1800.0  # seconds for all that a mirror sends
 _CHUNK = 1 << 16
-_GZIP = b"\x1f\x8b"
 
-_UNREACHABLE = (OSError, HTTPException, ValueError)
-"""What `urlopen` and reading raise: ValueError where an address, as that of a redirect,
-or a header is malformed.
+_FAILURES = (OSError, HTTPException, ValueError)
+"""How a mirror fails: ValueError where an address, as that of a redirect, or a header
+is malformed, and, as InputError, beyond a bound.
 """
 
 
@@ -59,7 +59,7 @@ def download(mirrors: Sequence[str], path: Path, digest: str) -> None:
     Raises:
         InputError: the folder cannot be made, or no mirror gave the file.
     """
-    fetch(mirrors, path, lambda partial: _unpacked(partial) == digest)
+    _fetch(mirrors, path, lambda partial: _unpacked(partial) == digest)
 
 
 def download_packed(mirrors: Sequence[str], path: Path, digest: str) -> None:
@@ -68,15 +68,13 @@ def download_packed(mirrors: Sequence[str], path: Path, digest: str) -> None:
     Raises:
         InputError: as `download`.
     """
-    fetch(mirrors, path, lambda partial: _digest(partial.open("rb")) == digest)
+    _fetch(mirrors, path, lambda partial: _digest(partial.open("rb")) == digest)
 
 
-def fetch(mirrors: Sequence[str], path: Path, is_right: Callable[[Path], bool]) -> None:
-    """`download`, with any check of what a mirror sent.
-
-    Raises:
-        InputError: as `download`.
-    """
+def _fetch(
+    mirrors: Sequence[str], path: Path, is_right: Callable[[Path], bool]
+) -> None:
+    """`download`, with any check of what a mirror sent."""
     make_folder(path.parent)
     _remove_abandoned(path)
     reasons = []
@@ -88,9 +86,7 @@ def fetch(mirrors: Sequence[str], path: Path, is_right: Callable[[Path], bool]) 
                 os.replace(partial, path)
                 return
             reasons.append(f"{mirror}: what it sent is not the published file")
-        except InputError as reason:
-            reasons.append(f"{mirror}: {reason}")
-        except _UNREACHABLE as reason:
+        except _FAILURES as reason:
             reasons.append(f"{mirror}: {reason}")
         finally:
             partial.unlink(missing_ok=True)
