@@ -28,7 +28,8 @@ class Answer(NamedTuple):
 
     Attributes:
         claim: the claim.
-        reply: by `reply`.
+        reply: by `reply`; but undecided in place of supported or no effect where one of
+            the statements that decide is decided in no setting.
         sides: the settings by what was found in each: verdict, or "depends" where one
             setting shows both.
         deciding: the evidence that the reply follows from.
@@ -59,7 +60,22 @@ def _answer(claim: Claim, evidence: Sequence[Evidence]) -> Answer:
     deciding = tuple(each for each in evidence if each.finding.role == "deciding")
     supporting = tuple(each for each in evidence if each.finding.role == "supporting")
     sides = _sides(deciding)
-    return Answer(claim, reply(sides), sides, deciding, supporting)
+    implied = reply(sides)
+    if implied in ("supported", "no effect") and _open_statements(deciding):
+        implied = "undecided"
+    return Answer(claim, implied, sides, deciding, supporting)
+
+
+def _open_statements(deciding: Sequence[Evidence]) -> tuple[str, ...]:
+    """The statements that no setting decides.
+
+    A claim may say several things, each of which is a statement of its own, and it is
+    refuted by one of them, but holds only if all of them do.
+    """
+    stances: dict[str, set[Verdict]] = {}
+    for each in deciding:
+        stances.setdefault(each.finding.statement, set()).add(stance(each))
+    return tuple(said for said, found in stances.items() if found == {"undecided"})
 
 
 def stance(evidence: Evidence) -> Verdict:

@@ -99,6 +99,26 @@ def test_the_answer_follows_from_the_deciding_findings(verdicts, reply):
     assert answers(CLAIMS, [found(*asserted)])["C001"].reply == reply
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "elsewhere", "reply"),
+    [
+        ("supported", "undecided", "supported", "supported"),
+        ("supported", "undecided", "undecided", "undecided"),
+        ("no effect", "undecided", "undecided", "undecided"),
+        ("refuted", "undecided", "undecided", "refuted"),
+    ],
+)
+def test_a_claim_of_two_statements_holds_only_if_each_is_decided_somewhere(
+    first, second, elsewhere, reply
+):
+    asserted = [
+        assertion(first, statement="Small fields suffice."),
+        assertion(second, statement="Shared weights suffice.", setting="text"),
+        assertion(elsewhere, statement="Shared weights suffice.", setting="clothing"),
+    ]
+    assert answers(CLAIMS, [found(*asserted)])["C001"].reply == reply
+
+
 def test_supporting_findings_are_shown_and_decide_nothing():
     answer = answers(CLAIMS, [found(assertion("refuted", role=supporting))])["C001"]
     assert (
