@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxml import curvature, learn, problem
+from jaxml import curvature, learn, mesh, problem
 from jaxml.bench import accelerator, dense, lanes, lowering, peak, steps, summary
 from jaxml.bench.steps import ROOT, Outcome, Step
 from jaxml.types import InputError
@@ -61,6 +61,28 @@ def test_a_hessian_and_its_spectrum_have_equal_bits_twice(dtype):
         first = bits(found())
         jax.clear_caches()
         assert bits(found()) == first
+
+
+@pytest.mark.device
+@pytest.mark.invariance
+def test_batches_over_all_devices_leave_what_one_device_does():
+    """However many there are, one of them included."""
+    data = problem.digits()
+    model = problem.mlp((32, 10), jax.nn.relu)
+    loss = problem.training_loss(model, problem.cross_entropy)
+
+    def ran(loss, devices):
+        start, batches = problem.start(model, data.inputs), learn.shuffled(data, 32)
+        training = learn.training(start, loss, learn.momentum, batches, steps=20)
+        state = learn.first_state(training, learn.Hyper(lr=0.1))
+        return jax.jit(training.run)(*mesh.replicated((state, data), devices))
+
+    everywhere = mesh.of(len(jax.devices()))
+    alone, trace = ran(loss, mesh.of(1))
+    together, other = ran(learn.data_parallel(loss), everywhere)
+    np.testing.assert_allclose(other.loss, trace.loss, rtol=1e-4)
+    for ours, theirs in zip(*map(jax.tree.leaves, (together.params, alone.params))):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
 
 
 @pytest.mark.device

@@ -40,7 +40,10 @@ BENCHMARKS = {
     "dense": 90.0,
     "optimizers": 120.0,
     "cnn": 60.0,
+    "spectrum": 75.0,
+    "normalisers": 75.0,
     "hessian": 75.0,
+    "pictures": 60.0,
     "sweep": 80.0,
 }
 """Seconds for each benchmark, in the order in which they are run."""
@@ -226,7 +229,7 @@ def measured(out: Path, work: Path) -> list[Step]:
 def tried(out: Path, work: Path) -> list[Step]:
     """The same commands at tiny sizes."""
     return [
-        Step("bench", python("-m", "jaxml.bench.smoke", str(out)), 150.0, AS_IT_COMES),
+        Step("bench", python("-m", "jaxml.bench.smoke", str(out)), 240.0, AS_IT_COMES),
         device_tests(out, "0", PRECISE, TESTS[-1]),
         lowering(out),
         Step("toy_saddle", (*study("toy_saddle", work), "--smoke"), 60.0, PRECISE),

@@ -16,7 +16,7 @@ import numpy as np
 
 from jaxml import curvature, learn, problem
 from jaxml.learn import Hyper
-from jaxml.types import Batch, Objective, Params
+from jaxml.types import Batch, Objective, Params, TrainingLoss
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 LANES = 4
@@ -71,16 +71,19 @@ def programs() -> Iterator[tuple[Any, ...]]:
 
 
 def trainings() -> Iterator[tuple[Any, ...]]:
-    """A step of a dense and of a convolutional network, a run, and a sweep, in
-    float32.
+    """A step of a dense, a convolutional and a normalised network, their runs, one of
+    them with its batches over the devices, and a sweep, in float32.
     """
     digits = problem.digits()
     images = digits._replace(inputs=digits.inputs.reshape(-1, 8, 8, 1))
-    dense = experiment(problem.mlp((32, 10), jax.nn.relu), digits)
-    convolutional = experiment(problem.cnn((4, 8), 10), images)
+    mlp = problem.mlp((32, 10), jax.nn.relu)
+    dense = experiment(mlp, digits)
+    normalised = (problem.linear(8), problem.batch_norm(), problem.linear(10))
     for name, training, data in (
         ("dense", dense, digits),
-        ("convolutional", convolutional, images),
+        ("convolutional", experiment(problem.cnn((4, 8), 10), images), images),
+        ("batch-normalised", experiment(problem.chain(*normalised), digits), digits),
+        ("data-parallel", experiment(mlp, digits, learn.data_parallel), digits),
     ):
         state = jax.eval_shape(partial(learn.first_state, training), Hyper(lr=0.1))
         batch = jax.tree.map(lambda leaf: leaf[:32], data)
@@ -90,9 +93,15 @@ def trainings() -> Iterator[tuple[Any, ...]]:
     yield "sweep", partial(swept, dense), grid, dense.data
 
 
-def experiment(model: Any, data: Batch) -> learn.Training:
-    """Four updates of Adam on shuffled examples."""
-    loss = problem.training_loss(model, problem.cross_entropy)
+def experiment(
+    model: Any,
+    data: Batch,
+    placed: Callable[[TrainingLoss], TrainingLoss] = lambda loss: loss,
+) -> learn.Training:
+    """Four updates of Adam on shuffled examples, on one device unless the loss is
+    placed on more.
+    """
+    loss = placed(problem.training_loss(model, problem.cross_entropy))
     start, batches = problem.start(model, data.inputs), learn.shuffled(data, 32)
     return learn.training(start, loss, learn.adam, batches, steps=4)
 
@@ -128,6 +137,9 @@ def curvatures() -> Iterator[tuple[Any, ...]]:
             product(params, batch), params, count=1, depth=5, key=key
         )
 
+    def whole(params: Params, batch: Batch) -> Any:
+        return curvature.whole_product(product, params, batch, size=5).product(params)
+
     def matrix(params: Params, batch: Batch) -> Any:
         return curvature.dense(product(params, batch), params)
 
@@ -137,6 +149,7 @@ def curvatures() -> Iterator[tuple[Any, ...]]:
         params,
         batch,
     )
+    yield "Hessian product over all examples, in parts", whole, params, batch
     yield "dense Hessian", matrix, params, batch
     yield "Lanczos", krylov, params, batch
     yield "ends of the spectrum", ends, params, batch

@@ -38,6 +38,7 @@ class Size(NamedTuple):
 
 
 FULL = Size()
+SMOKE = Size(inputs=6, width=8, groups=2, examples=4, steps=1, rounds=1)
 
 
 def measure(size: Size = FULL, *, names: Sequence[str] = ()) -> list[Row]:

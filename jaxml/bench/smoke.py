@@ -5,7 +5,16 @@ means anything.
 import sys
 from pathlib import Path
 
-from jaxml.bench import batch, batch_points, dense, lanes
+from jaxml.bench import (
+    batch,
+    batch_points,
+    dense,
+    lanes,
+    normalisers,
+    pictures,
+    spectrum,
+    spectrum_task,
+)
 from jaxml.bench.machine import describe
 from jaxml.bench.rows import write
 from jaxml.bench.suite import draw, show
@@ -18,6 +27,9 @@ def main(out: Path) -> int:
         *batch.measure(batch_points.SMOKE),
         *lanes.measure(lanes.SMOKE),
         *dense.measure(dense.SMOKE),
+        *spectrum.measure(spectrum_task.SMOKE),
+        *normalisers.measure(normalisers.SMOKE, names=("plain", "batch normalisation")),
+        *pictures.steps(pictures.SMOKE),
     ]
     path = out / f"{machine['platform']}.json"
     write(path, machine, rows)

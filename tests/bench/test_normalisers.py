@@ -5,7 +5,7 @@ import pytest
 
 from jaxml.bench import normalisers
 
-TINY = normalisers.Size(inputs=6, width=8, groups=2, examples=4, steps=1, rounds=1)
+TINY = normalisers.SMOKE
 
 
 @pytest.mark.stress
