@@ -30,7 +30,7 @@ front of a background; sizes of fields; moves in training.
 Claims: C129.
 Sources: LeCun et al. 1989, "Backpropagation applied to handwritten zip code
     recognition"; Azulay and Weiss 2019, arXiv:1805.12177 (no exact invariance).
-Cost: not yet run in full; about four minutes on 2 cores.
+Cost: about seven minutes on 2 cores, beside other work.
 Expect: a lead with pools at each move, and little of it without.
 Run: jaxml run shifted_digits
 """

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxml.__main__ import main
@@ -70,6 +71,32 @@ def test_variants_keep_settings_and_columns_apart(
         False,
         True,
     ]
+
+
+def test_a_study_that_is_edited_before_its_turn_runs_as_it_was_read(
+    written: Callable[..., Path], place: Path
+) -> None:
+    """Its run bears the digest of the code that ran, so that the new code runs anew."""
+    second = written("second")
+    old = second.read_text()
+    new = old.replace("np.arange(1, config", "np.arange(2, config")
+    assert new != old
+    edit = (
+        "import pathlib\n\n\ndef study(config, keep):\n"
+        f"    pathlib.Path({str(second)!r}).write_text({new!r})\n"
+        "    return _study(config, keep)\n\n\ndef _study(config, keep)"
+    )
+    written("first", arguments=edit)
+    assert main(["run", "first", "second"]) == 0
+    assert second.read_text() == new
+    (earlier,) = place.glob("runs/second/*/manifest.json")
+    with np.load(earlier.with_name("result.npz")) as arrays:
+        assert arrays["squares"][0] == 1
+    assert main(["run", "second"]) == 0
+    folders = {path.parent for path in place.glob("runs/second/*/manifest.json")}
+    (later,) = folders - {earlier.parent}
+    with np.load(later / "result.npz") as arrays:
+        assert arrays["squares"][0] == 4
 
 
 def test_runs_of_one_title_keep_their_columns(
