@@ -14,6 +14,7 @@ from jaxml.problem.data.own_views import read_views
 from jaxml.problem.data.pictures import digit_pictures
 from jaxml.problem.data.pm25 import MEASURES, AirQuality, air_quality
 from jaxml.problem.data.series import Causes, caused_views, filled, moved_holidays
+from jaxml.problem.data.tables import breast_cancer, wine
 from jaxml.problem.data.text import shakespeare, windows
 from jaxml.problem.data.transforms import rotated_by, scaled_by, scrambled, translated
 from jaxml.problem.data.views import PAGES, DailyViews, page_views
