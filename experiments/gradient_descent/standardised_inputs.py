@@ -22,7 +22,7 @@ with all its updates, so that a ratio is at least as far from one as it says.
 
 Control, which must show no effect: standardised features, from other signs of the
 initial weights. Supporting: centred over given and standardised over centred features,
-which part the claim.
+which part the claim; left out where no run of either comes to the target.
 
 Changed in review, before the first full run: the target was a fifth of ln K, which the
 fastest came to after 6 updates, of which every fifth was looked at; and the control was
@@ -35,7 +35,7 @@ networks, whitening, and tables other than these, of which units share most exam
 
 Claims: C163.
 Source: LeCun, Bottou, Orr and Müller 1998, "Efficient BackProp", section 4.3.
-Cost: not measured yet.
+Cost: three minutes on 2 cores, compilation included.
 Expect: far fewer updates on wines and tumours; on digits by centring alone.
 Run: jaxml run standardised_inputs
 """
@@ -230,6 +230,8 @@ def _speeds(result: Result, table: int, optimizer: int) -> Iterator[Assertion]:
     for form, other, words in pairs:
         ours, theirs = (_arm(result, table, optimizer, each) for each in (form, other))
         whole = (form, other) == (STANDARDISED, GIVEN)
+        if not whole and np.ptp([ours.values, theirs.values]) == 0:
+            continue  # neither comes there at any rate
         role = record.deciding if whole else record.supporting
         yield role(
             "C163",
