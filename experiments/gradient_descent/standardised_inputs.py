@@ -35,7 +35,7 @@ networks, whitening, and tables other than these, of which units share most exam
 
 Claims: C163.
 Source: LeCun, Bottou, Orr and Müller 1998, "Efficient BackProp", section 4.3.
-Cost: three minutes on 2 cores, compilation included.
+Cost: four minutes on 2 cores, compilation included.
 Expect: far fewer updates on wines and tumours; on digits by centring alone.
 Run: jaxml run standardised_inputs
 """
