@@ -5,6 +5,7 @@ device.
 import json
 import subprocess
 import sys
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -81,8 +82,9 @@ def test_batches_over_all_devices_leave_what_one_device_does():
     alone, trace = ran(loss, mesh.of(1))
     together, other = ran(learn.data_parallel(loss), everywhere)
     np.testing.assert_allclose(other.loss, trace.loss, rtol=1e-4)
-    for ours, theirs in zip(*map(jax.tree.leaves, (together.params, alone.params))):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    jax.tree.map(
+        partial(np.testing.assert_allclose, atol=1e-5), together.params, alone.params
+    )
 
 
 @pytest.mark.device

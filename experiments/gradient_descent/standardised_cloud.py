@@ -27,6 +27,7 @@ Run: jaxml run standardised_cloud
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -78,24 +79,24 @@ class Result(NamedTuple):
 
 def study(config: Config, keep: Keep) -> Result:
     """In NumPy."""
-    clouds = [read(dtype=np.float64).inputs for read in TABLES.values()]
-    draw = np.random.default_rng(config.seed)
-    units = config.units
-    found = [_of_cloud(np.asarray(cloud), draw, units) for cloud in clouds]
+    found = []
+    for words, read in TABLES.items():
+        cloud = np.asarray(read(dtype=np.float64).inputs)
+        found.append(keep(words, partial(_of_cloud, config, cloud)))
     return Result(*map(np.array, zip(*found, strict=True)))
 
 
-def _of_cloud(
-    features: np.ndarray, draw: np.random.Generator, units: int
-) -> tuple[list[float], float, float, list[float]]:
+def _of_cloud(config: Config, features: np.ndarray) -> tuple[np.ndarray, ...]:
     """What Result holds, of features `[example, feature]`."""
+    draw = np.random.default_rng(config.seed)
     deviations = features.std(axis=0)
     standardised = (features - features.mean(axis=0)) / deviations
     errors = [_error(features), _error(standardised)]
     largest = np.max(np.abs(features) / deviations)
     allowed = len(features) * np.finfo(np.float64).eps * largest
-    permuted = [_width(draw.permuted(standardised, axis=0)) for _ in range(units)]
-    return errors, float(allowed), _width(standardised), permuted
+    shuffled = [draw.permuted(standardised, axis=0) for _ in range(config.units)]
+    permuted = [_width(cloud) for cloud in shuffled]
+    return tuple(map(np.array, (errors, allowed, _width(standardised), permuted)))
 
 
 def _error(cloud: np.ndarray) -> float:

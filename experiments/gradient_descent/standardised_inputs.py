@@ -182,7 +182,7 @@ def _training(config: Config, table: Table, family: Family, point: Point) -> Tra
     model = problem.mlp((32, 32, table.classes), jax.nn.relu, scale=float(np.sqrt(2)))
     loss = problem.objective(model, problem.cross_entropy)
 
-    def formed(own: Dataset, key: Key) -> Dataset:
+    def formed(own: Dataset, _: Key) -> Dataset:
         inputs = _form(own.train.inputs, point.form)
         return own._replace(train=own.train._replace(inputs=inputs))
 
