@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 
 from jaxml import curvature, learn, mesh, problem
-from jaxml.bench import accelerator, dense, lanes, lowering, peak, steps, summary
+from jaxml.bench import (
+    accelerator,
+    dense,
+    installation,
+    lanes,
+    lowering,
+    peak,
+    steps,
+    summary,
+)
 from jaxml.bench.steps import ROOT, Outcome, Step
 from jaxml.types import InputError
 
@@ -224,7 +233,7 @@ def test_an_accelerator_that_is_absent_is_refused(monkeypatch, tmp_path, capsys)
 def test_every_benchmark_of_the_script_exists():
     assert accelerator.BENCHMARKS.keys() <= set(accelerator.summary.BENCHMARKS)
     assert all(
-        (ROOT / name).exists() for name in (*accelerator.SOURCES, *accelerator.TESTS)
+        (ROOT / name).exists() for name in (*installation.SOURCES, *accelerator.TESTS)
     )
 
 

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxml.bench import steps, summary
-from jaxml.bench.steps import ROOT, WELL, Outcome, Step
+from jaxml.bench.installation import copy_sources, installation, python
+from jaxml.bench.steps import WELL, Outcome, Step
 from jaxml.errors import InputError
 
 TOTAL = 480.0
@@ -50,9 +51,6 @@ BENCHMARKS = {
 
 TESTS = ("tests/problem", "tests/learn", "tests/curvature", "tests/test_accelerator.py")
 """Where the tests marked `device` are."""
-
-SOURCES = ("jaxml", "experiments", "pyproject.toml", "README.md", "LICENSE")
-"""What an installation is built from."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -162,47 +160,6 @@ def visit(out: Path, device: str, *, smoke: bool) -> list[Outcome]:
     return outcomes
 
 
-def copy_sources(target: Path) -> None:
-    """Copies what is installed, so that building it leaves nothing in the
-    repository.
-    """
-    target.mkdir()
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(
-                source, target / name, ignore=shutil.ignore_patterns("__pycache__")
-            )
-        else:
-            shutil.copy(source, target)
-
-
-def installation(work: Path) -> list[Step]:
-    """The wheels that there are, then jaxml itself, into a folder that every later step
-    looks into first.
-    """
-    pip = python(
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--no-index",
-        "--no-deps",
-    )
-    target = ("--upgrade", "--target", str(work / "site"))
-    wheels = sorted(str(path) for path in (ROOT / "wheels").glob("*.whl"))
-    itself = Step(
-        "install jaxml",
-        (*pip, *target, "--no-build-isolation", str(work / "source")),
-        60.0,
-        AS_IT_COMES,
-    )
-    if not wheels:
-        return [itself]
-    return [Step("install wheels", (*pip, *target, *wheels), 60.0, AS_IT_COMES), itself]
-
-
 def measured(out: Path, work: Path) -> list[Step]:
     """Everything, what matters most first; the last benchmark has what is left."""
     timed = [
@@ -292,11 +249,6 @@ def keep_findings(runs: Path, out: Path) -> None:
 def jaxml(*words: str) -> tuple[str, ...]:
     """A command of jaxml."""
     return python("-m", "jaxml", *words)
-
-
-def python(*words: str) -> tuple[str, ...]:
-    """This Python with these words."""
-    return (sys.executable, *words)
 
 
 if __name__ == "__main__":
