@@ -202,12 +202,13 @@ def _training(config: Config, table: Table, family: Family, point: Point) -> Tra
 
 def _form(features: Any, form: Any) -> jax.Array:
     """Features `[example, feature]` in one of FORMS."""
-    centred = features - jnp.mean(features, axis=0)
-    deviations = jnp.std(features, axis=0)
+    centred = features - jnp.mean(features, axis=0, keepdims=True)
+    deviations = jnp.std(features, axis=0, keepdims=True)
     kinds = jnp.stack([features, centred, centred])
-    root_mean_squares = jnp.sqrt(jnp.mean(jnp.square(kinds), axis=(1, 2)))
+    mean_squares = jnp.mean(jnp.square(kinds), axis=(1, 2), keepdims=True)
+    sizes = jnp.sqrt(mean_squares)
     own = jnp.where(deviations > 0, deviations, 1)
-    return kinds[form] / jnp.where(form == STANDARDISED, own, root_mean_squares[form])
+    return kinds[form] / jnp.where(form == STANDARDISED, own, sizes[form])
 
 
 def findings(result: Result) -> tuple[Assertion, ...]:
