@@ -14,9 +14,10 @@ each feature is permuted on its own. Control of the first: features as given mus
 off by more than rounding. `standardised_inputs` asks whether this is the form to train
 on.
 
-The notes' axes are read as those of the features; by the other reading, any direction,
-the claim fails, and says so beside it. All examples of each table; a unit of the second
-is a permutation. Not tested: other tables, of which the second depends on correlations.
+The notes' axes are read as those of the features, for which the ledger calls the claim
+mathematical. Read as any direction it is another claim, which roundness is of. All
+examples of a table are used; a unit of roundness is a permutation. Not tested: other
+tables, whose roundness depends on their correlations.
 
 Claims: C163.
 Source: LeCun, Bottou, Orr and Müller 1998, "Efficient BackProp", section 4.3.

@@ -17,8 +17,8 @@ What decides, for each table, by SGD and by Adam: the updates until the training
 a fiftieth of ln K, the loss of a guess among K classes, on standardised features over
 features as given, each at the rate that is best for this. The claim holds below 1 /
 1.25, less than a step of a usual grid of rates; above 1.25 it is refuted, and between
-them the form does not matter. A run that misses the target, or has diverged, counts
-with all its updates, so that a ratio is at least as far from one as it says.
+them the form does not matter. A run that misses the target, or diverges before it,
+counts with all its updates: where given features do, a ratio is an upper bound.
 
 Control, which must show no effect: standardised features, from other signs of the
 initial weights. Supporting: centred over given and standardised over centred features,

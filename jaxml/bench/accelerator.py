@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxml.bench import steps, summary
-from jaxml.bench.installation import copy_sources, installation, python
-from jaxml.bench.steps import WELL, Outcome, Step
+from jaxml.bench.installation import copy_sources, installation
+from jaxml.bench.steps import WELL, Outcome, Step, python
 from jaxml.errors import InputError
 
 TOTAL = 480.0
@@ -221,12 +221,12 @@ def device_tests(
 
 
 def lowering(out: Path) -> Step:
-    """Programs for platforms that need not be here."""
+    """Programs for platforms that need not be here; on a CPU, of two devices."""
     return Step(
         "lowering",
         python("-m", "jaxml.bench.lowering", str(out / "lowering.json")),
         60.0,
-        AS_IT_COMES,
+        {"JAX_NUM_CPU_DEVICES": "2"},
     )
 
 

@@ -1,10 +1,9 @@
 """What an accelerator's script installs, without a network, and leaves nowhere else."""
 
 import shutil
-import sys
 from pathlib import Path
 
-from jaxml.bench.steps import ROOT, Step
+from jaxml.bench.steps import ROOT, Step, python
 
 SOURCES = ("jaxml", "experiments", "pyproject.toml", "README.md", "LICENSE")
 """What an installation is built from."""
@@ -49,8 +48,3 @@ def installation(work: Path) -> list[Step]:
     if not wheels:
         return [itself]
     return [Step("install wheels", (*pip, *target, *wheels), 60.0, {}), itself]
-
-
-def python(*words: str) -> tuple[str, ...]:
-    """This Python with these words."""
-    return (sys.executable, *words)

@@ -5,6 +5,7 @@ says in one log.
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -118,3 +119,8 @@ def say(log: TextIO, line: str) -> None:
     print(line, flush=True)
     log.write(f"{line}\n")
     log.flush()
+
+
+def python(*words: str) -> tuple[str, ...]:
+    """This Python with these words."""
+    return (sys.executable, *words)
