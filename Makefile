@@ -2,7 +2,7 @@
 # make test     linter, types, tests
 #
 # The first call builds an environment from constraints/; PYTHON=python3.13 builds a second one beside it.
-# Also: make stress, mutants, bench, tables, clean.
+# Also: make stress, studies, mutants, bench, tables, clean.
 #
 # make accelerator OUT=folder    tests, benchmarks and a study on the accelerator of this machine, in 8 minutes
 # make wheels                    fetches what `make accelerator` may miss on a machine without a network
@@ -13,7 +13,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out python3,$(PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 
-.PHONY: study test types tests stress mutants bench tables accelerator wheels clean
+.PHONY: study test types tests stress studies mutants bench tables accelerator wheels clean
 
 study: $(VENV)/installed
 	$(BIN)/jaxml run end_of_training minimum_ratio escape barriers
@@ -33,6 +33,9 @@ tests:
 stress: $(VENV)/installed-bench # the second time, programs are compiled as a user's are
 	$(BIN)/pytest -n 2 --no-loadscope-reorder -m "stress and not device and not bench"
 	JAXML_TEST_AS_SHIPPED=1 $(BIN)/pytest -n 2 --no-loadscope-reorder -m "device or bench"
+
+studies: $(VENV)/installed # the SMOKEs that `make test` leaves out
+	$(BIN)/pytest -n 2 --no-loadscope-reorder -m smoke tests/test_studies.py
 
 mutants: $(VENV)/installed # a hundred mistakes, planted in a copy: which does no test notice?
 	$(BIN)/python tests/mutants.py $(if $(SEED),--seed $(SEED))

@@ -16,6 +16,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 @pytest.mark.golden
+@pytest.mark.stress
 def test_the_readmes_python_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     program = tmp_path / "blocks.py"

@@ -1,5 +1,6 @@
 """Batch normalisation and renormalisation: against the papers' equations in float64."""
 
+import importlib
 from functools import partial
 from typing import Any
 
@@ -241,3 +242,29 @@ def test_of_a_single_example_only_the_offset_is_left(layer):
     np.testing.assert_array_equal(gradient, 0)
     beside = first(VALUES[:, 0], places < 2)
     assert np.min(np.abs(beside - PARAMS["bias"])) > 0.1
+
+
+@pytest.mark.bench
+@pytest.mark.oracle
+def test_the_running_averages_of_pytorch() -> None:
+    """At its default, and as the study `reversed_notes` has its documented rule."""
+    torch = importlib.import_module("torch")
+    theirs = torch.nn.BatchNorm1d(3).double()
+    ours = problem.batch_norm(
+        problem.kept_of_momentum(theirs.momentum), debiased=False, unbiased=True
+    )
+    batches = DRAWS.normal(size=(20, 6, 3))
+    assert theirs.momentum == 0.1
+    documented = np.zeros(3)
+    with jax.enable_x64(True):
+        params, state = ours.init(jax.random.key(0), jnp.asarray(batches[0]))
+        for batch in batches:
+            theirs(torch.tensor(batch))
+            _, state = ours.apply(
+                params, state, jnp.asarray(batch), train=True, key=None
+            )
+            documented = 0.9 * documented + 0.1 * batch.mean(axis=0)
+    mean, variance = theirs.running_mean.numpy(), theirs.running_var.numpy()
+    np.testing.assert_allclose(documented, mean, atol=1e-12)
+    np.testing.assert_allclose(state.mean, mean, atol=1e-12)
+    np.testing.assert_allclose(state.variance, variance, atol=1e-12)
