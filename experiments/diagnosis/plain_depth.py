@@ -35,7 +35,7 @@ Not tested: convolution, CIFAR-10, learned scales and shifts, long training.
 Claims: C031.
 Sources: He et al. 2016, arXiv:1512.03385, figure 1; arXiv:1603.05027; Yang et al. 2019,
     arXiv:1902.08129, on gradients that explode under batch normalisation.
-Cost: 58 seconds on 2 cores, compilation included.
+Cost: two to four minutes on 2 cores, compilation included.
 Expect: plain networks fail by depth, residual ones do not.
 Run: jaxml run plain_depth
 """
