@@ -20,11 +20,14 @@ that the wide network can bend where it must, first biases put the units' bends 
 over the interval, in both. Control: without SELUs either network is a line, so that
 their losses on the first curve must not differ.
 
-A unit draws weights and points anew: 32, of which eight tune. Twelve units of the seed
-76 sized this, and others of 77 to 79 and 7700 placed the rates: log₁₀ of the loss was
-lower by 0.5 on the first curve, by 3.4 on the second, with standard deviations of the
-differences of 0.4 and 0.5, of which 24 units give half-widths of 0.2 beside a margin
-of 0.18. Three of 992 moved the deep network's rates on the second curve by one step.
+A unit draws weights and points anew: 112, of which twelve tune. Twelve units of the
+seed 76 sized this, and others of 77 to 79 and 7700 placed the rates: log₁₀ of the loss
+was lower by 0.5 on the first curve, by 3.4 on the second, with standard deviations of
+the differences of 0.4 and 0.5. Three of 992 moved the deep network's rates on the
+second curve by one step. A first full run and its replicates had 24 units that judge
+and eight that tune, and left the first curve undecided from each of three seeds, by
+half-widths of 0.2 to 0.3 around -0.5 to -0.3, and the second from one, where the tuned
+rate is not always the best. Nothing but the numbers of units was changed after that.
 
 Not tested: four hidden layers, speech, pictures, other sizes, longer training, points
 that are not trained on. So a lead may be one of speed, which the setting says.
@@ -32,7 +35,7 @@ that are not trained on. So a lead may be one of speed, which the setting says.
 Claims: C022.
 Sources: the course's homework 1-1 of 2018; Seide et al. 2011; Ba and Caruana 2014,
     arXiv:1312.6184.
-Cost: not measured yet.
+Cost: six minutes on 2 cores, compilation included.
 Expect: seven layers lead on both curves.
 Run: jaxml run deep_or_wide
 """
@@ -81,10 +84,10 @@ class Config:
     """Units and length of training; of the curves the first ones."""
 
     curves: int = 3
-    tuning: int = 8
-    judging: int = 24
+    tuning: int = 12
+    judging: int = 100
     steps: int = 1500
-    lanes: int = 48
+    lanes: int = 56
     seed: int = 0
 
 

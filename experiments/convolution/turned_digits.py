@@ -94,9 +94,9 @@ class Config:
     examples: int = 500
     test: int = 500
     steps: int = 500
-    tuning: int = 4
-    judging: int = 12
-    lanes: int = 16
+    tuning: int = 3
+    judging: int = 10
+    lanes: int = 13
     seed: int = 0
 
 
