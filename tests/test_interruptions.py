@@ -35,7 +35,7 @@ from jaxml.types import Batch
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    steps: int = 20_000
+    steps: int = 60_000
     lanes: int = 2
 
 

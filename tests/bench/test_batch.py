@@ -153,6 +153,7 @@ def test_a_curve_ends_where_memory_does(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.identity
+@pytest.mark.stress
 def test_every_point_does_what_it_says() -> None:
     """A run among several trains as it does alone, and the last batch is the one that
     the stream draws then.

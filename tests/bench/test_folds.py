@@ -19,6 +19,7 @@ def test_a_run_trains_on_its_fold_and_is_judged_by_the_rest() -> None:
 
 
 @pytest.mark.invariance
+@pytest.mark.stress
 def test_all_runs_of_a_depth_are_one_program() -> None:
     size = folds.SMOKE
     training = folds.training(size, 2)

@@ -31,6 +31,7 @@ def require_lowered(names: tuple[str, ...]) -> None:
     assert sorted(found) == sorted(names)
 
 
+@pytest.mark.stress
 def test_training_sweep_product_lanczos_and_search_are_lowered() -> None:
     require_lowered(REPRESENTATIVES)
 

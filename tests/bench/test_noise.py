@@ -9,6 +9,7 @@ from jaxml.bench import noise
 
 
 @pytest.mark.identity
+@pytest.mark.stress
 def test_the_watched_training_trains_as_the_other() -> None:
     size = noise.SMOKE
     data = jax.tree.map(lambda leaf: leaf[:32], problem.digits())

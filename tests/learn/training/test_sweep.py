@@ -118,6 +118,7 @@ def never():
 
 @pytest.mark.invariance
 @pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.stress
 def test_parameters_of_any_registered_class_pass_through_storage(tmp_path, name):
     """Stored and resumed, they are those of a sweep that stores nothing: class,
     structure and bits.
