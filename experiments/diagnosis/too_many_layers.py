@@ -49,7 +49,8 @@ from jaxml.types import Keep
 
 NEEDS = ("plain_depth",)
 DATA = ("8x8 digits", "clothing of 7x7 pixels")
-PLAIN, RESIDUAL = range(2)
+KINDS = ("plain", "residual")
+PLAIN, RESIDUAL = range(len(KINDS))
 TRAINING, HELD_OUT = range(2)
 REASON = "two pictures in a hundred"
 HIGHER = record.above(0.0, margin=0.02, reason=REASON)
@@ -139,7 +140,7 @@ def _of_data(result: Result, place: int) -> tuple[Assertion, ...]:
             record.proportion(_fails_in_training(result, place), of=result.error),
             OFTEN,
             unit="fraction",
-            setting=_setting(result, place),
+            setting=_setting(result, place, PLAIN),
         ),
     )
 
@@ -169,15 +170,15 @@ def _judged(
         measured,
         rule,
         unit="fraction difference",
-        setting=_setting(result, place),
+        setting=_setting(result, place, of[0]),
     )
 
 
-def _setting(result: Result, place: int) -> str:
+def _setting(result: Result, place: int, kind: int) -> str:
     return (
-        f"{DATA[place]} ({result.train:,} drawn anew), dense, {result.width} ReLUs a "
-        f"layer with batch normalisation, {result.steps:,} updates of 32 by momentum, "
-        "rates tuned for each"
+        f"{KINDS[kind]} layers: {DATA[place]} ({result.train:,} drawn anew), dense, "
+        f"{result.width} ReLUs a layer with batch normalisation, {result.steps:,} "
+        "updates of 32 by momentum, rates tuned for each"
     )
 
 

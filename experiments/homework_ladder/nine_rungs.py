@@ -382,13 +382,14 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 def _judged(result: Result, rung: Rung) -> Assertion:
     control = rung.name.startswith("control")
     role = record.supporting if control else record.deciding
+    place = "" if control else f"rung {rung.name[0]}: "
     return role(
         "C187",
         rung.statement,
         record.sample_mean(_values(result, rung)),
         rung.rule,
         unit="accuracy" if rung.theirs is None else "accuracy difference",
-        setting=f"8x8 digits, {result.examples} for training, dense network of "
+        setting=f"{place}8x8 digits, {result.examples} for training, dense network of "
         f"3 or 13 layers of {WIDTH} units, SGD at rate 0.1 or Adam at 0.001, "
         f"{result.updates} updates by small batches",
     )
