@@ -37,7 +37,7 @@ Run: jaxml run nadam
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -100,16 +100,10 @@ def _optimizer(family, lr, epsilon=EPSILON):
     return family(hyper)
 
 
-def _mean(gradients: np.ndarray, kept: float) -> np.ndarray:
-    """The moving mean from a sum over all earlier gradients, `[update, scale]`."""
-    t = np.arange(len(gradients))
-    ages = np.maximum(np.subtract.outer(t, t), 0)
-    return (1 - kept) * (np.tri(len(t)) * kept**ages) @ gradients
-
-
 def _nadams_formula(gradients: np.ndarray) -> np.ndarray:
     """The steps of Nadam, `[update, scale]`."""
-    m, v = _mean(gradients, FIRST), _mean(gradients**2, SECOND)
+    m = (1 - FIRST) * learn.decayed_sums(gradients, FIRST)
+    v = (1 - SECOND) * learn.decayed_sums(gradients**2, SECOND)
     t = np.arange(1, len(gradients) + 1)[:, None]
     ahead = FIRST * m / (1 - FIRST ** (t + 1))
     now = (1 - FIRST) * gradients / (1 - FIRST**t)
@@ -162,17 +156,23 @@ def study(config: Config, keep: Callable) -> Result:
     bound = 4 * EPS / (1 - SECOND) * np.abs(formula).max()
     with jax.enable_x64(True):
         steps = keep("steps", partial(jax.jit(along), gradients))
+        nesterov = steps["Nesterov"]
         smallest = 4 * EPS * np.abs(gradients).max(axis=0)
         return Result(
-            formula=np.abs(steps["Nadam"] - formula) / bound,
-            optax=np.abs(steps["Optax"] - formula) / bound,
-            plain=np.abs(steps["plain"] - steps["Nesterov"]) / smallest,
-            plain_optax=np.abs(steps["plain Optax"] - steps["Nesterov"]) / smallest,
-            control=np.abs(steps["Adam"] - formula) / bound,
+            formula=_apart(steps["Nadam"], formula, bound),
+            optax=_apart(steps["Optax"], formula, bound),
+            plain=_apart(steps["plain"], nesterov, smallest),
+            plain_optax=_apart(steps["plain Optax"], nesterov, smallest),
+            control=_apart(steps["Adam"], formula, bound),
             nadam=keep("nadam", race(learn.nadam)),
             adam=keep("adam", race(learn.adam)),
             steps=np.array(config.steps),
         )
+
+
+def _apart(steps: Array, others: Array, bound: Any) -> Array:
+    """Differences of steps over a bound on rounding."""
+    return np.abs(steps - others) / bound
 
 
 def findings(result: Result) -> tuple[record.Assertion, ...]:
@@ -181,61 +181,54 @@ def findings(result: Result) -> tuple[record.Assertion, ...]:
 
 
 def _definition(result: Result) -> tuple[record.Assertion, ...]:
+    """The formula and Nesterov's momentum, of two libraries each, and controls."""
+    follows = "Nadam's step is Adam's with m̂ = β₁m/(1 - β₁ᵗ⁺¹) + (1 - β₁)g/(1 - β₁ᵗ)"
+    looks_ahead = (
+        "With a constant divisor, and once its corrections have died out, Nadam's step "
+        "is (1 - β₁) times that of Nesterov's momentum"
+    )
+    not_yet = (
+        "Control: in its first 20 updates Nadam's step with a constant divisor is not "
+        "that of Nesterov's momentum"
+    )
+    ours, theirs = (f"{name}, {_setting(result)}" for name in ("this library", "Optax"))
+    return (
+        _holds(follows, result.formula, ours),
+        _holds(follows, result.optax, theirs),
+        _holds(looks_ahead, result.plain[SETTLED:], ours),
+        _holds(looks_ahead, result.plain_optax[SETTLED:], theirs),
+        _differs(not_yet, result.plain[:EARLY], ours),
+        _differs("Adam's step is not the one with Nadam's m̂", result.control, ours),
+    )
+
+
+def _setting(result: Result) -> str:
     updates, scales = result.formula.shape
-    setting = (
+    return (
         f"normal random gradients of {scales} scales from 1e-3 to 1e3, "
         f"β₁ = 0.9, β₂ = 0.999, {updates:,} updates"
     )
-    follows = (
-        "Nadam's step is Adam's with m̂ = β₁m/(1 - β₁ᵗ⁺¹) + (1 - β₁)g/(1 - β₁ᵗ): the "
-        "error over a bound on rounding."
+
+
+def _holds(statement: str, errors: Array, setting: str) -> record.Assertion:
+    return record.deciding(
+        "C122",
+        f"{statement}: the error over a bound on rounding.",
+        record.largest(errors),
+        record.at_most(1.0),
+        unit="ratio",
+        setting=setting,
     )
-    kinds = {"this library": result.formula, "Optax": result.optax}
-    plain = {"this library": result.plain, "Optax": result.plain_optax}
-    return (
-        *(
-            record.deciding(
-                "C122",
-                follows,
-                record.largest(errors),
-                record.at_most(1.0),
-                unit="ratio",
-                setting=f"Nadam of {name}, {setting}",
-            )
-            for name, errors in kinds.items()
-        ),
-        *(
-            record.deciding(
-                "C122",
-                "With a constant divisor, and once its corrections have died out, "
-                "Nadam's step is (1 - β₁) times that of Nesterov's momentum: the error "
-                "over a bound on rounding.",
-                record.largest(errors[SETTLED:]),
-                record.at_most(1.0),
-                unit="ratio",
-                setting=f"Nadam of {name}, {setting}",
-            )
-            for name, errors in plain.items()
-        ),
-        record.supporting(
-            "C122",
-            "Control: in its first 20 updates Nadam's step with a constant divisor is "
-            "not that of Nesterov's momentum: the error over a bound on rounding, the "
-            "smallest of the scales.",
-            record.certain(result.plain[:EARLY].max(axis=0).min(), of=result.plain),
-            record.above(1.0),
-            unit="ratio",
-            setting=setting,
-        ),
-        record.supporting(
-            "C122",
-            "Adam's step is not the one with Nadam's m̂: the error over a bound on "
-            "rounding, the smallest of the scales.",
-            record.certain(result.control.max(axis=0).min()),
-            record.above(1.0),
-            unit="ratio",
-            setting=setting,
-        ),
+
+
+def _differs(statement: str, errors: Array, setting: str) -> record.Assertion:
+    return record.supporting(
+        "C122",
+        f"{statement}: the error over a bound on rounding, the smallest of the scales.",
+        record.certain(np.asarray(errors).max(axis=0).min(), of=errors),
+        record.above(1.0),
+        unit="ratio",
+        setting=setting,
     )
 
 

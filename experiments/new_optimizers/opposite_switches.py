@@ -157,16 +157,17 @@ def _compared(
     named = np.concatenate(
         [-_unbiased_mean(gradients)[:waited], (rectifier[:, None] * adam)[waited:]]
     )
-    velocity = _sum(gradients[turn:])
+    velocity = learn.decayed_sums(gradients[turn:], FIRST)
     switched = np.concatenate([adam[:turn], -(1 - FIRST) * rate * velocity])
+    from_adam = np.stack([_apart(radam, adam), _apart(swats, adam)])
     return Errors(
         radam=_by_part(_apart(radam, named), waited),
         optax=_by_part(_apart(optax_radam, named), waited),
         swats=_by_part(_apart(swats, switched), turn),
-        radam_and_adam=_by_part(_apart(radam, adam), waited),
-        swats_and_adam=_by_part(_apart(swats, adam), turn),
+        radam_and_adam=_by_part(from_adam[0], waited),
+        swats_and_adam=_by_part(from_adam[1], turn),
         changes=np.array([waited, turn]),
-        distance=np.stack([_apart(radam, adam), _apart(swats, adam)]),
+        distance=from_adam,
     )
 
 
@@ -181,17 +182,10 @@ def _rectifier(total: int) -> tuple[np.ndarray, np.ndarray]:
     return rectified, np.sqrt(above / below)
 
 
-def _sum(gradients: np.ndarray) -> np.ndarray:
-    """Σ β₁ᵗ⁻ᵏ gₖ over all gradients up to each update."""
-    numbers = np.arange(len(gradients))
-    ages = np.maximum(np.subtract.outer(numbers, numbers), 0)
-    return np.tri(len(numbers)) * FIRST**ages @ gradients
-
-
 def _unbiased_mean(gradients: np.ndarray) -> np.ndarray:
     """m̂ of each update."""
     t = np.arange(1, len(gradients) + 1)[:, None]
-    return (1 - FIRST) * _sum(gradients) / (1 - FIRST**t)
+    return (1 - FIRST) * learn.decayed_sums(gradients, FIRST) / (1 - FIRST**t)
 
 
 def _apart(steps: np.ndarray, others: np.ndarray) -> Float[np.ndarray, " update"]:
@@ -212,8 +206,8 @@ def _settled(gradients: np.ndarray, adam: np.ndarray) -> tuple[int, float]:
     squares, slopes = np.sum(adam**2, axis=1), np.sum(adam * gradients, axis=1)
     rates = squares / -slopes
     t = np.arange(1, len(rates) + 1)
-    ages = np.maximum(np.subtract.outer(t, t), 0)
-    averages = np.tri(len(t)) * (1 - SECOND) * SECOND**ages @ rates / (1 - SECOND**t)
+    means = (1 - SECOND) * learn.decayed_sums(rates, SECOND)
+    averages = means / (1 - SECOND**t)
     settled = (np.abs(averages - rates) < TOLERANCE) & (t > 1)
     last = int(np.argmax(settled)) if np.any(settled) else len(t) - 1
     return last + 1, float(averages[last])

@@ -124,7 +124,7 @@ def study(config: Config, keep: Keep) -> Result:
         published=published,
         courses=courses,
         documented=_documented(means),
-        readings=np.stack([_slides(means, p) for p in READINGS]),
+        readings=np.stack([_slides_mean(means, p) for p in READINGS]),
         library=library,
     )
 
@@ -166,11 +166,9 @@ def _documented(means: np.ndarray) -> np.ndarray:
     return np.stack(kept)
 
 
-def _slides(means: np.ndarray, p: float) -> np.ndarray:
-    """Σ pᵗ⁻ᵏ (1 - p) μᵏ, which is the slide's update from 0."""
-    numbers = np.arange(len(means))
-    ages = np.maximum(np.subtract.outer(numbers, numbers), 0)
-    return np.tri(len(means)) * p**ages * (1 - p) @ means
+def _slides_mean(means: np.ndarray, p: float) -> np.ndarray:
+    """μ̄ ← p μ̄ + (1 - p) μᵗ from 0, of each update."""
+    return (1 - p) * learn.decayed_sums(means, p)
 
 
 def _layer(batches: np.ndarray) -> jax.Array:

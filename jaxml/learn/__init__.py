@@ -71,6 +71,7 @@ from jaxml.learn.optimizers.momenta import (
     sgdw,
 )
 from jaxml.learn.optimizers.scripts import steps_along
+from jaxml.learn.optimizers.decayed import decayed_sums
 from jaxml.learn.optimizers.self_tuned import prodigy, swats
 from jaxml.learn.optimizers.table import OPTIMIZERS
 from jaxml.learn.optimizers.rates import (
