@@ -69,19 +69,19 @@ from jaxml.record.comparisons import at_tuned, compared
 from jaxml.record.figures import Figure, band, label, legend_below, panels
 from jaxml.types import Array, Keep, Model
 
-MEMBERS: dict[str, dict[str, float]] = {  # pools by their places in problem.POOLS
-    "no normalisation": {},
-    "batch normalisation": {"pool": 1},
-    "batch renormalisation": {"renorm": 1},
-    "layer normalisation": {"pool": 2},
-    "instance normalisation": {"pool": 3},
-    "group normalisation": {"pool": 4},
-    "weight normalisation": {"weights": 1},
-    "spectral-norm regularisation": {"strength": 0.01},
-    "no normalisation but other signs (control)": {"signs": 1},
-}
-NAMES = tuple(MEMBERS)
-NONE, BATCH, OTHER = 0, 1, 8
+NAMES = (
+    "no normalisation",
+    "batch normalisation",
+    "batch renormalisation",
+    "layer normalisation",
+    "instance normalisation",
+    "group normalisation",
+    "weight normalisation",
+    "spectral-norm regularisation",
+    "no normalisation but other signs (control)",
+)
+NONE, BATCH, RENORM, LAYER, INSTANCE, GROUP, WEIGHT, PENALTY, OTHER = range(len(NAMES))
+STRENGTH = 0.01  # of the penalty
 GROUPS, KEPT = 2, 0.99
 STEP, POINT = 1.5, 0.01
 MIDDLES = {  # of the grid of rates, of all members or of each
@@ -112,7 +112,7 @@ class Config:
     rates: int = 5
     tuning: int = 4
     judging: int = 10
-    lanes: int = 63
+    lanes: int = 49
     seed: int = 0
 
 
@@ -127,25 +127,8 @@ SMOKE = Config(
     rates=1,
     tuning=1,
     judging=2,
-    lanes=27,
+    lanes=9,
 )
-
-
-class Point(NamedTuple):
-    """A rate; over what values are normalised, whether by batch renormalisation or by
-    their weights instead; the strength of a penalty; and the signs of weights.
-    """
-
-    lr: Any = 0.1
-    pool: Any = 0
-    renorm: Any = 0
-    weights: Any = 0
-    strength: Any = 0.0
-    signs: Any = 0
-    momentum: Any = 0.9
-    weight_decay: Any = 0.0
-    warmup: Any = 0.0
-    seed: Any = 0
 
 
 class Result(NamedTuple):
@@ -169,39 +152,34 @@ class Result(NamedTuple):
 
 
 def study(config: Config, keep: Keep) -> Result:
-    """One program a size."""
-    contests = [_contest(config, place, keep) for place in range(len(config.sizes))]
-    members = (len(config.sizes), len(MEMBERS), config.rates + 2)
+    """One program for each member and size."""
+    cases = np.ndindex(len(config.sizes), len(NAMES))
+    contests = [_contest(config, keep, *case) for case in cases]
+    members = (len(config.sizes), len(NAMES), config.rates + 2)
     units = config.tuning + config.judging
     curves = np.stack([found.curves["accuracy"] for found in contests])
     final = np.stack([found.final["accuracy"] for found in contests])
     return Result(
         accuracy=curves.reshape(*members, units, -1),
         final=final.reshape(*members, units),
-        looks=np.stack([found.updates for found in contests]),
+        looks=np.stack([found.updates for found in contests[:: len(NAMES)]]),
         sizes=np.array(config.sizes),
         shape=np.array([len(config.strides), config.channels, config.train]),
         tuning=np.array(config.tuning),
     )
 
 
-def _contest(config: Config, place: int, keep: Keep) -> learn.Contest:
-    """All members in batches of one size."""
+def _contest(config: Config, keep: Keep, place: int, member: int) -> learn.Contest:
+    """All rates and units of a member in batches of one size."""
     size = config.sizes[place]
     inner = STEP ** (np.arange(config.rates) - config.rates // 2)
     steps = np.array([1e-3, *inner, 1e3])
-    middles = np.broadcast_to(MIDDLES[size], len(MEMBERS))
-    pairs = zip(MEMBERS.values(), middles, strict=True)
-    grids = [learn.grid(Point, lr=middle * steps, **member) for member, middle in pairs]
-
-    def of_family(family: Family) -> Training:
-        of_point = partial(_training, config, place, family)
-        return learn.at_each_point(of_point, Point())
-
-    name = f"batches of {size}"
+    middle = np.broadcast_to(MIDDLES[size], len(NAMES))[member]
+    points = learn.grid(learn.Hyper, lr=middle * steps, momentum=0.9)
+    name = f"batches of {size}, {NAMES[member]}"
     return learn.compare(
-        of_family,
-        {name: learn.Entrant(learn.momentum, learn.joined(grids))},
+        partial(_training, config, place, member),
+        {name: learn.Entrant(learn.momentum, points)},
         lanes=config.lanes,
         units=learn.Units(config.tuning, config.judging),
         seed=config.seed,
@@ -209,19 +187,28 @@ def _contest(config: Config, place: int, keep: Keep) -> learn.Contest:
     )[name]
 
 
-def _training(config: Config, place: int, family: Family, point: Point) -> Training:
-    """Training of the network of one point."""
-    data = problem.digit_pictures()
-    pooled = problem.pooled_norm(point.pool, groups=GROUPS)
-    norm = problem.one_of(point.renorm, pooled, problem.batch_renorm(KEPT))
-
-    def kernels(layer: Model) -> Model:
-        return problem.one_of(point.weights, layer, problem.weight_normed(layer))
-
-    model = problem.normalised_convolutions(
-        norm, config.channels, config.strides, outputs=10, kernels=kernels
+def _network(config: Config, member: int) -> Model:
+    """Convolutions of one member."""
+    pools = {BATCH: "batch", LAYER: "layer", INSTANCE: "instance", GROUP: "group"}
+    pool = problem.POOLS.index(pools.get(member, "none"))
+    pooled = problem.pooled_norm(pool, groups=GROUPS)
+    return problem.normalised_convolutions(
+        problem.batch_renorm(KEPT) if member == RENORM else pooled,
+        config.channels,
+        config.strides,
+        outputs=10,
+        kernels=problem.weight_normed if member == WEIGHT else _as_given,
     )
-    penalty = problem.spectral_penalty(point.strength)
+
+
+def _as_given(layer: Model) -> Model:
+    return layer
+
+
+def _training(config: Config, place: int, member: int, family: Family) -> Training:
+    """Training of one member's network."""
+    data, model = problem.digit_pictures(), _network(config, member)
+    penalty = problem.spectral_penalty(STRENGTH if member == PENALTY else 0.0)
     size, updates = config.sizes[place], config.updates[place]
     training = learn.training(
         problem.start(model, data.inputs),
@@ -232,8 +219,8 @@ def _training(config: Config, place: int, family: Family, point: Point) -> Train
         every=updates // config.looks,
         probe=Probe(lambda params: (), partial(_measured, model)),
     )
-    begun = partial(problem.other_kernel_signs, number=point.signs)
-    return learn.starting_from(training, begun)
+    signs = partial(problem.other_kernel_signs, number=int(member == OTHER))
+    return learn.starting_from(training, signs)
 
 
 def _measured(
