@@ -158,12 +158,15 @@ def study(config: Config, keep: Callable) -> Result:
         steps = keep("steps", partial(jax.jit(along), gradients))
         nesterov = steps["Nesterov"]
         smallest = 4 * EPS * np.abs(gradients).max(axis=0)
+        differences = {
+            "formula": _apart(steps["Nadam"], formula, bound),
+            "optax": _apart(steps["Optax"], formula, bound),
+            "plain": _apart(steps["plain"], nesterov, smallest),
+            "plain_optax": _apart(steps["plain Optax"], nesterov, smallest),
+            "control": _apart(steps["Adam"], formula, bound),
+        }
         return Result(
-            formula=_apart(steps["Nadam"], formula, bound),
-            optax=_apart(steps["Optax"], formula, bound),
-            plain=_apart(steps["plain"], nesterov, smallest),
-            plain_optax=_apart(steps["plain Optax"], nesterov, smallest),
-            control=_apart(steps["Adam"], formula, bound),
+            **differences,
             nadam=keep("nadam", race(learn.nadam)),
             adam=keep("adam", race(learn.adam)),
             steps=np.array(config.steps),
