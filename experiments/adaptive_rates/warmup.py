@@ -30,7 +30,7 @@ the question of `gradient_distribution`.
 Claims: C086, C117.
 Sources: Liu et al. 2020, arXiv:1908.03265; Ma and Yarats 2021, arXiv:1910.04209; Xiong
 et al. 2020, arXiv:2002.04745.
-Cost: 90 seconds on 2 cores, compilation included.
+Cost: two minutes on 2 cores, compilation included.
 Expect: tuned, no gain; at the rate that a warm-up allows, Adam without one does worse.
 Run: jaxml run warmup
 """

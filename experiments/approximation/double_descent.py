@@ -30,7 +30,7 @@ Not tested: classification losses, more data.
 
 Claims: C028.
 Sources: Belkin et al. 2019, arXiv:1812.11118; Nakkiran et al. 2021, arXiv:2003.01897.
-Cost: 13 seconds on 2 cores, compilation included.
+Cost: 22 seconds on 2 cores, compilation included.
 Expect: worse at 200 than at 50 without ridge, at no width with it.
 Run: jaxml run double_descent
 """

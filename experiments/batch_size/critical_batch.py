@@ -31,7 +31,7 @@ Not tested: held-out accuracy, rates that fall, other targets, larger sets.
 Claims: A11.
 Sources: McCandlish et al. 2018, arXiv:1812.06162; Shallue et al. 2019,
     arXiv:1811.03600.
-Cost: three minutes on 2 cores, compilation included.
+Cost: seven minutes on 2 cores, compilation included.
 Expect: the law within a tenth; critical sizes of 10 to 100; larger ones for Adam.
 Run: jaxml run critical_batch
 """

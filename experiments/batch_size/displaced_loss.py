@@ -25,7 +25,7 @@ Units draw weights, examples and order anew. Not tested: displacements of the in
 Claims: C070.
 Sources: Keskar et al. 2017, arXiv:1609.04836, figure 1; Hochreiter and Schmidhuber
     1997, Neural Computation 9.
-Cost: half a minute on 2 cores, after `sharp_minima`.
+Cost: 15 seconds on 2 cores, after `sharp_minima`.
 Expect: both hold.
 Run: jaxml run displaced_loss
 """

@@ -36,7 +36,7 @@ Not tested: other sizes of ghosts, several layers, running averages.
 Claims: C072.
 Sources: Hoffer, Hubara and Soudry 2017, arXiv:1705.08741; Ioffe and Szegedy 2015,
     arXiv:1502.03167; Wu and Johnson 2021, arXiv:2105.07576.
-Cost: two minutes on 2 cores, compilation included.
+Cost: six minutes on 2 cores, compilation included.
 Expect: ghosts of 25 add less than a point; 400 updates make up for what is lacking.
 Run: jaxml run ghost_batches
 """

@@ -19,7 +19,7 @@ half to three quarters was of first order.
 
 Claims: C069.
 Sources: Keskar et al. 2017, arXiv:1609.04836, definition 2.1.
-Cost: a minute on 2 cores, after `descended_networks`.
+Cost: two minutes on 2 cores, after `descended_networks`.
 Expect: mostly slope, and no ratio like the paper's.
 Run: jaxml run keskar_sharpness
 """

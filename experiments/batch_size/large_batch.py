@@ -50,7 +50,7 @@ matrices; weights averaged over replicas; thousands of examples a batch; time.
 Claims: C072.
 Sources: You et al. 2017, arXiv:1708.03888; You et al. 2020, arXiv:1904.00962; Goyal et
     al. 2017, arXiv:1706.02677, for the 5 epochs.
-Cost: two minutes on 2 cores, compilation included.
+Cost: three minutes on 2 cores, compilation included.
 Expect: batches of 50 lose less than a point, and those of 500 more.
 Run: jaxml run large_batch
 """

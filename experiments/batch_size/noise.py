@@ -32,7 +32,7 @@ logarithms, whose mean is not 0 under the law, and more examples were drawn.
 
 Claims: C062.
 Sources: Cochran 1977, Sampling Techniques, section 2.6 (the factor).
-Cost: a minute or two on 2 cores.
+Cost: three minutes on 2 cores.
 Expect: both laws, and neither of the controls.
 Run: jaxml run noise
 """

@@ -29,7 +29,7 @@ margin.
 
 Claims: C063.
 Source: Mishchenko et al. 2020, arXiv:2006.05988.
-Cost: half a minute on 2 cores.
+Cost: 17 seconds on 2 cores.
 Expect: anew nearest, once between, with replacement farthest.
 Run: jaxml run shuffled_quadratics
 """

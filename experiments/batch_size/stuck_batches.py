@@ -41,7 +41,7 @@ than 5,000 updates at a rate at which batches train badly.
 
 Claims: C067.
 Sources: Zhu et al. 2019, arXiv:1803.00195 (isotropic noise of equal strength).
-Cost: two minutes on 2 cores.
+Cost: three minutes on 2 cores.
 Expect: at the rate that trains best, batches leave hardly a minimum; at a higher one,
     at which they train badly, a quarter, no more than isotropic noise, and in 5,000
     updates on clothing about as many as another start.

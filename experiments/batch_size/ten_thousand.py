@@ -42,7 +42,7 @@ that fall, 2,000 updates of 1,000 or 10,000 (for their cost), momentum and equal
 
 Claims: C066, A11.
 Sources: Shallue et al. 2019, arXiv:1811.03600; Geiping et al. 2022, arXiv:2109.14119.
-Cost: three minutes on 2 cores, compilation included.
+Cost: seven minutes on 2 cores, compilation included.
 Expect: as on 500 examples: at equal epochs small batches are ahead, at equal updates
     they are not.
 Run: jaxml run ten_thousand

@@ -24,7 +24,7 @@ examples batch by batch, and would have taken one that is twice in a batch for t
 Claims: C061.
 Source: Bottou 2009, "Curiously fast convergence of some stochastic gradient descent
     algorithms", for the three orders.
-Cost: half a minute on 2 cores, compilation included.
+Cost: 15 seconds on 2 cores, compilation included.
 Expect: exact.
 Run: jaxml run updates_per_epoch
 """

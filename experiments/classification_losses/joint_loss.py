@@ -17,7 +17,7 @@ the layer, and of no less than that with it. Whether PyTorch does what the cours
 is not tested here, and neither is training.
 
 Claims: C093.
-Cost: 2 seconds on 2 cores, compilation included.
+Cost: 4 seconds on 2 cores, compilation included.
 Expect: as the course says; two steps fail from differences of about 100 on.
 Run: jaxml run joint_loss
 """

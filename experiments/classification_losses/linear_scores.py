@@ -12,7 +12,7 @@ decimal logarithms, .89 on the slide, stand beside it.
 Nothing is random, and arithmetic on the printed scores is all that is tested.
 
 Claims: C094, C095.
-Cost: 2 seconds on 2 cores, compilation included.
+Cost: 5 seconds on 2 cores, compilation included.
 Expect: as the course says.
 Run: jaxml run linear_scores
 """

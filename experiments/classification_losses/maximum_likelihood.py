@@ -21,7 +21,7 @@ three overlapping clouds in the plane, since digits can be separated, and then h
 lowest cross-entropy. A draw has digits, weights and clouds of its own.
 
 Claims: C091.
-Cost: 13 seconds on 2 cores, compilation included.
+Cost: 7 seconds on 2 cores, compilation included.
 Expect: the same.
 Run: jaxml run maximum_likelihood
 """

@@ -14,7 +14,7 @@ swaps the two logits, whose sigmoid is that of the other class. A shift of all l
 changes nothing, which stands beside it.
 
 Claims: C090.
-Cost: 2 seconds on 2 cores, compilation included.
+Cost: 10 seconds on 2 cores, compilation included.
 Expect: the triple and the sigmoid hold; gaps between logits below 1 become narrower.
 Run: jaxml run softmax_gaps
 """

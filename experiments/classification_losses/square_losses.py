@@ -24,7 +24,7 @@ All of it is arithmetic in float64; no network is trained.
 
 Claims: C092.
 Source: Hui and Belkin 2020, arXiv:2006.07322.
-Cost: 3 seconds on 2 cores, compilation included.
+Cost: 40 seconds on 2 cores, compilation included.
 Expect: the softmax is to blame; Adam escapes on all.
 Run: jaxml run square_losses
 """

@@ -6,7 +6,7 @@ saddle, a direction of negative curvature is enough, and a few dozen products fi
 
 Claims: C050.
 Source: Pearlmutter 1994, Neural Computation 6, for the product.
-Cost: half a minute on 2 cores, most of it compilation.
+Cost: 15 seconds on 2 cores, most of it compilation.
 Expect: a product costs a few gradients whatever the size; the matrix costs as many
 products as parameters.
 Run: jaxml run curvature_cost

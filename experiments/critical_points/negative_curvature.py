@@ -20,7 +20,7 @@ a fraction from 3/4.
 
 Claims: C049.
 Sources: Fukumizu and Amari 2000; Cerjan and Miller 1981 (the search).
-Cost: 25 seconds on 2 cores: 180 searches, one compiled program.
+Cost: 5 seconds on 2 cores: 180 searches, one compiled program.
 Expect: it holds at all of them, and both controls rise.
 Run: jaxml run negative_curvature
 """

@@ -6,7 +6,7 @@ in `critical_points`.
 
 Claims: C058.
 Source: the lecture's remark that training stops long before the gradient vanishes.
-Cost: 8 seconds on 2 cores: 160 runs in two compiled programs.
+Cost: 5 seconds on 2 cores: 160 runs in two compiled programs.
 Expect: SGD stays away by its noise; gradient descent comes closer, and arrives in some
 runs.
 Run: jaxml run ordinary_training

@@ -26,7 +26,7 @@ nearly full rank.
 
 Claims: C055, A1.
 Sources: the course's HW2-2 of 2021; Sylvester's law of inertia.
-Cost: half a minute on 2 cores, most of it compilation.
+Cost: 7 seconds on 2 cores, most of it compilation.
 Expect: near one half everywhere but in the control, and another number after every
 reordering.
 Run: jaxml run rounded_ratio

@@ -22,7 +22,7 @@ Not tested: other pictures; smoothness, which `ridge` measures of a curve.
 
 Claims: C038.
 Source: Hoerl and Kennard 1970, Technometrics 12.
-Cost: 12 seconds on 2 cores, compilation included.
+Cost: 25 seconds on 2 cores, compilation included.
 Expect: both as the course says; the bias does not matter.
 Run: jaxml run softmax_penalty
 """

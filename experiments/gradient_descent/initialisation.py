@@ -23,7 +23,7 @@ whatever trained at all, so that it could not tell small kernels from large.
 
 Claims: C162.
 Sources: Glorot and Bengio 2010; He et al. 2015, arXiv:1502.01852.
-Cost: 47 seconds on 2 cores, compilation included.
+Cost: three minutes on 2 cores, compilation included.
 Expect: 0.01·randn will do for one hidden layer and fails for ten.
 Run: jaxml run initialisation
 """

@@ -34,7 +34,7 @@ and 20 saddles of each kind left the control undecided.
 
 Claims: C076.
 Sources: Polyak 1964; Jin et al. 2017, arXiv:1703.00887; Sutskever et al. 2013.
-Cost: a minute on 2 cores once compiled, after `escape`.
+Cost: half a minute on 2 cores once compiled, after `escape`.
 Expect: momentum helps by bearing larger effective rates, not at the same one; small
 batches help little.
 Run: jaxml run batch_and_momentum

@@ -63,7 +63,7 @@ cancel within an epoch, large networks.
 
 Claims: C076.
 Sources: Polyak 1964; Jin et al. 2017, arXiv:1703.00887; Sutskever et al. 2013.
-Cost: three to four minutes on 2 cores, by the updates of the probes.
+Cost: eleven minutes on 2 cores, compilation included.
 Expect: momentum helps, by larger effective rates; batches need more updates, fewer
     examples.
 Run: jaxml run two_by_two

@@ -29,7 +29,7 @@ a coarse look at the seed 100 over 1,000 updates.
 Claims: C112, C113, C118, C122.
 Sources: Reddi, Kale and Kumar 2018, arXiv:1904.09237; Luo et al. 2019,
     arXiv:1902.09843; Liu et al. 2020, arXiv:1908.03265; Dozat 2016.
-Cost: 22 seconds on 2 cores, compilation included.
+Cost: a minute on 2 cores, compilation included.
 Expect: no variant differs from Adam by more than the margin, but AdaBound by its
 algorithm 2, which ends higher; most of Adam's rates lie outside AdaBound's bounds.
 Run: jaxml run adam_variants

@@ -30,7 +30,7 @@ so there are 20 and 30, and nothing else was changed.
 Claims: C125.
 Sources: Kunstner et al. 2024, arXiv:2402.19449; Keskar and Socher 2017,
 arXiv:1712.07628.
-Cost: 54 seconds on 2 cores, compilation included.
+Cost: two minutes on 2 cores, compilation included.
 Expect: Adam leads, by much in the short run and by little in the long one.
 Run: jaxml run characters
 """

@@ -32,7 +32,7 @@ right labels; large networks; difficulty as another network scores it.
 Claims: C124.
 Sources: Bengio et al. 2009, "Curriculum learning"; Wu, Dyer and Neyshabur 2021,
 arXiv:2012.03107.
-Cost: 39 seconds on 2 cores, compilation included.
+Cost: 80 seconds on 2 cores, compilation included.
 Expect: no help on right labels, some where labels are wrong, which are the hard ones.
 Run: jaxml run curriculum
 """

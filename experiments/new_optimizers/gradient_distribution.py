@@ -23,7 +23,7 @@ Not tested: attention, and gradients of a Transformer, of which the picture is.
 
 Claims: C117.
 Source: Liu et al. 2020, arXiv:1908.03265, figure 2.
-Cost: 11 seconds on 2 cores, compilation included, after `warmup`.
+Cost: 5 seconds on 2 cores, compilation included, after `warmup`.
 Expect: distorted without a warm-up, though the sizes need not fall.
 Run: jaxml run gradient_distribution
 """

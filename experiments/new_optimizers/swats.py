@@ -37,7 +37,7 @@ the number of units was changed after it.
 
 Claims: C110.
 Sources: Keskar and Socher 2017, arXiv:1712.07628, algorithm 1.
-Cost: 54 seconds on 2 cores, compilation included.
+Cost: 80 seconds on 2 cores, compilation included.
 Expect: as printed no run switches; with 1e-3 most do, as fast as SGD with momentum and
 not faster, and end as low.
 Run: jaxml run swats

@@ -17,7 +17,7 @@ coupling can only go on.
 
 Claims: C099.
 Source: Ioffe and Szegedy 2015, arXiv:1502.03167, section 3.
-Cost: 3 seconds on 2 cores.
+Cost: 20 seconds on 2 cores.
 Expect: all pairs coupled in training, none in evaluation.
 Run: jaxml run coupled_examples
 """
