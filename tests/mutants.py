@@ -1,7 +1,6 @@
 """Plants small mistakes at random in the library, and prints what no test notices.
 
-Seen by the doctests of its file, the tests that bear its name, and those that name most
-of what it defines; in a copy of the tree. Whatever notices runs without a mistake too.
+The doctests of a file and the tests nearest to it look, in a copy of the tree.
 """
 
 import argparse
@@ -79,8 +78,9 @@ def mistakes(path: str) -> Iterator[Mistake]:
 
 @cache
 def tests_of(path: str) -> tuple[str, ...]:
-    """The test files that know most of a file, or of the files that import it."""
+    """The test files of its folder, those that know most of a file, or of its users."""
     room, names = path.split("/")[1], {Path(path).stem, Path(path).parent.name}
+    beside = ROOT / Path(path.replace("jaxml", "tests", 1)).parent
     tree = ast.parse((ROOT / path).read_text())
     defined = {getattr(node, "name", "") for node in tree.body}
     users = Counter(word for words in WORDS.values() for word in words & defined)
@@ -88,6 +88,7 @@ def tests_of(path: str) -> tuple[str, ...]:
     for each, words in WORDS.items():
         score[each] = 100 * (each.stem[5:] in names and room in str(each))
         score[each] += sum(1 / users[word] for word in words & defined)
+        score[each] += (each.parent == beside) * len(words) / 1000
     found = [str(each.relative_to(ROOT)) for each, _ in (+score).most_common(LOOKING)]
     importing = f"from {path[:-3].replace('/', '.')} import"
     for user in FILES if len(found) < LOOKING else ():
@@ -112,8 +113,7 @@ def run(tree: Path, *tests: str) -> tuple[str, list[str]]:
 
 def planted(trees: SimpleQueue[Path], mistake: Mistake) -> tuple[str, list[str]]:
     """What becomes of a mistake, and the tests that notice it."""
-    path, first, end, new = mistake
-    tree = trees.get()
+    tree, (path, first, end, new) = trees.get(), mistake
     whole = (tree / path).read_bytes()
     (tree / path).write_bytes(whole[:first] + new.encode() + whole[end:])
     outcome, failed = run(tree, "-x", path, *tests_of(path))

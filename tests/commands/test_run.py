@@ -47,6 +47,16 @@ def test_two_studies_may_need_the_same_third(
     ]
 
 
+def test_a_run_that_exists_is_shown_and_said_to_be(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = []
+    for flags in ([], [], ["--again"]):
+        assert main(["run", "small", *flags]) == 0
+        told.append("small: it ran before" in capsys.readouterr().out)
+    assert told == [False, True, False]
+
+
 def test_variants_keep_settings_and_columns_apart(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

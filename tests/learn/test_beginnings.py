@@ -29,6 +29,7 @@ def test_each_run_begins_where_it_is_told_to() -> None:
         learn.sgd,
         learn.full(DATA),
         steps=3,
+        every=1,
         probe=learn.measuring({"size": jnp.sum}),
     )
     grid = learn.grid(learn.Hyper, lr=[0.1, 0.5], seed=range(3))

@@ -54,6 +54,8 @@ def test_answers_and_stones_vary_and_a_seed_repeats_them():
     boards = problem.capture_boards(400, seed=1)
     assert len(np.unique(boards.targets)) > 40
     assert 0.2 < boards.inputs[..., 0].mean() < 0.45
+    whites = np.argwhere(boards.inputs[..., 1])[:, 1:]
+    assert len(np.unique(whites, axis=0)) == 6 * 6  # all points off the edge
     again = problem.capture_boards(400, seed=1)
     np.testing.assert_array_equal(boards.inputs, again.inputs)
     other = problem.capture_boards(400, seed=2)

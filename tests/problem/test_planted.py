@@ -9,7 +9,14 @@ from scipy.optimize import isotonic_regression, minimize
 from scipy.special import logsumexp
 
 from jaxml.learn import OPTIMIZERS
-from jaxml.problem import PlantedCase, cross_entropy, mae, planted_cases, softmax_mse
+from jaxml.problem import (
+    PlantedCase,
+    cross_entropy,
+    mae,
+    planted_cases,
+    softmax_mse,
+    weights,
+)
 from jaxml.problem.tasks.planted_curves import clouds_loss, triangle
 from jaxml.problem.tasks.planted_labels import flip_loss
 from jaxml.problem.tasks.planted_parts import normal_loss
@@ -385,7 +392,7 @@ def test_deep_plain_networks_hide_their_inputs(
 
 
 def numbers(case: PlantedCase) -> list[float]:
-    """How a case is trained, judged and drawn."""
+    """How a case is trained, judged and drawn, and how many weights are trained."""
     data, train = user_data(case)
     drawn = [
         np.sum(np.asarray(values, np.float64) * np.arange(1, len(values) + 1)[:, None])
@@ -393,15 +400,17 @@ def numbers(case: PlantedCase) -> list[float]:
         for values in (batch.inputs, batch.targets.reshape(len(batch.targets), -1))
     ]
     plan = [case.rate, case.updates, case.batch, train, case.goal, case.floor]
-    return [*case.sizes, *plan, *drawn]
+    counts = [weights(case.workload(size)) for size in case.sizes]
+    return [*case.sizes, *plan, *drawn, *counts]
 
 
 TOTALS = [
     *(1165.083760, 6850.479906, 9095.520515, -13138.515018, 18708.318475, 9271.196247),
     *(15965.292241, -3380.908157, -12483.093788),
     *(30556.848711, 26891.918481, 31494.100541, 29990.755435),
+    *(6789.748806, 10282.536048, 12470.813609),
 ]
-"""When this was written: of sizes, plan, losses and draws."""
+"""When this was written: of sizes, plan, losses, draws and weights."""
 
 
 @pytest.mark.golden

@@ -69,6 +69,16 @@ def test_a_row_says_how_many_units_it_lacks():
     assert axes.get_ylim() == (1.5, -0.5)
 
 
+def test_units_lie_about_their_row_and_apart():
+    _, (axes,) = panels()
+    dots(axes, {"a": np.ones(9), "b": np.ones(9)})
+    heights = [each.get_offsets()[:, 1] for each in axes.collections]
+    for row, own in enumerate(heights):
+        assert np.all(np.abs(own - row) <= 0.25)
+        assert np.abs(np.mean(own) - row) < 0.1
+        assert len(np.unique(own.round(3))) == 9
+
+
 def test_a_margin_shades_its_row():
     _, (axes,) = panels()
     dots(axes, {"a": np.ones(2), "b": np.ones(2)})

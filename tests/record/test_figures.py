@@ -126,6 +126,7 @@ def test_strips_show_every_unit_and_the_median_of_the_finite_ones():
     strips(axes, {"a": np.array([1.0, 5.0, 2.0]), "none": np.zeros(0)})
     points, median, empty = axes.collections
     assert points.get_offsets()[:, 1].tolist() == [1, 5, 2]
+    np.testing.assert_allclose(points.get_offsets()[:, 0], [-0.3, 0, 0.3])
     assert median.get_segments()[0][:, 1].tolist() == [2, 2]
     assert len(empty.get_offsets()) == 0
     assert [text.get_text() for text in axes.get_xticklabels()] == ["a", "none"]

@@ -89,6 +89,7 @@ def test_a_barrier_rises_above_the_higher_end():
     found = along(0.0, 0.5, 1.0)
     np.testing.assert_allclose(found.line, [0, 1.5, 1])
     np.testing.assert_allclose(found.line_barrier, 0.5)
+    np.testing.assert_allclose(found.curve_barrier, 0.5)
     assert along(1.0, 1.5, 2.0).line_barrier == 0
     assert np.isnan(along(0.0, 0.5, np.nan).line_barrier)
 

@@ -47,6 +47,8 @@ def test_a_path_turns_at_its_corner_and_a_line_nowhere():
     np.testing.assert_allclose(found.turn, 45.0)
     assert curvature.corner(leg * [[1.0, 2.0]]).turn < 1e-5
     assert curvature.angle(np.zeros(2), np.ones(2)) == 0.0
+    level = np.array([[0.0, 0.0], [1.0, 2.0], [2.0, 0.5], [4.0, 0.0]])
+    assert curvature.corner(level).point == 1
 
 
 @pytest.mark.identity

@@ -109,6 +109,14 @@ def test_multiple_eigenvalues_are_found_and_none_that_is_not_there(values):
     np.testing.assert_allclose(ends.values[[0, -1]], spectrum[[0, -1]], atol=1e-12)
 
 
+@pytest.mark.oracle
+def test_one_end_alone_is_found():
+    spectrum = SPECTRA["generic"]
+    matrix = matrices.with_spectrum(spectrum)
+    highest = found(matrix, lowest=0, highest=2).values
+    np.testing.assert_allclose(highest, np.sort(spectrum)[-2:], rtol=1e-8)
+
+
 @pytest.mark.stress
 @pytest.mark.oracle
 def test_one_end_alone_with_a_basis_of_the_whole_space_has_every_copy():

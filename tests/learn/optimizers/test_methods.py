@@ -153,11 +153,21 @@ def stack(path):
     return {name: np.array([point[name] for point in path]) for name in START}
 
 
+NAMES = (*oracles.ORACLES, *oracles.WRAPPERS)
+SWITCHING = ("swats",)  # at a constant rate alone within so few steps
+SHAPED = [
+    *((name, learn.cosine) for name in NAMES),
+    *((name, learn.constant) for name in SWITCHING),
+    *(
+        pytest.param(name, learn.constant, marks=pytest.mark.stress)
+        for name in NAMES
+        if name not in SWITCHING
+    ),
+]
+
+
 @pytest.mark.oracle
-@pytest.mark.parametrize(
-    "shape", [pytest.param(learn.constant, marks=pytest.mark.stress), learn.cosine]
-)
-@pytest.mark.parametrize("name", [*oracles.ORACLES, *oracles.WRAPPERS])
+@pytest.mark.parametrize(("name", "shape"), SHAPED)
 def test_a_family_walks_as_its_paper_says(name, shape):
     hyper = hyper_for(name)
     for ours, theirs in zip(

@@ -299,3 +299,11 @@ def test_what_cannot_climb_is_refused_in_a_sentence(given, sentence):
 def test_one_update_is_no_climb():
     with pytest.raises(InputError, match="2 updates or more"):
         learn.range_test(quadratic([1.0], 1), learn.sgd, learn.Hyper(lr=0.1))
+
+
+@pytest.mark.identity
+def test_two_updates_are_a_climb():
+    found = learn.range_test(
+        quadratic([1.0], 2), learn.sgd, learn.Hyper(lr=0.1), high=1.0
+    )
+    assert len(found.rates) == 2
