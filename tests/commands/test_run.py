@@ -57,6 +57,21 @@ def test_a_run_that_exists_is_shown_and_said_to_be(
     assert told == [False, True, False]
 
 
+def test_what_is_too_large_for_the_memory_says_which_fields_to_make_smaller(
+    place: Path, written: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written("large")
+    source = path.read_text()
+    path.write_text(source.replace("return Result(np", "raise MemoryError\n    (np"))
+    for flags, smaller in (
+        (["--count", "5"], "give smaller values to --count"),
+        ([], "choose smaller sizes"),
+    ):
+        assert main(["run", "large", *flags]) == 2
+        assert f"memory is not enough for this: {smaller}" in capsys.readouterr().err
+    assert not list(place.glob("runs/*/*/manifest.json"))
+
+
 def test_variants_keep_settings_and_columns_apart(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
