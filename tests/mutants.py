@@ -79,16 +79,16 @@ def mistakes(path: str) -> Iterator[Mistake]:
 @cache
 def tests_of(path: str) -> tuple[str, ...]:
     """The test files of its folder, those that know most of a file, or of its users."""
-    room, names = path.split("/")[1], {Path(path).stem, Path(path).parent.name}
+    room, names = path.split("/")[1], f"{Path(path).stem} {Path(path).parent.name}"
     beside = ROOT / Path(path.replace("jaxml", "tests", 1)).parent
     tree = ast.parse((ROOT / path).read_text())
     defined = {getattr(node, "name", "") for node in tree.body}
     users = Counter(word for words in WORDS.values() for word in words & defined)
     score: Counter[Path] = Counter()
     for each, words in WORDS.items():
-        score[each] = 100 * (each.stem[5:] in names and room in str(each))
+        named = re.search(rf"\b{each.stem[5:]}", names) and room in str(each)
+        score[each] = 100 * bool(named) + (each.parent == beside) * len(words) / 1000
         score[each] += sum(1 / users[word] for word in words & defined)
-        score[each] += (each.parent == beside) * len(words) / 1000
     found = [str(each.relative_to(ROOT)) for each, _ in (+score).most_common(LOOKING)]
     importing = f"from {path[:-3].replace('/', '.')} import"
     for user in FILES if len(found) < LOOKING else ():
