@@ -40,7 +40,7 @@ pools at the end alone.
 Claims: C130.
 Sources: Silver et al. 2016, "Mastering the game of Go with deep neural networks and
     tree search" (no pooling); Springenberg et al. 2015, arXiv:1412.6806 (strides).
-Cost: not yet run in full.
+Cost: three and a half minutes on 2 cores, compilation included.
 Expect: pictures survive and boards do not; a pool costs boards a few points.
 Run: jaxml run pooling
 """
