@@ -215,25 +215,29 @@ def findings(result: Result) -> tuple[Assertion, ...]:
 def _of_setting(result: Result, data: int, labels: int) -> tuple[Assertion, ...]:
     """Eight layers against one, what belongs to it, and the control."""
     judged = partial(_judged, result, data, labels)
+    arm = partial(_arm, result, data, labels)
+    shallow, middle, deep, again = (arm(network) for network in range(len(NETWORKS)))
+    in_training = [arm(network, TRAINING) for network in (DEEP, SHALLOW)]
+    by_loss = [arm(network, score=LOSS) for network in (DEEP, SHALLOW)]
     less = "are less accurate on held-out pictures than"
     return (
-        judged(record.deciding, f"Eight hidden layers {less} one.", DEEP, SHALLOW),
+        judged(record.deciding, f"Eight hidden layers {less} one.", deep, shallow),
         judged(
             record.supporting,
             "Eight hidden layers are less accurate in training than one.",
-            *(DEEP, SHALLOW, TRAINING),
+            *in_training,
         ),
-        judged(record.supporting, f"Three hidden layers {less} one.", MIDDLE, SHALLOW),
-        judged(record.supporting, f"Eight hidden layers {less} three.", DEEP, MIDDLE),
+        judged(record.supporting, f"Three hidden layers {less} one.", middle, shallow),
+        judged(record.supporting, f"Eight hidden layers {less} three.", deep, middle),
         judged(
             record.supporting,
             f"Tuned by the loss in training, eight hidden layers {less} one.",
-            *(DEEP, SHALLOW, HELD_OUT, LOSS),
+            *by_loss,
         ),
         judged(
             record.supporting,
             f"Control: eight hidden layers from other weights {less} eight.",
-            *(AGAIN, DEEP),
+            *(again, deep),
         ),
     )
 
@@ -244,13 +248,10 @@ def _judged(
     labels: int,
     role: Callable[..., Assertion],
     statement: str,
-    ours: int,
-    theirs: int,
-    measure: int = HELD_OUT,
-    score: int = HELD_OUT,
+    ours: Arm,
+    theirs: Arm,
 ) -> Assertion:
     """One network minus another, each at the rate that is best by its score."""
-    arms = [_arm(result, data, labels, each, measure, score) for each in (ours, theirs)]
     setting = (
         f"{DATA[data]}, {result.pictures} for training, {LABELS[labels]}, dense "
         f"networks of {WIDTH} ReLUs a layer, {result.updates:,} updates of {BATCH} by "
@@ -259,7 +260,7 @@ def _judged(
     return role(
         "C024",
         statement,
-        record.tuned(record.mean_difference, *arms, tuning=int(result.tuning)),
+        record.tuned(record.mean_difference, ours, theirs, tuning=int(result.tuning)),
         LOWER,
         unit="accuracy difference",
         setting=setting,

@@ -41,7 +41,8 @@ augmentation 0.88, 0.62, 0.94 and 0.90; learned in one pose, it had 0.85, 0.58, 
 after that, for the time that they take; copies, margins and findings stayed. A first
 full run had three units that tune and ten that judge, and left undecided whether
 transformers help: at high rates one network in ten with a transformer collapses,
-and three units may not show it. Nothing but the numbers of units was changed after.
+and three units may not show it. After that the numbers of units were changed, and a
+program was dropped of which nothing was asked; nothing else.
 
 Not tested: angles beyond 60 degrees, digits made smaller, cluttered pictures, and a
 network without transformer that has as many weights as the one with it.
